@@ -1,1 +1,10 @@
+//! Seccomp admission for Kubernetes.
+//!
+//! The core decides and touches nothing: [`pod`] reads what a pod says,
+//! [`profile`] what a profile does, [`policy`] what follows. Everything else
+//! carries requests to the core and answers away from it.
 
+pub mod admission;
+pub mod pod;
+pub mod policy;
+pub mod profile;

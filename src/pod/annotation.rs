@@ -1,0 +1,77 @@
+//! The annotations that used to carry seccomp profiles, and the one of mirror pods.
+
+use crate::pod::{Pod, Seccomp};
+
+/// Says that a pod mirrors a static pod of a kubelet (S22).
+pub const MIRROR: &str = "kubernetes.io/config.mirror";
+
+/// The annotation that carried the profile of a whole pod.
+pub const POD_ANNOTATION: &str = "seccomp.security.alpha.kubernetes.io/pod";
+
+/// The prefix of the annotations that carried the profile of one container.
+const CONTAINER_PREFIX: &str = "container.seccomp.security.alpha.kubernetes.io/";
+
+/// A legacy annotation: without any effect since Kubernetes 1.27, but still
+/// compared with the field on creation (S15).
+#[derive(Clone, Copy, Debug)]
+pub struct Annotation<'a> {
+    pub key: &'a str,
+    pub value: &'a str,
+    pub target: Target<'a>,
+    /// What the field of the same target says, if anything.
+    pub field: Option<Seccomp<'a>>,
+}
+
+/// Whom a legacy annotation is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    Pod,
+    Container(&'a str),
+}
+
+pub(super) fn concerns_us(key: &str) -> bool {
+    key == MIRROR || key == POD_ANNOTATION || key.starts_with(CONTAINER_PREFIX)
+}
+
+impl Pod<'_> {
+    pub fn is_mirror(&self) -> bool {
+        self.our_annotations().any(|(key, _)| &**key == MIRROR)
+    }
+
+    /// Visits every legacy annotation.
+    pub fn legacy_annotations(&self) -> impl Iterator<Item = Annotation<'_>> {
+        self.our_annotations().filter_map(|(key, value)| {
+            let (key, value): (&str, &str) = (key, value);
+            if key == POD_ANNOTATION {
+                return Some(Annotation { key, value, target: Target::Pod, field: self.seccomp() });
+            }
+            let name = key.strip_prefix(CONTAINER_PREFIX)?;
+            let field = self.own_seccomp(name);
+            Some(Annotation { key, value, target: Target::Container(name), field })
+        })
+    }
+
+    fn own_seccomp(&self, container: &str) -> Option<Seccomp<'_>> {
+        use crate::pod::Effective::Own;
+        self.containers().filter(|it| it.name == container).find_map(|it| match it.effective {
+            Own(seccomp) => Some(seccomp),
+            _ => None,
+        })
+    }
+}
+
+impl Annotation<'_> {
+    /// Whether the API server refuses a pod in which this annotation stands
+    /// beside `field` ("seccomp type in annotation and field must match").
+    pub fn contradicts(&self, field: Seccomp<'_>) -> bool {
+        match field {
+            Seccomp::RuntimeDefault => !matches!(self.value, "runtime/default" | "docker/default"),
+            Seccomp::Unconfined => self.value != "unconfined",
+            Seccomp::Localhost(Some(path)) => self.value.strip_prefix("localhost/") != Some(path),
+            // The field alone is reason enough for the API server to refuse.
+            Seccomp::Localhost(None) | Seccomp::Unrecognised(_) | Seccomp::Contradictory { .. } => {
+                false
+            }
+        }
+    }
+}

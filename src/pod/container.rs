@@ -1,0 +1,146 @@
+//! The containers of a pod: the one place that knows how many lists there are.
+
+use std::collections::BTreeSet;
+
+use crate::pod::{
+    Effective, Pod, Seccomp,
+    view::{RawContainer, SecurityContext},
+};
+
+/// The list that a container stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum List {
+    Init,
+    Main,
+    Ephemeral,
+}
+
+/// One container, with all that a rule may ask about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Container<'a> {
+    pub list: List,
+    pub index: usize,
+    pub name: &'a str,
+    pub image: &'a str,
+    pub privileged: bool,
+    pub effective: Effective<'a>,
+    /// Whether its `securityContext` is an object, so that a patch can add to it.
+    pub has_security_context: bool,
+}
+
+/// Which part of a pod is up for judgement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of it: the pod is being created.
+    Whole,
+    /// Only ephemeral containers that were not there before (S18, S19): what
+    /// was admitted once stays admitted.
+    AddedTo { known: BTreeSet<String> },
+}
+
+impl List {
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Init => "initContainers",
+            Self::Main => "containers",
+            Self::Ephemeral => "ephemeralContainers",
+        }
+    }
+}
+
+impl Scope {
+    pub fn covers(&self, container: &Container<'_>) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::AddedTo { known } => {
+                container.list == List::Ephemeral && !known.contains(container.name)
+            }
+        }
+    }
+}
+
+impl<'a> Pod<'a> {
+    /// What the pod declares for all its containers.
+    pub fn seccomp(&self) -> Option<Seccomp<'_>> {
+        Seccomp::declared_in(self.spec.as_ref()?.security_context.as_ref())
+    }
+
+    /// Visits every container of every kind: init containers (sidecars are
+    /// among them), containers, ephemeral containers, each in its order.
+    pub fn containers(&self) -> impl Iterator<Item = Container<'_>> {
+        let pod = self.seccomp();
+        self.lists().flat_map(move |(list, raw)| {
+            let all = raw.into_iter().flatten().enumerate();
+            all.map(move |(index, it)| Container::of(list, index, it, pod))
+        })
+    }
+
+    fn lists(&self) -> impl Iterator<Item = (List, Option<&Vec<RawContainer<'a>>>)> {
+        self.spec.iter().flat_map(|spec| {
+            [
+                (List::Init, spec.init_containers.as_ref()),
+                (List::Main, spec.containers.as_ref()),
+                (List::Ephemeral, spec.ephemeral_containers.as_ref()),
+            ]
+        })
+    }
+}
+
+impl<'a> Container<'a> {
+    fn of(list: List, index: usize, raw: &'a RawContainer<'_>, pod: Option<Seccomp<'a>>) -> Self {
+        let context: Option<&SecurityContext<'_>> = raw.security_context.as_ref();
+        let own = Seccomp::declared_in(context).map(Effective::Own);
+        Self {
+            list,
+            index,
+            name: raw.name.as_deref().unwrap_or_default(),
+            image: raw.image.as_deref().unwrap_or_default(),
+            // S10: only a true `true` counts.
+            privileged: context.and_then(|it| it.privileged) == Some(true),
+            effective: own.or(pod.map(Effective::Inherited)).unwrap_or(Effective::Unset),
+            has_security_context: context.is_some(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POD: &str = r#"{"spec": {
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "initContainers": [{"name": "setup"}, {"name": "mesh", "restartPolicy": "Always"}],
+        "containers": [{"name": "app", "securityContext": {"seccompProfile":
+            {"type": "Localhost", "localhostProfile": "app.json"}}}],
+        "ephemeralContainers": [{"name": "debug", "securityContext": {"privileged": true}}]}}"#;
+
+    #[test]
+    fn every_list_is_visited_and_inherits() {
+        let pod: Pod<'_> = serde_json::from_str(POD).unwrap();
+        let seen: Vec<_> =
+            pod.containers().map(|it| (it.list.field(), it.name, it.effective)).collect();
+        let default = Effective::Inherited(Seccomp::RuntimeDefault);
+        let own = Effective::Own(Seccomp::Localhost(Some("app.json")));
+        assert_eq!(
+            seen,
+            [
+                ("initContainers", "setup", default),
+                ("initContainers", "mesh", default),
+                ("containers", "app", own),
+                ("ephemeralContainers", "debug", default),
+            ]
+        );
+    }
+
+    #[test]
+    fn only_ephemeral_containers_that_are_new_are_covered_by_an_addition() {
+        let pod: Pod<'_> = serde_json::from_str(POD).unwrap();
+        let covered = |scope: &Scope| {
+            pod.containers().filter(|it| scope.covers(it)).map(|it| it.name).collect::<Vec<_>>()
+        };
+        assert_eq!(covered(&Scope::AddedTo { known: BTreeSet::new() }), ["debug"]);
+        let known = BTreeSet::from(["debug".to_owned()]);
+        assert!(covered(&Scope::AddedTo { known }).is_empty());
+        assert_eq!(covered(&Scope::Whole).len(), 4);
+    }
+}

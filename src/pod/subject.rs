@@ -1,0 +1,185 @@
+//! Every kind of object that holds a pod spec, and where (S21).
+
+use serde::{Deserialize, Deserializer};
+
+use crate::pod::{Pod, view::Metadata};
+
+/// A kind that is, or makes, pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Pod,
+    PodTemplate,
+    ReplicationController,
+    ReplicaSet,
+    Deployment,
+    StatefulSet,
+    DaemonSet,
+    Job,
+    CronJob,
+}
+
+/// An object to judge: a pod, or the template that pods will be made from.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    pub kind: Kind,
+    /// The name of the object itself.
+    pub name: Option<String>,
+    pub pod: Pod<'a>,
+}
+
+impl Kind {
+    pub const ALL: [Self; 9] = [
+        Self::Pod,
+        Self::PodTemplate,
+        Self::ReplicationController,
+        Self::ReplicaSet,
+        Self::Deployment,
+        Self::StatefulSet,
+        Self::DaemonSet,
+        Self::Job,
+        Self::CronJob,
+    ];
+
+    /// The kind behind an API resource; `None` for all that hold no pod spec.
+    ///
+    /// The group counts: anybody may define a `deployments` resource of his own.
+    pub fn of_resource(group: &str, resource: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.group() == group && it.resource() == resource)
+    }
+
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::Pod | Self::PodTemplate | Self::ReplicationController => "",
+            Self::ReplicaSet | Self::Deployment | Self::StatefulSet | Self::DaemonSet => "apps",
+            Self::Job | Self::CronJob => "batch",
+        }
+    }
+
+    pub fn resource(self) -> &'static str {
+        match self {
+            Self::Pod => "pods",
+            Self::PodTemplate => "podtemplates",
+            Self::ReplicationController => "replicationcontrollers",
+            Self::ReplicaSet => "replicasets",
+            Self::Deployment => "deployments",
+            Self::StatefulSet => "statefulsets",
+            Self::DaemonSet => "daemonsets",
+            Self::Job => "jobs",
+            Self::CronJob => "cronjobs",
+        }
+    }
+
+    /// How messages call it: the singular name of the resource.
+    pub fn noun(self) -> &'static str {
+        let plural = self.resource();
+        plural.strip_suffix('s').unwrap_or(plural)
+    }
+
+    /// The path of the pod inside the object, to be put before `spec` and `metadata`.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Pod => "",
+            Self::PodTemplate => "template.",
+            Self::CronJob => "spec.jobTemplate.spec.template.",
+            _ => "spec.template.",
+        }
+    }
+
+    /// Reads an object of this kind; `None` when its template is left out.
+    pub fn read<'de, D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<Option<Subject<'de>>, D::Error> {
+        let (name, pod) = match self {
+            Self::Pod => {
+                let pod = Option::<Pod<'_>>::deserialize(deserializer)?;
+                let name = pod.as_ref().and_then(|it| it.name().map(str::to_owned));
+                (name, pod)
+            }
+            Self::PodTemplate => {
+                let Templated { metadata, template } = Templated::deserialize(deserializer)?;
+                (name_of(metadata.as_ref()), template)
+            }
+            Self::CronJob => {
+                let Object { metadata, spec } =
+                    Object::<CronJobSpec<'_>>::deserialize(deserializer)?;
+                let job = spec.and_then(|it| it.job_template).and_then(|it| it.spec);
+                (name_of(metadata.as_ref()), job.and_then(|it| it.template))
+            }
+            _ => {
+                let Object { metadata, spec } = Object::<Templated<'_>>::deserialize(deserializer)?;
+                (name_of(metadata.as_ref()), spec.and_then(|it| it.template))
+            }
+        };
+        Ok(pod.map(|pod| Subject { kind: self, name, pod }))
+    }
+}
+
+fn name_of(metadata: Option<&Metadata<'_>>) -> Option<String> {
+    metadata.and_then(Metadata::name).map(str::to_owned)
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "S: Deserialize<'de>"))]
+struct Object<'a, S> {
+    #[serde(borrow)]
+    metadata: Option<Metadata<'a>>,
+    spec: Option<S>,
+}
+
+/// What holds a `template`: a `PodTemplate`, or the spec of a workload.
+#[derive(Deserialize)]
+struct Templated<'a> {
+    #[serde(borrow)]
+    metadata: Option<Metadata<'a>>,
+    #[serde(borrow)]
+    template: Option<Pod<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CronJobSpec<'a> {
+    #[serde(borrow)]
+    job_template: Option<JobTemplate<'a>>,
+}
+
+#[derive(Deserialize)]
+struct JobTemplate<'a> {
+    #[serde(borrow)]
+    spec: Option<Templated<'a>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_resource_and_by_no_other() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::of_resource(kind.group(), kind.resource()), Some(kind));
+        }
+        assert_eq!(Kind::of_resource("example.com", "deployments"), None);
+        assert_eq!(Kind::of_resource("", "configmaps"), None);
+    }
+
+    #[test]
+    fn every_kind_reads_the_pod_at_its_prefix() {
+        for kind in Kind::ALL {
+            let mut object = r#"{"spec": {"serviceAccountName": "robot"}}"#.to_owned();
+            for field in kind.prefix().split_terminator('.').rev() {
+                object = format!(r#"{{"{field}": {object}}}"#);
+            }
+            let subject =
+                kind.read(&mut serde_json::Deserializer::from_str(&object)).unwrap().unwrap();
+            assert_eq!(subject.pod.service_account(), "robot", "{kind:?}: {object}");
+        }
+    }
+
+    #[test]
+    fn a_template_may_be_left_out() {
+        let object = r#"{"metadata": {"name": "old"}, "spec": {"replicas": 0}}"#;
+        let read =
+            Kind::ReplicationController.read(&mut serde_json::Deserializer::from_str(object));
+        assert!(read.unwrap().is_none());
+    }
+}

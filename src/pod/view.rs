@@ -1,0 +1,194 @@
+//! The fields of a pod that decide; every other field is skipped unread.
+//!
+//! All is optional, since mutating admission sees objects that the API server
+//! has not validated yet (S1). A field that is there but has the wrong type
+//! makes the pod unreadable, never a pod without that field.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+
+use crate::pod::{Str, annotation::concerns_us};
+
+/// A pod, or the template of one.
+#[derive(Debug, Default, Deserialize)]
+pub struct Pod<'a> {
+    #[serde(borrow)]
+    pub(super) metadata: Option<Metadata<'a>>,
+    #[serde(borrow)]
+    pub(super) spec: Option<Spec<'a>>,
+}
+
+/// The metadata of any object.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata<'a> {
+    #[serde(borrow)]
+    pub(super) name: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(super) generate_name: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(super) labels: Option<Pairs<'a, AllKeys>>,
+    #[serde(borrow)]
+    pub(super) annotations: Option<Pairs<'a, OurAnnotations>>,
+}
+
+/// `PodSpec`, as far as it matters here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec<'a> {
+    #[serde(borrow)]
+    os: Option<Os<'a>>,
+    #[serde(borrow)]
+    service_account_name: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(super) security_context: Option<SecurityContext<'a>>,
+    #[serde(borrow)]
+    pub(super) init_containers: Option<Vec<RawContainer<'a>>>,
+    #[serde(borrow)]
+    pub(super) containers: Option<Vec<RawContainer<'a>>>,
+    #[serde(borrow)]
+    pub(super) ephemeral_containers: Option<Vec<RawContainer<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Os<'a> {
+    #[serde(borrow)]
+    name: Option<Str<'a>>,
+}
+
+/// The security context of a pod (which has no `privileged`, S11) or of a container.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SecurityContext<'a> {
+    pub(super) privileged: Option<bool>,
+    #[serde(borrow)]
+    pub(super) seccomp_profile: Option<RawProfile<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawProfile<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(super) localhost_profile: Option<Str<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawContainer<'a> {
+    #[serde(borrow)]
+    pub(super) name: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(super) image: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(super) security_context: Option<SecurityContext<'a>>,
+}
+
+/// Which keys of a string map are worth keeping.
+pub(super) trait Keys {
+    fn keep(key: &str) -> bool;
+}
+
+#[derive(Debug, Default)]
+pub(super) struct AllKeys;
+
+#[derive(Debug, Default)]
+pub(super) struct OurAnnotations;
+
+/// A string map as borrowed pairs, in the order of the document.
+///
+/// `kubectl.kubernetes.io/last-applied-configuration` may hold the whole
+/// object once more: values of keys that nobody asks for are skipped unread.
+#[derive(Debug, Default)]
+pub(super) struct Pairs<'a, K>(pub(super) Vec<(Str<'a>, Str<'a>)>, PhantomData<K>);
+
+// === impl Pod ===
+
+impl<'a> Pod<'a> {
+    /// The name as far as it is known: a generated one is filled in only after
+    /// mutation.
+    pub fn name(&self) -> Option<&str> {
+        self.metadata.as_ref().and_then(Metadata::name)
+    }
+
+    pub fn is_windows(&self) -> bool {
+        // S13: only `spec.os.name` counts. A node selector proves nothing.
+        let os = self.spec.as_ref().and_then(|it| it.os.as_ref());
+        os.and_then(|it| it.name.as_deref()) == Some("windows")
+    }
+
+    /// `default`, where the spec names none: so does the API server.
+    pub fn service_account(&self) -> &str {
+        let named = self.spec.as_ref().and_then(|it| it.service_account_name.as_deref());
+        named.filter(|it| !it.is_empty()).unwrap_or("default")
+    }
+
+    pub fn label(&self, key: &str) -> Option<&str> {
+        let labels = self.metadata.as_ref().and_then(|it| it.labels.as_ref())?;
+        labels.0.iter().find(|(it, _)| &**it == key).map(|(_, value)| &**value)
+    }
+
+    pub(super) fn our_annotations(&self) -> impl Iterator<Item = (&Str<'a>, &Str<'a>)> {
+        let annotations = self.metadata.as_ref().and_then(|it| it.annotations.as_ref());
+        annotations.into_iter().flat_map(|it| it.0.iter().map(|(key, value)| (key, value)))
+    }
+
+    /// Whether `spec.securityContext` is an object, so that a patch can add to it.
+    pub fn has_security_context(&self) -> bool {
+        self.spec.as_ref().is_some_and(|it| it.security_context.is_some())
+    }
+}
+
+impl Metadata<'_> {
+    pub(super) fn name(&self) -> Option<&str> {
+        let name = self.name.as_deref().filter(|it| !it.is_empty());
+        name.or(self.generate_name.as_deref().filter(|it| !it.is_empty()))
+    }
+}
+
+impl Keys for AllKeys {
+    fn keep(_: &str) -> bool {
+        true
+    }
+}
+
+impl Keys for OurAnnotations {
+    fn keep(key: &str) -> bool {
+        concerns_us(key)
+    }
+}
+
+impl<'de: 'a, 'a, K: Keys> Deserialize<'de> for Pairs<'a, K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PairsVisitor<'a, K>(PhantomData<(&'a (), K)>);
+
+        impl<'de: 'a, 'a, K: Keys> Visitor<'de> for PairsVisitor<'a, K> {
+            type Value = Pairs<'a, K>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(key) = map.next_key::<Str<'a>>()? {
+                    if K::keep(&key) {
+                        // Go writes an empty string map value as "", but null is legal JSON.
+                        let value = map.next_value::<Option<Str<'a>>>()?.unwrap_or_default();
+                        pairs.push((key, value));
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Pairs(pairs, PhantomData))
+            }
+        }
+
+        deserializer.deserialize_map(PairsVisitor(PhantomData))
+    }
+}

@@ -1,0 +1,268 @@
+//! The policy that an operator writes, and the policy that is obeyed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::{
+    pod::Pod,
+    policy::{BUILTIN, Exemption, Level, RULES, Rule, selector::Selector},
+    profile::ProfilePath,
+};
+
+/// The policy as obeyed: every rule has a level, and there is no other rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    name: String,
+    default: Option<Profile>,
+    bindings: Vec<Binding>,
+    levels: BTreeMap<&'static str, Level>,
+    templates: Templates,
+    exemptions: Vec<Exemption>,
+}
+
+/// A profile that a policy injects.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RawProfile")]
+pub enum Profile {
+    RuntimeDefault,
+    Localhost(ProfilePath),
+}
+
+/// What a bad pod template leads to, where a bad pod would be refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Templates {
+    #[default]
+    Warn,
+    Deny,
+    Ignore,
+}
+
+/// Why a text is not a policy, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", at(*.position))]
+pub struct PolicyError {
+    /// Line and column, from 1, where they are known.
+    pub position: Option<(u64, u64)>,
+    pub message: String,
+}
+
+/// The name of a rule that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RuleName(&'static str);
+
+/// A policy file: the same object that a cluster would hold.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Manifest {
+    #[serde(rename = "apiVersion")]
+    _api_version: ApiVersion,
+    #[serde(rename = "kind")]
+    _kind: Kind,
+    metadata: Metadata,
+    spec: Spec,
+}
+
+#[derive(Deserialize)]
+enum ApiVersion {
+    #[serde(rename = "callgate.dev/v1alpha1")]
+    V1alpha1,
+}
+
+#[derive(Deserialize)]
+enum Kind {
+    SeccompPolicy,
+}
+
+/// Whatever else a cluster writes into metadata is not ours to judge.
+#[derive(Deserialize)]
+struct Metadata {
+    name: Name,
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Name(String);
+
+/// The policy as written: any rule may be left out.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Spec {
+    default: Option<Profile>,
+    #[serde(default)]
+    bindings: Vec<Binding>,
+    #[serde(default)]
+    templates: Templates,
+    #[serde(default)]
+    rules: BTreeMap<RuleName, Level>,
+    #[serde(default, deserialize_with = "distinct")]
+    exemptions: Vec<Exemption>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Binding {
+    pod_selector: Selector,
+    profile: Profile,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawProfile {
+    #[serde(rename = "type")]
+    kind: ProfileType,
+    localhost_profile: Option<ProfilePath>,
+}
+
+#[derive(Deserialize)]
+enum ProfileType {
+    RuntimeDefault,
+    Localhost,
+}
+
+// === impl Policy ===
+
+impl Policy {
+    /// Reads a policy from YAML or JSON.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line and column. There is no
+    /// such thing as half a policy.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let policy = Self::parse_any(text)?;
+        if BUILTIN.iter().any(|it| it.name == policy.name) {
+            return Err(PolicyError {
+                position: None,
+                message: format!("the name {:?} is that of a built-in policy", policy.name),
+            });
+        }
+        Ok(policy)
+    }
+
+    pub(super) fn parse_any(text: &str) -> Result<Self, PolicyError> {
+        let Manifest { metadata, spec, .. } = serde_saphyr::from_str(text)?;
+        let Spec { default, bindings, templates, rules, exemptions } = spec;
+        let level = |rule: &Rule| rules.get(&RuleName(rule.id)).copied().unwrap_or(rule.level);
+        let levels = RULES.iter().map(|it| (it.id, level(it))).collect();
+        Ok(Self { name: metadata.name.0, default, bindings, levels, templates, exemptions })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn level(&self, rule: &Rule) -> Level {
+        self.levels[rule.id]
+    }
+
+    pub fn templates(&self) -> Templates {
+        self.templates
+    }
+
+    pub fn exemptions(&self) -> &[Exemption] {
+        &self.exemptions
+    }
+
+    /// What is injected into `pod` where nothing is set: the profile of the
+    /// first binding that selects it, else the default.
+    pub fn profile_for(&self, pod: &Pod<'_>) -> Option<&Profile> {
+        let bound = self.bindings.iter().find(|it| it.pod_selector.selects(pod));
+        bound.map(|it| &it.profile).or(self.default.as_ref())
+    }
+
+    /// Every profile that the policy may inject by its path.
+    pub fn injected_paths(&self) -> impl Iterator<Item = &ProfilePath> {
+        let all = self.bindings.iter().map(|it| &it.profile).chain(&self.default);
+        all.filter_map(|it| match it {
+            Profile::RuntimeDefault => None,
+            Profile::Localhost(path) => Some(path),
+        })
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RuntimeDefault => f.write_str("RuntimeDefault"),
+            Self::Localhost(path) => write!(f, "Localhost {:?}", path.as_str()),
+        }
+    }
+}
+
+impl TryFrom<RawProfile> for Profile {
+    type Error = &'static str;
+
+    fn try_from(raw: RawProfile) -> Result<Self, Self::Error> {
+        match (raw.kind, raw.localhost_profile) {
+            (ProfileType::RuntimeDefault, None) => Ok(Self::RuntimeDefault),
+            (ProfileType::Localhost, Some(path)) => Ok(Self::Localhost(path)),
+            (ProfileType::RuntimeDefault, Some(_)) => {
+                Err("localhostProfile is only for type Localhost")
+            }
+            (ProfileType::Localhost, None) => Err("type Localhost needs a localhostProfile"),
+        }
+    }
+}
+
+impl RuleName {
+    pub(super) fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for RuleName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        if let Some(rule) = RULES.iter().find(|it| it.id == name) {
+            return Ok(Self(rule.id));
+        }
+        let distance = |it: &&Rule| strsim::damerau_levenshtein(it.id, &name);
+        let near = RULES.iter().min_by_key(distance).filter(|it| distance(it) <= 3);
+        let hint = near.map(|it| format!(", did you mean {:?}?", it.id)).unwrap_or_default();
+        Err(de::Error::custom(format!("there is no rule {name:?}{hint}")))
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = String;
+
+    /// A name is also the value of a namespace's label, so it has the form of a
+    /// DNS label (RFC 1123).
+    fn try_from(name: String) -> Result<Self, String> {
+        let fits = (1..=63).contains(&name.len())
+            && name.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-')
+            && !name.starts_with('-')
+            && !name.ends_with('-');
+        if fits {
+            return Ok(Self(name));
+        }
+        Err(format!(
+            "{name:?} is no name for a policy: at most 63 lower case letters, digits and hyphens"
+        ))
+    }
+}
+
+fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Exemption>, D::Error> {
+    let exemptions = Vec::<Exemption>::deserialize(deserializer)?;
+    let mut names = BTreeSet::new();
+    match exemptions.iter().find(|it| !names.insert(&it.name)) {
+        None => Ok(exemptions),
+        Some(twice) => {
+            Err(de::Error::custom(format!("there are two exemptions {:?}", twice.name.as_str())))
+        }
+    }
+}
+
+impl From<serde_saphyr::Error> for PolicyError {
+    fn from(error: serde_saphyr::Error) -> Self {
+        let position = error.location().map(|it| (it.line(), it.column()));
+        Self { position, message: error.to_string() }
+    }
+}
+
+fn at(position: Option<(u64, u64)>) -> String {
+    position.map(|(line, column)| format!("{line}:{column}: ")).unwrap_or_default()
+}

@@ -1,0 +1,192 @@
+//! Decides. Knows pods, profiles and rules; knows no HTTP, no cluster, no clock.
+
+mod builtin;
+mod document;
+mod exemption;
+mod level;
+mod patch;
+mod place;
+mod rules;
+mod selector;
+mod verdict;
+
+pub use builtin::{BUILTIN, Builtin};
+pub use document::{Policy, PolicyError, Profile, Templates};
+pub use exemption::Exemption;
+pub use level::{Level, Mode};
+pub use patch::{Operation, patch};
+pub use place::Place;
+pub use rules::RULES;
+pub use verdict::{Judged, Verdict};
+
+use jiff::civil::Date;
+
+use crate::{
+    pod::{Annotation, Container, Effective, Pod, Scope, Seccomp},
+    profile::Catalog,
+};
+
+/// One thing the policy can object to.
+///
+/// A rule is a value: a name, a level, a page and a pure function. Adding one
+/// is a new file in `rules/`, a line in [`RULES`], a table and a page.
+pub struct Rule {
+    /// Stable name: key in policies, metric label, audit annotation, file
+    /// stem of its code, its page and its table of cases. It never changes.
+    pub id: &'static str,
+    /// What a finding leads to where a policy does not say otherwise.
+    pub level: Level,
+    /// Why the rule exists and what to do, in Markdown.
+    pub page: &'static str,
+    check: Check,
+}
+
+/// What a rule looks at; walking over pods and naming places is not its business.
+enum Check {
+    /// Every container that is up for judgement.
+    Container(fn(&Container<'_>, &Context<'_>) -> Option<Finding>),
+    /// Every profile that is declared, once, where it is declared.
+    Profile(fn(Seccomp<'_>, &Context<'_>) -> Option<Finding>),
+    /// Every legacy annotation.
+    Annotation(fn(&Annotation<'_>, &Context<'_>) -> Option<Finding>),
+}
+
+/// All that may be known besides the pod, at one moment.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    pub policy: &'a Policy,
+    pub catalog: &'a Catalog,
+    /// The namespace that the request names; the object need not name it.
+    pub namespace: &'a str,
+    /// Exemptions end with their day, in UTC.
+    pub today: Date,
+}
+
+/// The facts, and what they mean for the pod at hand.
+struct Context<'a> {
+    facts: Facts<'a>,
+    /// What the policy injects into this pod where nothing is set.
+    injected: Option<&'a Profile>,
+}
+
+/// What one rule says of one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub message: String,
+    /// The way out, where there is a particular one.
+    pub hint: Option<String>,
+    pub fix: Option<Fix>,
+}
+
+/// A change that makes a finding go away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fix {
+    /// Set the profile that the policy names for this pod.
+    Inject,
+    /// Remove the annotation.
+    RemoveAnnotation,
+}
+
+/// A finding, who found it, and where.
+pub struct Found<'a> {
+    pub rule: &'static Rule,
+    pub place: Place<'a>,
+    pub finding: Finding,
+}
+
+/// Asks every rule that is not switched off about all of `pod` that is in
+/// `scope`. Findings come in the order of the pod: what holds for all of it
+/// first, then the containers.
+pub fn evaluate<'a>(pod: &'a Pod<'_>, scope: &Scope, facts: Facts<'a>) -> Vec<Found<'a>> {
+    // S13: the API server refuses every profile on a Windows pod.
+    if pod.is_windows() {
+        return Vec::new();
+    }
+    let context = Context { facts, injected: facts.policy.profile_for(pod) };
+    let rules = || RULES.iter().filter(|it| facts.policy.level(it) != Level::Off);
+    let mut found = Vec::new();
+    if *scope == Scope::Whole {
+        for annotation in pod.legacy_annotations() {
+            let place = Place::Annotation { key: annotation.key };
+            found.extend(rules().filter_map(|it| it.on_annotation(place, &annotation, &context)));
+        }
+        if let Some(declared) = pod.seccomp() {
+            found.extend(rules().filter_map(|it| it.on_profile(Place::Pod, declared, &context)));
+        }
+    }
+    for container in pod.containers().filter(|it| scope.covers(it)) {
+        let place = Place::of(&container);
+        for rule in rules() {
+            found.extend(rule.on_container(place, &container, &context));
+            match (container.effective, scope) {
+                (Effective::Own(declared), _) => {
+                    found.extend(rule.on_profile(place, declared, &context));
+                }
+                // The pod is not up for judgement, but what the newcomer takes from it is.
+                (Effective::Inherited(declared), Scope::AddedTo { .. }) => {
+                    let inherited = rule.on_profile(place, declared, &context);
+                    found.extend(inherited.map(Found::inherited));
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+// === impl Rule ===
+
+impl Rule {
+    fn on_container<'a>(
+        &'static self,
+        place: Place<'a>,
+        container: &Container<'_>,
+        context: &Context<'_>,
+    ) -> Option<Found<'a>> {
+        let Check::Container(check) = self.check else { return None };
+        Some(Found { rule: self, place, finding: check(container, context)? })
+    }
+
+    fn on_profile<'a>(
+        &'static self,
+        place: Place<'a>,
+        declared: Seccomp<'_>,
+        context: &Context<'_>,
+    ) -> Option<Found<'a>> {
+        let Check::Profile(check) = self.check else { return None };
+        Some(Found { rule: self, place, finding: check(declared, context)? })
+    }
+
+    fn on_annotation<'a>(
+        &'static self,
+        place: Place<'a>,
+        annotation: &Annotation<'_>,
+        context: &Context<'_>,
+    ) -> Option<Found<'a>> {
+        let Check::Annotation(check) = self.check else { return None };
+        Some(Found { rule: self, place, finding: check(annotation, context)? })
+    }
+}
+
+// === impl Finding ===
+
+impl Finding {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, fix: None }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    fn fix(self, fix: Fix) -> Self {
+        Self { fix: Some(fix), ..self }
+    }
+}
+
+impl Found<'_> {
+    fn inherited(mut self) -> Self {
+        self.finding.message.push_str(" (inherited from the pod)");
+        self
+    }
+}

@@ -1,0 +1,136 @@
+//! Turns fixes into the JSON Patch (RFC 6902) that applies them.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::{
+    pod::{Annotation, Container, Pod, Scope, Seccomp, Target},
+    policy::{Fix, Found, Place, Profile},
+};
+
+/// One step of a patch.
+///
+/// A patch that does not apply fails the request even where the webhook is set
+/// to fail open (R1). So there is no `replace`, `add` only adds to objects that
+/// are there, and `remove` only takes away what was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+pub enum Operation {
+    Add { path: String, value: Added },
+    Remove { path: String },
+}
+
+/// What is added: a profile, inside a new security context where there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Added {
+    #[serde(rename_all = "camelCase")]
+    Context {
+        seccomp_profile: Declared,
+    },
+    Profile(Declared),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Declared {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    localhost_profile: Option<String>,
+}
+
+/// Builds the patch that applies the fixes of `found` to `pod`, an object of
+/// kind Pod; `profile` is what the policy injects into it. No operation means
+/// that there is nothing to do.
+///
+/// `spared` is whether somebody is exempt from having a profile: only then is
+/// it set per container. Otherwise one profile for the whole pod covers also
+/// the sidecars and debug containers to come.
+pub fn patch(
+    pod: &Pod<'_>,
+    scope: &Scope,
+    found: &[&Found<'_>],
+    profile: Option<&Profile>,
+    spared: bool,
+) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    let mut removed: BTreeSet<&str> = BTreeSet::new();
+    for it in found {
+        if let (Some(Fix::RemoveAnnotation), Place::Annotation { key }) = (it.finding.fix, it.place)
+        {
+            removed.insert(key);
+        }
+    }
+    if let Some(profile) = profile {
+        let whole = *scope == Scope::Whole;
+        let unset = |it: &Container<'_>| {
+            found
+                .iter()
+                .any(|one| one.finding.fix == Some(Fix::Inject) && one.place == Place::of(it))
+        };
+        let targets: Vec<_> = pod.containers().filter(unset).collect();
+        if whole && !spared && !targets.is_empty() {
+            operations.push(add("/spec", pod.has_security_context(), profile));
+            removed.extend(clashing(pod, Target::Pod, profile));
+        } else {
+            for it in targets {
+                let parent = format!("/spec/{}/{}", it.list.field(), it.index);
+                operations.push(add(&parent, it.has_security_context, profile));
+                if whole {
+                    removed.extend(clashing(pod, Target::Container(it.name), profile));
+                }
+            }
+        }
+    }
+    operations.extend(
+        removed.into_iter().map(|key| Operation::Remove {
+            path: format!("/metadata/annotations/{}", escape(key)),
+        }),
+    );
+    operations
+}
+
+/// The annotations that would make the API server refuse the pod for what we
+/// inject (S15). They go whatever the level of `legacy-annotation`: the clash
+/// is of our making.
+fn clashing<'a>(
+    pod: &'a Pod<'_>,
+    target: Target<'a>,
+    profile: &'a Profile,
+) -> impl Iterator<Item = &'a str> {
+    let injected = match profile {
+        Profile::RuntimeDefault => Seccomp::RuntimeDefault,
+        Profile::Localhost(path) => Seccomp::Localhost(Some(path.as_str())),
+    };
+    pod.legacy_annotations()
+        .filter(move |it: &Annotation<'_>| it.target == target && it.contradicts(injected))
+        .map(|it| it.key)
+}
+
+fn add(parent: &str, has_context: bool, profile: &Profile) -> Operation {
+    let declared = match profile {
+        Profile::RuntimeDefault => Declared { kind: "RuntimeDefault", localhost_profile: None },
+        Profile::Localhost(path) => {
+            Declared { kind: "Localhost", localhost_profile: Some(path.as_str().to_owned()) }
+        }
+    };
+    let path = format!("{parent}/securityContext");
+    if has_context {
+        Operation::Add { path: path + "/seccompProfile", value: Added::Profile(declared) }
+    } else {
+        Operation::Add { path, value: Added::Context { seccomp_profile: declared } }
+    }
+}
+
+/// RFC 6901, section 3 (S17).
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+impl Operation {
+    pub fn is_remove(&self) -> bool {
+        matches!(self, Self::Remove { .. })
+    }
+}

@@ -1,0 +1,19 @@
+#![doc = include_str!("unconfined.md")]
+
+use crate::{
+    pod::Seccomp,
+    policy::{Check, Context, Finding, Level, Rule},
+};
+
+/// S7, S8: it wins over every default, and at the pod it is what a later
+/// debug container inherits, so it counts even where every container overrides it.
+pub(super) const RULE: Rule = Rule {
+    id: "unconfined",
+    level: Level::Deny,
+    page: include_str!("unconfined.md"),
+    check: Check::Profile(check),
+};
+
+fn check(declared: Seccomp<'_>, _: &Context<'_>) -> Option<Finding> {
+    (declared.kind() == "Unconfined").then(|| Finding::new("Unconfined turns seccomp off"))
+}

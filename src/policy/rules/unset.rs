@@ -1,0 +1,22 @@
+#![doc = include_str!("unset.md")]
+
+use crate::{
+    pod::{Container, Effective},
+    policy::{Check, Context, Finding, Fix, Level, Rule},
+};
+
+/// S5, S6: where nobody chooses, a flag of the node's kubelet does.
+pub(super) const RULE: Rule = Rule {
+    id: "unset",
+    level: Level::Deny,
+    page: include_str!("unset.md"),
+    check: Check::Container(check),
+};
+
+fn check(container: &Container<'_>, context: &Context<'_>) -> Option<Finding> {
+    if container.effective != Effective::Unset {
+        return None;
+    }
+    let finding = Finding::new("no seccomp profile is set, neither here nor for the pod");
+    Some(if context.injected.is_some() { finding.fix(Fix::Inject) } else { finding })
+}

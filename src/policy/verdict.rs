@@ -1,0 +1,215 @@
+//! What follows from the findings, and how it is said.
+
+use std::fmt::Write;
+
+use crate::{
+    pod::{Kind, Pod, Scope},
+    policy::{
+        Exemption, Facts, Fix, Found, Level, Mode, Operation, Profile, Templates, evaluate, patch,
+    },
+};
+
+/// A finding with what it leads to.
+pub struct Judged<'a> {
+    pub found: Found<'a>,
+    pub level: Level,
+    /// What it would lead to for a pod in a namespace that enforces the policy.
+    enforced: Level,
+    /// The exemption that lets it pass; its level is then [`Level::Audit`].
+    pub exemption: Option<&'a Exemption>,
+}
+
+/// Everything a policy says of one pod or template.
+pub struct Verdict<'a> {
+    facts: Facts<'a>,
+    mode: Mode,
+    judged: Vec<Judged<'a>>,
+}
+
+/// A message of a thousand lines helps nobody, and is cut by clients.
+const MOST_LINES: usize = 20;
+
+/// All warnings of a request share 4,096 characters (R5).
+const MOST_WARNINGS: usize = 5;
+
+/// The API server cuts longer warnings (R5). Of lines, only those are as long
+/// that quote a path of absurd length, for which there is no limit (1.1).
+const LONGEST_LINE: usize = 250;
+
+impl<'a> Verdict<'a> {
+    /// Judges `pod`, which stands in an object of `kind`.
+    pub fn of(kind: Kind, pod: &'a Pod<'_>, scope: &Scope, facts: Facts<'a>, mode: Mode) -> Self {
+        let templates = facts.policy.templates();
+        let judge = |mut found: Found<'a>| {
+            let level = match (kind, templates) {
+                (Kind::Pod, _) | (_, Templates::Deny) => facts.policy.level(found.rule),
+                (_, Templates::Warn) => facts.policy.level(found.rule).min(Level::Warn),
+                (_, Templates::Ignore) => return None,
+            };
+            // S20: the pods that a template makes are fixed, the template is not.
+            if kind != Kind::Pod && found.finding.fix.is_some() && mode == Mode::Enforce {
+                return None;
+            }
+            let exemption = exemption(&mut found, pod, facts);
+            let level = if exemption.is_some() { Level::Audit } else { level.under(mode) };
+            let enforced = facts.policy.level(found.rule);
+            found.say_what_becomes_of_it(mode, facts.policy.profile_for(pod));
+            Some(Judged { found, level, enforced, exemption })
+        };
+        let judged = evaluate(pod, scope, facts).into_iter().filter_map(judge).collect();
+        Self { facts, mode, judged }
+    }
+
+    pub fn is_denied(&self) -> bool {
+        self.at(Level::Deny).next().is_some()
+    }
+
+    /// All that was found, with what it leads to.
+    pub fn judged(&self) -> &[Judged<'a>] {
+        &self.judged
+    }
+
+    fn at(&self, level: Level) -> impl Iterator<Item = &Judged<'a>> {
+        self.judged.iter().filter(move |it| it.level == level)
+    }
+
+    /// What has to change so that no finding with a fix remains. Only a
+    /// namespace that enforces its policy has its pods changed.
+    pub fn patch(&self, pod: &Pod<'_>, scope: &Scope) -> Vec<Operation> {
+        if self.mode != Mode::Enforce {
+            return Vec::new();
+        }
+        let fixable = self.judged.iter().filter(|it| it.found.finding.fix.is_some());
+        let (fixed, spared): (Vec<_>, Vec<_>) = fixable.partition(|it| it.level >= Level::Warn);
+        let fixed: Vec<_> = fixed.into_iter().map(|it| &it.found).collect();
+        let spared = spared.iter().any(|it| it.exemption.is_some() && it.found.rule.id == "unset");
+        patch(pod, scope, &fixed, self.facts.policy.profile_for(pod), spared)
+    }
+
+    /// Why it is refused, and the way out: a headline, then a line a finding.
+    pub fn message(&self, kind: Kind, name: Option<&str>) -> String {
+        let Facts { policy, namespace, .. } = self.facts;
+        let name = name.map(|it| format!(" {it:?}")).unwrap_or_default();
+        let mut message = format!(
+            "policy {:?} refuses {}{name} in namespace {namespace:?}:",
+            policy.name(),
+            kind.noun(),
+        );
+        let count = self.at(Level::Deny).count();
+        for it in self.at(Level::Deny).take(MOST_LINES) {
+            write!(message, "\n  {}", it.line(kind)).expect("a string takes everything");
+        }
+        if count > MOST_LINES {
+            let more = count - MOST_LINES;
+            write!(message, "\n  and {more} more findings").expect("a string takes everything");
+        }
+        message
+    }
+
+    /// One line for each finding that is warned about, the last one counting
+    /// those that were left out (R5).
+    pub fn warnings(&self, kind: Kind) -> Vec<String> {
+        let policy = self.facts.policy.name();
+        let count = self.at(Level::Warn).count();
+        let shown = self.at(Level::Warn).take(MOST_WARNINGS);
+        let mut warnings: Vec<_> = shown
+            .map(|it| {
+                let prospect = it.prospect(kind, self.mode);
+                cut(format!("policy {policy:?}{prospect}: {}", it.line(kind)))
+            })
+            .collect();
+        if count > MOST_WARNINGS {
+            let more = count - MOST_WARNINGS;
+            warnings.push(format!("policy {policy:?}: and {more} more findings"));
+        }
+        warnings
+    }
+
+    /// What the audit log keeps: each word with the rules it applies to.
+    pub fn annotations(&self) -> Vec<(&'static str, String)> {
+        let of = |level| self.at(level).filter(|it| it.exemption.is_none());
+        let rules = |level| {
+            let mut rules: Vec<_> = of(level).map(|it| it.found.rule.id).collect();
+            rules.dedup();
+            rules.sort_unstable();
+            rules.dedup();
+            rules.join(",")
+        };
+        let mut exempted: Vec<_> = self
+            .judged
+            .iter()
+            .filter_map(|it| Some(format!("{}:{}", it.found.rule.id, it.exemption?.name)))
+            .collect();
+        exempted.sort_unstable();
+        exempted.dedup();
+        let all = [
+            ("denied", rules(Level::Deny)),
+            ("warned", rules(Level::Warn)),
+            ("audited", rules(Level::Audit)),
+            ("exempted", exempted.join(",")),
+        ];
+        all.into_iter().filter(|(_, rules)| !rules.is_empty()).collect()
+    }
+}
+
+impl Judged<'_> {
+    /// What a finding that is only warned about would lead to elsewhere.
+    fn prospect(&self, kind: Kind, mode: Mode) -> String {
+        if self.enforced != Level::Deny || self.found.finding.fix.is_some() {
+            return String::new();
+        }
+        match (kind, mode) {
+            (Kind::Pod, _) => " would refuse this pod".to_owned(),
+            (it, Mode::Enforce) => format!(" will refuse the pods of this {}", it.noun()),
+            (it, _) => format!(" would refuse the pods of this {}", it.noun()),
+        }
+    }
+
+    /// The finding in one line without control characters.
+    pub fn line(&self, kind: Kind) -> String {
+        let Found { rule, place, finding } = &self.found;
+        let prefix = kind.prefix();
+        let hint = finding.hint.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
+        let line = format!("{prefix}{place}: {}", finding.message);
+        format!("{}{hint} [{}]", cut(line), rule.id)
+    }
+}
+
+impl Found<'_> {
+    /// A missing profile is a different matter where `/mutate` was to set it.
+    fn say_what_becomes_of_it(&mut self, mode: Mode, injected: Option<&Profile>) {
+        let (Some(Fix::Inject), Some(profile)) = (self.finding.fix, injected) else {
+            return;
+        };
+        self.finding.hint = Some(match mode {
+            Mode::Enforce => {
+                format!("the mutating webhook sets {profile}, but was not called or was overruled")
+            }
+            Mode::Warn | Mode::Audit => format!("mode \"enforce\" would set {profile}"),
+        });
+    }
+}
+
+/// The exemption in force for what was found. One that has run out adds to the
+/// finding that it has.
+fn exemption<'a>(found: &mut Found<'_>, pod: &Pod<'_>, facts: Facts<'a>) -> Option<&'a Exemption> {
+    let about = |it: &&Exemption| it.is_about(found.rule.id, found.place, pod, facts.namespace);
+    let all: Vec<_> = facts.policy.exemptions().iter().filter(about).collect();
+    if let Some(in_force) = all.iter().find(|it| it.is_in_force(facts.today)) {
+        return Some(in_force);
+    }
+    if let Some((expired, date)) = all.first().and_then(|it| Some((it, it.expires?))) {
+        let Exemption { name, owner, .. } = expired;
+        let expired = format!("exemption {:?} expired on {date}, ask {owner}", name.as_str());
+        let hint = found.finding.hint.take().map(|it| format!("{it}; ")).unwrap_or_default();
+        found.finding.hint = Some(hint + &expired);
+    }
+    None
+}
+
+fn cut(line: String) -> String {
+    match line.char_indices().nth(LONGEST_LINE) {
+        None => line,
+        Some((at, _)) => format!("{}…", &line[..at]),
+    }
+}

@@ -1,0 +1,91 @@
+//! The profiles that pods may name, at one moment.
+
+use std::collections::BTreeMap;
+
+use crate::profile::{Defect, ProfilePath};
+
+/// Every known profile, with what is wrong with it.
+///
+/// A catalog is a value: whoever watches the profiles builds a new one and
+/// swaps it in; it is never edited in place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    profiles: BTreeMap<ProfilePath, Option<Defect>>,
+}
+
+/// The longest path for which a similar one is searched: the API server sets no
+/// limit, and the search is quadratic.
+const LONGEST_COMPARED: usize = 256;
+
+impl FromIterator<(ProfilePath, Option<Defect>)> for Catalog {
+    fn from_iter<I: IntoIterator<Item = (ProfilePath, Option<Defect>)>>(profiles: I) -> Self {
+        Self { profiles: profiles.into_iter().collect() }
+    }
+}
+
+impl Catalog {
+    /// What is known of the profile at `path`: nothing, or that it is there
+    /// and what is wrong with it. Whole paths are compared, never parts (S3).
+    pub fn get(&self, path: &ProfilePath) -> Option<Option<&Defect>> {
+        self.profiles.get(path).map(Option::as_ref)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&ProfilePath, Option<&Defect>)> {
+        self.profiles.iter().map(|(path, defect)| (path, defect.as_ref()))
+    }
+
+    pub fn len(&self) -> usize {
+        self.profiles.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.profiles.is_empty()
+    }
+
+    /// The sound profile that was probably meant: one of the same file name
+    /// in another directory, else the nearest in spelling.
+    pub fn closest(&self, path: &ProfilePath) -> Option<&ProfilePath> {
+        let sound = || self.iter().filter(|(_, defect)| defect.is_none()).map(|(path, _)| path);
+        if let Some(moved) = sound().find(|it| it.file_name() == path.file_name()) {
+            return Some(moved);
+        }
+        let wanted = path.as_str();
+        if wanted.len() > LONGEST_COMPARED {
+            return None;
+        }
+        let tolerated = (wanted.len() / 4).clamp(1, 4);
+        sound()
+            .filter(|it| it.as_str().len() <= LONGEST_COMPARED)
+            .map(|it| (strsim::damerau_levenshtein(it.as_str(), wanted), it))
+            .filter(|(distance, _)| *distance <= tolerated)
+            .min()
+            .map(|(_, it)| it)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::a_letter_missing("blok-mkdir.json", Some("block-mkdir.json"))]
+    #[case::letters_swapped("blokc-mkdir.json", Some("block-mkdir.json"))]
+    #[case::the_wrong_directory("profiles/nginx.json", Some("apps/nginx.json"))]
+    #[case::another_case("Block-Mkdir.json", Some("block-mkdir.json"))]
+    #[case::something_else("redis.json", None)]
+    #[case::a_hollow_one_is_no_advice("audit.jsn", None)]
+    fn closest(#[case] wanted: &str, #[case] expected: Option<&str>) {
+        let hollow = Defect::Hollow(crate::profile::Hollow::Disabled { misspelt: None });
+        let catalog: Catalog = [
+            ("block-mkdir.json".parse().unwrap(), None),
+            ("apps/nginx.json".parse().unwrap(), None),
+            ("audit.json".parse().unwrap(), Some(hollow)),
+        ]
+        .into_iter()
+        .collect();
+        let found = catalog.closest(&wanted.parse().unwrap()).map(ProfilePath::as_str);
+        assert_eq!(found, expected);
+    }
+}

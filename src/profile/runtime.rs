@@ -1,0 +1,170 @@
+//! What runc makes of a profile once it is decoded.
+
+use crate::profile::{
+    Broken, Defect, Hollow,
+    document::{Document, Syscall},
+    syscalls,
+};
+
+/// What a rule or the default does to a system call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    Kill,
+    KillProcess,
+    KillThread,
+    Trap,
+    Errno,
+    Trace,
+    Allow,
+    Log,
+    Notify,
+}
+
+/// libcontainer/seccomp/config.go of runc.
+const OPERATORS: &[&str] = &[
+    "SCMP_CMP_NE",
+    "SCMP_CMP_LT",
+    "SCMP_CMP_LE",
+    "SCMP_CMP_EQ",
+    "SCMP_CMP_GE",
+    "SCMP_CMP_GT",
+    "SCMP_CMP_MASKED_EQ",
+];
+
+/// libcontainer/seccomp/config.go of runc.
+const ARCHITECTURES: &[&str] = &[
+    "SCMP_ARCH_X86",
+    "SCMP_ARCH_X86_64",
+    "SCMP_ARCH_X32",
+    "SCMP_ARCH_ARM",
+    "SCMP_ARCH_AARCH64",
+    "SCMP_ARCH_MIPS",
+    "SCMP_ARCH_MIPS64",
+    "SCMP_ARCH_MIPS64N32",
+    "SCMP_ARCH_MIPSEL",
+    "SCMP_ARCH_MIPSEL64",
+    "SCMP_ARCH_MIPSEL64N32",
+    "SCMP_ARCH_PPC",
+    "SCMP_ARCH_PPC64",
+    "SCMP_ARCH_PPC64LE",
+    "SCMP_ARCH_RISCV64",
+    "SCMP_ARCH_S390",
+    "SCMP_ARCH_S390X",
+    "SCMP_ARCH_LOONGARCH64",
+];
+
+/// libcontainer/seccomp/config.go of runc.
+const FLAGS: &[&str] = &[
+    "SECCOMP_FILTER_FLAG_TSYNC",
+    "SECCOMP_FILTER_FLAG_LOG",
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+];
+
+impl Action {
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "SCMP_ACT_KILL" => Self::Kill,
+            "SCMP_ACT_KILL_PROCESS" => Self::KillProcess,
+            "SCMP_ACT_KILL_THREAD" => Self::KillThread,
+            "SCMP_ACT_TRAP" => Self::Trap,
+            "SCMP_ACT_ERRNO" => Self::Errno,
+            "SCMP_ACT_TRACE" => Self::Trace,
+            "SCMP_ACT_ALLOW" => Self::Allow,
+            "SCMP_ACT_LOG" => Self::Log,
+            "SCMP_ACT_NOTIFY" => Self::Notify,
+            _ => return None,
+        })
+    }
+
+    /// Whether the system call goes through: to log it is not to stop it.
+    fn lets_through(self) -> Option<&'static str> {
+        match self {
+            Self::Allow => Some("SCMP_ACT_ALLOW"),
+            Self::Log => Some("SCMP_ACT_LOG"),
+            _ => None,
+        }
+    }
+}
+
+impl Document {
+    /// What becomes of a container that names this profile, where it is not
+    /// what a profile is for.
+    pub fn defect(&self) -> Option<Defect> {
+        if self.default_action.is_empty() && self.syscalls.is_empty() {
+            let misspelt = self.unknown_keys.iter().find(|it| resembles(it, "defaultAction"));
+            return Some(Hollow::Disabled { misspelt: misspelt.cloned() }.into());
+        }
+        match self.check() {
+            Err(broken) => Some(broken.into()),
+            Ok(default) => self.permissive(default).map(Defect::Hollow),
+        }
+    }
+
+    /// Refuses what runc refuses (specconv `SetupSeccomp`, libcontainer
+    /// `InitSeccomp`), and returns the default action.
+    fn check(&self) -> Result<Action, Broken> {
+        if self.default_action.is_empty() {
+            return Err(Broken::NoDefaultAction);
+        }
+        let default = action("defaultAction", &self.default_action)?;
+        if default == Action::Notify {
+            return Err(Broken::Notify { at: "defaultAction".to_owned() });
+        }
+        known("architectures", &self.architectures, ARCHITECTURES)?;
+        known("flags", &self.flags, FLAGS)?;
+        for (at, syscall) in self.syscalls.iter().enumerate() {
+            let at = format!("syscalls[{at}]");
+            let action = action(&format!("{at}.action"), &syscall.action)?;
+            if action == Action::Notify && self.listener_path.is_empty() {
+                return Err(Broken::Notify { at: format!("{at}.action") });
+            }
+            if let Some(empty) = syscall.names.iter().position(String::is_empty) {
+                return Err(Broken::EmptyName { at: format!("{at}.names[{empty}]") });
+            }
+            for (number, arg) in syscall.args.iter().enumerate() {
+                let at = format!("{at}.args[{number}]");
+                if arg.index > 5 {
+                    let at = format!("{at}.index");
+                    return Err(Broken::NoSuchArgument { at, value: arg.index });
+                }
+                known(&format!("{at}.op"), std::slice::from_ref(&arg.op), OPERATORS)?;
+            }
+        }
+        Ok(default)
+    }
+
+    /// Finds no rule that stops anything, in a profile that by default lets
+    /// everything through (L3).
+    fn permissive(&self, default: Action) -> Option<Hollow> {
+        let default = default.lets_through()?;
+        let mut skipped = Vec::new();
+        for Syscall { names, action, .. } in &self.syscalls {
+            if Action::parse(action).is_some_and(|it| it.lets_through().is_some()) {
+                continue;
+            }
+            if names.iter().any(|it| syscalls::exists(it)) {
+                return None;
+            }
+            skipped.extend_from_slice(names);
+        }
+        Some(Hollow::Permissive { default, skipped })
+    }
+}
+
+fn action(at: &str, value: &str) -> Result<Action, Broken> {
+    let unknown = || Broken::UnknownValue { at: at.to_owned(), value: value.to_owned() };
+    Action::parse(value).ok_or_else(unknown)
+}
+
+fn known(at: &str, values: &[String], known: &[&str]) -> Result<(), Broken> {
+    match values.iter().find(|it| !known.contains(&it.as_str())) {
+        None => Ok(()),
+        Some(value) => Err(Broken::UnknownValue { at: at.to_owned(), value: value.clone() }),
+    }
+}
+
+fn resembles(key: &str, name: &str) -> bool {
+    let (key, name) = (key.to_ascii_lowercase(), name.to_ascii_lowercase());
+    key.len() <= 2 * name.len() && strsim::damerau_levenshtein(&key, &name) <= 3
+}
