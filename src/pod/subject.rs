@@ -69,6 +69,11 @@ impl Kind {
         }
     }
 
+    /// Whether it makes pods rather than being one.
+    pub fn is_template(self) -> bool {
+        self != Self::Pod
+    }
+
     /// How messages call it: the singular name of the resource.
     pub fn noun(self) -> &'static str {
         let plural = self.resource();

@@ -138,6 +138,10 @@ impl<'a> Pod<'a> {
         annotations.into_iter().flat_map(|it| it.0.iter().map(|(key, value)| (key, value)))
     }
 
+    pub fn has_spec(&self) -> bool {
+        self.spec.is_some()
+    }
+
     /// Whether `spec.securityContext` is an object, so that a patch can add to it.
     pub fn has_security_context(&self) -> bool {
         self.spec.as_ref().is_some_and(|it| it.security_context.is_some())

@@ -14,7 +14,7 @@ pub use builtin::{BUILTIN, Builtin};
 pub use document::{Policy, PolicyError, Profile, Templates};
 pub use exemption::Exemption;
 pub use level::{Level, Mode};
-pub use patch::{Operation, patch};
+pub use patch::{Operation, Patch, patch};
 pub use place::Place;
 pub use rules::RULES;
 pub use verdict::{Judged, Verdict};

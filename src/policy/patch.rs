@@ -9,6 +9,16 @@ use crate::{
     policy::{Fix, Found, Place, Profile},
 };
 
+/// What is done to a pod. No operation means that there is nothing to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Patch {
+    pub operations: Vec<Operation>,
+    /// The profile that is set, if one is.
+    pub injected: Option<Profile>,
+    /// The keys of the annotations that are taken away.
+    pub removed: Vec<String>,
+}
+
 /// One step of a patch.
 ///
 /// A patch that does not apply fails the request even where the webhook is set
@@ -42,8 +52,7 @@ pub struct Declared {
 }
 
 /// Builds the patch that applies the fixes of `found` to `pod`, an object of
-/// kind Pod; `profile` is what the policy injects into it. No operation means
-/// that there is nothing to do.
+/// kind Pod; `profile` is what the policy injects into it.
 ///
 /// `spared` is whether somebody is exempt from having a profile: only then is
 /// it set per container. Otherwise one profile for the whole pod covers also
@@ -54,7 +63,7 @@ pub fn patch(
     found: &[&Found<'_>],
     profile: Option<&Profile>,
     spared: bool,
-) -> Vec<Operation> {
+) -> Patch {
     let mut operations = Vec::new();
     let mut removed: BTreeSet<&str> = BTreeSet::new();
     for it in found {
@@ -84,12 +93,12 @@ pub fn patch(
             }
         }
     }
-    operations.extend(
-        removed.into_iter().map(|key| Operation::Remove {
-            path: format!("/metadata/annotations/{}", escape(key)),
-        }),
-    );
-    operations
+    let injected = profile.filter(|_| !operations.is_empty()).cloned();
+    let removed: Vec<_> = removed.into_iter().map(str::to_owned).collect();
+    let remove =
+        |key: &String| Operation::Remove { path: format!("/metadata/annotations/{}", escape(key)) };
+    operations.extend(removed.iter().map(remove));
+    Patch { operations, injected, removed }
 }
 
 /// The annotations that would make the API server refuse the pod for what we
@@ -127,10 +136,4 @@ fn add(parent: &str, has_context: bool, profile: &Profile) -> Operation {
 /// RFC 6901, section 3 (S17).
 fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
-}
-
-impl Operation {
-    pub fn is_remove(&self) -> bool {
-        matches!(self, Self::Remove { .. })
-    }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::{
     pod::{Kind, Pod, Scope},
     policy::{
-        Exemption, Facts, Fix, Found, Level, Mode, Operation, Profile, Templates, evaluate, patch,
+        Exemption, Facts, Fix, Found, Level, Mode, Patch, Profile, Templates, evaluate, patch,
     },
 };
 
@@ -21,6 +21,7 @@ pub struct Judged<'a> {
 
 /// Everything a policy says of one pod or template.
 pub struct Verdict<'a> {
+    kind: Kind,
     facts: Facts<'a>,
     mode: Mode,
     judged: Vec<Judged<'a>>,
@@ -57,7 +58,7 @@ impl<'a> Verdict<'a> {
             Some(Judged { found, level, enforced, exemption })
         };
         let judged = evaluate(pod, scope, facts).into_iter().filter_map(judge).collect();
-        Self { facts, mode, judged }
+        Self { kind, facts, mode, judged }
     }
 
     pub fn is_denied(&self) -> bool {
@@ -73,11 +74,11 @@ impl<'a> Verdict<'a> {
         self.judged.iter().filter(move |it| it.level == level)
     }
 
-    /// What has to change so that no finding with a fix remains. Only a
-    /// namespace that enforces its policy has its pods changed.
-    pub fn patch(&self, pod: &Pod<'_>, scope: &Scope) -> Vec<Operation> {
-        if self.mode != Mode::Enforce {
-            return Vec::new();
+    /// What has to change so that no finding with a fix remains. Only pods are
+    /// changed, never templates (S20), and only where the policy is enforced.
+    pub fn patch(&self, pod: &Pod<'_>, scope: &Scope) -> Patch {
+        if self.mode != Mode::Enforce || self.kind != Kind::Pod {
+            return Patch::default();
         }
         let fixable = self.judged.iter().filter(|it| it.found.finding.fix.is_some());
         let (fixed, spared): (Vec<_>, Vec<_>) = fixable.partition(|it| it.level >= Level::Warn);
@@ -87,17 +88,17 @@ impl<'a> Verdict<'a> {
     }
 
     /// Why it is refused, and the way out: a headline, then a line a finding.
-    pub fn message(&self, kind: Kind, name: Option<&str>) -> String {
+    pub fn message(&self, name: Option<&str>) -> String {
         let Facts { policy, namespace, .. } = self.facts;
         let name = name.map(|it| format!(" {it:?}")).unwrap_or_default();
         let mut message = format!(
             "policy {:?} refuses {}{name} in namespace {namespace:?}:",
             policy.name(),
-            kind.noun(),
+            self.kind.noun(),
         );
         let count = self.at(Level::Deny).count();
         for it in self.at(Level::Deny).take(MOST_LINES) {
-            write!(message, "\n  {}", it.line(kind)).expect("a string takes everything");
+            write!(message, "\n  {}", it.line(self.kind)).expect("a string takes everything");
         }
         if count > MOST_LINES {
             let more = count - MOST_LINES;
@@ -108,14 +109,14 @@ impl<'a> Verdict<'a> {
 
     /// One line for each finding that is warned about, the last one counting
     /// those that were left out (R5).
-    pub fn warnings(&self, kind: Kind) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<String> {
         let policy = self.facts.policy.name();
         let count = self.at(Level::Warn).count();
         let shown = self.at(Level::Warn).take(MOST_WARNINGS);
         let mut warnings: Vec<_> = shown
             .map(|it| {
-                let prospect = it.prospect(kind, self.mode);
-                cut(format!("policy {policy:?}{prospect}: {}", it.line(kind)))
+                let prospect = it.prospect(self.kind, self.mode);
+                cut(format!("policy {policy:?}{prospect}: {}", it.line(self.kind)))
             })
             .collect();
         if count > MOST_WARNINGS {

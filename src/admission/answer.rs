@@ -1,0 +1,135 @@
+//! Words a verdict as an `AdmissionResponse` (2.3).
+
+use std::collections::BTreeMap;
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderValue, header::CONTENT_TYPE};
+use serde::Serialize;
+
+use crate::policy::{self, Operation};
+
+/// An answer to one review. The HTTP status is always 200: any other makes a
+/// refusal a failed call, which a webhook that fails open lets through (R3).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Answer<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: AdmissionResponse<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AdmissionResponse<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    /// Both or neither, and never on `/validate`.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    patch: Option<JsonPatch>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: BTreeMap<&'static str, String>,
+}
+
+/// Without a code of 400 or more the API server makes it 400, and without a
+/// reason kubectl prints none (R2).
+#[derive(Serialize)]
+struct Status {
+    code: u16,
+    reason: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonPatch {
+    patch_type: &'static str,
+    /// Base64 of the JSON array.
+    patch: String,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn allow(uid: &'a str) -> Self {
+        let response = AdmissionResponse {
+            uid,
+            allowed: true,
+            status: None,
+            patch: None,
+            warnings: Vec::new(),
+            audit_annotations: BTreeMap::new(),
+        };
+        Self { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response }
+    }
+
+    /// Turns it into a refusal. Warnings are left out: the message says it all (R5).
+    pub(super) fn deny(mut self, message: String) -> Self {
+        self.response.allowed = false;
+        self.response.warnings.clear();
+        self.response.status = Some(Status { code: 403, reason: "Forbidden", message });
+        self
+    }
+
+    /// Adds a warning; it must hold no control character, or the API server drops it (R5).
+    pub(super) fn warn(mut self, warning: String) -> Self {
+        self.response.warnings.push(warning);
+        self
+    }
+
+    pub(super) fn warnings(mut self, warnings: Vec<String>) -> Self {
+        self.response.warnings.extend(warnings);
+        self
+    }
+
+    /// Adds an audit annotation. What the same webhook says of the same object
+    /// twice must be the same, or the second word is lost.
+    pub(super) fn note(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.response.audit_annotations.insert(key, value.into());
+        self
+    }
+
+    pub(super) fn notes(mut self, notes: Vec<(&'static str, String)>) -> Self {
+        self.response.audit_annotations.extend(notes);
+        self
+    }
+
+    pub(super) fn patch(mut self, patch: &policy::Patch, policy: &str) -> Self {
+        let policy::Patch { operations, injected, removed } = patch;
+        if operations.is_empty() {
+            return self;
+        }
+        if let Some(profile) = injected {
+            self = self.note("injected", profile.to_string());
+        }
+        for key in removed {
+            self = self.warn(format!(
+                "policy {policy:?}: annotation {key:?} has had no effect since Kubernetes 1.27 and \
+                 contradicts the pod's profile, removed"
+            ));
+        }
+        self.response.patch = Some(JsonPatch::of(operations));
+        self
+    }
+}
+
+impl JsonPatch {
+    fn of(operations: &[Operation]) -> Self {
+        let json = serde_json::to_vec(operations).expect("operations are strings and structs");
+        Self { patch_type: "JSONPatch", patch: STANDARD.encode(json) }
+    }
+}
+
+impl IntoResponse for Answer<'_> {
+    fn into_response(self) -> Response {
+        let json = serde_json::to_vec(&self).expect("answers are strings, maps and numbers");
+        let mut response = Response::new(Body::from(json));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+}

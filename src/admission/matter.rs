@@ -1,0 +1,64 @@
+//! Which requests are ours, and what of their object is up for judgement (1.7).
+
+use crate::pod::Kind;
+
+/// What a request asks us to judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Matter {
+    /// The whole object: a new pod, or a template that is written.
+    Whole(Kind),
+    /// The ephemeral containers that a pod did not have before.
+    Added,
+}
+
+impl Matter {
+    /// `None` for everything that is let through unread (Q1): other kinds,
+    /// deletions, and updates of pods, whose profiles cannot change (S18).
+    pub(super) fn of(group: &str, resource: &str, sub: &str, operation: &str) -> Option<Self> {
+        let kind = Kind::of_resource(group, resource)?;
+        match (kind, sub, operation) {
+            (Kind::Pod, "", "CREATE") => Some(Self::Whole(kind)),
+            (Kind::Pod, "ephemeralcontainers", "UPDATE") => Some(Self::Added),
+            (Kind::Pod, ..) => None,
+            (_, "", "CREATE" | "UPDATE") => Some(Self::Whole(kind)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::Whole(kind) => kind,
+            Self::Added => Kind::Pod,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::a_new_pod("", "pods", "", "CREATE", Some(Matter::Whole(Kind::Pod)))]
+    #[case::a_changed_pod("", "pods", "", "UPDATE", None)]
+    #[case::a_deleted_pod("", "pods", "", "DELETE", None)]
+    #[case::a_debug_container("", "pods", "ephemeralcontainers", "UPDATE", Some(Matter::Added))]
+    #[case::a_binding("", "pods", "binding", "CREATE", None)]
+    #[case::a_shell("", "pods", "exec", "CONNECT", None)]
+    #[case::a_resize("", "pods", "resize", "UPDATE", None)]
+    #[case::a_template("apps", "deployments", "", "UPDATE", Some(Matter::Whole(Kind::Deployment)))]
+    #[case::a_scaling("apps", "deployments", "scale", "UPDATE", None)]
+    #[case::a_status("apps", "deployments", "status", "UPDATE", None)]
+    #[case::a_stranger("example.com", "pods", "", "CREATE", None)]
+    #[case::a_config_map("", "configmaps", "", "CREATE", None)]
+    fn is_ours(
+        #[case] group: &str,
+        #[case] resource: &str,
+        #[case] sub: &str,
+        #[case] operation: &str,
+        #[case] expected: Option<Matter>,
+    ) {
+        assert_eq!(Matter::of(group, resource, sub, operation), expected);
+    }
+}

@@ -1,0 +1,85 @@
+//! What is told of every answer to whoever logs and counts.
+
+use std::time::Duration;
+
+use crate::policy::Judged;
+
+/// One answered review. It names things and holds no part of the object.
+pub struct Observed<'a> {
+    pub webhook: Webhook,
+    pub operation: Operation,
+    pub outcome: Outcome,
+    /// The plural name of the resource, such as `pods`.
+    pub resource: &'a str,
+    pub namespace: &'a str,
+    pub name: Option<&'a str>,
+    pub uid: &'a str,
+    pub dry_run: bool,
+    pub judged: &'a [Judged<'a>],
+    /// From the last byte of the body to the answer.
+    pub elapsed: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Webhook {
+    Mutate,
+    Validate,
+}
+
+/// The operation of the request, as far as we know its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    Create,
+    Update,
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    Allowed,
+    Patched,
+    Denied,
+    /// A pod or template that could not be read.
+    Unreadable,
+    /// Not ours to judge.
+    Ignored,
+}
+
+impl Webhook {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mutate => "mutate",
+            Self::Validate => "validate",
+        }
+    }
+}
+
+impl Operation {
+    pub(super) fn of(name: &str) -> Self {
+        match name {
+            "CREATE" => Self::Create,
+            "UPDATE" => Self::Update,
+            _ => Self::Other,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Patched => "patched",
+            Self::Denied => "denied",
+            Self::Unreadable => "unreadable",
+            Self::Ignored => "ignored",
+        }
+    }
+}

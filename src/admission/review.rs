@@ -1,0 +1,357 @@
+//! Reads an `AdmissionReview` in one pass, without copying.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::{
+    admission::{body::Rejection, matter::Matter},
+    pod::{Kind, Scope, Str, Subject},
+};
+
+/// `AdmissionRequest`, as far as it matters here (2.2).
+#[derive(Debug)]
+pub(super) struct AdmissionRequest<'a> {
+    pub(super) uid: Str<'a>,
+    pub(super) resource: Resource<'a>,
+    pub(super) operation: Str<'a>,
+    pub(super) dry_run: bool,
+    pub(super) object: Object<'a>,
+    name: Option<Str<'a>>,
+    namespace: Option<Str<'a>>,
+    user: UserInfo<'a>,
+}
+
+/// What the request is about.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one a request, and it stays on the stack")]
+pub(super) enum Object<'a> {
+    /// Nothing that holds a pod spec, or nothing that could be judged now.
+    NotOurs,
+    Judge {
+        kind: Kind,
+        scope: Scope,
+        subject: Subject<'a>,
+    },
+    /// It should hold a pod spec; `kind` is unknown if not even that can be read.
+    Unreadable {
+        kind: Option<Kind>,
+        why: String,
+    },
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Resource<'a> {
+    #[serde(borrow, default)]
+    group: Str<'a>,
+    #[serde(borrow)]
+    pub(super) resource: Str<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct UserInfo<'a> {
+    #[serde(borrow)]
+    groups: Option<Vec<Str<'a>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Review<'a, R> {
+    #[serde(borrow)]
+    api_version: Str<'a>,
+    #[serde(borrow)]
+    kind: Str<'a>,
+    request: Option<R>,
+}
+
+/// Reads the request out of a review.
+///
+/// # Errors
+/// Only what has no `uid` is rejected: everything else can be answered, be it
+/// by saying which field cannot be read.
+pub(super) fn read(body: &[u8]) -> Result<AdmissionRequest<'_>, Rejection> {
+    match serde_json::from_slice::<Review<'_, AdmissionRequest<'_>>>(body) {
+        Ok(review) => unwrap(review),
+        Err(error) => salvage(body, &error),
+    }
+}
+
+fn unwrap<R>(Review { api_version, kind, request }: Review<'_, R>) -> Result<R, Rejection> {
+    if (&*api_version, &*kind) != ("admission.k8s.io/v1", "AdmissionReview") {
+        return Err(Rejection::NotAReview(format!("it is a {:?} of {:?}", &*kind, &*api_version)));
+    }
+    request.ok_or_else(|| Rejection::NotAReview("it has no request".to_owned()))
+}
+
+/// Reads again, more slowly: the object apart from the rest, and the path of
+/// what is wrong.
+fn salvage<'a>(
+    body: &'a [u8],
+    error: &serde_json::Error,
+) -> Result<AdmissionRequest<'a>, Rejection> {
+    #[derive(Deserialize)]
+    struct UidAlone<'a> {
+        #[serde(borrow)]
+        uid: Str<'a>,
+    }
+
+    if let Ok(review) = serde_json::from_slice::<Review<'_, Parts<'_>>>(body) {
+        let parts = unwrap(review)?;
+        if parts.uid.is_empty() {
+            return Err(Rejection::NotAReview("the request has no uid".to_owned()));
+        }
+        return Ok(parts.assemble());
+    }
+    let Ok(review) = serde_json::from_slice::<Review<'_, UidAlone<'_>>>(body) else {
+        return Err(Rejection::NotAReview(error.to_string()));
+    };
+    let UidAlone { uid } = unwrap(review)?;
+    let object =
+        Object::Unreadable { kind: None, why: format!("cannot read the request: {error}") };
+    Ok(AdmissionRequest {
+        uid,
+        resource: Resource::default(),
+        operation: Str::default(),
+        dry_run: false,
+        object,
+        name: None,
+        namespace: None,
+        user: UserInfo::default(),
+    })
+}
+
+// === impl AdmissionRequest ===
+
+impl AdmissionRequest<'_> {
+    /// The namespace to go by: the object need not name it.
+    pub(super) fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// Empty until the API server has generated it (2.2).
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.as_deref().filter(|it| !it.is_empty())
+    }
+
+    pub(super) fn is_from_a_node(&self) -> bool {
+        self.user.groups.iter().flatten().any(|it| &**it == "system:nodes")
+    }
+}
+
+/// The names of the ephemeral containers of the object before the change.
+#[derive(Default, Deserialize)]
+struct Before<'a> {
+    #[serde(borrow)]
+    spec: Option<BeforeSpec<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BeforeSpec<'a> {
+    #[serde(borrow)]
+    ephemeral_containers: Option<Vec<Named<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow)]
+    name: Str<'a>,
+}
+
+impl Before<'_> {
+    fn scope(self) -> Scope {
+        let old = self.spec.and_then(|it| it.ephemeral_containers).unwrap_or_default();
+        Scope::AddedTo { known: old.into_iter().map(|it| it.name.to_string()).collect() }
+    }
+}
+
+/// A request with its objects still in the text.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Parts<'a> {
+    #[serde(borrow)]
+    uid: Str<'a>,
+    #[serde(borrow)]
+    resource: Resource<'a>,
+    #[serde(borrow)]
+    sub_resource: Option<Str<'a>>,
+    #[serde(borrow)]
+    operation: Str<'a>,
+    #[serde(borrow)]
+    name: Option<Str<'a>>,
+    #[serde(borrow)]
+    namespace: Option<Str<'a>>,
+    #[serde(borrow)]
+    user_info: Option<UserInfo<'a>>,
+    dry_run: Option<bool>,
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
+    #[serde(borrow)]
+    old_object: Option<&'a RawValue>,
+}
+
+impl<'a> Parts<'a> {
+    fn matter(&self) -> Option<Matter> {
+        let Self { resource: Resource { group, resource }, sub_resource, operation, .. } = self;
+        Matter::of(group, resource, sub_resource.as_deref().unwrap_or_default(), operation)
+    }
+
+    fn assemble(self) -> AdmissionRequest<'a> {
+        let object = match self.matter() {
+            None => Object::NotOurs,
+            Some(matter) => self.decode(matter).unwrap_or_else(|why| {
+                let kind = matter.kind();
+                let name = self.name.as_deref().filter(|it| !it.is_empty());
+                let name = name.map(|it| format!(" {it:?}")).unwrap_or_default();
+                let why = format!("cannot read {}{name}: {why}", kind.noun());
+                Object::Unreadable { kind: Some(kind), why }
+            }),
+        };
+        self.with(object)
+    }
+
+    fn decode(&self, matter: Matter) -> Result<Object<'a>, String> {
+        let scope = match matter {
+            Matter::Whole(_) => Scope::Whole,
+            Matter::Added => {
+                let old = self.old_object.ok_or("it has no oldObject")?;
+                by_path(old, |it| Before::deserialize(it))
+                    .map_err(|it| format!("oldObject.{it}"))?
+                    .scope()
+            }
+        };
+        let kind = matter.kind();
+        let object = self.object.ok_or("it has no object")?;
+        let subject = by_path(object, |it| kind.read(it))?;
+        Ok(Object::judge(kind, scope, subject)?)
+    }
+
+    fn with(self, object: Object<'a>) -> AdmissionRequest<'a> {
+        let Self { uid, resource, operation, name, namespace, user_info, dry_run, .. } = self;
+        AdmissionRequest {
+            uid,
+            resource,
+            operation,
+            dry_run: dry_run.unwrap_or_default(),
+            object,
+            name,
+            namespace,
+            user: user_info.unwrap_or_default(),
+        }
+    }
+}
+
+impl<'a> Object<'a> {
+    /// A pod has a spec; a workload may leave out its template (S21).
+    fn judge(kind: Kind, scope: Scope, subject: Option<Subject<'a>>) -> Result<Self, &'static str> {
+        match subject {
+            Some(subject) if kind.is_template() || subject.pod.has_spec() => {
+                Ok(Self::Judge { kind, scope, subject })
+            }
+            None if kind.is_template() => Ok(Self::NotOurs),
+            _ => Err("it has no spec"),
+        }
+    }
+}
+
+/// Decodes a part of the document; an error begins with the path of the field.
+fn by_path<'a, T>(
+    text: &'a RawValue,
+    read: impl FnOnce(
+        serde_path_to_error::Deserializer<
+            '_,
+            '_,
+            &mut serde_json::Deserializer<serde_json::de::StrRead<'a>>,
+        >,
+    ) -> Result<T, serde_json::Error>,
+) -> Result<T, String> {
+    let mut track = serde_path_to_error::Track::new();
+    let mut json = serde_json::Deserializer::from_str(text.get());
+    let deserializer = serde_path_to_error::Deserializer::new(&mut json, &mut track);
+    read(deserializer).map_err(|error| format!("{}: {error}", track.path()))
+}
+
+/// In the order that the API server writes, all that tells what the object is
+/// comes before the object, which is then read at once. Any other order is an
+/// error here, and is read by [`salvage`].
+impl<'de: 'a, 'a> Deserialize<'de> for AdmissionRequest<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RequestVisitor;
+
+        impl<'de> Visitor<'de> for RequestVisitor {
+            type Value = AdmissionRequest<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an AdmissionRequest")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                read_in_order(map)
+            }
+        }
+
+        deserializer.deserialize_map(RequestVisitor)
+    }
+}
+
+fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<'de>, A::Error> {
+    let mut parts = Parts::default();
+    let mut subject = None;
+    let mut before = None;
+    while let Some(key) = map.next_key::<Str<'de>>()? {
+        match &*key {
+            "resource" | "subResource" | "operation" if subject.is_some() => {
+                return Err(de::Error::custom("the object comes too early"));
+            }
+            "uid" => parts.uid = map.next_value()?,
+            "resource" => parts.resource = map.next_value()?,
+            "subResource" => parts.sub_resource = map.next_value()?,
+            "operation" => parts.operation = map.next_value()?,
+            "name" => parts.name = map.next_value()?,
+            "namespace" => parts.namespace = map.next_value()?,
+            "userInfo" => parts.user_info = map.next_value()?,
+            "dryRun" => parts.dry_run = map.next_value()?,
+            "object" => {
+                let read = match parts.matter() {
+                    Some(matter) => map.next_value_seed(OfKind(matter.kind()))?,
+                    None => map.next_value::<IgnoredAny>().map(|_| None)?,
+                };
+                subject = Some(read);
+            }
+            "oldObject" if parts.matter() == Some(Matter::Added) => {
+                before = map.next_value::<Option<Before<'de>>>()?;
+            }
+            _ => {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+    }
+    if parts.uid.is_empty() {
+        return Err(de::Error::custom("the request has no uid"));
+    }
+    let object = match (parts.matter(), subject, before) {
+        (None, ..) => Ok(Object::NotOurs),
+        (Some(Matter::Whole(kind)), Some(subject), _) => Object::judge(kind, Scope::Whole, subject),
+        (Some(Matter::Added), Some(subject), Some(before)) => {
+            Object::judge(Kind::Pod, before.scope(), subject)
+        }
+        _ => Err("the request lacks an object"),
+    };
+    let object = object.map_err(de::Error::custom)?;
+    Ok(parts.with(object))
+}
+
+/// Reads an object of a kind that is known before.
+struct OfKind(Kind);
+
+impl<'de> DeserializeSeed<'de> for OfKind {
+    type Value = Option<Subject<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        self.0.read(deserializer)
+    }
+}

@@ -1,0 +1,209 @@
+//! The tables in `tests/cases/`, one a rule: what they say and how to read them.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use callgate::{
+    admission::Snapshot,
+    pod::Kind,
+    policy::{Builtin, Mode, Policy},
+    profile::{Catalog, Document, ProfilePath},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// One table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Table {
+    /// The files under the seccomp directory, by path.
+    #[serde(default)]
+    pub(crate) profiles: BTreeMap<ProfilePath, String>,
+    /// Policies that cases name, by the name; the built-in ones are there anyway.
+    #[serde(default)]
+    pub(crate) policies: BTreeMap<String, Value>,
+    pub(crate) cases: Vec<Case>,
+}
+
+/// One object, and what becomes of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    #[serde(default = "restricted")]
+    pub(crate) policy: String,
+    #[serde(default)]
+    pub(crate) mode: CaseMode,
+    /// The kind of `object`.
+    #[serde(default = "pod")]
+    pub(crate) kind: String,
+    pub(crate) object: Value,
+    /// The object before: what is judged is an update of `pods/ephemeralcontainers`.
+    #[serde(default)]
+    pub(crate) old: Option<Value>,
+    /// The groups of whoever asks.
+    #[serde(default)]
+    pub(crate) groups: Vec<String>,
+    /// The lines of the refusal by `/validate`, were it to see the object as it
+    /// is written here. None: it is let through.
+    #[serde(default)]
+    pub(crate) denied: Vec<String>,
+    /// The warnings of `/validate`, likewise.
+    #[serde(default)]
+    pub(crate) warned: Vec<String>,
+    /// The JSON Patch of `/mutate`.
+    #[serde(default)]
+    pub(crate) patch: Vec<Value>,
+    /// What a real API server does with it; by itself it refuses what is
+    /// `denied` and accepts all else.
+    #[serde(default)]
+    pub(crate) server: Option<Server>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CaseMode {
+    #[default]
+    Enforce,
+    Warn,
+    Audit,
+}
+
+/// What a real API server does, where that is not plain from `denied`.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Server {
+    /// It accepts, since `/mutate` has repaired what `/validate` would refuse.
+    Accepts,
+    /// It refuses by its own validation, with a message that contains this.
+    Refuses(String),
+    /// It cannot be asked, for the reason given.
+    Unasked(String),
+}
+
+fn restricted() -> String {
+    "restricted".to_owned()
+}
+
+fn pod() -> String {
+    "Pod".to_owned()
+}
+
+/// Every table, with the rule it is about.
+pub(crate) fn all() -> Vec<(String, Table)> {
+    let mut paths: Vec<PathBuf> = fs::read_dir("tests/cases")
+        .expect("there are tables")
+        .map(|it| it.expect("the source tree is readable").path())
+        .collect();
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| {
+            let rule = path.file_stem().and_then(|it| it.to_str()).expect("a rule's id").to_owned();
+            let text = fs::read_to_string(&path).expect("tables are text");
+            let table = serde_saphyr::from_str(&text)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            (rule, table)
+        })
+        .collect()
+}
+
+impl Table {
+    pub(crate) fn catalog(&self) -> Catalog {
+        let inspect = |(path, text): (&ProfilePath, &String)| {
+            (path.clone(), Document::inspect(text.as_bytes()))
+        };
+        self.profiles.iter().map(inspect).collect()
+    }
+
+    /// The policy of that name, as a file would hold it; `None` for a built-in one.
+    pub(crate) fn policy_file(&self, name: &str) -> Option<String> {
+        let spec = self.policies.get(name)?;
+        let manifest = json!({
+            "apiVersion": "callgate.dev/v1alpha1",
+            "kind": "SeccompPolicy",
+            "metadata": { "name": name },
+            "spec": spec,
+        });
+        Some(manifest.to_string())
+    }
+
+    pub(crate) fn policy(&self, name: &str) -> Policy {
+        match self.policy_file(name) {
+            Some(text) => Policy::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}")),
+            None => Builtin::named(name).unwrap_or_else(|| panic!("no policy {name}")).policy(),
+        }
+    }
+
+    pub(crate) fn snapshot(&self, case: &Case) -> Snapshot {
+        Snapshot {
+            policy: self.policy(&case.policy),
+            mode: case.mode.into(),
+            catalog: self.catalog(),
+        }
+    }
+}
+
+impl Case {
+    pub(crate) fn kind(&self) -> Kind {
+        let noun = self.kind.to_lowercase();
+        *Kind::ALL.iter().find(|it| it.noun() == noun).expect("a kind that holds a pod spec")
+    }
+
+    /// The object with what every object has.
+    pub(crate) fn object(&self) -> Value {
+        dressed(self.kind(), &self.kind, &self.object)
+    }
+
+    pub(crate) fn old(&self) -> Option<Value> {
+        Some(dressed(self.kind(), &self.kind, self.old.as_ref()?))
+    }
+
+    /// The review that the API server would send.
+    pub(crate) fn review(&self) -> Value {
+        let kind = self.kind();
+        let sub_resource = if self.old.is_some() { "ephemeralcontainers" } else { "" };
+        json!({
+            "kind": "AdmissionReview",
+            "apiVersion": "admission.k8s.io/v1",
+            "request": {
+                "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+                "kind": { "group": kind.group(), "version": "v1", "kind": self.kind },
+                "resource": { "group": kind.group(), "version": "v1", "resource": kind.resource() },
+                "subResource": sub_resource,
+                "name": "web",
+                "namespace": NAMESPACE,
+                "operation": if self.old.is_some() { "UPDATE" } else { "CREATE" },
+                "userInfo": { "username": "jane", "groups": self.groups },
+                "object": self.object(),
+                "oldObject": self.old(),
+                "dryRun": false,
+            },
+        })
+    }
+}
+
+/// The namespace of every case.
+pub(crate) const NAMESPACE: &str = "shop";
+
+fn dressed(kind: Kind, name: &str, object: &Value) -> Value {
+    let mut object = object.clone();
+    let group = kind.group();
+    let version = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
+    object["apiVersion"] = json!(version);
+    object["kind"] = json!(name);
+    if object["metadata"]["generateName"].is_null() {
+        object["metadata"]["name"] = json!("web");
+    }
+    object["metadata"]["namespace"] = json!(NAMESPACE);
+    object
+}
+
+impl From<CaseMode> for Mode {
+    fn from(mode: CaseMode) -> Self {
+        match mode {
+            CaseMode::Enforce => Self::Enforce,
+            CaseMode::Warn => Self::Warn,
+            CaseMode::Audit => Self::Audit,
+        }
+    }
+}
