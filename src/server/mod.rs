@@ -1,0 +1,1 @@
+//! Serves a router over TLS within limits, and stops without losing a request.

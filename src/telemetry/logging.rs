@@ -1,0 +1,138 @@
+//! Logs: structured events on stderr, one per line.
+
+use std::{
+    io::{self, IsTerminal},
+    panic,
+};
+
+use clap::{Args, ValueEnum};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{
+    EnvFilter,
+    filter::ParseError,
+    util::{SubscriberInitExt, TryInitError},
+};
+
+/// How and how much to log.
+#[derive(Args, Clone, Debug)]
+pub struct Logging {
+    /// How a log line looks
+    #[arg(long, value_enum, default_value_t, env = "CALLGATE_LOG_FORMAT")]
+    pub log_format: Format,
+
+    /// The least level to log, also by target: `info`, or `warn,callgate=debug`
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "info",
+        value_parser = directives,
+        env = "CALLGATE_LOG_LEVEL"
+    )]
+    pub log_level: String,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For log collectors: one object per line, fields at its top level
+    Json,
+}
+
+/// Why no log can be written.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    #[error("expected off, error, warn, info, debug or trace instead of {0:?}")]
+    UnknownLevel(String),
+    #[error("{0}")]
+    Directive(#[from] ParseError),
+    #[error("logging has been set up before")]
+    Again(#[from] TryInitError),
+}
+
+impl Logging {
+    /// Sends every event of this process to stderr from now on, panics included.
+    pub fn init(self) -> Result<(), LoggingError> {
+        let Self { log_format, log_level } = self;
+        let lines = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::try_new(log_level)?)
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(io::stderr);
+        match log_format {
+            Format::Text => lines.finish().try_init()?,
+            Format::Json => {
+                lines.json().flatten_event(true).with_current_span(false).finish().try_init()?;
+            }
+        }
+        panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(ToString::to_string);
+            let message = panic.payload_as_str().unwrap_or("no message");
+            tracing::error!(panic.place = place, panic.message = message, "panicked");
+        }));
+        Ok(())
+    }
+}
+
+/// Accepts what `EnvFilter` accepts, except for a lone word that is no level:
+/// it would take `inof` for the name of a target and silence all others.
+fn directives(text: &str) -> Result<String, LoggingError> {
+    for word in text.split(',').map(str::trim) {
+        let names_more = word.contains(['=', ':', '[']);
+        // The parser of levels reads an empty word as `error`.
+        let is_level = !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+        if !names_more && !is_level {
+            return Err(LoggingError::UnknownLevel(word.to_owned()));
+        }
+    }
+    EnvFilter::try_new(text)?;
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Flags {
+        #[command(flatten)]
+        logging: Logging,
+    }
+
+    fn parse(flags: &[&str]) -> Result<Logging, String> {
+        let words = ["callgate"].into_iter().chain(flags.iter().copied());
+        Flags::try_parse_from(words).map(|it| it.logging).map_err(|it| it.to_string())
+    }
+
+    #[test]
+    fn by_default_people_read_from_info_up() {
+        let logging = parse(&[]).unwrap();
+        assert_eq!((logging.log_format, logging.log_level.as_str()), (Format::Text, "info"));
+    }
+
+    #[rstest]
+    #[case::level("debug")]
+    #[case::upper_case("WARN")]
+    #[case::off("off")]
+    #[case::by_target("warn,callgate=debug")]
+    #[case::by_module("callgate::server=trace,info")]
+    #[case::by_span("info,[drain]=debug")]
+    fn takes(#[case] level: &str) {
+        assert_eq!(parse(&["--log-level", level]).unwrap().log_level, level);
+    }
+
+    #[rstest]
+    #[case::misspelt("--log-level=inof", "instead of \"inof\"")]
+    #[case::empty("--log-level=", "instead of \"\"")]
+    #[case::misspelt_for_a_target("--log-level=callgate=inof", "expected one of")]
+    #[case::unknown_format("--log-format=xml", "possible values: text, json")]
+    fn refuses_in_one_error(#[case] flag: &str, #[case] expected: &str) {
+        let error = parse(&[flag]).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+        assert!(error.contains(flag.split_once('=').unwrap().0), "{error}");
+    }
+}

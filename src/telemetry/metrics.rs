@@ -1,0 +1,242 @@
+//! Metrics in the text format of `OpenMetrics`.
+//!
+//! Every label value is a `&'static str`: whoever records chooses from words
+//! known when the program was built, so no client can make a new series.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::{Registry, Unit},
+};
+
+/// Upper bounds of the buckets of `callgate_review_duration_seconds`.
+///
+/// A verdict takes some ten microseconds; a millisecond is slow, and the API
+/// server waits for five seconds.
+const REVIEW_SECONDS: [f64; 14] = [
+    0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25,
+    1.0, 5.0,
+];
+
+/// All that callgate counts and measures, by the names operators know.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    reviews: Family<Review, Counter>,
+    review_duration: Family<Webhook, Histogram>,
+    findings: Family<Finding, Counter>,
+    certificate_expiry: Gauge,
+    certificate_reload_failures: Counter,
+    connections: Gauge,
+    connections_refused: Counter,
+    requests_shed: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Review {
+    webhook: &'static str,
+    operation: &'static str,
+    verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Webhook {
+    webhook: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Finding {
+    rule: &'static str,
+    level: &'static str,
+}
+
+impl Metrics {
+    /// Everything at zero, and `callgate_build_info` for this version.
+    pub fn new(version: &'static str) -> Self {
+        let metrics = Self {
+            registry: Registry::with_prefix("callgate"),
+            reviews: Family::default(),
+            review_duration: Family::new_with_constructor(|| Histogram::new(REVIEW_SECONDS)),
+            findings: Family::default(),
+            certificate_expiry: Gauge::default(),
+            certificate_reload_failures: Counter::default(),
+            connections: Gauge::default(),
+            connections_refused: Counter::default(),
+            requests_shed: Counter::default(),
+        };
+        metrics.registered(version)
+    }
+
+    /// Counts one answered review (`callgate_reviews_total`) and the time from
+    /// its last byte to its verdict (`callgate_review_duration_seconds`).
+    pub fn review(
+        &self,
+        webhook: &'static str,
+        operation: &'static str,
+        verdict: &'static str,
+        took: Duration,
+    ) {
+        self.reviews.get_or_create(&Review { webhook, operation, verdict }).inc();
+        self.review_duration.get_or_create(&Webhook { webhook }).observe(took.as_secs_f64());
+    }
+
+    /// Counts one finding of a rule (`callgate_findings_total`).
+    pub fn finding(&self, rule: &'static str, level: &'static str) {
+        self.findings.get_or_create(&Finding { rule, level }).inc();
+    }
+
+    /// Notes when the certificate now served ends, in seconds since 1970
+    /// (`callgate_certificate_expiry_timestamp_seconds`).
+    pub fn certificate_expires(&self, not_after: SystemTime) {
+        let seconds = not_after.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.certificate_expiry.set(seconds.try_into().unwrap_or(i64::MAX));
+    }
+
+    /// Counts a certificate on disk that cannot be served
+    /// (`callgate_certificate_reload_failures_total`).
+    pub fn certificate_reload_failed(&self) {
+        self.certificate_reload_failures.inc();
+    }
+
+    /// Counts a connection as open (`callgate_connections`).
+    pub fn connection_opened(&self) {
+        self.connections.inc();
+    }
+
+    /// Counts a connection as open no longer (`callgate_connections`).
+    pub fn connection_closed(&self) {
+        self.connections.dec();
+    }
+
+    /// Counts a connection closed at once, one too many
+    /// (`callgate_connections_refused_total`).
+    pub fn connection_refused(&self) {
+        self.connections_refused.inc();
+    }
+
+    /// Counts a request answered 503, one too many in flight
+    /// (`callgate_requests_shed_total`).
+    pub fn request_shed(&self) {
+        self.requests_shed.inc();
+    }
+
+    /// The page of this instant, in the text format of `OpenMetrics`.
+    #[expect(clippy::missing_panics_doc, reason = "a String takes all that is written to it")]
+    pub fn render(&self) -> String {
+        let mut page = String::new();
+        text::encode(&mut page, &self.registry).expect("a String takes all that is written to it");
+        page
+    }
+
+    /// The names under which operators know the fields; the registry adds
+    /// prefix, unit and `_total`.
+    fn registered(mut self, version: &'static str) -> Self {
+        let Self {
+            registry,
+            reviews,
+            review_duration,
+            findings,
+            certificate_expiry,
+            certificate_reload_failures,
+            connections,
+            connections_refused,
+            requests_shed,
+        } = &mut self;
+        registry.register(
+            "reviews",
+            "Reviews answered, by webhook, operation and verdict",
+            reviews.clone(),
+        );
+        registry.register_with_unit(
+            "review_duration",
+            "Time from having read a review to its verdict",
+            Unit::Seconds,
+            review_duration.clone(),
+        );
+        registry.register(
+            "findings",
+            "Findings, by rule and the level it has in the policy",
+            findings.clone(),
+        );
+        registry.register_with_unit(
+            "certificate_expiry_timestamp",
+            "When the serving certificate ends, in seconds since 1970",
+            Unit::Seconds,
+            certificate_expiry.clone(),
+        );
+        registry.register(
+            "certificate_reload_failures",
+            "Certificates on disk that could not be served",
+            certificate_reload_failures.clone(),
+        );
+        registry.register("connections", "Connections now open", connections.clone());
+        registry.register(
+            "connections_refused",
+            "Connections closed at once because too many were open",
+            connections_refused.clone(),
+        );
+        registry.register(
+            "requests_shed",
+            "Requests answered 503 because too many were in flight",
+            requests_shed.clone(),
+        );
+        registry.register("build", "The version that runs", Info::new([("version", version)]));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_operators_may_rely_on_is_rendered() {
+        let metrics = Metrics::new("1.2.3");
+        metrics.review("validate", "create", "deny", Duration::from_micros(15));
+        metrics.review("validate", "create", "deny", Duration::from_secs(9));
+        metrics.finding("privileged", "deny");
+        metrics.certificate_expires(UNIX_EPOCH + Duration::from_secs(1_800_000_001));
+        metrics.certificate_reload_failed();
+        metrics.connection_opened();
+        metrics.connection_opened();
+        metrics.connection_closed();
+        metrics.connection_refused();
+        metrics.request_shed();
+        let page = metrics.render();
+        for line in [
+            r#"callgate_reviews_total{webhook="validate",operation="create",verdict="deny"} 2"#,
+            r#"callgate_review_duration_seconds_count{webhook="validate"} 2"#,
+            r#"callgate_review_duration_seconds_bucket{le="0.00001",webhook="validate"} 0"#,
+            r#"callgate_review_duration_seconds_bucket{le="0.00002",webhook="validate"} 1"#,
+            r#"callgate_review_duration_seconds_bucket{le="+Inf",webhook="validate"} 2"#,
+            r#"callgate_findings_total{rule="privileged",level="deny"} 1"#,
+            "callgate_certificate_expiry_timestamp_seconds 1800000001",
+            "callgate_certificate_reload_failures_total 1",
+            "callgate_connections 1",
+            "callgate_connections_refused_total 1",
+            "callgate_requests_shed_total 1",
+            r#"callgate_build_info{version="1.2.3"} 1"#,
+            "# EOF",
+        ] {
+            assert!(page.lines().any(|it| it == line), "no line {line}\n{page}");
+        }
+    }
+
+    #[test]
+    fn every_metric_has_a_help_text_and_a_type() {
+        let metrics = Metrics::new("1.2.3");
+        metrics.review("mutate", "create", "allow", Duration::ZERO);
+        metrics.finding("unset", "audit");
+        let page = metrics.render();
+        let lines = |start| page.lines().filter(move |it| it.starts_with(start)).count();
+        assert_eq!(lines("# HELP callgate_"), 9, "{page}");
+        assert_eq!(lines("# TYPE callgate_"), 9, "{page}");
+    }
+
+    #[test]
+    fn buckets_rise() {
+        assert!(REVIEW_SECONDS.is_sorted());
+    }
+}
