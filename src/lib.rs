@@ -11,3 +11,4 @@ pub mod policy;
 pub mod profile;
 pub mod server;
 pub mod telemetry;
+pub mod tls;

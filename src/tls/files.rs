@@ -1,0 +1,138 @@
+//! Certificates and keys in PEM files.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use rustls::{
+    Error, InconsistentKeys, RootCertStore,
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject},
+    },
+    sign::CertifiedKey,
+};
+
+use super::provider;
+
+/// The two files of a serving certificate.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The certificate and, after it, its chain.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// What the two files held at one time. It holds a private key: nothing shows it.
+#[derive(PartialEq, Eq)]
+pub(super) struct Pair {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+/// Why a file is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("cannot read {path:?}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path:?} is not PEM")]
+    Pem { path: PathBuf, source: pem::Error },
+    #[error("{path:?} holds no certificate")]
+    NoCertificate { path: PathBuf },
+    #[error("{path:?} holds no private key")]
+    NoKey { path: PathBuf },
+    #[error("{path:?} holds a certificate that cannot be read")]
+    Certificate { path: PathBuf, source: Error },
+    #[error("the key in {key:?} is not the one of the certificate in {certificate:?}")]
+    Mismatch { certificate: PathBuf, key: PathBuf },
+    #[error("the certificate in {certificate:?} cannot be served with the key in {key:?}")]
+    Unusable { certificate: PathBuf, key: PathBuf, source: Error },
+}
+
+impl Files {
+    /// Reads both files as they were at one time.
+    ///
+    /// A volume swap between the two reads would pair an old certificate with
+    /// a new key; the certificate has then changed when it is read once more.
+    pub(super) fn read(&self) -> Result<Pair, FileError> {
+        const ATTEMPTS: usize = 3;
+        let mut certificate = read(&self.certificate)?;
+        for _ in 0..ATTEMPTS {
+            let key = read(&self.key)?;
+            let again = read(&self.certificate)?;
+            if again == certificate {
+                return Ok(Pair { certificate, key });
+            }
+            certificate = again;
+        }
+        // Somebody writes without a pause: whether the two match is checked next.
+        Ok(Pair { certificate, key: read(&self.key)? })
+    }
+
+    /// What TLS serves with, if the two belong together.
+    pub(super) fn identity(&self, pair: &Pair) -> Result<CertifiedKey, FileError> {
+        let chain = certificates(&self.certificate, &pair.certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(&pair.key).map_err(|source| match source {
+            pem::Error::NoItemsFound => FileError::NoKey { path: self.key.clone() },
+            source => FileError::Pem { path: self.key.clone(), source },
+        })?;
+        CertifiedKey::from_der(chain, key, &provider()).map_err(|source| {
+            let Self { certificate, key } = self.clone();
+            match source {
+                Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                    FileError::Mismatch { certificate, key }
+                }
+                Error::InvalidCertificate(_) => {
+                    FileError::Certificate { path: certificate, source }
+                }
+                source => FileError::Unusable { certificate, key, source },
+            }
+        })
+    }
+}
+
+/// The authorities in a file, at least one.
+pub(super) fn authorities(path: &Path) -> Result<RootCertStore, FileError> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(path, &read(path)?)? {
+        store
+            .add(certificate)
+            .map_err(|source| FileError::Certificate { path: path.to_owned(), source })?;
+    }
+    Ok(store)
+}
+
+/// When the certificate ends that clients will be shown.
+pub(super) fn not_after(identity: &CertifiedKey) -> SystemTime {
+    identity
+        .cert
+        .first()
+        .and_then(|it| x509_parser::parse_x509_certificate(it).ok())
+        .map_or(UNIX_EPOCH, |(_, it)| it.validity().not_after.to_datetime().into())
+}
+
+/// Writes a public file so that a reader sees all of it or none.
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let neighbour = path.with_added_extension("new");
+    fs::write(&neighbour, text)?;
+    fs::rename(&neighbour, path)
+}
+
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|source| FileError::Pem { path: path.to_owned(), source })?;
+    if found.is_empty() {
+        return Err(FileError::NoCertificate { path: path.to_owned() });
+    }
+    Ok(found)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    fs::read(path).map_err(|source| FileError::Read { path: path.to_owned(), source })
+}

@@ -1,0 +1,230 @@
+//! Presents whatever certificate is current, and asks for the client's if told to.
+
+mod authority;
+mod files;
+mod follow;
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use clap::Args;
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::{CryptoProvider, aws_lc_rs},
+    server::{ClientHello, ResolvesServerCert, VerifierBuilderError, WebPkiClientVerifier},
+    sign::CertifiedKey,
+    version::{TLS12, TLS13},
+};
+
+pub use self::{
+    authority::{Authority, AuthorityError},
+    files::{FileError, Files},
+    follow::{Follow, Reload},
+};
+use crate::duration;
+
+/// Where the certificate comes from, and whose clients may call.
+#[derive(Args, Clone, Debug)]
+pub struct Tls {
+    /// The serving certificate and its chain, PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key", env = "CALLGATE_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key of the serving certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "CALLGATE_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+
+    /// How often to look whether certificate or key changed
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5s",
+        value_parser = duration::parse,
+        env = "CALLGATE_TLS_RELOAD_INTERVAL"
+    )]
+    pub tls_reload_interval: Duration,
+
+    /// Serve only clients with a certificate of these authorities, PEM
+    #[arg(long, value_name = "FILE", env = "CALLGATE_CLIENT_CA")]
+    pub client_ca: Option<PathBuf>,
+
+    /// Where to write the authority that callgate makes when it is given no certificate
+    #[arg(long, value_name = "FILE", conflicts_with = "tls_cert", env = "CALLGATE_CA_OUT")]
+    pub ca_out: Option<PathBuf>,
+
+    /// A further host name or address for the certificate that callgate makes
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        conflicts_with = "tls_cert",
+        env = "CALLGATE_TLS_SAN"
+    )]
+    pub tls_san: Vec<String>,
+}
+
+/// Why there is nothing to serve with.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("cannot make a certificate")]
+    Authority(#[from] AuthorityError),
+    #[error("cannot write the authority to {path:?}")]
+    CaOut { path: PathBuf, source: io::Error },
+    #[error("cannot verify clients")]
+    Clients(#[from] VerifierBuilderError),
+    #[error("cannot configure TLS")]
+    Config(#[from] rustls::Error),
+}
+
+/// All that the flags led to.
+pub struct Opened {
+    pub config: ServerConfig,
+    /// When the certificate now served ends.
+    pub not_after: SystemTime,
+    /// Watches the files, if there are any; a certificate that callgate made
+    /// has none.
+    pub follow: Option<Follow>,
+}
+
+/// The certificate that the next handshake will present.
+///
+/// Handshakes load a pointer and renewal stores one: connections that are open
+/// keep the certificate they started with.
+#[derive(Debug)]
+pub struct Current(ArcSwap<CertifiedKey>);
+
+// === impl Tls ===
+
+impl Tls {
+    /// Loads the certificate, or makes one that is valid from `now` on.
+    pub fn open(self, now: SystemTime) -> Result<Opened, TlsError> {
+        let Self { tls_cert, tls_key, tls_reload_interval, client_ca, ca_out, tls_san } = self;
+        let clients = client_ca.map(|it| files::authorities(&it)).transpose()?;
+        let (identity, seen) = match tls_cert.zip(tls_key) {
+            Some((certificate, key)) => {
+                let files = Files { certificate, key };
+                let pair = files.read()?;
+                (files.identity(&pair)?, Some((files, pair)))
+            }
+            None => (issue(ca_out, &tls_san, now)?, None),
+        };
+        let not_after = files::not_after(&identity);
+        let current = Arc::new(Current::new(identity));
+        let config = server_config(Arc::clone(&current), clients)?;
+        let follow =
+            seen.map(|(files, pair)| Follow::new(files, pair, current, tls_reload_interval));
+        Ok(Opened { config, not_after, follow })
+    }
+}
+
+fn issue(
+    ca_out: Option<PathBuf>,
+    names: &[String],
+    now: SystemTime,
+) -> Result<CertifiedKey, TlsError> {
+    let authority = Authority::create(now)?;
+    if let Some(path) = ca_out {
+        files::write(&path, &authority.pem()).map_err(|source| TlsError::CaOut { path, source })?;
+    }
+    Ok(authority.issue(names, now)?)
+}
+
+/// TLS 1.2 and 1.3, HTTP/1.1 alone.
+///
+/// The API server speaks nothing newer to webhooks, so offering HTTP/2 would
+/// only widen what an attacker can reach. With `clients` given, a client
+/// without a certificate of theirs does not get past the handshake.
+pub fn server_config(
+    current: Arc<Current>,
+    clients: Option<RootCertStore>,
+) -> Result<ServerConfig, TlsError> {
+    let provider = Arc::new(provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&TLS13, &TLS12])?;
+    let builder = match clients {
+        Some(roots) => builder.with_client_cert_verifier(
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?,
+        ),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(current);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Given by name everywhere: rustls panics when it has to choose between two
+/// that some dependency linked in.
+fn provider() -> CryptoProvider {
+    aws_lc_rs::default_provider()
+}
+
+// === impl Current ===
+
+impl Current {
+    pub fn new(identity: CertifiedKey) -> Self {
+        Self(ArcSwap::from_pointee(identity))
+    }
+
+    pub fn renew(&self, identity: CertifiedKey) {
+        self.0.store(Arc::new(identity));
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Flags {
+        #[command(flatten)]
+        tls: Tls,
+    }
+
+    fn parse(flags: &[&str]) -> Result<Tls, String> {
+        let words = ["callgate"].into_iter().chain(flags.iter().copied());
+        Flags::try_parse_from(words).map(|it| it.tls).map_err(|it| it.to_string())
+    }
+
+    #[rstest]
+    #[case::certificate_without_key(&["--tls-cert=tls.crt"], "--tls-key")]
+    #[case::key_without_certificate(&["--tls-key=tls.key"], "--tls-cert")]
+    #[case::authority_of_given_files(&["--tls-cert=c", "--tls-key=k", "--ca-out=o"], "--ca-out")]
+    #[case::names_for_given_files(&["--tls-cert=c", "--tls-key=k", "--tls-san=n"], "--tls-san")]
+    #[case::bad_interval(&["--tls-reload-interval=5"], "expected a duration")]
+    fn refuses(#[case] flags: &[&str], #[case] expected: &str) {
+        let error = parse(flags).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn files_are_looked_at_every_five_seconds() {
+        assert_eq!(parse(&[]).unwrap().tls_reload_interval, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn the_authority_is_written_where_a_client_can_find_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("dev/ca.crt");
+        let mut tls = parse(&[]).unwrap();
+        tls.ca_out = Some(path.clone());
+        let opened = tls.open(SystemTime::now()).unwrap();
+        assert!(opened.follow.is_none());
+        assert_eq!(files::authorities(&path).unwrap().len(), 1);
+    }
+}
