@@ -1,0 +1,96 @@
+//! One connection, from its first byte to its last.
+
+use std::{convert::Infallible, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    Stage,
+    exchange::Exchange,
+    limits::Limits,
+    pulse::{Phase, Pulse, Watched},
+};
+
+/// How long a stopping server waits for the first request of a connection: who
+/// has just connected is about to send one.
+const FIRST_REQUEST: Duration = Duration::from_secs(2);
+
+/// How long saying goodbye may take: a TLS alert and whatever is buffered.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How much of a request is read at once. hyper reads with 400 KiB when a
+/// client sends fast, which a thousand connections would make 400 MiB.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Serves requests until either side has had enough.
+pub(super) async fn serve<S>(stream: S, exchange: Arc<Exchange>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let pulse = Arc::new(Pulse::new());
+    let service = service_fn(|request: Request<Incoming>| {
+        pulse.head_read();
+        let (exchange, pulse) = (Arc::clone(&exchange), Arc::clone(&pulse));
+        async move { Ok::<_, Infallible>(exchange.answer(request, pulse).await) }
+    });
+    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
+    let mut connection = pin!(http(&exchange.limits).serve_connection(stream, service));
+
+    let mut stage = exchange.stage.clone();
+    let mut stopping = pin!(stage.wait_for(|it| *it >= Stage::Stopping));
+    let mut is_stopping = false;
+    let mut timer = pin!(sleep_until(Instant::now()));
+    let expired = poll_fn(|context| {
+        // First of all the bytes: a request that is here is not cut off.
+        if connection.as_mut().poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        is_stopping = is_stopping || stopping.as_mut().poll(context).is_ready();
+        let (phase, since) = pulse.phase();
+        let Some(allowed) = allowed(phase, is_stopping, &exchange.limits) else {
+            return Poll::Pending;
+        };
+        if timer.deadline() != since + allowed {
+            timer.as_mut().reset(since + allowed);
+        }
+        timer.as_mut().poll(context).map(|()| Some(phase))
+    })
+    .await;
+
+    match expired {
+        None => {}
+        Some(Phase::Fresh | Phase::Idle) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(GOODBYE, connection).await;
+        }
+        Some(phase) => tracing::debug!(?phase, "connection cut, its client is too slow"),
+    }
+}
+
+/// How long a connection may stay in a phase; `None` leaves it to the request's
+/// own deadline.
+fn allowed(phase: Phase, is_stopping: bool, limits: &Limits) -> Option<Duration> {
+    match (phase, is_stopping) {
+        (Phase::Fresh | Phase::Idle, false) => Some(limits.idle_timeout),
+        (Phase::Fresh, true) => Some(limits.idle_timeout.min(FIRST_REQUEST)),
+        (Phase::Idle, true) => Some(Duration::ZERO),
+        (Phase::Head, _) => Some(limits.header_timeout),
+        (Phase::Request, _) => None,
+        (Phase::Answer, _) => Some(limits.idle_timeout),
+    }
+}
+
+fn http(limits: &Limits) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.header_read_timeout(None) // It would count idle time too: see `pulse`.
+        .max_headers(limits.max_headers)
+        .max_header_size(limits.max_header_bytes)
+        .max_buf_size(limits.max_header_bytes.max(BUFFER_BYTES));
+    http
+}

@@ -1,0 +1,53 @@
+//! How a server is told to stop, and how far it has got with it.
+
+use std::{future::pending, io};
+
+use tokio::{
+    select,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+/// What a server is to do; it never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    Serve,
+    /// Stop without losing a request.
+    Drain,
+    /// Stop at once.
+    Quit,
+}
+
+/// What a server tells its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    Serving,
+    /// Every answer asks its client to connect anew, to somebody else (T2).
+    Draining,
+    /// Nothing is accepted any more; idle connections close.
+    Stopping,
+}
+
+/// Follows SIGTERM and SIGINT: the first drains, the second quits.
+pub fn signals() -> io::Result<watch::Receiver<Order>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (order, orders) = watch::channel(Order::Serve);
+    tokio::spawn(async move {
+        for next in [Order::Drain, Order::Quit] {
+            select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            order.send_replace(next);
+        }
+    });
+    Ok(orders)
+}
+
+/// Waits for an order; for ever, if nobody is left to give it.
+pub(super) async fn ordered(orders: &watch::Receiver<Order>, order: Order) {
+    if orders.clone().wait_for(|it| *it >= order).await.is_err() {
+        pending::<()>().await;
+    }
+}

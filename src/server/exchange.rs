@@ -1,0 +1,129 @@
+//! One request and its answer, in time and whatever the handler does.
+
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
+
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+};
+use http::{
+    HeaderValue, Request, StatusCode,
+    header::{CONNECTION, RETRY_AFTER},
+};
+use hyper::body::Incoming;
+use tokio::{
+    sync::{Semaphore, watch},
+    time::{Instant, timeout_at},
+};
+use tower::Service;
+
+use super::{
+    Event, Observer, Stage,
+    body::{self, Answer, Tracked, Unread},
+    deadline,
+    limits::Limits,
+    pulse::Pulse,
+};
+
+/// What all connections of a server share.
+pub(super) struct Exchange {
+    pub(super) limits: Limits,
+    pub(super) stage: watch::Receiver<Stage>,
+    router: Router,
+    in_flight: Semaphore,
+    observer: Observer,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        router: Router,
+        limits: Limits,
+        observer: Observer,
+        stage: watch::Receiver<Stage>,
+    ) -> Self {
+        let in_flight = Semaphore::new(limits.max_in_flight);
+        Self { limits, stage, router, in_flight, observer }
+    }
+
+    /// Answers within the deadline, less the margin.
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        pulse: Arc<Pulse>,
+    ) -> Response<Answer> {
+        let deadline = Instant::now() + deadline::allowed(request.uri().query(), &self.limits);
+        let (request, unread) = body::tracked(request);
+        let mut response = self.respond(request, &unread, deadline).await;
+        let reading = unread.discard(self.limits.max_body_bytes);
+        let all_read = timeout_at(deadline, reading).await.unwrap_or(false);
+        let headers = response.headers_mut();
+        // R4: the API server would repeat the call, up to ten times, in its own time-out.
+        headers.remove(RETRY_AFTER);
+        // T2: while we go, every client shall connect anew, to somebody else.
+        if !all_read || *self.stage.borrow() >= Stage::Draining {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response.map(|body| Answer::new(body, pulse))
+    }
+
+    async fn respond(
+        &self,
+        request: Request<Tracked>,
+        unread: &Unread,
+        deadline: Instant,
+    ) -> Response {
+        let Ok(_place) = self.in_flight.try_acquire() else {
+            (self.observer)(Event::Shed);
+            return text(StatusCode::SERVICE_UNAVAILABLE, "too many requests in flight\n");
+        };
+        let uri = request.uri().clone();
+        let handled = timeout_at(deadline, caught(self.router.clone().call(request))).await;
+        match handled {
+            Ok(Ok(response)) => response,
+            Ok(Err(Panicked)) => {
+                tracing::error!(http.path = uri.path(), "a handler panicked");
+                text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+            }
+            Err(_) if unread.is_some() => {
+                tracing::debug!(http.path = uri.path(), "a body did not arrive in time");
+                text(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n")
+            }
+            Err(_) => {
+                tracing::warn!(http.path = uri.path(), "a handler did not answer in time");
+                text(StatusCode::SERVICE_UNAVAILABLE, "no answer in time\n")
+            }
+        }
+    }
+}
+
+/// The mark of a handler that panicked; what it said is the panic hook's to log.
+struct Panicked;
+
+/// Turns a panic into a value: it ends the request, never the connection or
+/// the process.
+async fn caught<F>(answering: F) -> Result<Response, Panicked>
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
+    let mut answering = pin!(answering);
+    poll_fn(|context| {
+        // The handler's own state is dropped with it; what it shares with
+        // others it has to keep in order itself.
+        match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
+            Ok(polled) => polled.map(|Ok(response)| Ok(response)),
+            Err(_) => Poll::Ready(Err(Panicked)),
+        }
+    })
+    .await
+}
+
+fn text(status: StatusCode, text: &'static str) -> Response {
+    (status, text).into_response()
+}

@@ -1,0 +1,188 @@
+//! How much of everything a client may take.
+
+use std::time::Duration;
+
+use clap::{Args, builder::RangedU64ValueParser};
+
+use crate::duration;
+
+/// The most that one server gives to its clients.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct Limits {
+    /// The longest body, in bytes: a review holds the object and the old object
+    // T3: the API server takes 3 MiB of an object, as JSON, or denser.
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "8388608",
+        value_parser = at_least(1),
+        env = "CALLGATE_MAX_BODY_BYTES"
+    )]
+    pub max_body_bytes: usize,
+
+    /// The longest request line and headers together, in bytes
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "16384",
+        value_parser = at_least(1),
+        env = "CALLGATE_MAX_HEADER_BYTES"
+    )]
+    pub max_header_bytes: usize,
+
+    /// The most headers of a request
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "64",
+        value_parser = at_least(1),
+        env = "CALLGATE_MAX_HEADERS"
+    )]
+    pub max_headers: usize,
+
+    /// The most open connections; one more is closed at once
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "1024",
+        value_parser = at_least(1),
+        env = "CALLGATE_MAX_CONNECTIONS"
+    )]
+    pub max_connections: usize,
+
+    /// The most requests between their first byte and their answer; one more is answered 503
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "256",
+        value_parser = at_least(1),
+        env = "CALLGATE_MAX_IN_FLIGHT"
+    )]
+    pub max_in_flight: usize,
+
+    /// How long a TLS handshake may take
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5s",
+        value_parser = duration::parse,
+        env = "CALLGATE_HANDSHAKE_TIMEOUT"
+    )]
+    pub handshake_timeout: Duration,
+
+    /// How long a request's headers may take from their first byte
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = duration::parse,
+        env = "CALLGATE_HEADER_TIMEOUT"
+    )]
+    pub header_timeout: Duration,
+
+    /// How long a connection may be silent between requests
+    // Longer than the 90 s after which Go's client closes it: if we close first,
+    // a request that is on its way is lost, for a POST is not repeated (T2).
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "2m",
+        value_parser = duration::parse,
+        env = "CALLGATE_IDLE_TIMEOUT"
+    )]
+    pub idle_timeout: Duration,
+
+    /// How long a request may take that does not say so by ?timeout=
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = duration::parse,
+        env = "CALLGATE_DEFAULT_DEADLINE"
+    )]
+    pub default_deadline: Duration,
+
+    /// How long before its deadline a request is answered at the latest
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "250ms",
+        value_parser = duration::parse,
+        env = "CALLGATE_DEADLINE_MARGIN"
+    )]
+    pub deadline_margin: Duration,
+
+    #[command(flatten)]
+    pub drain: Drain,
+}
+
+/// How long a server takes to stop.
+///
+/// Both times together have to be shorter than the pod's
+/// `terminationGracePeriodSeconds`, 30 s unless set.
+#[derive(Args, Clone, Debug)]
+pub struct Drain {
+    /// How long to go on accepting after SIGTERM, until every API server knows that we go
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5s",
+        value_parser = duration::parse,
+        env = "CALLGATE_DRAIN_DELAY"
+    )]
+    pub drain_delay: Duration,
+
+    /// How long to wait after that for the requests in flight
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "20s",
+        value_parser = duration::parse,
+        env = "CALLGATE_DRAIN_TIMEOUT"
+    )]
+    pub drain_timeout: Duration,
+}
+
+fn at_least(least: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(least..)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use clap::Parser;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Flags {
+        #[command(flatten)]
+        limits: Limits,
+    }
+
+    fn parse(flags: &[&str]) -> Result<Limits, String> {
+        let words = ["callgate"].into_iter().chain(flags.iter().copied());
+        Flags::try_parse_from(words).map(|it| it.limits).map_err(|it| it.to_string())
+    }
+
+    pub(in crate::server) fn limits(flags: &[&str]) -> Limits {
+        parse(flags).expect("the flags of a test are right")
+    }
+
+    #[test]
+    fn by_default_the_client_closes_first_and_a_pod_has_time_to_drain() {
+        let limits = limits(&[]);
+        assert!(limits.idle_timeout > Duration::from_secs(90));
+        assert!(limits.drain.drain_delay + limits.drain.drain_timeout < Duration::from_secs(30));
+    }
+
+    #[rstest]
+    #[case::nobody_could_connect("--max-connections=0", "0 is not in 1..")]
+    #[case::not_a_number("--max-body-bytes=8Mi", "invalid digit")]
+    #[case::no_unit("--idle-timeout=120", "expected a duration")]
+    fn refuses(#[case] flag: &str, #[case] expected: &str) {
+        let error = parse(&[flag]).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}

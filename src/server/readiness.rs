@@ -1,0 +1,104 @@
+//! Whether requests should be sent here, and if not, what is missing.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// Conditions that all have to be met, and that the server is not draining.
+///
+/// A clone is a handle to the same conditions.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<Shared>);
+
+/// One of the conditions, unmet until it is said to be met.
+#[derive(Clone, Debug)]
+pub struct Condition(Arc<State>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    conditions: Mutex<Vec<Condition>>,
+    draining: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    name: &'static str,
+    met: AtomicBool,
+}
+
+impl Readiness {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a condition; without it being met nothing is ready.
+    #[must_use = "a condition that nobody holds is never met"]
+    pub fn condition(&self, name: &'static str) -> Condition {
+        let condition = Condition(Arc::new(State { name, met: AtomicBool::new(false) }));
+        self.conditions().push(condition.clone());
+        condition
+    }
+
+    /// What is missing, in the order in which it was added; ready if nothing is.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let unmet: Vec<_> =
+            self.conditions().iter().filter(|it| !it.is_met()).map(|it| it.0.name).collect();
+        let draining = self.0.draining.load(Ordering::Relaxed);
+        draining.then_some("draining").into_iter().chain(unmet).collect()
+    }
+
+    pub(super) fn drain(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    fn conditions(&self) -> MutexGuard<'_, Vec<Condition>> {
+        self.0.conditions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Condition {
+    pub fn met(&self) {
+        self.0.met.store(true, Ordering::Relaxed);
+    }
+
+    pub fn unmet(&self) {
+        self.0.met.store(false, Ordering::Relaxed);
+    }
+
+    fn is_met(&self) -> bool {
+        self.0.met.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_missing_where_nothing_is_asked() {
+        assert!(Readiness::new().missing().is_empty());
+    }
+
+    #[test]
+    fn all_conditions_have_to_be_met_and_stay_met() {
+        let readiness = Readiness::new();
+        let certificate = readiness.condition("certificate");
+        let policies = readiness.condition("policies");
+        assert_eq!(readiness.missing(), ["certificate", "policies"]);
+        certificate.met();
+        assert_eq!(readiness.missing(), ["policies"]);
+        policies.met();
+        assert!(readiness.missing().is_empty());
+        certificate.unmet();
+        assert_eq!(readiness.missing(), ["certificate"]);
+    }
+
+    #[test]
+    fn a_draining_server_is_not_ready_and_every_handle_knows() {
+        let readiness = Readiness::new();
+        readiness.condition("certificate").met();
+        readiness.clone().drain();
+        assert_eq!(readiness.missing(), ["draining"]);
+    }
+}
