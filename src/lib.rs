@@ -4,11 +4,13 @@
 //! [`profile`] what a profile does, [`policy`] what follows. Everything else
 //! carries requests to the core and answers away from it.
 
-mod duration;
 pub mod admission;
+pub mod cli;
+mod duration;
 pub mod pod;
 pub mod policy;
 pub mod profile;
 pub mod server;
+pub mod standalone;
 pub mod telemetry;
 pub mod tls;

@@ -1,0 +1,55 @@
+//! `callgate explain`: why a rule exists, or what a built-in policy says.
+
+use std::io::{self, Write};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+
+use crate::{
+    cli::Found,
+    policy::{BUILTIN, Builtin, RULES},
+};
+
+/// Explain a rule, or print a built-in policy
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Explain {
+    /// The rule, as it stands in brackets behind a finding
+    #[arg(value_name = "RULE", required = true)]
+    rule: Option<String>,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print a built-in policy, to start one's own from
+    Policy { name: String },
+}
+
+impl Explain {
+    pub(super) fn run(self) -> anyhow::Result<Found> {
+        let Self { rule, what } = self;
+        let text = match (what, rule) {
+            (Some(What::Policy { name }), _) => match Builtin::named(&name) {
+                Some(builtin) => builtin.yaml,
+                None => {
+                    bail!("no policy {name:?} is built in, only {}", names(BUILTIN, |it| it.name))
+                }
+            },
+            (None, rule) => {
+                let id = rule.unwrap_or_default();
+                match RULES.iter().find(|it| it.id == id) {
+                    Some(rule) => rule.page,
+                    None => bail!("there is no rule {id:?}, only {}", names(RULES, |it| it.id)),
+                }
+            }
+        };
+        io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+        Ok(Found::Nothing)
+    }
+}
+
+fn names<T>(all: &[T], name: impl Fn(&T) -> &'static str) -> String {
+    all.iter().map(name).collect::<Vec<_>>().join(", ")
+}

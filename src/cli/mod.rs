@@ -1,0 +1,78 @@
+//! The command line: one file per command, its flags and what it runs.
+
+mod explain;
+mod observe;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Seccomp admission for Kubernetes
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(Box<serve::Serve>),
+    Explain(explain::Explain),
+}
+
+/// What a command that did its work found; exit codes are the same everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Nothing,
+}
+
+/// The exit code of a command that could not do its work.
+const COULD_NOT: u8 = 2;
+
+impl Cli {
+    /// Runs the command and says what went wrong, in one line.
+    pub fn run(self) -> ExitCode {
+        let result = match self.command {
+            Command::Serve(it) => it.run(),
+            Command::Explain(it) => it.run(),
+        };
+        match result {
+            Ok(Found::Nothing) => ExitCode::SUCCESS,
+            Err(error) => {
+                #[expect(clippy::print_stderr, reason = "the log may not be set up")]
+                {
+                    eprintln!("error: {error:#}");
+                }
+                ExitCode::from(COULD_NOT)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_can_be_set_by_the_environment() {
+        for command in Cli::command().get_subcommands() {
+            for flag in command.get_arguments().filter(|it| it.get_long().is_some()) {
+                let (name, variable) = (flag.get_long().unwrap_or_default(), flag.get_env());
+                if name == "help" {
+                    continue;
+                }
+                let expected = format!("CALLGATE_{}", name.replace('-', "_").to_uppercase());
+                assert_eq!(variable.and_then(|it| it.to_str()), Some(expected.as_str()));
+            }
+        }
+    }
+}

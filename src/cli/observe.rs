@@ -1,0 +1,71 @@
+//! Logs and counts every answer.
+
+use std::sync::Arc;
+
+use crate::{
+    admission::{Observed, Outcome, Webhook},
+    server::Event,
+    telemetry::Metrics,
+};
+
+/// One counter, one observation and one line per verdict.
+///
+/// What is let through without a finding is a line for debugging: there are
+/// many, and the API server's audit log has them too.
+pub(super) fn reviews(metrics: Arc<Metrics>) -> Arc<dyn Fn(&Observed<'_>) + Send + Sync> {
+    Arc::new(move |observed| {
+        let Observed { webhook, operation, outcome, judged, elapsed, .. } = observed;
+        metrics.review(webhook.as_str(), operation.as_str(), outcome.as_str(), *elapsed);
+        if *webhook == Webhook::Validate {
+            for it in *judged {
+                metrics.finding(it.found.rule.id, it.level.as_str());
+            }
+        }
+        match outcome {
+            Outcome::Ignored => log::<false>(observed),
+            Outcome::Allowed if judged.is_empty() => log::<false>(observed),
+            _ => log::<true>(observed),
+        }
+    })
+}
+
+/// Names and words of ours alone: never a part of the object, which may hold secrets.
+fn log<const LOUD: bool>(observed: &Observed<'_>) {
+    let Observed { webhook, operation, outcome, resource, namespace, name, uid, dry_run, .. } =
+        *observed;
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                webhook = webhook.as_str(),
+                verdict = outcome.as_str(),
+                operation = operation.as_str(),
+                resource,
+                namespace,
+                name = name.unwrap_or_default(),
+                uid,
+                dry_run,
+                rules = rules(observed),
+                duration_us = u64::try_from(observed.elapsed.as_micros()).unwrap_or(u64::MAX),
+                "reviewed"
+            )
+        };
+    }
+    if LOUD { line!(info) } else { line!(debug) }
+}
+
+fn rules(observed: &Observed<'_>) -> String {
+    let mut rules: Vec<_> = observed.judged.iter().map(|it| it.found.rule.id).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    rules.join(",")
+}
+
+/// Counts what happens to connections.
+pub(super) fn events(metrics: Arc<Metrics>) -> Arc<dyn Fn(Event) + Send + Sync> {
+    Arc::new(move |event| match event {
+        Event::Opened => metrics.connection_opened(),
+        Event::Closed => metrics.connection_closed(),
+        Event::Refused => metrics.connection_refused(),
+        Event::Shed => metrics.request_shed(),
+    })
+}

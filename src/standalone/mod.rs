@@ -1,0 +1,72 @@
+//! Policy and profiles from files, for a webhook without a cluster.
+
+mod follow;
+mod policy;
+mod profiles;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::{
+    policy::{Mode, Policy},
+    profile::Catalog,
+};
+
+pub use follow::{Change, follow};
+pub use policy::PolicyFileError;
+pub use profiles::ProfilesError;
+
+/// Where a webhook without a cluster has its facts from.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Standalone")]
+pub struct Sources {
+    /// A built-in policy by its name, or a file that holds one
+    #[arg(long, value_name = "NAME|FILE", default_value = "restricted", env = "CALLGATE_POLICY")]
+    pub policy: String,
+
+    /// How seriously to take it
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "enforce",
+        value_parser = mode,
+        env = "CALLGATE_MODE"
+    )]
+    pub mode: Mode,
+
+    /// A directory laid out as the kubelet's seccomp directory: its files are
+    /// the profiles that pods may name
+    #[arg(long, value_name = "DIR", env = "CALLGATE_PROFILES")]
+    pub profiles: Option<PathBuf>,
+}
+
+/// What the files say at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub policy: Policy,
+    pub catalog: Catalog,
+}
+
+/// Why the files are of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
+    #[error(transparent)]
+    Profiles(#[from] ProfilesError),
+}
+
+impl Sources {
+    /// Reads everything anew.
+    pub fn read(&self) -> Result<Facts, SourceError> {
+        let catalog = self.profiles.as_deref().map(profiles::read).transpose()?;
+        Ok(Facts { policy: policy::read(&self.policy)?, catalog: catalog.unwrap_or_default() })
+    }
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    let known = || Mode::ALL.map(Mode::as_str).join(", ");
+    let named = Mode::ALL.into_iter().find(|it| it.as_str() == text);
+    named.ok_or_else(|| format!("expected one of {}", known()))
+}
