@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod cli;
 mod duration;
+mod json;
 pub mod pod;
 pub mod policy;
 pub mod profile;

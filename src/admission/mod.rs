@@ -89,7 +89,7 @@ impl App {
             webhook,
             operation: Operation::of(&request.operation),
             outcome,
-            resource: &request.resource.resource,
+            resource: request.resource(),
             namespace: request.namespace(),
             name: request.name(),
             uid: &request.uid,

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     admission::{body::Rejection, matter::Matter},
+    json::objects,
     pod::{Kind, Scope, Str, Subject},
 };
 
@@ -17,7 +18,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct AdmissionRequest<'a> {
     pub(super) uid: Str<'a>,
-    pub(super) resource: Resource<'a>,
+    resource: Resource<'a>,
     pub(super) operation: Str<'a>,
     pub(super) dry_run: bool,
     pub(super) object: Object<'a>,
@@ -44,28 +45,59 @@ pub(super) enum Object<'a> {
     },
 }
 
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Resource<'a> {
-    #[serde(borrow, default)]
-    group: Str<'a>,
-    #[serde(borrow)]
-    pub(super) resource: Str<'a>,
-}
+objects! {
+    struct Resource<'a> {
+        group("group"): Str<'a>,
+        resource("resource"): Str<'a>,
+    }
 
-#[derive(Debug, Default, Deserialize)]
-struct UserInfo<'a> {
-    #[serde(borrow)]
-    groups: Option<Vec<Str<'a>>>,
-}
+    struct UserInfo<'a> {
+        groups("groups"): Vec<Str<'a>>,
+    }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Review<'a, R> {
-    #[serde(borrow)]
-    api_version: Str<'a>,
-    #[serde(borrow)]
-    kind: Str<'a>,
-    request: Option<R>,
+    struct Review<'a> {
+        api_version("apiVersion"): Str<'a>,
+        kind("kind"): Str<'a>,
+        request("request"): AdmissionRequest<'a>,
+    }
+
+    /// A review whose request is still in the text.
+    struct RawReview<'a> {
+        api_version("apiVersion"): Str<'a>,
+        kind("kind"): Str<'a>,
+        request("request"): &'a RawValue,
+    }
+
+    /// A request with its objects still in the text.
+    struct Parts<'a> {
+        uid("uid"): Str<'a>,
+        resource("resource"): Resource<'a>,
+        sub_resource("subResource"): Str<'a>,
+        operation("operation"): Str<'a>,
+        name("name"): Str<'a>,
+        namespace("namespace"): Str<'a>,
+        user("userInfo"): UserInfo<'a>,
+        dry_run("dryRun"): bool,
+        object("object"): &'a RawValue,
+        old_object("oldObject"): &'a RawValue,
+    }
+
+    struct UidAlone<'a> {
+        uid("uid"): Str<'a>,
+    }
+
+    /// The names of the ephemeral containers of the object before the change.
+    struct Before<'a> {
+        spec("spec"): BeforeSpec<'a>,
+    }
+
+    struct BeforeSpec<'a> {
+        ephemeral_containers("ephemeralContainers"): Vec<Named<'a>>,
+    }
+
+    struct Named<'a> {
+        name("name"): Str<'a>,
+    }
 }
 
 /// Reads the request out of a review.
@@ -74,15 +106,20 @@ struct Review<'a, R> {
 /// Only what has no `uid` is rejected: everything else can be answered, be it
 /// by saying which field cannot be read.
 pub(super) fn read(body: &[u8]) -> Result<AdmissionRequest<'_>, Rejection> {
-    match serde_json::from_slice::<Review<'_, AdmissionRequest<'_>>>(body) {
-        Ok(review) => unwrap(review),
+    match serde_json::from_slice(body) {
+        Ok(Review { api_version, kind, request }) => opened(api_version, kind, request),
         Err(error) => salvage(body, &error),
     }
 }
 
-fn unwrap<R>(Review { api_version, kind, request }: Review<'_, R>) -> Result<R, Rejection> {
-    if (&*api_version, &*kind) != ("admission.k8s.io/v1", "AdmissionReview") {
-        return Err(Rejection::NotAReview(format!("it is a {:?} of {:?}", &*kind, &*api_version)));
+fn opened<R>(
+    version: Option<Str<'_>>,
+    kind: Option<Str<'_>>,
+    request: Option<R>,
+) -> Result<R, Rejection> {
+    let (version, kind) = (version.unwrap_or_default(), kind.unwrap_or_default());
+    if (&*version, &*kind) != ("admission.k8s.io/v1", "AdmissionReview") {
+        return Err(Rejection::NotAReview(format!("it is {:?} of {:?}", &*kind, &*version)));
     }
     request.ok_or_else(|| Rejection::NotAReview("it has no request".to_owned()))
 }
@@ -93,35 +130,19 @@ fn salvage<'a>(
     body: &'a [u8],
     error: &serde_json::Error,
 ) -> Result<AdmissionRequest<'a>, Rejection> {
-    #[derive(Deserialize)]
-    struct UidAlone<'a> {
-        #[serde(borrow)]
-        uid: Str<'a>,
-    }
-
-    if let Ok(review) = serde_json::from_slice::<Review<'_, Parts<'_>>>(body) {
-        let parts = unwrap(review)?;
-        if parts.uid.is_empty() {
-            return Err(Rejection::NotAReview("the request has no uid".to_owned()));
-        }
-        return Ok(parts.assemble());
-    }
-    let Ok(review) = serde_json::from_slice::<Review<'_, UidAlone<'_>>>(body) else {
-        return Err(Rejection::NotAReview(error.to_string()));
+    let RawReview { api_version, kind, request } =
+        serde_json::from_slice(body).map_err(|it| Rejection::NotAReview(it.to_string()))?;
+    let request = opened(api_version, kind, request)?;
+    let UidAlone { uid } = serde_json::from_str(request.get())
+        .map_err(|it| Rejection::NotAReview(format!("request.uid cannot be read: {it}")))?;
+    let Some(uid) = uid.filter(|it| !it.is_empty()) else {
+        return Err(Rejection::NotAReview("the request has no uid".to_owned()));
     };
-    let UidAlone { uid } = unwrap(review)?;
-    let object =
-        Object::Unreadable { kind: None, why: format!("cannot read the request: {error}") };
-    Ok(AdmissionRequest {
-        uid,
-        resource: Resource::default(),
-        operation: Str::default(),
-        dry_run: false,
-        object,
-        name: None,
-        namespace: None,
-        user: UserInfo::default(),
-    })
+    if let Ok(parts) = serde_json::from_str::<Parts<'a>>(request.get()) {
+        return Ok(parts.assemble(uid));
+    }
+    let why = format!("cannot read the request: {error}");
+    Ok(Parts::default().with(uid, Object::Unreadable { kind: None, why }))
 }
 
 // === impl AdmissionRequest ===
@@ -137,70 +158,32 @@ impl AdmissionRequest<'_> {
         self.name.as_deref().filter(|it| !it.is_empty())
     }
 
+    /// The plural name of the resource, such as `pods`.
+    pub(super) fn resource(&self) -> &str {
+        self.resource.resource.as_deref().unwrap_or_default()
+    }
+
     pub(super) fn is_from_a_node(&self) -> bool {
         self.user.groups.iter().flatten().any(|it| &**it == "system:nodes")
     }
 }
 
-/// The names of the ephemeral containers of the object before the change.
-#[derive(Default, Deserialize)]
-struct Before<'a> {
-    #[serde(borrow)]
-    spec: Option<BeforeSpec<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BeforeSpec<'a> {
-    #[serde(borrow)]
-    ephemeral_containers: Option<Vec<Named<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct Named<'a> {
-    #[serde(borrow)]
-    name: Str<'a>,
-}
-
 impl Before<'_> {
     fn scope(self) -> Scope {
         let old = self.spec.and_then(|it| it.ephemeral_containers).unwrap_or_default();
-        Scope::AddedTo { known: old.into_iter().map(|it| it.name.to_string()).collect() }
+        let names = old.into_iter().filter_map(|it| it.name);
+        Scope::AddedTo { known: names.map(|it| it.to_string()).collect() }
     }
-}
-
-/// A request with its objects still in the text.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Parts<'a> {
-    #[serde(borrow)]
-    uid: Str<'a>,
-    #[serde(borrow)]
-    resource: Resource<'a>,
-    #[serde(borrow)]
-    sub_resource: Option<Str<'a>>,
-    #[serde(borrow)]
-    operation: Str<'a>,
-    #[serde(borrow)]
-    name: Option<Str<'a>>,
-    #[serde(borrow)]
-    namespace: Option<Str<'a>>,
-    #[serde(borrow)]
-    user_info: Option<UserInfo<'a>>,
-    dry_run: Option<bool>,
-    #[serde(borrow)]
-    object: Option<&'a RawValue>,
-    #[serde(borrow)]
-    old_object: Option<&'a RawValue>,
 }
 
 impl<'a> Parts<'a> {
     fn matter(&self) -> Option<Matter> {
-        let Self { resource: Resource { group, resource }, sub_resource, operation, .. } = self;
-        Matter::of(group, resource, sub_resource.as_deref().unwrap_or_default(), operation)
+        let Resource { group, resource } = self.resource.as_ref()?;
+        let text = |it: &Option<Str<'a>>| it.clone().unwrap_or_default();
+        Matter::of(&text(group), &text(resource), &text(&self.sub_resource), &text(&self.operation))
     }
 
-    fn assemble(self) -> AdmissionRequest<'a> {
+    fn assemble(self, uid: Str<'a>) -> AdmissionRequest<'a> {
         let object = match self.matter() {
             None => Object::NotOurs,
             Some(matter) => self.decode(matter).unwrap_or_else(|why| {
@@ -211,7 +194,7 @@ impl<'a> Parts<'a> {
                 Object::Unreadable { kind: Some(kind), why }
             }),
         };
-        self.with(object)
+        self.with(uid, object)
     }
 
     fn decode(&self, matter: Matter) -> Result<Object<'a>, String> {
@@ -219,9 +202,8 @@ impl<'a> Parts<'a> {
             Matter::Whole(_) => Scope::Whole,
             Matter::Added => {
                 let old = self.old_object.ok_or("it has no oldObject")?;
-                by_path(old, |it| Before::deserialize(it))
-                    .map_err(|it| format!("oldObject.{it}"))?
-                    .scope()
+                let before = by_path(old, |it| Before::deserialize(it));
+                before.map_err(|it| format!("oldObject: {it}"))?.scope()
             }
         };
         let kind = matter.kind();
@@ -230,17 +212,17 @@ impl<'a> Parts<'a> {
         Ok(Object::judge(kind, scope, subject)?)
     }
 
-    fn with(self, object: Object<'a>) -> AdmissionRequest<'a> {
-        let Self { uid, resource, operation, name, namespace, user_info, dry_run, .. } = self;
+    fn with(self, uid: Str<'a>, object: Object<'a>) -> AdmissionRequest<'a> {
+        let Self { resource, operation, name, namespace, user, dry_run, .. } = self;
         AdmissionRequest {
             uid,
-            resource,
-            operation,
+            resource: resource.unwrap_or_default(),
+            operation: operation.unwrap_or_default(),
             dry_run: dry_run.unwrap_or_default(),
             object,
             name,
             namespace,
-            user: user_info.unwrap_or_default(),
+            user: user.unwrap_or_default(),
         }
     }
 }
@@ -272,7 +254,10 @@ fn by_path<'a, T>(
     let mut track = serde_path_to_error::Track::new();
     let mut json = serde_json::Deserializer::from_str(text.get());
     let deserializer = serde_path_to_error::Deserializer::new(&mut json, &mut track);
-    read(deserializer).map_err(|error| format!("{}: {error}", track.path()))
+    read(deserializer).map_err(|error| match track.path().to_string().as_str() {
+        "." => error.to_string(),
+        path => format!("{path}: {error}"),
+    })
 }
 
 /// In the order that the API server writes, all that tells what the object is
@@ -313,7 +298,7 @@ fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<
             "operation" => parts.operation = map.next_value()?,
             "name" => parts.name = map.next_value()?,
             "namespace" => parts.namespace = map.next_value()?,
-            "userInfo" => parts.user_info = map.next_value()?,
+            "userInfo" => parts.user = map.next_value()?,
             "dryRun" => parts.dry_run = map.next_value()?,
             "object" => {
                 let read = match parts.matter() {
@@ -330,9 +315,9 @@ fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<
             }
         }
     }
-    if parts.uid.is_empty() {
+    let Some(uid) = parts.uid.take().filter(|it| !it.is_empty()) else {
         return Err(de::Error::custom("the request has no uid"));
-    }
+    };
     let object = match (parts.matter(), subject, before) {
         (None, ..) => Ok(Object::NotOurs),
         (Some(Matter::Whole(kind)), Some(subject), _) => Object::judge(kind, Scope::Whole, subject),
@@ -342,7 +327,7 @@ fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<
         _ => Err("the request lacks an object"),
     };
     let object = object.map_err(de::Error::custom)?;
-    Ok(parts.with(object))
+    Ok(parts.with(uid, object))
 }
 
 /// Reads an object of a kind that is known before.

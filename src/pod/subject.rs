@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Deserializer};
 
-use crate::pod::{Pod, view::Metadata};
+use crate::{
+    json::objects,
+    pod::{Pod, view::Metadata},
+};
 
 /// A kind that is, or makes, pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,13 +109,12 @@ impl Kind {
                 (name_of(metadata.as_ref()), template)
             }
             Self::CronJob => {
-                let Object { metadata, spec } =
-                    Object::<CronJobSpec<'_>>::deserialize(deserializer)?;
+                let CronJob { metadata, spec } = CronJob::deserialize(deserializer)?;
                 let job = spec.and_then(|it| it.job_template).and_then(|it| it.spec);
                 (name_of(metadata.as_ref()), job.and_then(|it| it.template))
             }
             _ => {
-                let Object { metadata, spec } = Object::<Templated<'_>>::deserialize(deserializer)?;
+                let Workload { metadata, spec } = Workload::deserialize(deserializer)?;
                 (name_of(metadata.as_ref()), spec.and_then(|it| it.template))
             }
         };
@@ -124,34 +126,30 @@ fn name_of(metadata: Option<&Metadata<'_>>) -> Option<String> {
     metadata.and_then(Metadata::name).map(str::to_owned)
 }
 
-#[derive(Deserialize)]
-#[serde(bound(deserialize = "S: Deserialize<'de>"))]
-struct Object<'a, S> {
-    #[serde(borrow)]
-    metadata: Option<Metadata<'a>>,
-    spec: Option<S>,
-}
+objects! {
+    /// What holds a `template`: a `PodTemplate`, or the spec of a workload.
+    struct Templated<'a> {
+        metadata("metadata"): Metadata<'a>,
+        template("template"): Pod<'a>,
+    }
 
-/// What holds a `template`: a `PodTemplate`, or the spec of a workload.
-#[derive(Deserialize)]
-struct Templated<'a> {
-    #[serde(borrow)]
-    metadata: Option<Metadata<'a>>,
-    #[serde(borrow)]
-    template: Option<Pod<'a>>,
-}
+    struct Workload<'a> {
+        metadata("metadata"): Metadata<'a>,
+        spec("spec"): Templated<'a>,
+    }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CronJobSpec<'a> {
-    #[serde(borrow)]
-    job_template: Option<JobTemplate<'a>>,
-}
+    struct CronJob<'a> {
+        metadata("metadata"): Metadata<'a>,
+        spec("spec"): CronJobSpec<'a>,
+    }
 
-#[derive(Deserialize)]
-struct JobTemplate<'a> {
-    #[serde(borrow)]
-    spec: Option<Templated<'a>>,
+    struct CronJobSpec<'a> {
+        job_template("jobTemplate"): JobTemplate<'a>,
+    }
+
+    struct JobTemplate<'a> {
+        spec("spec"): Templated<'a>,
+    }
 }
 
 #[cfg(test)]

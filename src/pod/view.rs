@@ -11,82 +11,56 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
-use crate::pod::{Str, annotation::concerns_us};
+use crate::{
+    json::objects,
+    pod::{Str, annotation::concerns_us},
+};
 
-/// A pod, or the template of one.
-#[derive(Debug, Default, Deserialize)]
-pub struct Pod<'a> {
-    #[serde(borrow)]
-    pub(super) metadata: Option<Metadata<'a>>,
-    #[serde(borrow)]
-    pub(super) spec: Option<Spec<'a>>,
-}
+objects! {
+    /// A pod, or the template of one.
+    pub struct Pod<'a> {
+        pub(super) metadata("metadata"): Metadata<'a>,
+        pub(super) spec("spec"): Spec<'a>,
+    }
 
-/// The metadata of any object.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Metadata<'a> {
-    #[serde(borrow)]
-    pub(super) name: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) generate_name: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) labels: Option<Pairs<'a, AllKeys>>,
-    #[serde(borrow)]
-    pub(super) annotations: Option<Pairs<'a, OurAnnotations>>,
-}
+    /// The metadata of any object.
+    pub struct Metadata<'a> {
+        name("name"): Str<'a>,
+        generate_name("generateName"): Str<'a>,
+        labels("labels"): Pairs<'a, AllKeys>,
+        annotations("annotations"): Pairs<'a, OurAnnotations>,
+    }
 
-/// `PodSpec`, as far as it matters here.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Spec<'a> {
-    #[serde(borrow)]
-    os: Option<Os<'a>>,
-    #[serde(borrow)]
-    service_account_name: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) security_context: Option<SecurityContext<'a>>,
-    #[serde(borrow)]
-    pub(super) init_containers: Option<Vec<RawContainer<'a>>>,
-    #[serde(borrow)]
-    pub(super) containers: Option<Vec<RawContainer<'a>>>,
-    #[serde(borrow)]
-    pub(super) ephemeral_containers: Option<Vec<RawContainer<'a>>>,
-}
+    /// `PodSpec`, as far as it matters here.
+    pub struct Spec<'a> {
+        os("os"): Os<'a>,
+        service_account_name("serviceAccountName"): Str<'a>,
+        pub(super) security_context("securityContext"): SecurityContext<'a>,
+        pub(super) init_containers("initContainers"): Vec<RawContainer<'a>>,
+        pub(super) containers("containers"): Vec<RawContainer<'a>>,
+        pub(super) ephemeral_containers("ephemeralContainers"): Vec<RawContainer<'a>>,
+    }
 
-#[derive(Debug, Deserialize)]
-struct Os<'a> {
-    #[serde(borrow)]
-    name: Option<Str<'a>>,
-}
+    struct Os<'a> {
+        name("name"): Str<'a>,
+    }
 
-/// The security context of a pod (which has no `privileged`, S11) or of a container.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct SecurityContext<'a> {
-    pub(super) privileged: Option<bool>,
-    #[serde(borrow)]
-    pub(super) seccomp_profile: Option<RawProfile<'a>>,
-}
+    /// The security context of a pod (which has no `privileged`, S11) or of a container.
+    pub(super) struct SecurityContext<'a> {
+        pub(super) privileged("privileged"): bool,
+        pub(super) seccomp_profile("seccompProfile"): RawProfile<'a>,
+    }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RawProfile<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) localhost_profile: Option<Str<'a>>,
-}
+    pub(super) struct RawProfile<'a> {
+        pub(super) kind("type"): Str<'a>,
+        pub(super) localhost_profile("localhostProfile"): Str<'a>,
+    }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RawContainer<'a> {
-    #[serde(borrow)]
-    pub(super) name: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) image: Option<Str<'a>>,
-    #[serde(borrow)]
-    pub(super) security_context: Option<SecurityContext<'a>>,
+    pub(super) struct RawContainer<'a> {
+        pub(super) name("name"): Str<'a>,
+        pub(super) image("image"): Str<'a>,
+        pub(super) security_context("securityContext"): SecurityContext<'a>,
+    }
 }
 
 /// Which keys of a string map are worth keeping.
