@@ -1,0 +1,302 @@
+//! What goes over the wire: every table through the router, and the edges of the protocol.
+
+#[allow(dead_code, reason = "each test target uses its part")]
+mod door;
+#[allow(dead_code, reason = "each test target uses its part")]
+mod table;
+
+use axum::{Router, body::Body};
+use callgate::{
+    admission::Snapshot,
+    policy::{Builtin, Mode},
+    profile::Catalog,
+};
+use door::{patch_of, patched, post};
+use http::{Method, Request, StatusCode};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+fn restricted() -> Router {
+    let policy = Builtin::named("restricted").expect("it is built in").policy();
+    door::open(Snapshot { policy, mode: Mode::Enforce, catalog: Catalog::default() })
+}
+
+fn review(object: &Value) -> Value {
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "u-1", "operation": "CREATE", "namespace": "shop", "name": "web", "userInfo": {},
+            "kind": { "group": "", "version": "v1", "kind": "Pod" },
+            "resource": { "group": "", "version": "v1", "resource": "pods" },
+            "object": object,
+        },
+    })
+}
+
+#[tokio::test]
+async fn every_case_of_every_table_holds_through_the_router() {
+    let mut wrong = Vec::new();
+    for (rule, table) in table::all() {
+        for case in &table.cases {
+            if case.object["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_string() {
+                continue; // The handler's own business, below.
+            }
+            let router = door::open(table.snapshot(case));
+            let reply = post(&router, "/validate", case.review().to_string()).await.response();
+            let mutation = post(&router, "/mutate", case.review().to_string()).await.response();
+            let warned: Vec<String> =
+                serde_json::from_value(reply["warnings"].clone()).unwrap_or_default();
+            let patch = patch_of(&mutation);
+            let actual = (denied_lines(case, &reply), warned, patch.clone());
+            let expected = (case.denied.clone(), case.warned.clone(), case.patch.clone());
+            if actual != expected {
+                wrong.push(format!(
+                    "{rule}: {}\n  expected {expected:#?}\n  actual   {actual:#?}",
+                    case.name
+                ));
+            }
+            assert_eq!(mutation["allowed"], true, "{rule}: {}: /mutate refuses nothing", case.name);
+            assert!(reply.get("patch").is_none(), "a validating webhook may not patch (2.3)");
+
+            let mut again = case.review();
+            again["request"]["object"] = patched(&case.object(), &patch);
+            let again = post(&router, "/mutate", again.to_string()).await.response();
+            assert_eq!(patch_of(&again), Vec::<Value>::new(), "{rule}: {}: twice", case.name);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The lines of a refusal, after its headline, which is checked here.
+fn denied_lines(case: &table::Case, response: &Value) -> Vec<String> {
+    if response["allowed"] == true {
+        return Vec::new();
+    }
+    let message = response["status"]["message"].as_str().expect("a refusal has a message");
+    let mut lines = message.split("\n  ");
+    let noun = case.kind().noun();
+    let generated = case.object["metadata"]["generateName"].as_str();
+    let name = generated.unwrap_or("web");
+    let policy = &case.policy;
+    let headline = format!("policy {policy:?} refuses {noun} {name:?} in namespace \"shop\":");
+    assert_eq!(lines.next(), Some(headline.as_str()), "{}", case.name);
+    assert_eq!(response["status"]["code"], 403);
+    assert_eq!(response["status"]["reason"], "Forbidden");
+    assert!(response.get("warnings").is_none(), "R5: a refusal says it all");
+    lines.map(str::to_owned).collect()
+}
+
+#[rstest]
+#[case::containers_are_a_word(
+    json!({ "spec": { "containers": "many" } }),
+    "spec.containers: invalid type: string \"many\", expected a sequence"
+)]
+#[case::privileged_is_a_word(
+    json!({ "spec": { "containers": [{ "name": "a", "securityContext": { "privileged": "yes" } }] } }),
+    "spec.containers[0].securityContext.privileged: invalid type: string \"yes\", expected a boolean"
+)]
+#[case::the_type_is_a_number(
+    json!({ "spec": { "securityContext": { "seccompProfile": { "type": 1 } } } }),
+    "spec.securityContext.seccompProfile.type: invalid type: integer `1`, expected a string"
+)]
+#[case::a_container_is_null(
+    json!({ "spec": { "initContainers": [null] } }),
+    "spec.initContainers[0]: invalid type: null, expected an object"
+)]
+#[case::no_spec(json!({ "metadata": {} }), "it has no spec")]
+#[case::no_object(Value::Null, "it has no object")]
+#[case::a_list(json!([]), "invalid type: sequence, expected an object")]
+#[tokio::test]
+async fn a_pod_that_cannot_be_read_is_refused(#[case] object: Value, #[case] why: &str) {
+    for path in ["/mutate", "/validate"] {
+        let response = post(&restricted(), path, review(&object).to_string()).await.response();
+        assert_eq!(response["uid"], "u-1");
+        assert_eq!(response["allowed"], false, "{path}: {object}");
+        let message = response["status"]["message"].as_str().expect("a refusal has a message");
+        assert!(message.starts_with(&format!("cannot read pod \"web\": {why}")), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_template_that_cannot_be_read_is_warned_about() {
+    let mut review = review(&json!({ "spec": { "template": { "spec": { "containers": 1 } } } }));
+    review["request"]["resource"] = json!({ "group": "apps", "resource": "deployments" });
+    let response = post(&restricted(), "/validate", review.to_string()).await.response();
+    assert_eq!(response["allowed"], true);
+    let warning = response["warnings"][0].as_str().expect("a warning");
+    assert!(
+        warning.starts_with("cannot read deployment \"web\": spec.template.spec.containers: "),
+        "{warning}"
+    );
+}
+
+#[rstest]
+#[case::another_resource(json!({ "resource": { "group": "", "resource": "configmaps" } }))]
+#[case::another_group(json!({ "resource": { "group": "example.com", "resource": "pods" } }))]
+#[case::a_deletion(json!({ "operation": "DELETE", "object": null }))]
+#[case::an_update_of_a_bad_pod(json!({ "operation": "UPDATE" }))]
+#[case::a_shell(json!({ "operation": "CONNECT", "subResource": "exec", "object": { "stdin": 1 } }))]
+#[case::a_binding(json!({ "subResource": "binding" }))]
+#[tokio::test]
+async fn what_is_not_ours_is_let_through(#[case] change: Value) {
+    let bad = json!({ "spec": { "containers": [
+        { "name": "a", "securityContext": { "privileged": true } },
+    ] } });
+    let mut review = review(&bad);
+    for (key, value) in change.as_object().expect("a change") {
+        review["request"][key] = value.clone();
+    }
+    for path in ["/mutate", "/validate"] {
+        let response = post(&restricted(), path, review.to_string()).await.response();
+        assert_eq!(response, json!({ "uid": "u-1", "allowed": true }), "{path}");
+    }
+}
+
+/// The API server writes keys in one order; nobody promises it.
+#[tokio::test]
+async fn the_order_of_the_requests_keys_is_of_no_matter() {
+    let object =
+        r#"{"spec": {"containers": [{"name": "a", "securityContext": {"privileged": true}}]}}"#;
+    let resource = r#"{"group": "", "version": "v1", "resource": "pods"}"#;
+    let parts = [
+        format!(r#""object": {object}"#),
+        r#""oldObject": null"#.to_owned(),
+        r#""operation": "CREATE""#.to_owned(),
+        format!(r#""resource": {resource}"#),
+        r#""uid": "u-1""#.to_owned(),
+    ];
+    for turn in 0..parts.len() {
+        let mut parts = parts.clone();
+        parts.rotate_left(turn);
+        for keys in [
+            parts.clone(),
+            parts.iter().rev().cloned().collect::<Vec<_>>().try_into().expect("five"),
+        ] {
+            let body = format!(
+                r#"{{"request": {{{}}}, "kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1"}}"#,
+                keys.join(", ")
+            );
+            let response = post(&restricted(), "/validate", body.clone()).await.response();
+            assert_eq!(response["allowed"], false, "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_of_which_only_the_uid_can_be_read_is_refused_with_it() {
+    let body = r#"{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {"uid": "u-1", "operation": 5}}"#;
+    let response = post(&restricted(), "/validate", body).await.response();
+    assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(false)));
+}
+
+#[rstest]
+#[case::nothing("")]
+#[case::half_of_it(
+    r#"{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "u-"#
+)]
+#[case::no_request(r#"{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}"#)]
+#[case::no_uid(
+    r#"{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {}}"#
+)]
+#[case::an_empty_uid(
+    r#"{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": ""}}"#
+)]
+#[case::an_older_version(r#"{"apiVersion": "admission.k8s.io/v1beta1", "kind": "AdmissionReview", "request": {"uid": "u-1"}}"#)]
+#[case::another_kind(
+    r#"{"apiVersion": "admission.k8s.io/v1", "kind": "Pod", "request": {"uid": "u-1"}}"#
+)]
+#[tokio::test]
+async fn without_a_uid_the_call_fails(#[case] body: &'static str) {
+    for path in ["/mutate", "/validate"] {
+        let reply = post(&restricted(), path, body).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{path}: {}", reply.text);
+        let start = "the body is not an AdmissionReview of admission.k8s.io/v1: ";
+        assert!(reply.text.starts_with(start), "{}", reply.text);
+    }
+}
+
+#[rstest]
+#[case::of_another_type("/validate", Method::POST, Some("text/plain"), 415)]
+#[case::of_no_type("/validate", Method::POST, None, 415)]
+#[case::with_a_charset("/validate", Method::POST, Some("application/json; charset=utf-8"), 400)]
+#[case::by_another_method("/validate", Method::GET, Some("application/json"), 405)]
+#[case::to_nowhere("/validat", Method::POST, Some("application/json"), 404)]
+#[case::to_the_root("/", Method::POST, Some("application/json"), 404)]
+#[tokio::test]
+async fn a_request_is_refused(
+    #[case] path: &str,
+    #[case] method: Method,
+    #[case] content_type: Option<&str>,
+    #[case] status: u16,
+) {
+    let mut request = Request::builder().uri(path).method(method);
+    if let Some(content_type) = content_type {
+        request = request.header("content-type", content_type);
+    }
+    let request = request.body(Body::from("{}")).expect("a request");
+    assert_eq!(door::send(&restricted(), request).await.status.as_u16(), status);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_and_never_let_through() {
+    let object = json!({ "spec": { "containers": [], "hostname": "x".repeat(1024 * 1024) } });
+    let reply = post(&restricted(), "/validate", review(&object).to_string()).await;
+    assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE, "T3");
+    assert_eq!(reply.text, "the body is larger than 1048576 bytes\n");
+}
+
+#[tokio::test]
+async fn a_mirror_pod_is_left_alone_when_a_kubelet_shows_it() {
+    let mut review = review(&json!({
+        "metadata": { "annotations": { "kubernetes.io/config.mirror": "x" } },
+        "spec": { "containers": [{ "name": "a" }] },
+    }));
+    let mutation = post(&restricted(), "/mutate", review.to_string()).await.response();
+    assert!(patch_of(&mutation).is_empty(), "whoever asks: to change it is to lie");
+    let fake = post(&restricted(), "/validate", review.to_string()).await.response();
+    assert_eq!(fake["allowed"], false);
+    review["request"]["userInfo"] = json!({ "groups": ["system:nodes"] });
+    let real = post(&restricted(), "/validate", review.to_string()).await.response();
+    assert_eq!(real["allowed"], true);
+    assert_eq!(real["auditAnnotations"], json!({ "skipped": "mirror-pod" }));
+}
+
+#[tokio::test]
+async fn a_thousand_findings_are_counted_and_not_listed() {
+    let containers: Vec<_> = (0..1000)
+        .map(|it| json!({ "name": format!("c{it}"), "securityContext": { "privileged": true } }))
+        .collect();
+    let spec = json!({
+        "securityContext": { "seccompProfile": { "type": "RuntimeDefault" } },
+        "containers": containers,
+    });
+    let review = review(&json!({ "spec": spec }));
+    let response = post(&restricted(), "/validate", review.to_string()).await.response();
+    let message = response["status"]["message"].as_str().expect("a refusal has a message");
+    assert_eq!(message.lines().count(), 22);
+    assert!(message.ends_with("\n  and 980 more findings"), "{message}");
+}
+
+#[tokio::test]
+async fn what_was_decided_is_noted_for_the_audit_log() {
+    let object = json!({
+        "metadata": { "annotations": { "seccomp.security.alpha.kubernetes.io/pod": "unconfined" } },
+        "spec": { "containers": [{ "name": "a", "securityContext": { "privileged": true } }] },
+    });
+    let router = restricted();
+    let mutation = post(&router, "/mutate", review(&object).to_string()).await.response();
+    assert_eq!(
+        mutation["auditAnnotations"],
+        json!({ "policy": "restricted", "mode": "enforce", "injected": "RuntimeDefault" })
+    );
+    let validation = post(&router, "/validate", review(&object).to_string()).await.response();
+    assert_eq!(
+        validation["auditAnnotations"],
+        json!({
+            "policy": "restricted", "mode": "enforce",
+            "denied": "privileged,unset", "warned": "legacy-annotation",
+        })
+    );
+}

@@ -1,0 +1,74 @@
+//! The router without a network: what goes in at the door, what comes out.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::{Router, body::Body};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use callgate::admission::{self, App, Snapshot};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use jiff::civil::date;
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// An answer.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) text: String,
+}
+
+/// A door behind which these facts hold.
+pub(crate) fn open(snapshot: Snapshot) -> Router {
+    admission::router(App {
+        snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+        today: || date(2026, 11, 24),
+        observe: Arc::new(|_| {}),
+        max_body: 1024 * 1024,
+    })
+}
+
+pub(crate) async fn post(router: &Router, path: &str, body: impl Into<Body>) -> Reply {
+    let request = Request::post(path).header("content-type", "application/json");
+    send(router, request.body(body.into()).expect("requests of tests are right")).await
+}
+
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> Reply {
+    let response = router.clone().oneshot(request).await.expect("a router never fails");
+    let status = response.status();
+    let body = response.into_body().collect().await.expect("answers are in memory").to_bytes();
+    Reply { status, text: String::from_utf8(body.to_vec()).expect("answers are text") }
+}
+
+impl Reply {
+    /// The response of a review; there is one whenever the status is 200.
+    pub(crate) fn response(&self) -> Value {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.text);
+        let review: Value = serde_json::from_str(&self.text).expect("answers are JSON");
+        assert_eq!(review["apiVersion"], "admission.k8s.io/v1");
+        assert_eq!(review["kind"], "AdmissionReview");
+        review["response"].clone()
+    }
+}
+
+/// The JSON Patch of a response, which names its type if there is one (2.3).
+pub(crate) fn patch_of(response: &Value) -> Vec<Value> {
+    let Some(patch) = response.get("patch") else {
+        assert!(response.get("patchType").is_none(), "both or neither");
+        return Vec::new();
+    };
+    assert_eq!(response["patchType"], "JSONPatch");
+    let bytes = STANDARD.decode(patch.as_str().expect("a string")).expect("base64");
+    let patch: Vec<Value> = serde_json::from_slice(&bytes).expect("a JSON array");
+    assert!(!patch.is_empty(), "no patch is better than an empty one");
+    patch
+}
+
+/// The object with the patch applied, by somebody else's code.
+pub(crate) fn patched(object: &Value, patch: &[Value]) -> Value {
+    let mut object = object.clone();
+    let patch: json_patch::Patch =
+        serde_json::from_value(Value::Array(patch.to_vec())).expect("a JSON Patch");
+    json_patch::patch(&mut object, &patch).expect("R1: a patch always applies");
+    object
+}

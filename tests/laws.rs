@@ -1,0 +1,458 @@
+//! What holds for every input, not only for those somebody thought of.
+//!
+//! `PROPTEST_CASES` sets how many are tried; `make test-long` sets it high.
+
+#[allow(dead_code, reason = "each test target uses its part")]
+mod door;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+use axum::Router;
+use callgate::{
+    admission::Snapshot,
+    policy::{Mode, Policy},
+    profile::{Catalog, Document},
+};
+use door::{patch_of, patched, post};
+use http::StatusCode;
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// A policy with everything that changes what is done.
+const POLICY: &str = r#"
+apiVersion: callgate.dev/v1alpha1
+kind: SeccompPolicy
+metadata: { name: laws }
+spec:
+  default: { type: RuntimeDefault }
+  bindings:
+    - podSelector: { matchLabels: { app: web } }
+      profile: { type: Localhost, localhostProfile: web.json }
+  exemptions:
+    - name: spared
+      reason: to see what becomes of the others
+      owner: nobody
+      rules: [unset, privileged]
+      match: { containers: [spared] }
+"#;
+
+static DOOR: LazyLock<(Runtime, Router)> = LazyLock::new(|| {
+    let profiles = [("web.json", r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#), ("hollow.json", "{}")];
+    let catalog: Catalog = profiles
+        .into_iter()
+        .map(|(path, text)| (path.parse().expect("a path"), Document::inspect(text.as_bytes())))
+        .collect();
+    let policy = Policy::parse(POLICY).expect("a policy");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    (runtime, door::open(Snapshot { policy, mode: Mode::Enforce, catalog }))
+});
+
+fn ask(path: &str, body: Vec<u8>) -> door::Reply {
+    let (runtime, router) = &*DOOR;
+    runtime.block_on(post(router, path, body))
+}
+
+fn review(object: &Value) -> Vec<u8> {
+    let review = json!({
+        "kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1",
+        "request": {
+            "uid": "u-1", "resource": { "group": "", "version": "v1", "resource": "pods" },
+            "name": "web", "namespace": "shop", "operation": "CREATE", "object": object,
+        },
+    });
+    review.to_string().into_bytes()
+}
+
+fn mutate(object: &Value) -> Vec<Value> {
+    patch_of(&ask("/mutate", review(object)).response())
+}
+
+/// The lines of the refusal.
+fn findings(object: &Value) -> Vec<String> {
+    let response = ask("/validate", review(object)).response();
+    let message = response["status"]["message"].as_str().unwrap_or_default();
+    message.split("\n  ").skip(1).map(str::to_owned).collect()
+}
+
+// ── what is generated ──
+
+fn profile() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        4 => Just(json!({ "type": "RuntimeDefault" })),
+        2 => Just(json!({ "type": "Unconfined" })),
+        3 => select(vec!["web.json", "hollow.json", "wep.json", "", ".", "../x", "a//b", "ä.json"])
+            .prop_map(|it| json!({ "type": "Localhost", "localhostProfile": it })),
+        1 => Just(json!({ "type": "Localhost" })),
+        1 => Just(json!({ "type": "OCI" })),
+        1 => Just(json!({})),
+        1 => Just(json!({ "type": null })),
+        1 => Just(json!({ "type": "Unconfined", "localhostProfile": "x.json" })),
+        2 => Just(Value::Null),
+    ]
+}
+
+/// A security context, or none; and what else may stand in it.
+fn context() -> impl Strategy<Value = Value> {
+    let object = (option::of(profile()), option::of(any::<bool>()), any::<bool>()).prop_map(
+        |(profile, privileged, user)| {
+            let mut context = json!({});
+            if let Some(profile) = profile {
+                context["seccompProfile"] = profile;
+            }
+            if let Some(privileged) = privileged {
+                context["privileged"] = json!(privileged);
+            }
+            if user {
+                context["runAsUser"] = json!(1000);
+            }
+            context
+        },
+    );
+    prop_oneof![3 => object, 1 => Just(Value::Null), 2 => Just(json!({}))]
+}
+
+fn containers(names: &'static [&'static str]) -> impl Strategy<Value = Value> {
+    vec((option::of(context()), any::<bool>()), 0..=names.len()).prop_map(move |contexts| {
+        let containers = contexts.into_iter().zip(names).map(|((context, port), name)| {
+            let mut container = json!({ "name": name, "image": "app" });
+            if let Some(context) = context {
+                container["securityContext"] = context;
+            }
+            if port {
+                container["ports"] = json!([{ "containerPort": 80 }]);
+            }
+            container
+        });
+        Value::Array(containers.collect())
+    })
+}
+
+fn annotations() -> impl Strategy<Value = Value> {
+    let keys = select(vec![
+        "seccomp.security.alpha.kubernetes.io/pod",
+        "container.seccomp.security.alpha.kubernetes.io/app",
+        "container.seccomp.security.alpha.kubernetes.io/spared",
+        "container.seccomp.security.alpha.kubernetes.io/a~b",
+        "example.com/a~1b",
+    ]);
+    let values = select(vec![
+        "runtime/default",
+        "docker/default",
+        "unconfined",
+        "localhost/web.json",
+        "localhost/x",
+        "",
+    ]);
+    proptest::collection::btree_map(keys, values, 0..4).prop_map(|it| json!(it))
+}
+
+fn pod() -> impl Strategy<Value = Value> {
+    let lists = (
+        option::of(containers(&["setup", "mesh"])),
+        containers(&["app", "log", "spared"]),
+        option::of(containers(&["debug"])),
+    );
+    let rest = (option::of(context()), option::of(annotations()), any::<bool>(), 0..10_u8);
+    (lists, rest).prop_map(|((init, main, debug), (context, annotations, web, os))| {
+        let mut pod = json!({ "metadata": { "name": "web" }, "spec": { "containers": main } });
+        let fields = [
+            ("initContainers", init),
+            ("ephemeralContainers", debug),
+            ("securityContext", context),
+        ];
+        for (field, value) in fields {
+            if let Some(mut value) = value {
+                // A pod has no `privileged` (S11).
+                if let Some(context) = value.as_object_mut() {
+                    context.remove("privileged");
+                }
+                pod["spec"][field] = value;
+            }
+        }
+        if let Some(annotations) = annotations {
+            pod["metadata"]["annotations"] = annotations;
+        }
+        if web {
+            pod["metadata"]["labels"] = json!({ "app": "web" });
+        }
+        if os == 0 {
+            pod["spec"]["os"] = json!({ "name": "windows" });
+        }
+        pod
+    })
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let words = select(vec![
+        "metadata",
+        "spec",
+        "containers",
+        "initContainers",
+        "ephemeralContainers",
+        "name",
+        "image",
+        "securityContext",
+        "seccompProfile",
+        "type",
+        "localhostProfile",
+        "privileged",
+        "annotations",
+        "labels",
+        "os",
+        "serviceAccountName",
+        "kubernetes.io/config.mirror",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        select(vec!["app", "RuntimeDefault", "Localhost", "web.json", "windows"])
+            .prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(8, 64, 6, move |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map(words.clone(), inner, 0..6).prop_map(|it| json!(it)),
+        ]
+    })
+}
+
+// ── what the laws compare with: written apart from the code that is tested ──
+
+/// Whether every field that decides has the type that Kubernetes gives it.
+fn is_readable(pod: &Value) -> bool {
+    let metadata = &pod["metadata"];
+    let spec = &pod["spec"];
+    let string = |it: &Value| it.is_null() || it.is_string();
+    let strings =
+        |it: &Value| it.is_null() || it.as_object().is_some_and(|it| it.values().all(string));
+    let context = |it: &Value| {
+        let profile = &it["seccompProfile"];
+        (it.is_null() || it.is_object())
+            && (it["privileged"].is_null() || it["privileged"].is_boolean())
+            && (profile.is_null() || profile.is_object())
+            && string(&profile["type"])
+            && string(&profile["localhostProfile"])
+    };
+    let container = |it: &Value| {
+        it.is_object()
+            && string(&it["name"])
+            && string(&it["image"])
+            && context(&it["securityContext"])
+    };
+    let containers =
+        |it: &Value| it.is_null() || it.as_array().is_some_and(|it| it.iter().all(container));
+    let ours = metadata["annotations"].as_object().map(|it| {
+        let ours = it
+            .iter()
+            .filter(|(key, _)| key.contains("seccomp.security") || key.contains("config.mirror"));
+        ours.map(|(_, value)| value).all(string)
+    });
+    pod.is_object()
+        && (metadata.is_null() || metadata.is_object())
+        && string(&metadata["name"])
+        && string(&metadata["generateName"])
+        && strings(&metadata["labels"])
+        && (metadata["annotations"].is_null() || ours == Some(true))
+        && spec.is_object()
+        && (spec["os"].is_null() || spec["os"].is_object())
+        && string(&spec["os"]["name"])
+        && string(&spec["serviceAccountName"])
+        && context(&spec["securityContext"])
+        && ["initContainers", "containers", "ephemeralContainers"]
+            .iter()
+            .all(|it| containers(&spec[*it]))
+}
+
+/// The effective profile of every container (S5), by list and name.
+fn effective(pod: &Value) -> BTreeMap<(String, String), Value> {
+    let of = |it: &Value| it["securityContext"]["seccompProfile"].clone();
+    let mut all = BTreeMap::new();
+    for list in ["initContainers", "containers", "ephemeralContainers"] {
+        for container in pod["spec"][list].as_array().into_iter().flatten() {
+            let own = of(container);
+            let profile = if own.is_null() { of(&pod["spec"]) } else { own };
+            let name = container["name"].as_str().unwrap_or_default().to_owned();
+            all.insert((list.to_owned(), name), profile);
+        }
+    }
+    all
+}
+
+/// The pod without anything that a patch may touch.
+fn untouchable(pod: &Value) -> Value {
+    let mut pod = pod.clone();
+    let forget = |holder: &mut Value| {
+        let Some(context) = holder["securityContext"].as_object_mut() else {
+            if let Some(holder) = holder.as_object_mut() {
+                holder.remove("securityContext");
+            }
+            return;
+        };
+        context.remove("seccompProfile");
+        if context.is_empty() {
+            holder.as_object_mut().expect("it has a context").remove("securityContext");
+        }
+    };
+    if let Some(annotations) = pod["metadata"]["annotations"].as_object_mut() {
+        annotations.retain(|key, _| !key.contains("seccomp.security.alpha"));
+    }
+    forget(&mut pod["spec"]);
+    for list in ["initContainers", "containers", "ephemeralContainers"] {
+        for container in pod["spec"][list].as_array_mut().into_iter().flatten() {
+            forget(container);
+        }
+    }
+    pod
+}
+
+/// A line without the index of the container, which a new order changes.
+fn without_index(line: &str) -> String {
+    let digits = |it: char| it.is_ascii_digit();
+    line.split('[').map(|it| it.trim_start_matches(digits)).collect::<Vec<_>>().join("[")
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn no_bytes_bring_it_down_or_are_let_through(bytes in vec(any::<u8>(), 0..512)) {
+        for path in ["/mutate", "/validate"] {
+            prop_assert_eq!(ask(path, bytes.clone()).status, StatusCode::BAD_REQUEST);
+        }
+    }
+
+    #[test]
+    fn half_a_review_is_no_review(pod in pod(), part in 0.0..1.0) {
+        let bytes = review(&pod);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss,
+                 reason = "a few kilobytes")]
+        let end = (bytes.len() as f64 * part) as usize;
+        for path in ["/mutate", "/validate"] {
+            let reply = ask(path, bytes[..end].to_vec());
+            prop_assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{}", reply.text);
+        }
+    }
+
+    #[test]
+    fn an_unreadable_pod_is_never_let_through(object in any_json()) {
+        for path in ["/mutate", "/validate"] {
+            let response = ask(path, review(&object)).response();
+            prop_assert!(response["uid"] == "u-1");
+            prop_assert!(is_readable(&object) || response["allowed"] == false, "{} {}", path, object);
+        }
+    }
+
+    #[test]
+    fn a_readable_pod_is_never_called_unreadable(pod in pod()) {
+        prop_assert!(is_readable(&pod));
+        prop_assert_eq!(&ask("/mutate", review(&pod)).response()["allowed"], true);
+    }
+
+    #[test]
+    fn a_patch_applies_and_the_second_one_is_empty(pod in pod()) {
+        let once = patched(&pod, &mutate(&pod));
+        prop_assert_eq!(mutate(&once), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn a_patch_never_weakens_and_never_overwrites(pod in pod()) {
+        let before = effective(&pod);
+        let after = effective(&patched(&pod, &mutate(&pod)));
+        prop_assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+        for (container, profile) in &before {
+            if profile.is_null() {
+                let set = &after[container]["type"];
+                prop_assert!(set.is_null() || set == "RuntimeDefault" || set == "Localhost");
+            } else {
+                prop_assert_eq!(profile, &after[container], "{:?}", container);
+            }
+        }
+    }
+
+    #[test]
+    fn a_patch_touches_profiles_and_legacy_annotations_alone(pod in pod()) {
+        prop_assert_eq!(untouchable(&pod), untouchable(&patched(&pod, &mutate(&pod))));
+    }
+
+    #[test]
+    fn after_a_patch_no_finding_with_a_fix_remains(pod in pod()) {
+        let left = findings(&patched(&pod, &mutate(&pod)));
+        prop_assert!(!left.iter().any(|it| it.ends_with("[unset]")), "{:?}", left);
+        prop_assert!(!left.iter().any(|it| it.contains("contradicts the field")), "{:?}", left);
+    }
+
+    /// S15, as the API server would compare them.
+    #[test]
+    fn after_a_patch_no_annotation_contradicts_its_field(pod in pod()) {
+        let windows = pod["spec"]["os"]["name"] == "windows";
+        let pod = patched(&pod, &mutate(&pod));
+        let annotation = pod["metadata"]["annotations"]["seccomp.security.alpha.kubernetes.io/pod"].as_str();
+        let field = &pod["spec"]["securityContext"]["seccompProfile"];
+        if let (Some(annotation), false) = (annotation, windows) {
+            let agrees = match (field["type"].as_str(), field["localhostProfile"].as_str()) {
+                (Some("RuntimeDefault"), None) => ["runtime/default", "docker/default"].contains(&annotation),
+                (Some("Unconfined"), None) => annotation == "unconfined",
+                (Some("Localhost"), Some(path)) => annotation == format!("localhost/{path}"),
+                _ => true, // No field, or one that is refused for itself.
+            };
+            prop_assert!(agrees, "{} beside {}", annotation, field);
+        }
+    }
+
+    #[test]
+    fn the_order_of_containers_changes_no_finding(pod in pod()) {
+        let mut turned = pod.clone();
+        for list in ["initContainers", "containers", "ephemeralContainers"] {
+            if let Some(containers) = turned["spec"][list].as_array_mut() {
+                containers.reverse();
+            }
+        }
+        let set = |pod: &Value| -> BTreeSet<_> {
+            findings(pod).iter().map(|it| without_index(it)).collect()
+        };
+        prop_assert_eq!(set(&pod), set(&turned));
+    }
+
+    #[test]
+    fn the_order_of_keys_changes_nothing(pod in pod()) {
+        let text = String::from_utf8(review(&pod)).expect("JSON is text");
+        let turned = reversed(&serde_json::from_str(&text).expect("JSON")).into_bytes();
+        for path in ["/mutate", "/validate"] {
+            let (a, b) = (ask(path, text.clone().into_bytes()), ask(path, turned.clone()));
+            prop_assert_eq!(sorted_lines(&a.response()), sorted_lines(&b.response()));
+        }
+    }
+}
+
+/// The document with the keys of every object in falling order.
+fn reversed(value: &Value) -> String {
+    match value {
+        Value::Object(object) => {
+            let mut keys: Vec<_> = object.iter().collect();
+            keys.sort_by(|a, b| b.0.cmp(a.0));
+            let entries =
+                keys.iter().map(|(key, value)| format!("{}:{}", json!(key), reversed(value)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+        }
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(reversed).collect::<Vec<_>>().join(","))
+        }
+        leaf => leaf.to_string(),
+    }
+}
+
+/// Annotations are found in the order in which they are written.
+fn sorted_lines(response: &Value) -> (Value, BTreeSet<String>, Vec<Value>) {
+    let message = response["status"]["message"].as_str().unwrap_or_default();
+    (response["allowed"].clone(), message.lines().map(str::to_owned).collect(), patch_of(response))
+}
