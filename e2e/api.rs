@@ -1,0 +1,119 @@
+//! Talks to the API server as kubectl would see it: status, warnings and body.
+
+use std::path::Path;
+
+use http::{Method, Request, header::CONTENT_TYPE};
+use kube::{
+    Client, Config,
+    client::Body,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::Value;
+
+/// A connection to the API server, as somebody.
+#[derive(Clone)]
+pub(crate) struct Api(Client);
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// The texts of the `Warning` headers.
+    pub(crate) warnings: Vec<String>,
+    pub(crate) body: Value,
+}
+
+impl Api {
+    pub(crate) async fn connect(kubeconfig: &Path) -> Self {
+        Self(Client::try_from(config(kubeconfig).await).expect("the kubeconfig is usable"))
+    }
+
+    /// The same, as another user: only an administrator may.
+    pub(crate) async fn connect_as(kubeconfig: &Path, user: &str, groups: &[&str]) -> Self {
+        let mut config = config(kubeconfig).await;
+        config.auth_info.impersonate = Some(user.to_owned());
+        config.auth_info.impersonate_groups =
+            Some(groups.iter().map(|it| (*it).to_owned()).collect());
+        Self(Client::try_from(config).expect("the kubeconfig is usable"))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send(Method::GET, path, "application/json", &Value::Null).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, object: &Value) -> Reply {
+        self.send(Method::POST, path, "application/json", object).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, object: &Value) -> Reply {
+        self.send(Method::PUT, path, "application/json", object).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.send(Method::DELETE, path, "application/json", &Value::Null).await
+    }
+
+    /// Server-side apply.
+    pub(crate) async fn apply(&self, path: &str, object: &Value) -> Reply {
+        let path = format!("{path}?fieldManager=suite&force=true");
+        self.send(Method::PATCH, &path, "application/apply-patch+yaml", object).await
+    }
+
+    pub(crate) async fn merge(&self, path: &str, change: &Value) -> Reply {
+        self.send(Method::PATCH, path, "application/merge-patch+json", change).await
+    }
+
+    async fn send(&self, method: Method, path: &str, content_type: &str, body: &Value) -> Reply {
+        let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(CONTENT_TYPE, content_type)
+            .body(Body::from(bytes))
+            .expect("paths of tests are right");
+        let response = self.0.send(request).await.expect("the API server answers");
+        let (head, body) = response.into_parts();
+        let bytes = body.collect_bytes().await.expect("the API server finishes its answer");
+        let warnings = head.headers.get_all("warning").iter();
+        Reply {
+            status: head.status.as_u16(),
+            warnings: warnings.map(|it| unquote(&String::from_utf8_lossy(it.as_bytes()))).collect(),
+            body: serde_json::from_slice(&bytes).unwrap_or_default(),
+        }
+    }
+}
+
+impl Reply {
+    pub(crate) fn is_ok(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Why it was refused.
+    pub(crate) fn message(&self) -> &str {
+        self.body["message"].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn expect_ok(self, what: &str) -> Value {
+        assert!(self.is_ok(), "{what}: {} {}", self.status, self.message());
+        self.body
+    }
+}
+
+async fn config(kubeconfig: &Path) -> Config {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("there is a kubeconfig");
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .expect("the kubeconfig is usable")
+}
+
+/// `299 - "text"`, in which quotes and backslashes are escaped (RFC 7234, 5.5).
+fn unquote(header: &str) -> String {
+    let text = header.split_once('"').map_or(header, |(_, rest)| rest);
+    let text = text.strip_suffix('"').unwrap_or(text);
+    let mut plain = String::new();
+    let mut characters = text.chars();
+    while let Some(it) = characters.next() {
+        plain.push(if it == '\\' { characters.next().unwrap_or(it) } else { it });
+    }
+    plain
+}

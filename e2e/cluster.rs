@@ -1,0 +1,113 @@
+//! Where the suite runs: in a cluster of its own, or against one that is there.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read},
+    net::IpAddr,
+    path::PathBuf,
+    process::{Child, Command, ExitCode, Stdio},
+};
+
+/// Says that this process is inside the rig's network already; holds its directory.
+const INSIDE: &str = "CALLGATE_E2E_INSIDE";
+
+/// What the rig exits with where it is not allowed to run.
+const NOT_ALLOWED: i32 = 77;
+
+pub(crate) enum Place {
+    Outside,
+    Inside(Site),
+}
+
+/// How to reach the API server, and how it reaches us.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) kubeconfig: PathBuf,
+    /// The address of this process as the API server sees it. Never loopback:
+    /// an `EndpointSlice` may not hold that.
+    pub(crate) address: IpAddr,
+    /// The log of the API server, if it is ours.
+    pub(crate) server_log: Option<PathBuf>,
+    /// The programs of the cluster, kubectl among them, if they are ours.
+    pub(crate) programs: Option<PathBuf>,
+}
+
+pub(crate) enum Failure {
+    /// Nobody is to blame: this user may not.
+    Impossible(String),
+    Broken(String),
+}
+
+pub(crate) fn place() -> Place {
+    if let Some(directory) = env::var_os(INSIDE).map(PathBuf::from) {
+        return Place::Inside(Site {
+            kubeconfig: directory.join("kubeconfig"),
+            address: IpAddr::from([10, 200, 0, 1]),
+            server_log: Some(directory.join("log/kube-apiserver.log")),
+            programs: Some(directory.join("bin")),
+        });
+    }
+    let Some(kubeconfig) = env::var_os("CALLGATE_E2E_KUBECONFIG") else {
+        return Place::Outside;
+    };
+    let address = env::var("CALLGATE_E2E_ADDRESS").ok().and_then(|it| it.parse().ok());
+    Place::Inside(Site {
+        kubeconfig: kubeconfig.into(),
+        address: address.expect("CALLGATE_E2E_ADDRESS is this machine as the cluster reaches it"),
+        server_log: None,
+        programs: None,
+    })
+}
+
+/// Starts the rig and runs this very program in its network.
+///
+/// The cluster holds on to the other end of a pipe: it ends when this process
+/// does, whichever way that happens.
+pub(crate) fn run_inside() -> Result<ExitCode, Failure> {
+    let directory = tempfile::tempdir().map_err(|it| broken(&it))?;
+    let state = directory.path().join("cluster");
+    let rig = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("e2e/cluster");
+    let mut cluster = Command::new(rig.join("run"))
+        .arg(&state)
+        .arg("0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|it| broken(&it))?;
+    let lifeline = cluster.stdin.take();
+    await_ready(&mut cluster)?;
+    let inside = Command::new(rig.join("enter"))
+        .arg(&state)
+        .arg(env::current_exe().map_err(|it| broken(&it))?)
+        .args(env::args_os().skip(1))
+        .env(INSIDE, &state)
+        .status()
+        .map_err(|it| broken(&it))?;
+    drop(lifeline);
+    cluster.wait().map_err(|it| broken(&it))?;
+    let code = inside.code().and_then(|it| u8::try_from(it).ok()).unwrap_or(1);
+    Ok(ExitCode::from(code))
+}
+
+fn await_ready(cluster: &mut Child) -> Result<(), Failure> {
+    let mut line = String::new();
+    let mut stdout = BufReader::new(cluster.stdout.take().expect("it is piped"));
+    stdout.read_line(&mut line).map_err(|it| broken(&it))?;
+    if line.trim() == "ready" {
+        return Ok(());
+    }
+    let mut complaint = String::new();
+    let mut stderr = cluster.stderr.take().expect("it is piped");
+    stderr.read_to_string(&mut complaint).map_err(|it| broken(&it))?;
+    let status = cluster.wait().map_err(|it| broken(&it))?;
+    let complaint = complaint.trim().to_owned();
+    if status.code() == Some(NOT_ALLOWED) {
+        return Err(Failure::Impossible(complaint));
+    }
+    Err(Failure::Broken(complaint))
+}
+
+fn broken(error: &dyn std::error::Error) -> Failure {
+    Failure::Broken(error.to_string())
+}

@@ -1,0 +1,54 @@
+//! The suite on a real API server.
+//!
+//! Without further words it starts a cluster of its own (`e2e/cluster`) and
+//! runs itself inside. With `CALLGATE_E2E_KUBECONFIG` and
+//! `CALLGATE_E2E_ADDRESS` (this machine as that cluster reaches it) it uses
+//! one that is there.
+
+mod api;
+mod cluster;
+mod instance;
+#[path = "../tests/table/mod.rs"]
+#[allow(dead_code, reason = "each test target uses its part")]
+mod table;
+mod tests;
+mod trial;
+mod world;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Conclusion};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    if arguments.list {
+        return conclude(&libtest_mimic::run(&arguments, trial::without_a_cluster()));
+    }
+    match cluster::place() {
+        cluster::Place::Inside(site) => {
+            let conclusion =
+                trial::with_a_cluster(site, |trials| libtest_mimic::run(&arguments, trials));
+            conclude(&conclusion)
+        }
+        cluster::Place::Outside => match cluster::run_inside() {
+            Ok(code) => code,
+            Err(cluster::Failure::Impossible(reason)) => {
+                say(&format!("skipped: {reason}"));
+                conclude(&libtest_mimic::run(&arguments, trial::without_a_cluster()))
+            }
+            Err(cluster::Failure::Broken(reason)) => {
+                say(&format!("no cluster: {reason}"));
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn conclude(conclusion: &Conclusion) -> ExitCode {
+    conclusion.exit_code()
+}
+
+#[expect(clippy::print_stderr, reason = "a test reports")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,200 @@
+//! Every case of every table once more, decided by a real API server.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use callgate::{pod::Kind, policy::Mode};
+use serde_json::{Value, json};
+
+use crate::{
+    api::{Api, Reply},
+    instance::Setup,
+    table::{self, Case, NAMESPACE, Server, Table},
+    trial::{Entry, Test},
+};
+
+/// One test a table.
+pub(crate) fn trials() -> Vec<Entry> {
+    table::all()
+        .into_iter()
+        .map(|(rule, table)| {
+            let table = Arc::new(table);
+            Entry {
+                name: format!("the_table_of_{}_holds", rule.replace('-', "_")),
+                run: Arc::new(move |it| Box::pin(run(it, Arc::clone(&table)))),
+            }
+        })
+        .collect()
+}
+
+/// Cases that are decided by one and the same webhook.
+type Group<'a> = BTreeMap<(&'a str, &'static str), Vec<(usize, &'a Case)>>;
+
+async fn run(it: Test, table: Arc<Table>) {
+    let mut groups = Group::new();
+    for (number, case) in table.cases.iter().enumerate() {
+        let key = (case.policy.as_str(), Mode::from(case.mode).as_str());
+        groups.entry(key).or_default().push((number, case));
+    }
+    let mut wrong = Vec::new();
+    for ((policy, mode), cases) in groups {
+        let namespace = it.plain_namespace().await;
+        for (number, case) in &cases {
+            prepare(&it, &namespace, *number, case).await;
+        }
+        let file = table.policy_file(policy).unwrap_or_else(|| policy.to_owned());
+        let setup = Setup {
+            // Exemptions may name the namespace of the cases.
+            policy: file.replace(&format!("\"{NAMESPACE}\""), &format!("\"{namespace}\"")),
+            mode: mode.to_owned(),
+            profiles: table
+                .profiles
+                .iter()
+                .map(|(path, text)| (path.to_string(), text.clone()))
+                .collect(),
+            namespaces: vec![namespace.clone()],
+        };
+        let _instance = it.instance(&format!("{policy}-{mode}"), setup).await;
+        for (number, case) in cases {
+            if let Err(why) = attempt(&it, &namespace, number, case).await {
+                wrong.push(format!("{}: {why}", case.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Makes the pod that a debug container will be added to, before anybody objects.
+async fn prepare(it: &Test, namespace: &str, number: usize, case: &Case) {
+    let Some(old) = case.old() else { return };
+    let path = format!("/api/v1/namespaces/{namespace}/pods");
+    let mut bare = renamed(&old, namespace, number);
+    let debug = bare["spec"].as_object_mut().and_then(|it| it.remove("ephemeralContainers"));
+    let mut stored = it.api().post(&path, &bare).await.expect_ok(&case.name);
+    if let Some(debug) = debug.filter(|it| !it.is_null()) {
+        stored["spec"]["ephemeralContainers"] = debug;
+        stored["metadata"]["resourceVersion"] = json!(null);
+        let path = format!("{path}/{}/ephemeralcontainers", name(number));
+        it.api().put(&path, &stored).await.expect_ok(&case.name);
+    }
+}
+
+async fn attempt(it: &Test, namespace: &str, number: usize, case: &Case) -> Result<(), String> {
+    if let Some(Server::Unasked(_)) = case.server {
+        return Ok(());
+    }
+    let reply = submit(it, namespace, number, case).await;
+    if let Some(Server::Refuses(fragment)) = &case.server {
+        let by_itself = !reply.message().contains("denied the request");
+        let says_so = !reply.is_ok() && by_itself && reply.message().contains(fragment.as_str());
+        return if says_so { Ok(()) } else { Err(told(&reply)) };
+    }
+    // What /mutate repairs, /validate does not see.
+    let remains = |line: &&String| !line.contains("the mutating webhook sets");
+    let denied: Vec<_> = case.denied.iter().filter(remains).collect();
+    if denied.is_empty() {
+        accepted(case, &reply)
+    } else {
+        refused(namespace, number, case, &denied, &reply)
+    }
+}
+
+fn accepted(case: &Case, reply: &Reply) -> Result<(), String> {
+    if !reply.is_ok() {
+        return Err(told(reply));
+    }
+    let removed = |line: &String| {
+        let keys = case
+            .patch
+            .iter()
+            .filter(|it| it["op"] == "remove")
+            .filter_map(|it| it["path"].as_str());
+        keys.filter_map(|it| it.strip_prefix("/metadata/annotations/"))
+            .any(|key| line.contains(&key.replace("~1", "/").replace("~0", "~")))
+    };
+    for warning in case.warned.iter().filter(|it| !removed(it)) {
+        if !reply.warnings.contains(warning) {
+            return Err(format!("no warning {warning:?} among {:?}", reply.warnings));
+        }
+    }
+    let ours = |it: &&String| it.starts_with("policy ") && !it.ends_with("removed");
+    if let Some(more) = reply.warnings.iter().filter(ours).find(|it| !case.warned.contains(it)) {
+        return Err(format!("an unexpected warning: {more:?}"));
+    }
+    for step in &case.patch {
+        let path = step["path"].as_str().unwrap_or_default();
+        let stored = reply.body.pointer(path);
+        let holds = match step["op"].as_str() {
+            Some("add") => stored == Some(&step["value"]),
+            _ => stored.is_none(),
+        };
+        if !holds {
+            return Err(format!("{step} was not applied: {stored:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn refused(
+    namespace: &str,
+    number: usize,
+    case: &Case,
+    lines: &[&String],
+    reply: &Reply,
+) -> Result<(), String> {
+    let webhook = if case.kind().is_template() { "templates" } else { "validate" };
+    let name = if case.old.is_some() { name(number) } else { "web".to_owned() };
+    let mut expected = format!(
+        "admission webhook \"{webhook}.callgate.dev\" denied the request: \
+         policy \"{}\" refuses {} \"{name}\" in namespace \"{namespace}\":",
+        case.policy,
+        case.kind().noun(),
+    );
+    for line in lines {
+        expected.push_str("\n  ");
+        expected.push_str(line);
+    }
+    if reply.message() == expected { Ok(()) } else { Err(told(reply)) }
+}
+
+async fn submit(it: &Test, namespace: &str, number: usize, case: &Case) -> Reply {
+    let groups: Vec<_> = case.groups.iter().map(String::as_str).collect();
+    let api = if groups.is_empty() {
+        it.api().clone()
+    } else {
+        Api::connect_as(&it.world.site.kubeconfig, "jane", &groups).await
+    };
+    if case.old.is_some() {
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{}", name(number));
+        let mut stored = it.api().get(&path).await.expect_ok(&case.name);
+        stored["metadata"]["resourceVersion"] = json!(null);
+        stored["spec"]["ephemeralContainers"] =
+            case.object()["spec"]["ephemeralContainers"].clone();
+        return api.put(&format!("{path}/ephemeralcontainers?dryRun=All"), &stored).await;
+    }
+    let mut object = case.object();
+    object["metadata"]["namespace"] = json!(namespace);
+    api.post(&format!("{}?dryRun=All", collection(case.kind(), namespace)), &object).await
+}
+
+fn collection(kind: Kind, namespace: &str) -> String {
+    let root = match kind.group() {
+        "" => "/api/v1".to_owned(),
+        group => format!("/apis/{group}/v1"),
+    };
+    format!("{root}/namespaces/{namespace}/{}", kind.resource())
+}
+
+fn renamed(object: &Value, namespace: &str, number: usize) -> Value {
+    let mut object = object.clone();
+    object["metadata"]["name"] = json!(name(number));
+    object["metadata"]["namespace"] = json!(namespace);
+    object
+}
+
+fn name(number: usize) -> String {
+    format!("web-{number}")
+}
+
+fn told(reply: &Reply) -> String {
+    format!("{} {:?} {:?}", reply.status, reply.message(), reply.warnings)
+}

@@ -1,0 +1,28 @@
+//! What must be seen on a real API server.
+
+mod annotations;
+mod debug;
+mod every_table;
+mod neighbours;
+mod old_pods;
+mod outage;
+mod pods;
+mod profiles;
+mod templates;
+
+use crate::trial::Entry;
+
+pub(crate) fn all() -> Vec<Entry> {
+    [
+        pods::trials(),
+        profiles::trials(),
+        debug::trials(),
+        old_pods::trials(),
+        annotations::trials(),
+        templates::trials(),
+        neighbours::trials(),
+        outage::trials(),
+        every_table::trials(),
+    ]
+    .concat()
+}

@@ -1,0 +1,62 @@
+//! References to profiles: there, missing, misspelt and hollow.
+
+use serde_json::{Value, json};
+
+use crate::trial::{Test, pod, profile_of, trials};
+
+trials![
+    a_profile_of_the_catalog_is_accepted,
+    a_misspelt_profile_is_refused_with_a_hint,
+    a_path_that_is_none_is_refused,
+    a_hollow_profile_is_refused,
+];
+
+fn naming(path: &str) -> Value {
+    let profile = json!({ "type": "Localhost", "localhostProfile": path });
+    let spec = json!({
+        "securityContext": { "seccompProfile": profile },
+        "containers": [{ "name": "app", "image": "app" }],
+    });
+    pod("web", &spec)
+}
+
+async fn a_profile_of_the_catalog_is_accepted(it: Test) {
+    let stored = it.accepts(&naming("block-mkdir.json")).await;
+    assert_eq!(profile_of(&stored, "/spec").as_deref(), Some("Localhost"));
+}
+
+async fn a_misspelt_profile_is_refused_with_a_hint(it: Test) {
+    it.refuses(
+        &naming("blok-mkdir.json"),
+        &[r#"spec.securityContext: profile "blok-mkdir.json" is not in the catalog; did you mean "block-mkdir.json"? [missing-profile]"#],
+    )
+    .await;
+}
+
+async fn a_path_that_is_none_is_refused(it: Test) {
+    let all = [
+        ("", "localhostProfile is empty: some kubelets run that unconfined"),
+        ("./x.json", r#"localhostProfile "./x.json" is not in its shortest form, write "x.json""#),
+        (
+            "a//b.json",
+            r#"localhostProfile "a//b.json" is not in its shortest form, write "a/b.json""#,
+        ),
+    ];
+    for (path, why) in all {
+        let line = format!("spec.securityContext: {why} [invalid-path]");
+        it.refuses(&naming(path), &[&line]).await;
+    }
+}
+
+async fn a_hollow_profile_is_refused(it: Test) {
+    it.refuses(
+        &naming("empty.json"),
+        &[r#"spec.securityContext: profile "empty.json" filters nothing: it has neither a defaultAction nor syscalls, so the runtime switches seccomp off [hollow-profile]"#],
+    )
+    .await;
+    it.refuses(
+        &naming("audit.json"),
+        &[r#"spec.securityContext: profile "audit.json" filters nothing: its defaultAction is SCMP_ACT_LOG and no rule denies anything [hollow-profile]"#],
+    )
+    .await;
+}

@@ -1,0 +1,170 @@
+//! One test: its namespace, its sentences, and what is shown when it fails.
+
+use std::{
+    cell::RefCell,
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
+
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use libtest_mimic::{Conclusion, Failed, Trial};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::{
+    api::{Api, Reply},
+    cluster::Site,
+    instance::{Instance, Setup, lines_about},
+    tests,
+    world::World,
+};
+
+/// A test's name and what it does.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) run: Arc<dyn Fn(Test) -> LocalBoxFuture<'static, ()> + Send + Sync>,
+}
+
+/// What a test has to itself.
+pub(crate) struct Test {
+    pub(crate) world: Arc<World>,
+    /// A namespace that opts in to the policy `restricted`.
+    pub(crate) namespace: String,
+}
+
+/// Makes a list of the functions, each under its own name.
+macro_rules! trials {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) fn trials() -> Vec<crate::trial::Entry> {
+            vec![$(crate::trial::Entry {
+                name: stringify!($name).to_owned(),
+                run: std::sync::Arc::new(|it| Box::pin($name(it))),
+            }),*]
+        }
+    };
+}
+pub(crate) use trials;
+
+thread_local! {
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Every test, as one that could not be run.
+pub(crate) fn without_a_cluster() -> Vec<Trial> {
+    let skipped = |it: Entry| Trial::test(it.name, || Ok(())).with_ignored_flag(true);
+    tests::all().into_iter().map(skipped).collect()
+}
+
+pub(crate) fn with_a_cluster(site: Site, run: impl FnOnce(Vec<Trial>) -> Conclusion) -> Conclusion {
+    let runtime = Arc::new(Runtime::new().expect("a runtime can be had"));
+    let world = Arc::new(runtime.block_on(World::start(site)));
+    // The default prints at once, among the lines of other tests.
+    panic::set_hook(Box::new(|it| PANIC.set(it.to_string())));
+    let trial = |entry: Entry| {
+        let (world, runtime) = (Arc::clone(&world), Arc::clone(&runtime));
+        Trial::test(entry.name.clone(), move || runtime.block_on(attempt(&entry, world)))
+    };
+    run(tests::all().into_iter().map(trial).collect())
+}
+
+async fn attempt(entry: &Entry, world: Arc<World>) -> Result<(), Failed> {
+    let namespace =
+        world.namespace(&entry.name, &json!({ "callgate.dev/policy": "restricted" })).await;
+    let it = Test { world: Arc::clone(&world), namespace: namespace.clone() };
+    let outcome = AssertUnwindSafe((entry.run)(it)).catch_unwind().await;
+    if outcome.is_ok() {
+        world.api.delete(&format!("/api/v1/namespaces/{namespace}")).await;
+        return Ok(());
+    }
+    let server = world.site.server_log.as_ref();
+    let server = server.map(|it| lines_about(it, &namespace)).unwrap_or_default();
+    let webhook = lines_about(&world.webhook.log(), &namespace);
+    Err(format!(
+        "{}\n--- webhook, about {namespace}:\n{webhook}\n--- API server:\n{server}",
+        PANIC.take()
+    )
+    .into())
+}
+
+impl Test {
+    pub(crate) fn api(&self) -> &Api {
+        &self.world.api
+    }
+
+    /// A further webhook, for the given namespaces alone.
+    pub(crate) async fn instance(&self, name: &str, setup: Setup) -> Instance {
+        let probe = setup.namespaces.first().expect("it is for somebody").clone();
+        let name = format!("{name}-{}", self.namespace);
+        let name: String = name.chars().take(60).collect();
+        let name = name.trim_matches('-');
+        let instance = Instance::start(self.api(), self.world.site.address, name, &setup).await;
+        self.world.await_refusal(&probe).await;
+        instance
+    }
+
+    /// A namespace that no label opts in.
+    pub(crate) async fn plain_namespace(&self) -> String {
+        self.world.namespace("plain", &json!({})).await
+    }
+
+    pub(crate) fn pods(&self) -> String {
+        format!("/api/v1/namespaces/{}/pods", self.namespace)
+    }
+
+    pub(crate) fn pod(&self, name: &str) -> String {
+        format!("{}/{name}", self.pods())
+    }
+
+    /// Creates the pod and returns it as it is stored.
+    pub(crate) async fn accepts(&self, pod: &Value) -> Value {
+        self.api().post(&self.pods(), pod).await.expect_ok("the pod is accepted")
+    }
+
+    /// Creates the pod and expects exactly these lines of refusal by us.
+    pub(crate) async fn refuses(&self, pod: &Value, lines: &[&str]) {
+        let reply = self.api().post(&self.pods(), pod).await;
+        let name = pod["metadata"]["name"].as_str().expect("pods of tests have names");
+        assert_eq!(reply.message(), self.refusal(name, lines));
+        assert_eq!((reply.status, &reply.body["reason"]), (403, &json!("Forbidden")));
+    }
+
+    /// The whole message, as kubectl shows it.
+    pub(crate) fn refusal(&self, name: &str, lines: &[&str]) -> String {
+        refusal(&self.namespace, "restricted", name, lines)
+    }
+}
+
+/// The message of the API server for a pod that we refuse.
+pub(crate) fn refusal(namespace: &str, policy: &str, name: &str, lines: &[&str]) -> String {
+    let mut message = format!(
+        "admission webhook \"validate.callgate.dev\" denied the request: \
+         policy \"{policy}\" refuses pod \"{name}\" in namespace \"{namespace}\":"
+    );
+    for line in lines {
+        message.push_str("\n  ");
+        message.push_str(line);
+    }
+    message
+}
+
+/// A pod of that name with this spec.
+pub(crate) fn pod(name: &str, spec: &Value) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name }, "spec": spec })
+}
+
+/// A container with this security context.
+pub(crate) fn container(name: &str, context: &Value) -> Value {
+    json!({ "name": name, "image": "app", "securityContext": context })
+}
+
+/// The type of the profile that is stored there.
+pub(crate) fn profile_of(object: &Value, place: &str) -> Option<String> {
+    let kind = object.pointer(&format!("{place}/securityContext/seccompProfile/type"))?;
+    Some(kind.as_str()?.to_owned())
+}
+
+/// Like [`Reply::expect_ok`], for those who do not need the body.
+pub(crate) fn ok(reply: Reply, what: &str) {
+    reply.expect_ok(what);
+}

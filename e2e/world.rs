@@ -1,0 +1,106 @@
+//! What all tests share: the cluster, and the webhook that production would have.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::Api,
+    cluster::Site,
+    instance::{Instance, Setup},
+};
+
+pub(crate) struct World {
+    pub(crate) site: Site,
+    pub(crate) api: Api,
+    pub(crate) webhook: Instance,
+    count: AtomicUsize,
+}
+
+/// How long anything may take to become true before the test gives up.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The profiles of `profiles/`, by path.
+pub(crate) fn profiles() -> BTreeMap<String, String> {
+    let entries = fs::read_dir("profiles").expect("the tree has profiles");
+    entries
+        .map(|it| it.expect("the tree is readable"))
+        .map(|it| {
+            let name = it.file_name().to_string_lossy().into_owned();
+            (name, fs::read_to_string(it.path()).expect("profiles are text"))
+        })
+        .collect()
+}
+
+/// The documents of a file in manifests/base.
+pub(crate) fn manifests(name: &str) -> Vec<Value> {
+    let path = format!("manifests/base/{name}.yaml");
+    let text = fs::read_to_string(&path).expect("the manifest is there");
+    serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Asks again until there is an answer.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+impl World {
+    /// Installs the webhook as production has it, and waits until it is called.
+    pub(crate) async fn start(site: Site) -> Self {
+        let api = Api::connect(&site.kubeconfig).await;
+        let setup =
+            Setup { policy: "restricted".to_owned(), profiles: profiles(), ..Setup::default() };
+        let webhook = Instance::start(&api, site.address, "callgate", &setup).await;
+        let world = Self { site, api, webhook, count: AtomicUsize::new(0) };
+        let probe = world.namespace("probe", &json!({ "callgate.dev/policy": "restricted" })).await;
+        world.await_refusal(&probe).await;
+        world
+    }
+
+    /// Makes a namespace of its own for a test.
+    pub(crate) async fn namespace(&self, purpose: &str, labels: &Value) -> String {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let stem: String = purpose.replace('_', "-").chars().take(40).collect();
+        let name = format!("{}-{}-{number}", stem.trim_matches('-'), std::process::id());
+        let object = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": name, "labels": labels },
+        });
+        self.api.post("/api/v1/namespaces", &object).await.expect_ok("the namespace");
+        // Pods need one, and the controller manager takes its time.
+        let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "default" } });
+        self.api.post(&format!("/api/v1/namespaces/{name}/serviceaccounts"), &account).await;
+        name
+    }
+
+    /// Waits until the API server asks a webhook of ours about pods of `namespace`:
+    /// it learns of configurations and labels by watches.
+    pub(crate) async fn await_refusal(&self, namespace: &str) {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "probe" },
+            "spec": { "containers": [{
+                "name": "app", "image": "app", "securityContext": { "privileged": true },
+            }]},
+        });
+        let path = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+        eventually("the webhook is called", async || {
+            let reply = self.api.post(&path, &pod).await;
+            let ours = reply.message().contains("callgate.dev\" denied the request")
+                || reply.warnings.iter().any(|it| it.contains("[privileged]"));
+            ours.then_some(())
+        })
+        .await;
+    }
+}
