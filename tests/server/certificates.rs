@@ -1,0 +1,160 @@
+//! Certificates that change while the server runs.
+
+use std::{
+    fs, io,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use callgate::tls::Reload;
+use rustls::version::TLS13;
+use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::{
+    client::{Encrypted, handshake, trusting},
+    pki::{Authority, Issued},
+    rig::{Rig, echo, eventually},
+};
+
+/// As whom the client knows the server.
+const NAME: &str = "callgate.callgate-system.svc";
+
+/// A Secret as the kubelet mounts it: `tls.crt` → `..data/tls.crt`, `..data` →
+/// a directory named after the time.
+struct Volume {
+    directory: TempDir,
+    swaps: usize,
+}
+
+impl Volume {
+    fn new(first: &Issued) -> io::Result<Self> {
+        let mut volume = Self { directory: tempfile::tempdir()?, swaps: 0 };
+        volume.try_swap(&first.certificate, &first.key)?;
+        for name in ["tls.crt", "tls.key"] {
+            symlink(Path::new("..data").join(name), volume.path(name))?;
+        }
+        Ok(volume)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn swap(&mut self, certificate: &str, key: &str) {
+        self.try_swap(certificate, key).expect("the volume can be written");
+    }
+
+    /// What the kubelet does, in its order (`AtomicWriter.Write`).
+    fn try_swap(&mut self, certificate: &str, key: &str) -> io::Result<()> {
+        self.swaps += 1;
+        let name = format!("..2026_11_24_06_50_{:02}.1", self.swaps);
+        let before = fs::read_link(self.path("..data")).ok();
+        fs::create_dir(self.path(&name))?;
+        fs::write(self.path(&name).join("tls.crt"), certificate)?;
+        fs::write(self.path(&name).join("tls.key"), key)?;
+        symlink(&name, self.path("..data_tmp"))?;
+        fs::rename(self.path("..data_tmp"), self.path("..data"))?;
+        match before {
+            Some(before) => fs::remove_dir_all(self.directory.path().join(before)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A server that follows a volume.
+struct Following {
+    rig: Rig,
+    authority: Authority,
+    first: Issued,
+    volume: Volume,
+    reloads: UnboundedReceiver<Reload>,
+}
+
+impl Following {
+    async fn start() -> Self {
+        let authority = Authority::new();
+        let first = authority.issue(NAME);
+        let volume = Volume::new(&first).expect("the volume can be written");
+        let flags = [
+            format!("--tls-cert={}", volume.path("tls.crt").display()),
+            format!("--tls-key={}", volume.path("tls.key").display()),
+            "--tls-reload-interval=5ms".to_owned(),
+        ];
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        let mut rig = Rig::start(echo(), &flags).await;
+        fs::write(&rig.authority, authority.pem()).expect("the authority can be written");
+        let (report, reloads) = unbounded_channel();
+        let follow = rig.follow.take().expect("files are followed");
+        tokio::spawn(follow.run(move |it| report.send(it).expect("the test listens")));
+        Self { rig, authority, first, volume, reloads }
+    }
+
+    async fn connect(&self) -> Encrypted {
+        let client = trusting(&self.rig.authority, &[&TLS13]).with_no_client_auth();
+        handshake(self.rig.address, client).await.expect("some certificate is served")
+    }
+
+    async fn serves(&self, expected: &Issued) -> bool {
+        let client = self.connect().await;
+        let shown = client.stream.get_ref().1.peer_certificates().unwrap_or_default();
+        shown.first() == Some(&expected.der)
+    }
+
+    async fn reload(&mut self) -> Reload {
+        eventually(self.reloads.recv()).await.expect("the files are followed")
+    }
+}
+
+#[tokio::test]
+async fn a_swapped_volume_is_served_and_open_connections_go_on() {
+    let mut following = Following::start().await;
+    assert!(following.serves(&following.first).await);
+    let mut open = following.connect().await;
+    let second = following.authority.issue(NAME);
+    following.volume.swap(&second.certificate, &second.key);
+    let Reload::Renewed { not_after } = following.reload().await else {
+        panic!("the second certificate is as good as the first");
+    };
+    assert!(not_after > std::time::SystemTime::now());
+    assert!(following.serves(&second).await);
+    assert_eq!(open.post("/", "hello").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_cannot_be_served_keeps_the_old_and_is_reported_once() {
+    let mut following = Following::start().await;
+    let (second, third) = (following.authority.issue(NAME), following.authority.issue(NAME));
+    let half = &second.certificate[..second.certificate.len() / 2];
+    for (certificate, key) in [
+        (second.certificate.as_str(), third.key.as_str()),
+        (half, second.key.as_str()),
+        ("", ""),
+        (second.certificate.as_str(), "no key at all"),
+    ] {
+        following.volume.swap(certificate, key);
+        assert_eq!(following.reload().await, Reload::Failed);
+        // Several times the interval: the same content is not reported twice.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(following.reloads.is_empty());
+        assert!(following.serves(&following.first).await);
+    }
+    following.volume.swap(&third.certificate, &third.key);
+    assert!(matches!(following.reload().await, Reload::Renewed { .. }));
+    assert!(following.serves(&third).await);
+}
+
+#[tokio::test]
+async fn files_that_are_gone_keep_the_old_and_are_reported_once() {
+    let mut following = Following::start().await;
+    fs::remove_file(following.volume.path("..data")).unwrap();
+    assert_eq!(following.reload().await, Reload::Failed);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(following.reloads.is_empty());
+    assert!(following.serves(&following.first).await);
+    let second = following.authority.issue(NAME);
+    following.volume.swap(&second.certificate, &second.key);
+    assert!(matches!(following.reload().await, Reload::Renewed { .. }));
+    assert!(following.serves(&second).await);
+}

@@ -1,0 +1,148 @@
+//! How long a client may take.
+
+use std::{future::pending, time::Duration};
+
+use axum::{Router, http::HeaderMap, routing::post};
+use rstest::rstest;
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    client::{Client, Encrypted, request},
+    rig::{Rig, echo},
+};
+
+/// Long enough that in a test it cannot be what ends a connection.
+const NEVER: &str = "1000h";
+
+/// Answers never.
+fn hanging() -> Router {
+    echo().route("/hang", post(async |_: String| pending::<HeaderMap>().await))
+}
+
+/// Watches for several times what a short time-out allows.
+async fn stays_open(client: &mut Encrypted) {
+    let closed = timeout(Duration::from_millis(300), client.closed());
+    assert!(closed.await.is_err(), "the connection was closed");
+}
+
+// === Handshakes ===
+
+#[tokio::test]
+async fn a_silent_client_is_cut_off_before_the_handshake() {
+    let rig = Rig::start(echo(), &["--handshake-timeout=50ms"]).await;
+    Client::plain(rig.address).await.closed().await;
+}
+
+#[tokio::test]
+async fn a_handshake_byte_by_byte_is_cut_off() {
+    let rig = Rig::start(echo(), &["--handshake-timeout=50ms"]).await;
+    let mut client = Client::plain(rig.address).await;
+    client.write("\u{16}\u{3}\u{1}\u{2}").await.unwrap(); // A long greeting begins.
+    client.trickle("\u{0}").await;
+}
+
+// === Heads ===
+
+#[tokio::test]
+async fn a_head_that_stops_coming_is_cut_off() {
+    let rig = Rig::start(echo(), &["--header-timeout=50ms", "--idle-timeout", NEVER]).await;
+    let mut client = rig.connect().await;
+    client.write("POST / HT").await.unwrap();
+    client.closed().await;
+}
+
+#[tokio::test]
+async fn a_head_byte_by_byte_is_cut_off() {
+    let rig = Rig::start(echo(), &["--header-timeout=50ms", "--idle-timeout", NEVER]).await;
+    let mut client = rig.connect().await;
+    client.write("POST / HTTP/1.1\r\nX: ").await.unwrap();
+    client.trickle("y").await;
+}
+
+#[tokio::test]
+async fn the_second_head_of_a_connection_is_cut_off_as_the_first() {
+    let rig = Rig::start(echo(), &["--header-timeout=50ms", "--idle-timeout", NEVER]).await;
+    let mut client = rig.connect().await;
+    assert_eq!(client.post("/", "first").await.status, 200);
+    client.write("POST / HT").await.unwrap();
+    client.closed().await;
+}
+
+// === Idle connections ===
+
+#[tokio::test]
+async fn an_idle_connection_outlives_the_time_for_a_head() {
+    let rig = Rig::start(echo(), &["--header-timeout=50ms"]).await;
+    let mut client = rig.connect().await;
+    stays_open(&mut client).await;
+    assert_eq!(client.post("/", "first").await.body, "first");
+    stays_open(&mut client).await;
+    assert_eq!(client.post("/", "second").await.body, "second");
+}
+
+#[tokio::test]
+async fn a_connection_is_closed_that_is_idle_for_too_long() {
+    let rig = Rig::start(echo(), &["--idle-timeout=50ms"]).await;
+    let mut unused = rig.connect().await;
+    let mut used = rig.connect().await;
+    assert_eq!(used.post("/", "hello").await.status, 200);
+    unused.closed().await;
+    used.closed().await;
+}
+
+#[tokio::test]
+async fn a_request_in_progress_is_not_idle() {
+    let slow = async || sleep(Duration::from_millis(200)).await;
+    let router = Router::new().route("/", post(slow));
+    let rig = Rig::start(router, &["--idle-timeout=20ms", "--header-timeout=20ms"]).await;
+    assert_eq!(rig.connect().await.post("/", "").await.status, 200);
+}
+
+// === Requests ===
+
+#[rstest]
+#[case::as_the_client_asks(&[], "/hang?timeout=200ms")]
+#[case::by_default(&["--default-deadline=100ms"], "/hang")]
+#[case::where_the_asking_is_no_duration(&["--default-deadline=100ms"], "/hang?timeout=soon")]
+#[tokio::test]
+async fn a_handler_that_hangs_is_answered_for(#[case] flags: &[&str], #[case] target: &str) {
+    let rig = Rig::start(hanging(), flags).await;
+    let mut client = rig.connect().await;
+    let answer = client.post(target, "hello").await;
+    assert_eq!((answer.status, answer.body.as_str()), (503, "no answer in time\n"));
+    assert!(!answer.has_header("retry-after"), "{answer:?}"); // R4
+    assert_eq!(client.post("/", "on the same connection").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_answer_in_time_is_not_touched() {
+    let rig = Rig::start(echo(), &[]).await;
+    let mut client = rig.connect().await;
+    for target in ["/?timeout=30s", "/?timeout=never", "/?timeout=", "/?timeout=-1s", "/?x"] {
+        assert_eq!(client.post(target, "hello").await.body, "hello", "{target}");
+    }
+}
+
+#[rstest]
+#[case::one_that_reads_it("/")]
+#[case::nobody("/nowhere")]
+#[tokio::test]
+async fn a_body_that_stops_coming_is_answered_for(#[case] target: &str) {
+    let rig = Rig::start(echo(), &["--default-deadline=100ms"]).await;
+    let mut client = rig.connect().await;
+    let request = request(target, "hello");
+    client.write(&request[..request.len() - 1]).await.unwrap();
+    let answer = client.answer().await.unwrap();
+    assert_eq!(answer.status, if target == "/" { 408 } else { 404 });
+    assert!(answer.closes());
+    client.closed().await;
+}
+
+#[tokio::test]
+async fn a_body_byte_by_byte_is_cut_off() {
+    let rig = Rig::start(echo(), &["--idle-timeout", NEVER]).await;
+    let mut client = rig.connect().await;
+    client.write("POST /?timeout=100ms HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n").await.unwrap();
+    client.trickle("y").await;
+    assert_eq!(client.answer().await.unwrap().status, 408);
+}

@@ -1,0 +1,151 @@
+//! How much a client may take.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use axum::{
+    Router,
+    http::{StatusCode, header::RETRY_AFTER},
+    routing::{get, post},
+};
+use tokio::{net::TcpStream, sync::Notify};
+
+use crate::{
+    client::{Client, request},
+    rig::{Rig, echo, eventually, until},
+};
+
+#[tokio::test]
+async fn a_connection_carries_one_request_after_another() {
+    let rig = Rig::start(echo(), &[]).await;
+    let mut client = rig.connect().await;
+    for body in ["one", "two", "three"] {
+        let answer = client.post("/", body).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, body));
+        assert!(!answer.closes());
+    }
+    assert_eq!(rig.events.opened.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn too_many_headers_are_refused() {
+    let rig = Rig::start(echo(), &["--max-headers=8"]).await;
+    let headers = "X: y\r\n".repeat(9);
+    let mut client = rig.connect().await;
+    client.write(&format!("POST / HTTP/1.1\r\n{headers}\r\n")).await.unwrap();
+    assert_eq!(client.answer().await.unwrap().status, 431);
+    client.closed().await;
+}
+
+#[tokio::test]
+async fn too_long_headers_are_refused_while_they_still_come() {
+    let rig = Rig::start(echo(), &["--max-header-bytes=1000"]).await;
+    let mut client = rig.connect().await;
+    client.write(&format!("POST / HTTP/1.1\r\nX: {}", "y".repeat(1000))).await.unwrap();
+    assert_eq!(client.answer().await.unwrap().status, 431);
+    client.closed().await;
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_at_once_and_its_place_is_free_again() {
+    let rig = Rig::start(echo(), &["--max-connections=2"]).await;
+    let first = rig.connect().await;
+    let mut second = rig.connect().await;
+    assert!(rig.try_connect().await.is_err());
+    assert_eq!(rig.events.refused.load(Ordering::SeqCst), 1);
+    assert_eq!(second.post("/", "still here").await.status, 200);
+    drop(first);
+    until(async || rig.try_connect().await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_never_shakes_hands_takes_a_place_too() {
+    let rig = Rig::start(echo(), &["--max-connections=1"]).await;
+    let silent = TcpStream::connect(rig.address).await.unwrap();
+    until(async || rig.events.opened.load(Ordering::SeqCst) == 1).await;
+    assert!(rig.try_connect().await.is_err());
+    drop(silent);
+    until(async || rig.try_connect().await.is_ok()).await;
+}
+
+/// A router whose `/slow` answers when it is told to.
+fn slow(gate: &Arc<Notify>, entered: &Arc<Notify>) -> Router {
+    let (gate, entered) = (Arc::clone(gate), Arc::clone(entered));
+    let slow = async move || {
+        entered.notify_one();
+        gate.notified().await;
+        "done"
+    };
+    echo().route("/slow", post(slow))
+}
+
+#[tokio::test]
+async fn one_request_too_many_gets_503_and_no_hint_to_retry() {
+    let (gate, entered) = (Arc::<Notify>::default(), Arc::<Notify>::default());
+    let rig = Rig::start(slow(&gate, &entered), &["--max-in-flight=1"]).await;
+    let mut first = rig.connect().await;
+    first.write(&request("/slow", "")).await.unwrap();
+    eventually(entered.notified()).await;
+
+    let mut second = rig.connect().await;
+    // Longer than what is read at once, so that the rest has to be discarded.
+    let shed = second.post("/", &"y".repeat(1 << 20)).await;
+    assert_eq!((shed.status, shed.body.as_str()), (503, "too many requests in flight\n"));
+    assert!(!shed.has_header("retry-after"), "{shed:?}"); // R4
+    assert_eq!(rig.events.shed.load(Ordering::SeqCst), 1);
+
+    gate.notify_one();
+    assert_eq!(first.answer().await.unwrap().body, "done");
+    assert_eq!(second.post("/", "on the same connection").await.status, 200);
+}
+
+#[tokio::test]
+async fn no_handler_can_ask_for_a_retry() {
+    let handler = async || (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "1")]);
+    let rig = Rig::start(Router::new().route("/", get(handler)), &[]).await;
+    let answer = rig.connect().await.get("/").await;
+    assert_eq!(answer.status, 429);
+    assert!(!answer.has_header("retry-after"), "{answer:?}"); // R4
+}
+
+#[tokio::test]
+async fn an_answer_before_the_body_is_read_leaves_the_connection_usable() {
+    let rig = Rig::start(echo(), &[]).await;
+    let mut client = rig.connect().await;
+    let answer = client.post("/nowhere", &"y".repeat(1 << 20)).await;
+    assert_eq!(answer.status, 404);
+    assert!(!answer.closes());
+    assert_eq!(client.post("/", "next").await.body, "next");
+}
+
+#[tokio::test]
+async fn a_body_too_long_to_discard_is_answered_and_the_connection_closed() {
+    let rig = Rig::start(echo(), &["--max-body-bytes=1000"]).await;
+    let mut client = rig.connect().await;
+    client.write("POST /nowhere HTTP/1.1\r\nContent-Length: 100000\r\n\r\n").await.unwrap();
+    client.write(&"y".repeat(2000)).await.unwrap();
+    let answer = client.answer().await.unwrap();
+    assert_eq!(answer.status, 404);
+    assert!(answer.closes());
+    client.closed().await;
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_answer_and_nothing_else() {
+    let router = echo().route("/panic", post(async || -> String { panic!("as the test wants") }));
+    let rig = Rig::start(router, &["--max-in-flight=1"]).await;
+    let mut client = rig.connect().await;
+    for _ in 0..3 {
+        let answer = client.post("/panic", "with a body").await;
+        assert_eq!((answer.status, answer.body.as_str()), (500, "internal error\n"));
+    }
+    assert_eq!(client.post("/", "still here").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_no_tls_is_turned_away() {
+    let rig = Rig::start(echo(), &[]).await;
+    let mut client = Client::plain(rig.address).await;
+    client.write("GET / HTTP/1.1\r\nHost: callgate\r\n\r\n").await.unwrap();
+    until(async || rig.events.closed.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(rig.connect().await.post("/", "hello").await.status, 200);
+}

@@ -1,0 +1,160 @@
+//! A server to test.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use axum::{Router, routing::post};
+use callgate::{
+    server::{Event, Limits, Order, Readiness, Server},
+    tls::{Follow, Tls},
+};
+use clap::Parser;
+use rustls::version::{TLS12, TLS13};
+use tempfile::TempDir;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use crate::client::{Encrypted, handshake, trusting};
+
+/// When a test gives up that waits for something. None says how fast anything
+/// has to be.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits for what has to happen.
+pub(crate) async fn eventually<T>(future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.expect("what the test waits for has to happen")
+}
+
+/// Waits for a condition that nobody reports.
+pub(crate) async fn until(mut condition: impl AsyncFnMut() -> bool) {
+    eventually(async {
+        while !condition().await {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    limits: Limits,
+    #[command(flatten)]
+    tls: Tls,
+}
+
+fn parse(flags: &[&str]) -> Flags {
+    Flags::try_parse_from(["callgate"].iter().chain(flags)).expect("the flags of a test are right")
+}
+
+pub(crate) fn limits(flags: &[&str]) -> Limits {
+    parse(flags).limits
+}
+
+/// Answers a post with its own body.
+pub(crate) fn echo() -> Router {
+    Router::new().route("/", post(async |body: String| body))
+}
+
+/// How often each event was reported.
+#[derive(Default)]
+pub(crate) struct Events {
+    pub(crate) opened: AtomicUsize,
+    pub(crate) closed: AtomicUsize,
+    pub(crate) refused: AtomicUsize,
+    pub(crate) shed: AtomicUsize,
+}
+
+impl Events {
+    fn count(&self, event: Event) {
+        let counter = match event {
+            Event::Opened => &self.opened,
+            Event::Closed => &self.closed,
+            Event::Refused => &self.refused,
+            Event::Shed => &self.shed,
+        };
+        counter.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A server that runs.
+pub(crate) struct Rig {
+    pub(crate) address: SocketAddr,
+    pub(crate) orders: watch::Sender<Order>,
+    pub(crate) readiness: Readiness,
+    pub(crate) events: Arc<Events>,
+    pub(crate) follow: Option<Follow>,
+    pub(crate) running: JoinHandle<()>,
+    /// Whom its clients trust.
+    pub(crate) authority: PathBuf,
+    _directory: TempDir,
+}
+
+impl Rig {
+    /// Serves with a certificate of its own, or with the files among the flags.
+    pub(crate) async fn start(router: Router, flags: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("there is room for a directory");
+        let authority = directory.path().join("ca.crt");
+        let Flags { limits, mut tls } = parse(flags);
+        if tls.tls_cert.is_none() {
+            tls.ca_out = Some(authority.clone());
+        }
+        let opened = tls.open(SystemTime::now()).expect("the certificate can be served");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let (orders, ordered) = watch::channel(Order::Serve);
+        let readiness = Readiness::new();
+        let events = Arc::<Events>::default();
+        let counted = Arc::clone(&events);
+        let server = Server {
+            listener,
+            tls: opened.config,
+            router,
+            limits,
+            readiness: readiness.clone(),
+            observer: Arc::new(move |event| counted.count(event)),
+        };
+        Self {
+            address,
+            orders,
+            readiness,
+            events,
+            follow: opened.follow,
+            running: tokio::spawn(server.run(ordered)),
+            authority,
+            _directory: directory,
+        }
+    }
+
+    /// A connection whose handshake is done.
+    pub(crate) async fn connect(&self) -> Encrypted {
+        self.try_connect().await.expect("the server takes the connection")
+    }
+
+    pub(crate) async fn try_connect(&self) -> io::Result<Encrypted> {
+        let client = trusting(&self.authority, &[&TLS13, &TLS12]).with_no_client_auth();
+        handshake(self.address, client).await
+    }
+
+    /// Orders the drain and waits until nobody can connect any more.
+    pub(crate) async fn drain_until_closed(&self) {
+        self.orders.send_replace(Order::Drain);
+        until(async || TcpStream::connect(self.address).await.is_err()).await;
+    }
+
+    pub(crate) async fn stopped(self) {
+        eventually(self.running).await.expect("the server does not panic");
+    }
+}
