@@ -121,3 +121,48 @@ impl Drop for Open {
         (self.0)(Event::Closed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use rstest::rstest;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// What the kernel says when a table of files is full (`EMFILE`, `ENFILE`).
+    const TOO_MANY_FILES: [i32; 2] = [24, 23];
+
+    /// How long it takes to get a connection after these errors.
+    async fn time_after(errors: Vec<io::Error>) -> Duration {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let _client = TcpStream::connect(address).await.expect("the kernel takes it");
+        let errors = RefCell::new(errors.into_iter());
+        let start = Instant::now();
+        next(|| async {
+            let error = errors.borrow_mut().next();
+            match error {
+                Some(error) => Err(error),
+                None => listener.accept().await,
+            }
+        })
+        .await;
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_waits_while_there_are_too_many_files() {
+        let errors = TOO_MANY_FILES.map(io::Error::from_raw_os_error).into();
+        assert!(time_after(errors).await >= PAUSE * 2);
+    }
+
+    #[rstest]
+    #[case(io::ErrorKind::ConnectionAborted)]
+    #[case(io::ErrorKind::ConnectionReset)]
+    #[tokio::test(start_paused = true)]
+    async fn it_goes_on_at_once_when_a_client_has_gone(#[case] kind: io::ErrorKind) {
+        assert!(time_after(vec![kind.into(), kind.into()]).await < PAUSE);
+    }
+}

@@ -1,4 +1,4 @@
-//! Bodies that tell how far they got.
+//! A request's body, and what a handler leaves of it.
 
 use std::{
     pin::Pin,
@@ -12,8 +12,6 @@ use hyper::{
     Request,
     body::{Body, Frame, Incoming, SizeHint},
 };
-
-use super::pulse::Pulse;
 
 /// A request's body that is not lost when a handler lets go of it unread.
 pub(super) struct Tracked {
@@ -90,43 +88,5 @@ impl Drop for Tracked {
     fn drop(&mut self) {
         let rest = self.body.take().filter(|it| !it.is_end_stream());
         *self.unread.0.lock().unwrap_or_else(PoisonError::into_inner) = rest;
-    }
-}
-
-/// An answer's body; hyper lets go of it when all of it waits to be written.
-pub(super) struct Answer {
-    body: axum::body::Body,
-    pulse: Arc<Pulse>,
-}
-
-impl Answer {
-    pub(super) fn new(body: axum::body::Body, pulse: Arc<Pulse>) -> Self {
-        Self { body, pulse }
-    }
-}
-
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        self.pulse.answer_complete();
     }
 }

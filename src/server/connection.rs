@@ -35,9 +35,13 @@ where
 {
     let pulse = Arc::new(Pulse::new());
     let service = service_fn(|request: Request<Incoming>| {
-        pulse.head_read();
+        let began = pulse.head_read();
         let (exchange, pulse) = (Arc::clone(&exchange), Arc::clone(&pulse));
-        async move { Ok::<_, Infallible>(exchange.answer(request, pulse).await) }
+        async move {
+            let answer = exchange.answer(request, began).await;
+            pulse.answered();
+            Ok::<_, Infallible>(answer)
+        }
     });
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
     let mut connection = pin!(http(&exchange.limits).serve_connection(stream, service));
@@ -93,4 +97,31 @@ fn http(limits: &Limits) -> http1::Builder {
         .max_header_size(limits.max_header_bytes)
         .max_buf_size(limits.max_header_bytes.max(BUFFER_BYTES));
     http
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::server::limits::tests::limits;
+
+    const IDLE: Option<Duration> = Some(Duration::from_mins(2));
+    const HEAD: Option<Duration> = Some(Duration::from_secs(10));
+
+    #[rstest]
+    #[case(Phase::Fresh, IDLE, Some(FIRST_REQUEST))]
+    #[case(Phase::Idle, IDLE, Some(Duration::ZERO))]
+    #[case(Phase::Head, HEAD, HEAD)]
+    #[case(Phase::Request, None, None)]
+    #[case(Phase::Answer, IDLE, IDLE)]
+    fn stopping_shortens_only_the_waiting_for_a_request(
+        #[case] phase: Phase,
+        #[case] serving: Option<Duration>,
+        #[case] stopping: Option<Duration>,
+    ) {
+        let limits = limits(&[]);
+        assert_eq!(allowed(phase, false, &limits), serving);
+        assert_eq!(allowed(phase, true, &limits), stopping);
+    }
 }

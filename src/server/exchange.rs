@@ -5,7 +5,6 @@ use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    sync::Arc,
     task::Poll,
 };
 
@@ -26,10 +25,9 @@ use tower::Service;
 
 use super::{
     Event, Observer, Stage,
-    body::{self, Answer, Tracked, Unread},
+    body::{self, Tracked, Unread},
     deadline,
     limits::Limits,
-    pulse::Pulse,
 };
 
 /// What all connections of a server share.
@@ -52,13 +50,10 @@ impl Exchange {
         Self { limits, stage, router, in_flight, observer }
     }
 
-    /// Answers within the deadline, less the margin.
-    pub(super) async fn answer(
-        &self,
-        request: Request<Incoming>,
-        pulse: Arc<Pulse>,
-    ) -> Response<Answer> {
-        let deadline = Instant::now() + deadline::allowed(request.uri().query(), &self.limits);
+    /// Answers a request that `began` to come then, within its deadline less
+    /// the margin.
+    pub(super) async fn answer(&self, request: Request<Incoming>, began: Instant) -> Response {
+        let deadline = began + deadline::allowed(request.uri().query(), &self.limits);
         let (request, unread) = body::tracked(request);
         let mut response = self.respond(request, &unread, deadline).await;
         let reading = unread.discard(self.limits.max_body_bytes);
@@ -70,7 +65,7 @@ impl Exchange {
         if !all_read || *self.stage.borrow() >= Stage::Draining {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        response.map(|body| Answer::new(body, pulse))
+        response
     }
 
     async fn respond(

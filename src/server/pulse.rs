@@ -26,9 +26,9 @@ pub(super) enum Phase {
     Idle,
     /// Part of a request's head has been read.
     Head,
-    /// The head has been read; the answer is not yet complete.
+    /// The head has been read; there is no answer yet.
     Request,
-    /// The answer is complete and being written.
+    /// The answer is being written.
     Answer,
 }
 
@@ -48,11 +48,16 @@ impl Pulse {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn head_read(&self) {
+    /// A head has been read; returns when it began to come.
+    pub(super) fn head_read(&self) -> Instant {
+        let (phase, since) = self.phase();
         self.step(|_| Phase::Request);
+        // A head that came with the request before it began at no known time.
+        if phase == Phase::Head { since } else { Instant::now() }
     }
 
-    pub(super) fn answer_complete(&self) {
+    /// The handler is done; our answers are of one piece, which hyper takes at once.
+    pub(super) fn answered(&self) {
         self.step(|_| Phase::Answer);
     }
 
@@ -139,5 +144,60 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phases(steps: &[fn(&Pulse)]) -> Vec<Phase> {
+        let pulse = Pulse::new();
+        let after = |step: &fn(&Pulse)| {
+            step(&pulse);
+            pulse.phase().0
+        };
+        steps.iter().map(after).collect()
+    }
+
+    const HEAD_READ: fn(&Pulse) = |it| {
+        it.head_read();
+    };
+
+    #[test]
+    fn two_requests_one_after_the_other() {
+        let request: [fn(&Pulse); 6] = [
+            Pulse::received,
+            HEAD_READ,
+            Pulse::received,
+            Pulse::flushed, // "100 Continue"
+            Pulse::answered,
+            Pulse::flushed,
+        ];
+        let expected = [
+            Phase::Head,
+            Phase::Request,
+            Phase::Request,
+            Phase::Request,
+            Phase::Answer,
+            Phase::Idle,
+        ];
+        assert_eq!(phases(&request.repeat(2)), expected.repeat(2));
+    }
+
+    #[test]
+    fn a_flush_before_the_first_request_is_the_handshakes() {
+        assert_eq!(phases(&[Pulse::flushed]), [Phase::Fresh]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_begins_with_its_first_byte() {
+        let pulse = Pulse::new();
+        let start = Instant::now();
+        pulse.received();
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        pulse.received();
+        assert_eq!(pulse.phase(), (Phase::Head, start));
+        assert_eq!(pulse.head_read(), start);
     }
 }

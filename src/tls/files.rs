@@ -19,10 +19,10 @@ use super::provider;
 
 /// The two files of a serving certificate.
 #[derive(Clone, Debug)]
-pub struct Files {
+pub(super) struct Files {
     /// The certificate and, after it, its chain.
-    pub certificate: PathBuf,
-    pub key: PathBuf,
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
 }
 
 /// What the two files held at one time. It holds a private key: nothing shows it.
@@ -135,4 +135,71 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
 
 fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     fs::read(path).map_err(|source| FileError::Read { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+    use rstest::rstest;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A certificate and its key, signed by themselves.
+    fn pem() -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::default().self_signed(&key).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn load(directory: &TempDir, certificate: &str, key: &str) -> Result<CertifiedKey, FileError> {
+        let at = |name| directory.path().join(name);
+        let files = Files { certificate: at("tls.crt"), key: at("tls.key") };
+        fs::write(&files.certificate, certificate).unwrap();
+        fs::write(&files.key, key).unwrap();
+        files.identity(&files.read()?)
+    }
+
+    #[test]
+    fn a_pair_can_be_served_until_its_certificate_ends() {
+        let (certificate, key) = pem();
+        let identity = load(&tempfile::tempdir().unwrap(), &certificate, &key).unwrap();
+        assert!(not_after(&identity) > SystemTime::now());
+    }
+
+    #[rstest]
+    #[case::nothing("", "KEY", "tls.crt\" holds no certificate")]
+    #[case::only_a_key("KEY", "KEY", "tls.crt\" holds no certificate")]
+    #[case::half_a_certificate("HALF", "KEY", "tls.crt\" is not PEM")]
+    #[case::no_der("WRONG", "KEY", "tls.crt\" holds a certificate that cannot be read")]
+    #[case::no_key("CERTIFICATE", "", "tls.key\" holds no private key")]
+    #[case::certificate_for_a_key("CERTIFICATE", "CERTIFICATE", "tls.key\" holds no private key")]
+    #[case::half_a_key("CERTIFICATE", "HALF", "tls.key\" is not PEM")]
+    #[case::anothers_key("CERTIFICATE", "OTHER", "tls.key\" is not the one of the certificate in")]
+    fn an_error_names_the_file(
+        #[case] certificate: &str,
+        #[case] key: &str,
+        #[case] expected: &str,
+    ) {
+        let (ours, its_key) = pem();
+        let (_, other_key) = pem();
+        let content = |word: &str| match word {
+            "CERTIFICATE" => ours.clone(),
+            "KEY" => its_key.clone(),
+            "OTHER" => other_key.clone(),
+            "HALF" => ours[..ours.len() / 2].to_owned(),
+            "WRONG" => "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
+            word => word.to_owned(),
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let error = load(&directory, &content(certificate), &content(key)).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let missing = Path::new("/nowhere/tls.crt");
+        let error = authorities(missing).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read \"/nowhere/tls.crt\"");
+    }
 }

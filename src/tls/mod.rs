@@ -21,9 +21,10 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
+use self::{authority::Authority, files::Files};
 pub use self::{
-    authority::{Authority, AuthorityError},
-    files::{FileError, Files},
+    authority::AuthorityError,
+    files::FileError,
     follow::{Follow, Reload},
 };
 use crate::duration;

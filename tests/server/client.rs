@@ -34,8 +34,11 @@ pub(crate) fn trusting(
 }
 
 pub(crate) async fn handshake(address: SocketAddr, client: ClientConfig) -> io::Result<Encrypted> {
+    handshake_by(TcpStream::connect(address).await?, client).await
+}
+
+pub(crate) async fn handshake_by(stream: TcpStream, client: ClientConfig) -> io::Result<Encrypted> {
     let name = "callgate.callgate-system.svc".try_into().expect("a service has a host name");
-    let stream = TcpStream::connect(address).await?;
     let stream = TlsConnector::from(Arc::new(client)).connect(name, stream);
     Ok(Client { stream: eventually(stream).await?, read: Vec::new() })
 }

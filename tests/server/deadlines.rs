@@ -1,6 +1,6 @@
 //! How long a client may take.
 
-use std::{future::pending, time::Duration};
+use std::{future::pending, sync::atomic::Ordering, time::Duration};
 
 use axum::{Router, http::HeaderMap, routing::post};
 use rstest::rstest;
@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     client::{Client, Encrypted, request},
-    rig::{Rig, echo},
+    rig::{Rig, echo, until},
 };
 
 /// Long enough that in a test it cannot be what ends a connection.
@@ -96,6 +96,17 @@ async fn a_request_in_progress_is_not_idle() {
     let router = Router::new().route("/", post(slow));
     let rig = Rig::start(router, &["--idle-timeout=20ms", "--header-timeout=20ms"]).await;
     assert_eq!(rig.connect().await.post("/", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_is_cut_off() {
+    const LONGER_THAN_ANY_SOCKET_HOLDS: usize = 64 << 20;
+    let long = async || "y".repeat(LONGER_THAN_ANY_SOCKET_HOLDS);
+    let router = Router::new().route("/", post(long));
+    let rig = Rig::start(router, &["--idle-timeout=50ms"]).await;
+    let mut client = rig.connect().await;
+    client.write(&request("/", "")).await.unwrap();
+    until(async || rig.events.closed.load(Ordering::SeqCst) == 1).await;
 }
 
 // === Requests ===

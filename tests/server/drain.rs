@@ -148,6 +148,17 @@ async fn who_has_just_connected_can_still_send_a_request() {
 }
 
 #[tokio::test]
+async fn who_waits_to_be_accepted_is_not_turned_away() {
+    let rig = Rig::start(echo(), &["--drain-delay=0"]).await;
+    // It blocks the test's only thread: the server cannot have accepted it.
+    let waiting = std::net::TcpStream::connect(rig.address).unwrap();
+    rig.orders.send_replace(Order::Drain);
+    let answer = rig.connect_by(waiting).await.unwrap().post("/", "hello").await;
+    assert_eq!((answer.body.as_str(), answer.closes()), ("hello", true));
+    rig.stopped().await;
+}
+
+#[tokio::test]
 async fn who_has_connected_and_says_nothing_does_not_hold_it_up() {
     let rig = Rig::start(echo(), &["--drain-delay=0", "--drain-timeout=1000h"]).await;
     let mut client = rig.connect().await;

@@ -1,6 +1,9 @@
 //! How much a client may take.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    process::Command,
+    sync::{Arc, atomic::Ordering},
+};
 
 use axum::{
     Router,
@@ -148,4 +151,35 @@ async fn what_is_no_tls_is_turned_away() {
     client.write("GET / HTTP/1.1\r\nHost: callgate\r\n\r\n").await.unwrap();
     until(async || rig.events.closed.load(Ordering::SeqCst) == 1).await;
     assert_eq!(rig.connect().await.post("/", "hello").await.status, 200);
+}
+
+/// Runs one test of this binary again, alone, where a process may open few files.
+fn with_few_files(test: &str) {
+    let binary = std::env::current_exe().expect("a test has a binary");
+    let status = Command::new("sh")
+        .args(["-c", "ulimit -n 64; exec \"$0\" --exact \"$1\""])
+        .arg(binary)
+        .arg(test)
+        .env(FEW_FILES, "")
+        .status()
+        .expect("there is a shell");
+    assert!(status.success());
+}
+
+const FEW_FILES: &str = "CALLGATE_TEST_FEW_FILES";
+
+#[tokio::test]
+async fn the_server_survives_that_no_file_can_be_opened() {
+    if std::env::var_os(FEW_FILES).is_none() {
+        return with_few_files("limits::the_server_survives_that_no_file_can_be_opened");
+    }
+    let rig = Rig::start(echo(), &[]).await;
+    let mut client = rig.connect().await;
+    let mut hoard = Vec::new();
+    while let Ok(stream) = TcpStream::connect(rig.address).await {
+        hoard.push(stream);
+    }
+    assert_eq!(client.post("/", "those who are in go on").await.status, 200);
+    drop(hoard);
+    until(async || rig.try_connect().await.is_ok()).await;
 }

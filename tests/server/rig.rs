@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{self, SocketAddr},
     path::PathBuf,
     sync::{
         Arc,
@@ -17,7 +17,10 @@ use callgate::{
     tls::{Follow, Tls},
 };
 use clap::Parser;
-use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig,
+    version::{TLS12, TLS13},
+};
 use tempfile::TempDir;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -26,7 +29,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::client::{Encrypted, handshake, trusting};
+use crate::client::{Encrypted, handshake_by, trusting};
 
 /// When a test gives up that waits for something. None says how fast anything
 /// has to be.
@@ -144,8 +147,17 @@ impl Rig {
     }
 
     pub(crate) async fn try_connect(&self) -> io::Result<Encrypted> {
-        let client = trusting(&self.authority, &[&TLS13, &TLS12]).with_no_client_auth();
-        handshake(self.address, client).await
+        handshake_by(TcpStream::connect(self.address).await?, self.client()).await
+    }
+
+    /// Shakes hands on a connection that the kernel has made.
+    pub(crate) async fn connect_by(&self, stream: net::TcpStream) -> io::Result<Encrypted> {
+        stream.set_nonblocking(true)?;
+        handshake_by(TcpStream::from_std(stream)?, self.client()).await
+    }
+
+    fn client(&self) -> ClientConfig {
+        trusting(&self.authority, &[&TLS13, &TLS12]).with_no_client_auth()
     }
 
     /// Orders the drain and waits until nobody can connect any more.
