@@ -7,6 +7,9 @@
 
 mod api;
 mod cluster;
+#[path = "../tests/door/mod.rs"]
+#[allow(dead_code, reason = "each test target uses its part")]
+mod door;
 mod instance;
 #[path = "../tests/table/mod.rs"]
 #[allow(dead_code, reason = "each test target uses its part")]

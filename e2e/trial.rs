@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::{
-    api::{Api, Reply},
+    api::Api,
     cluster::Site,
     instance::{Instance, Setup, lines_about},
     tests,
@@ -99,8 +99,16 @@ impl Test {
         let name: String = name.chars().take(60).collect();
         let name = name.trim_matches('-');
         let instance = Instance::start(self.api(), self.world.site.address, name, &setup).await;
-        self.world.await_refusal(&probe).await;
+        self.world.await_calls(&instance, &probe).await;
         instance
+    }
+
+    /// Labels the namespace and waits until that is known.
+    pub(crate) async fn opt_in(&self) {
+        let label = json!({ "metadata": { "labels": { "callgate.dev/policy": "restricted" } } });
+        let path = format!("/api/v1/namespaces/{}", self.namespace);
+        self.api().merge(&path, &label).await.expect_ok("the label");
+        self.world.await_calls(&self.world.webhook, &self.namespace).await;
     }
 
     /// A namespace that no label opts in.
@@ -162,9 +170,4 @@ pub(crate) fn container(name: &str, context: &Value) -> Value {
 pub(crate) fn profile_of(object: &Value, place: &str) -> Option<String> {
     let kind = object.pointer(&format!("{place}/securityContext/seccompProfile/type"))?;
     Some(kind.as_str()?.to_owned())
-}
-
-/// Like [`Reply::expect_ok`], for those who do not need the body.
-pub(crate) fn ok(reply: Reply, what: &str) {
-    reply.expect_ok(what);
 }

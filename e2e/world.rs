@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     api::Api,
     cluster::Site,
-    instance::{Instance, Setup},
+    instance::{Instance, Setup, lines_about},
 };
 
 pub(crate) struct World {
@@ -65,7 +65,7 @@ impl World {
         let webhook = Instance::start(&api, site.address, "callgate", &setup).await;
         let world = Self { site, api, webhook, count: AtomicUsize::new(0) };
         let probe = world.namespace("probe", &json!({ "callgate.dev/policy": "restricted" })).await;
-        world.await_refusal(&probe).await;
+        world.await_calls(&world.webhook, &probe).await;
         world
     }
 
@@ -85,21 +85,31 @@ impl World {
         name
     }
 
-    /// Waits until the API server asks a webhook of ours about pods of `namespace`:
-    /// it learns of configurations and labels by watches.
-    pub(crate) async fn await_refusal(&self, namespace: &str) {
+    /// Waits until the API server asks a webhook of ours about pods and
+    /// workloads of `namespace`: it learns of configurations and labels by watches.
+    pub(crate) async fn await_calls(&self, webhook: &Instance, namespace: &str) {
+        let spec = json!({ "containers": [{ "name": "app", "image": "app" }] });
         let pod = json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "probe" },
-            "spec": { "containers": [{
-                "name": "app", "image": "app", "securityContext": { "privileged": true },
-            }]},
+            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "probe" }, "spec": spec,
         });
-        let path = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+        let template = json!({
+            "apiVersion": "v1", "kind": "PodTemplate", "metadata": { "name": "probe" },
+            "template": { "spec": spec },
+        });
+        let root = format!("/api/v1/namespaces/{namespace}");
         eventually("the webhook is called", async || {
-            let reply = self.api.post(&path, &pod).await;
-            let ours = reply.message().contains("callgate.dev\" denied the request")
-                || reply.warnings.iter().any(|it| it.contains("[privileged]"));
-            ours.then_some(())
+            self.api.post(&format!("{root}/pods?dryRun=All"), &pod).await;
+            self.api.post(&format!("{root}/podtemplates?dryRun=All"), &template).await;
+            let log = lines_about(&webhook.log(), namespace);
+            let called = |webhook: &str, resource: &str| {
+                let words =
+                    [format!("\"webhook\":{webhook:?}"), format!("\"resource\":{resource:?}")];
+                log.lines().any(|line| words.iter().all(|it| line.contains(it)))
+            };
+            let all = called("mutate", "pods")
+                && called("validate", "pods")
+                && called("validate", "podtemplates");
+            all.then_some(())
         })
         .await;
     }

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 /// A policy with everything that changes what is done.
-const POLICY: &str = r#"
+const POLICY: &str = r"
 apiVersion: callgate.dev/v1alpha1
 kind: SeccompPolicy
 metadata: { name: laws }
@@ -38,7 +38,7 @@ spec:
       owner: nobody
       rules: [unset, privileged]
       match: { containers: [spared] }
-"#;
+";
 
 static DOOR: LazyLock<(Runtime, Router)> = LazyLock::new(|| {
     let profiles = [("web.json", r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#), ("hollow.json", "{}")];

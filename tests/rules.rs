@@ -3,23 +3,20 @@
 #[allow(dead_code, reason = "each test target uses its part")]
 mod table;
 
-use std::collections::BTreeSet;
-
-use callgate::{
-    pod::{Container, List, Scope, Subject},
-    policy::{Facts, Level, RULES, Verdict},
-};
-use jiff::civil::date;
-use serde_json::Value;
-use table::{Case, NAMESPACE, Table};
+use callgate::policy::RULES;
+use table::{Case, Outcome};
 
 #[test]
 fn every_case_of_every_table_holds() {
     let mut wrong = Vec::new();
     for (rule, table) in table::all() {
         for case in &table.cases {
-            let actual = judge(&table, case);
-            let expected = (case.denied.clone(), case.warned.clone(), case.patch.clone());
+            let actual = table.judge(case, &case.object());
+            let expected = Outcome {
+                denied: case.denied.clone(),
+                warned: case.warned.clone(),
+                patch: case.patch.clone(),
+            };
             if actual != expected {
                 wrong.push(format!(
                     "{rule}: {}\n  expected {expected:#?}\n  actual   {actual:#?}",
@@ -41,45 +38,4 @@ fn every_table_is_about_a_rule_and_finds_something_and_nothing() {
         assert!(table.cases.iter().any(says), "{rule}: no case finds anything");
         assert!(!table.cases.iter().all(says), "{rule}: every case finds something");
     }
-}
-
-type Outcome = (Vec<String>, Vec<String>, Vec<Value>);
-
-fn judge(table: &Table, case: &Case) -> Outcome {
-    let snapshot = table.snapshot(case);
-    let text = case.object().to_string();
-    let kind = case.kind();
-    let Subject { pod, .. } = kind
-        .read(&mut serde_json::Deserializer::from_str(&text))
-        .expect("cases can be read")
-        .expect("cases hold a pod");
-    let facts = Facts {
-        policy: &snapshot.policy,
-        catalog: &snapshot.catalog,
-        namespace: NAMESPACE,
-        today: date(2026, 11, 24),
-    };
-    let scope = scope(case);
-    let verdict = Verdict::of(kind, &pod, &scope, facts, snapshot.mode);
-    let lines = |level| {
-        let at = verdict.judged().iter().filter(move |it| it.level == level);
-        at.map(|it| it.line(kind)).collect::<Vec<_>>()
-    };
-    let denied = lines(Level::Deny);
-    let warned = if denied.is_empty() { verdict.warnings() } else { Vec::new() };
-    let patch = verdict.patch(&pod, &scope).operations;
-    let patch = patch.iter().map(|it| serde_json::to_value(it).expect("JSON")).collect();
-    (denied, warned, patch)
-}
-
-fn scope(case: &Case) -> Scope {
-    let Some(old) = case.old() else {
-        return Scope::Whole;
-    };
-    let text = old.to_string();
-    let old: callgate::pod::Pod<'_> = serde_json::from_str(&text).expect("cases can be read");
-    let ephemeral = |it: &Container<'_>| it.list == List::Ephemeral;
-    let known: BTreeSet<_> =
-        old.containers().filter(ephemeral).map(|it| it.name.to_owned()).collect();
-    Scope::AddedTo { known }
 }

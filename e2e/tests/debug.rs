@@ -66,12 +66,7 @@ async fn a_good_debug_container_is_accepted_on_a_pod_that_was_bad_before(it: Tes
         "containers": [container("app", &json!({ "privileged": true }))],
     });
     it.accepts(&pod("old", &spec)).await;
-    let label = json!({ "metadata": { "labels": { "callgate.dev/policy": "restricted" } } });
-    it.api()
-        .merge(&format!("/api/v1/namespaces/{}", it.namespace), &label)
-        .await
-        .expect_ok("label");
-    it.world.await_refusal(&it.namespace).await;
+    it.opt_in().await;
 
     let reply = add(&it, "old", &json!(null)).await;
     let inherited = r#"spec.ephemeralContainers[0] "debug": Unconfined turns seccomp off (inherited from the pod) [unconfined]"#;

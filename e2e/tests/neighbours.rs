@@ -1,6 +1,6 @@
 //! Getting along with what else is asked about pods.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{fs, sync::Arc, time::SystemTime};
 
 use axum::{
     Router,
@@ -11,7 +11,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use callgate::{
     server::{Limits, Order, Readiness, Server},
-    tls::{Authority, Current, server_config},
+    tls::Tls,
 };
 use clap::Parser;
 use serde_json::{Value, json};
@@ -89,15 +89,20 @@ struct Injector(AbortHandle);
 struct Flags {
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    tls: Tls,
 }
 
 impl Injector {
     async fn start(it: &Test, patch: Value) -> Self {
         let address = it.world.site.address;
-        let now = SystemTime::now();
-        let authority = Authority::create(now).expect("an authority can be made");
-        let identity = authority.issue(&[address.to_string()], now).expect("it can sign");
-        let tls = server_config(Arc::new(Current::new(identity)), None).expect("TLS can be had");
+        let directory = tempfile::tempdir().expect("there is room for temporary files");
+        let authority = directory.path().join("ca.crt");
+        let san = format!("--tls-san={address}");
+        let ca_out = format!("--ca-out={}", authority.display());
+        let Flags { limits, tls } = Flags::parse_from(["injector", &san, &ca_out]);
+        let tls = tls.open(SystemTime::now()).expect("a certificate can be made").config;
+        let authority = fs::read_to_string(authority).expect("it was written");
         let listener = TcpListener::bind((address, 0)).await.expect("the address is ours");
         let port = listener.local_addr().expect("it is bound").port();
         let server = Server {
@@ -105,7 +110,7 @@ impl Injector {
             tls,
             router: Router::new()
                 .route("/", post(move |review| async move { answer(&review, &patch) })),
-            limits: Flags::parse_from(["injector"]).limits,
+            limits,
             readiness: Readiness::new(),
             observer: Arc::new(|_| {}),
         };
@@ -113,7 +118,7 @@ impl Injector {
             let (_order, orders) = watch::channel(Order::Serve);
             server.run(orders).await;
         });
-        register(it, &format!("https://{address}:{port}/"), &authority.pem()).await;
+        register(it, &format!("https://{address}:{port}/"), &authority).await;
         Self(task.abort_handle())
     }
 }

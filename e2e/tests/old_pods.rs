@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::trial::{Test, container, ok, pod, trials};
+use crate::trial::{Test, container, pod, trials};
 
 trials![an_old_pod_can_be_labelled_freed_of_finalizers_and_deleted];
 
@@ -12,15 +12,16 @@ async fn an_old_pod_can_be_labelled_freed_of_finalizers_and_deleted(it: Test) {
     let mut old = pod("old", &spec);
     old["metadata"]["finalizers"] = json!(["example.com/hold"]);
     it.accepts(&old).await;
-    let label = json!({ "metadata": { "labels": { "callgate.dev/policy": "restricted" } } });
-    ok(it.api().merge(&format!("/api/v1/namespaces/{}", it.namespace), &label).await, "opt in");
-    it.world.await_refusal(&it.namespace).await;
+    it.opt_in().await;
 
     let labelled = json!({ "metadata": { "labels": { "team": "shop" } } });
-    ok(it.api().merge(&it.pod("old"), &labelled).await, "a label");
-    ok(it.api().delete(&format!("{}?gracePeriodSeconds=0", it.pod("old"))).await, "a deletion");
+    it.api().merge(&it.pod("old"), &labelled).await.expect_ok("a label");
+    it.api()
+        .delete(&format!("{}?gracePeriodSeconds=0", it.pod("old")))
+        .await
+        .expect_ok("a deletion");
     assert_eq!(it.api().get(&it.pod("old")).await.status, 200, "the finalizer holds it");
     let freed = json!({ "metadata": { "finalizers": null } });
-    ok(it.api().merge(&it.pod("old"), &freed).await, "the end of the finalizer");
+    it.api().merge(&it.pod("old"), &freed).await.expect_ok("the end of the finalizer");
     assert_eq!(it.api().get(&it.pod("old")).await.status, 404, "it is gone");
 }

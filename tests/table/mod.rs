@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use callgate::{
     admission::Snapshot,
-    pod::Kind,
-    policy::{Builtin, Mode, Policy},
+    pod::{Kind, List, Pod, Scope, Subject},
+    policy::{Builtin, Facts, Level, Mode, Policy, Verdict},
     profile::{Catalog, Document, ProfilePath},
 };
+use jiff::civil::date;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -53,10 +54,18 @@ pub(crate) struct Case {
     /// The JSON Patch of `/mutate`.
     #[serde(default)]
     pub(crate) patch: Vec<Value>,
-    /// What a real API server does with it; by itself it refuses what is
-    /// `denied` and accepts all else.
+    /// What a real API server does with it, where that does not follow from
+    /// the rest: `/validate` sees what `/mutate` has left.
     #[serde(default)]
     pub(crate) server: Option<Server>,
+}
+
+/// What is done with an object: the lines of the refusal, the warnings, the patch.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Outcome {
+    pub(crate) denied: Vec<String>,
+    pub(crate) warned: Vec<String>,
+    pub(crate) patch: Vec<Value>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -72,8 +81,6 @@ pub(crate) enum CaseMode {
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Server {
-    /// It accepts, since `/mutate` has repaired what `/validate` would refuse.
-    Accepts,
     /// It refuses by its own validation, with a message that contains this.
     Refuses(String),
     /// It cannot be asked, for the reason given.
@@ -141,9 +148,49 @@ impl Table {
             catalog: self.catalog(),
         }
     }
+
+    /// What the function says of `object`, put in the place of the case's own.
+    pub(crate) fn judge(&self, case: &Case, object: &Value) -> Outcome {
+        let snapshot = self.snapshot(case);
+        let text = object.to_string();
+        let kind = case.kind();
+        let Subject { pod, .. } = kind
+            .read(&mut serde_json::Deserializer::from_str(&text))
+            .expect("cases can be read")
+            .expect("cases hold a pod");
+        let facts = Facts {
+            policy: &snapshot.policy,
+            catalog: &snapshot.catalog,
+            namespace: NAMESPACE,
+            today: date(2026, 11, 24),
+        };
+        let scope = case.scope();
+        let verdict = Verdict::of(kind, &pod, &scope, facts, snapshot.mode);
+        let denied = verdict.judged().iter().filter(|it| it.level == Level::Deny);
+        let denied: Vec<_> = denied.map(|it| it.line(kind)).collect();
+        let warned = if denied.is_empty() { verdict.warnings() } else { Vec::new() };
+        let patch = verdict.patch(&pod, &scope).operations;
+        let patch = patch.iter().map(|it| serde_json::to_value(it).expect("JSON")).collect();
+        Outcome { denied, warned, patch }
+    }
 }
 
 impl Case {
+    /// Whether no API server can be asked about it.
+    pub(crate) fn is_unasked(&self) -> bool {
+        matches!(self.server, Some(Server::Unasked(_)))
+    }
+
+    fn scope(&self) -> Scope {
+        let Some(old) = self.old() else {
+            return Scope::Whole;
+        };
+        let text = old.to_string();
+        let old: Pod<'_> = serde_json::from_str(&text).expect("cases can be read");
+        let ephemeral = old.containers().filter(|it| it.list == List::Ephemeral);
+        Scope::AddedTo { known: ephemeral.map(|it| it.name.to_owned()).collect() }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         let noun = self.kind.to_lowercase();
         *Kind::ALL.iter().find(|it| it.noun() == noun).expect("a kind that holds a pod spec")

@@ -1,0 +1,60 @@
+# make run, make test: the two commands of a fresh machine. CI runs lint and test.
+SHELL := /bin/bash -euo pipefail -c
+CARGO ?= cargo
+WEBHOOK ?= 127.0.0.1:8443
+ADMIN ?= 127.0.0.1:8080
+REVIEW ?= examples/reviews/misspelt-profile.json
+export RUST_BACKTRACE ?= 0
+
+.PHONY: run test test-long lint fix e2e demo bench image
+
+## Builds and serves on https://127.0.0.1:8443, and posts one review to it.
+run:
+	$(CARGO) build --locked
+	@examples/try.sh $(WEBHOOK) $(ADMIN) $(REVIEW) & \
+	exec target/debug/callgate serve --standalone --policy restricted --profiles profiles \
+	    --listen $(WEBHOOK) --admin-listen $(ADMIN) --ca-out certs/dev/ca.crt
+
+## Runs all tests, on a real API server too.
+test:
+	@e2e/cluster/check 2
+	@e2e/cluster/build >/dev/null
+	$(CARGO) test --locked
+	cd e2e/oracle && CGO_ENABLED=0 go test ./...
+	e2e/cluster/test
+
+## Tries the laws on many more inputs than CI has time for.
+test-long:
+	PROPTEST_CASES=50000 $(CARGO) test --locked --release --test laws
+
+## Only the suite on a real API server.
+e2e:
+	$(CARGO) test --locked --test e2e
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install cargo-deny --locked" >&2; exit 1; }
+	$(CARGO) deny --log-level error check bans licenses sources
+	@for module in e2e/cluster e2e/cluster/tools e2e/oracle; do \
+	    test -z "$$(gofmt -l $$module | tee /dev/stderr)"; \
+	done
+	cd e2e/oracle && CGO_ENABLED=0 go vet ./...
+
+fix:
+	$(CARGO) fmt
+	$(CARGO) clippy --locked --all-targets --fix --allow-dirty
+	gofmt -w e2e
+
+## Two real nodes, callgate on them, and a walk through the story of the README.
+demo:
+	$(CARGO) build --locked
+	e2e/demo
+
+bench:
+	$(CARGO) bench --locked --bench reviews
+
+## The container image, by Docker.
+image:
+	docker build --tag callgate:dev .
