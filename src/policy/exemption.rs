@@ -20,7 +20,7 @@ pub struct Exemption {
     pub reason: Filled,
     pub owner: Filled,
     /// The last day on which it applies, in UTC; without one it never ends.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "day")]
     pub expires: Option<Date>,
     #[serde(deserialize_with = "some_rules")]
     rules: BTreeSet<RuleName>,
@@ -138,6 +138,14 @@ fn some_rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Rul
         return Err(de::Error::custom("an exemption must name the rules it is from"));
     }
     Ok(rules)
+}
+
+/// A day and nothing else: jiff also takes a time of day, and drops it.
+fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let date = text.parse::<Date>().ok().filter(|it| it.to_string() == text);
+    let no_date = || de::Error::custom(format!("{text:?} is no date, write it like 2027-03-01"));
+    date.map(Some).ok_or_else(no_date)
 }
 
 impl Glob {

@@ -48,13 +48,14 @@ impl<'a> Verdict<'a> {
                 (_, Templates::Ignore) => return None,
             };
             // S20: the pods that a template makes are fixed, the template is not.
-            if kind != Kind::Pod && found.finding.fix.is_some() && mode == Mode::Enforce {
+            let injected = found.finding.fix == Some(Fix::Inject) && mode == Mode::Enforce;
+            if injected && kind != Kind::Pod {
                 return None;
             }
+            found.say_what_becomes_of_it(mode, facts.policy.profile_for(pod));
             let exemption = exemption(&mut found, pod, facts);
             let level = if exemption.is_some() { Level::Audit } else { level.under(mode) };
             let enforced = facts.policy.level(found.rule);
-            found.say_what_becomes_of_it(mode, facts.policy.profile_for(pod));
             Some(Judged { found, level, enforced, exemption })
         };
         let judged = evaluate(pod, scope, facts).into_iter().filter_map(judge).collect();
@@ -116,7 +117,7 @@ impl<'a> Verdict<'a> {
         let mut warnings: Vec<_> = shown
             .map(|it| {
                 let prospect = it.prospect(self.kind, self.mode);
-                cut(format!("policy {policy:?}{prospect}: {}", it.line(self.kind)))
+                it.warning(&format!("policy {policy:?}{prospect}: "), self.kind)
             })
             .collect();
         if count > MOST_WARNINGS {
@@ -168,11 +169,24 @@ impl Judged<'_> {
 
     /// The finding in one line without control characters.
     pub fn line(&self, kind: Kind) -> String {
+        let (line, end) = self.words(kind);
+        cut(line, LONGEST_LINE) + &end
+    }
+
+    /// The same behind `opening`, as short as a warning must be. What is cut off
+    /// is never the rule, by which the reader finds the way out.
+    fn warning(&self, opening: &str, kind: Kind) -> String {
+        let (line, end) = self.words(kind);
+        let room = LONGEST_LINE.saturating_sub(end.chars().count() + 1);
+        cut(format!("{opening}{line}"), room) + &end
+    }
+
+    /// What was found where; and the way out, with the rule.
+    fn words(&self, kind: Kind) -> (String, String) {
         let Found { rule, place, finding } = &self.found;
-        let prefix = kind.prefix();
         let hint = finding.hint.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
-        let line = format!("{prefix}{place}: {}", finding.message);
-        format!("{}{hint} [{}]", cut(line), rule.id)
+        let line = format!("{}{place}: {}", kind.prefix(), finding.message);
+        (line, format!("{hint} [{}]", rule.id))
     }
 }
 
@@ -208,8 +222,8 @@ fn exemption<'a>(found: &mut Found<'_>, pod: &Pod<'_>, facts: Facts<'a>) -> Opti
     None
 }
 
-fn cut(line: String) -> String {
-    match line.char_indices().nth(LONGEST_LINE) {
+fn cut(line: String, longest: usize) -> String {
+    match line.char_indices().nth(longest) {
         None => line,
         Some((at, _)) => format!("{}…", &line[..at]),
     }

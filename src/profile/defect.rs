@@ -41,7 +41,7 @@ pub enum Broken {
     NotJson(String),
     #[error("{at} is {found}, expected {expected}")]
     WrongType { at: String, found: &'static str, expected: &'static str },
-    #[error("{at} is {value:?}, which the runtime does not know")]
+    #[error("{at} is {}", unknown(.value))]
     UnknownValue { at: String, value: String },
     #[error("it has syscalls but no defaultAction")]
     NoDefaultAction,
@@ -51,6 +51,16 @@ pub enum Broken {
     NoSuchArgument { at: String, value: u64 },
     #[error("{at} is SCMP_ACT_NOTIFY, which needs a listenerPath and cannot be the default")]
     Notify { at: String },
+    /// runc itself would wait for an answer that it has to ask for by writing.
+    #[error("{at} is write, which cannot have SCMP_ACT_NOTIFY")]
+    NotifyOnWrite { at: String },
+}
+
+fn unknown(value: &str) -> String {
+    match value {
+        "" => "missing".to_owned(),
+        _ => format!("{value:?}, which the runtime does not know"),
+    }
 }
 
 fn meant(misspelt: Option<&str>) -> String {

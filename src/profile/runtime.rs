@@ -111,16 +111,27 @@ impl Document {
         if default == Action::Notify {
             return Err(Broken::Notify { at: "defaultAction".to_owned() });
         }
-        known("architectures", &self.architectures, ARCHITECTURES)?;
-        known("flags", &self.flags, FLAGS)?;
+        all_known("architectures", &self.architectures, ARCHITECTURES)?;
+        all_known("flags", &self.flags, FLAGS)?;
         for (at, syscall) in self.syscalls.iter().enumerate() {
             let at = format!("syscalls[{at}]");
             let action = action(&format!("{at}.action"), &syscall.action)?;
             if action == Action::Notify && self.listener_path.is_empty() {
                 return Err(Broken::Notify { at: format!("{at}.action") });
             }
-            if let Some(empty) = syscall.names.iter().position(String::is_empty) {
-                return Err(Broken::EmptyName { at: format!("{at}.names[{empty}]") });
+            for (number, name) in syscall.names.iter().enumerate() {
+                let at = || format!("{at}.names[{number}]");
+                match name.as_str() {
+                    "" => return Err(Broken::EmptyName { at: at() }),
+                    "write" if action == Action::Notify => {
+                        return Err(Broken::NotifyOnWrite { at: at() });
+                    }
+                    _ => {}
+                }
+            }
+            // runc converts the arguments once for each name.
+            if syscall.names.is_empty() {
+                continue;
             }
             for (number, arg) in syscall.args.iter().enumerate() {
                 let at = format!("{at}.args[{number}]");
@@ -128,7 +139,7 @@ impl Document {
                     let at = format!("{at}.index");
                     return Err(Broken::NoSuchArgument { at, value: arg.index });
                 }
-                known(&format!("{at}.op"), std::slice::from_ref(&arg.op), OPERATORS)?;
+                known(&format!("{at}.op"), &arg.op, OPERATORS)?;
             }
         }
         Ok(default)
@@ -157,11 +168,16 @@ fn action(at: &str, value: &str) -> Result<Action, Broken> {
     Action::parse(value).ok_or_else(unknown)
 }
 
-fn known(at: &str, values: &[String], known: &[&str]) -> Result<(), Broken> {
-    match values.iter().find(|it| !known.contains(&it.as_str())) {
-        None => Ok(()),
-        Some(value) => Err(Broken::UnknownValue { at: at.to_owned(), value: value.clone() }),
+fn all_known(at: &str, values: &[String], names: &[&str]) -> Result<(), Broken> {
+    let mut all = values.iter().enumerate();
+    all.try_for_each(|(number, value)| known(&format!("{at}[{number}]"), value, names))
+}
+
+fn known(at: &str, value: &str, names: &[&str]) -> Result<(), Broken> {
+    if names.contains(&value) {
+        return Ok(());
     }
+    Err(Broken::UnknownValue { at: at.to_owned(), value: value.to_owned() })
 }
 
 fn resembles(key: &str, name: &str) -> bool {

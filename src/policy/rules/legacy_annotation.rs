@@ -21,6 +21,7 @@ fn check(annotation: &Annotation<'_>, _: &Context<'_>) -> Option<Finding> {
             Finding::new(format!("{dead} and contradicts the field, which says {field}"))
                 .fix(Fix::RemoveAnnotation)
         }
-        _ => Finding::new(dead).hint("use the field securityContext.seccompProfile"),
+        Some(_) => Finding::new(dead).hint("remove it, the field decides"),
+        None => Finding::new(dead).hint("use the field securityContext.seccompProfile"),
     })
 }
