@@ -1,0 +1,69 @@
+//! Runs the table of policy files, `tests/policies.yaml`.
+
+use std::fs;
+
+use callgate::policy::{BUILTIN, Policy};
+use serde::Deserialize;
+
+/// What stands above `spec` in a text of which the table gives only that.
+const HEAD: &str = "\
+apiVersion: callgate.dev/v1alpha1
+kind: SeccompPolicy
+metadata: { name: shop }
+spec:
+";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    /// The whole file.
+    text: Option<String>,
+    /// What stands below `spec:`, two columns to the right.
+    spec: Option<String>,
+    /// What is said of it. None: it is a policy.
+    error: Option<String>,
+}
+
+#[test]
+fn every_text_is_a_policy_or_says_where_it_is_none() {
+    let table = fs::read_to_string("tests/policies.yaml").expect("the table is there");
+    let cases: Vec<Case> = serde_saphyr::from_str(&table).expect("it is a table");
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let actual = Policy::parse(&case.text()).err().map(|it| it.to_string());
+        if actual != case.error {
+            let Case { name, error, .. } = case;
+            wrong.push(format!("{name}\n  expected {error:?}\n  actual   {actual:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_built_in_policy_is_a_start_for_ones_own_under_another_name() {
+    for it in BUILTIN {
+        let renamed = it.yaml.replace(&format!("name: {}", it.name), "name: shop");
+        assert_eq!(Policy::parse(&renamed).expect("it is a policy").name(), "shop");
+    }
+}
+
+#[test]
+fn a_text_nested_too_deeply_is_no_policy_and_not_the_end_of_us() {
+    let text = format!("metadata:\n  annotations: {}", "[".repeat(100_000));
+    let error = Policy::parse(&text).expect_err("it is no policy").to_string();
+    assert_eq!(error, "2:271: recursion limit exceeded");
+}
+
+impl Case {
+    fn text(&self) -> String {
+        match (&self.text, &self.spec) {
+            (Some(text), None) => text.clone(),
+            (None, Some(spec)) => {
+                let below = spec.lines().map(|it| format!("  {it}\n"));
+                HEAD.to_owned() + &below.collect::<String>()
+            }
+            _ => panic!("{}: give text or spec", self.name),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Runs the table of profile files, `tests/profiles.yaml`. That its `go`
+//! is what Go says is tested in `e2e/oracle`.
+
+use std::fs;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use callgate::profile::{Defect, Document};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    text: Option<String>,
+    /// The file, where it is no text.
+    base64: Option<String>,
+    #[serde(default)]
+    sound: bool,
+    hollow: Option<String>,
+    broken: Option<String>,
+    go: Go,
+    /// Why we call broken what Go takes.
+    stricter: Option<String>,
+}
+
+/// What Go makes of the file.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Go {
+    Refuses,
+    Disables,
+    Loads,
+}
+
+fn table() -> Vec<Case> {
+    let table = fs::read_to_string("tests/profiles.yaml").expect("the table is there");
+    serde_saphyr::from_str(&table).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn every_profile_is_what_the_table_says() {
+    let mut wrong = Vec::new();
+    for case in table() {
+        let expected = (case.sound, case.hollow.clone(), case.broken.clone());
+        let actual = match Document::inspect(&case.bytes()) {
+            None => (true, None, None),
+            Some(Defect::Hollow(why)) => (false, Some(why.to_string()), None),
+            Some(Defect::Broken(why)) => (false, None, Some(why.to_string())),
+        };
+        if actual != expected {
+            let Case { name, .. } = case;
+            wrong.push(format!("{name}\n  expected {expected:?}\n  actual   {actual:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Where the two disagree, ours must be the stricter word.
+#[test]
+fn nothing_is_sound_that_go_refuses_or_disables() {
+    for Case { name, hollow, broken, go, stricter, .. } in table() {
+        match go {
+            Go::Refuses => assert!(broken.is_some(), "{name}"),
+            Go::Disables => assert!(hollow.is_some(), "{name}"),
+            Go::Loads => assert!(stricter.is_none() || broken.is_some(), "{name}"),
+        }
+    }
+}
+
+#[test]
+fn a_profile_nested_too_deeply_is_broken_and_not_the_end_of_us() {
+    let text = "[".repeat(100_000);
+    let why = Document::inspect(text.as_bytes()).expect("it is broken").to_string();
+    assert_eq!(why, "it is not JSON: recursion limit exceeded at line 1 column 128");
+}
+
+impl Case {
+    fn bytes(&self) -> Vec<u8> {
+        match (&self.text, &self.base64) {
+            (Some(text), None) => text.clone().into_bytes(),
+            (None, Some(base64)) => BASE64_STANDARD.decode(base64).expect("it is base64"),
+            _ => panic!("{}: give text or base64", self.name),
+        }
+    }
+}
