@@ -25,13 +25,16 @@ func image(out, tag, binary string, names []string) error {
 		return err
 	}
 	entry := filepath.Base(binary)
-	var layer archive
+	layer := newArchive()
 	for _, folder := range []string{"bin", "dev", "etc", "proc", "sys"} {
 		layer.add(tar.Header{Name: folder, Typeflag: tar.TypeDir, Mode: 0o755}, nil)
 	}
 	layer.add(tar.Header{Name: "tmp", Typeflag: tar.TypeDir, Mode: 0o1777}, nil)
 	layer.add(tar.Header{Name: "bin/" + entry, Mode: 0o755}, content)
 	for _, name := range names {
+		if name == entry {
+			continue // a link to itself would take the binary's place
+		}
 		layer.add(tar.Header{Name: "bin/" + name, Typeflag: tar.TypeSymlink, Linkname: entry}, nil)
 	}
 	command := strings.Fields(os.Getenv("COMMAND"))
@@ -46,7 +49,7 @@ func image(out, tag, binary string, names []string) error {
 		"config":       object{"Env": []string{"PATH=/bin"}, "Cmd": command},
 		"rootfs":       object{"type": "layers", "diff_ids": []string{"sha256:" + digest(files)}},
 	})
-	var whole archive
+	whole := newArchive()
 	whole.add(tar.Header{Name: digest(config) + ".json", Mode: 0o644}, config)
 	whole.add(tar.Header{Name: "layer.tar", Mode: 0o644}, files)
 	whole.add(tar.Header{Name: "manifest.json", Mode: 0o644}, encoded([]object{{
@@ -72,21 +75,23 @@ func static(binary string) error {
 
 // archive is a tar in memory, where writing cannot fail.
 type archive struct {
-	buffer bytes.Buffer
+	buffer *bytes.Buffer
 	writer *tar.Writer
 }
 
-func (a *archive) add(header tar.Header, content []byte) {
-	if a.writer == nil {
-		a.writer = tar.NewWriter(&a.buffer)
-	}
+func newArchive() archive {
+	buffer := new(bytes.Buffer)
+	return archive{buffer, tar.NewWriter(buffer)}
+}
+
+func (a archive) add(header tar.Header, content []byte) {
 	header.Size = int64(len(content))
 	must(a.writer.WriteHeader(&header))
 	_, err := a.writer.Write(content)
 	must(err)
 }
 
-func (a *archive) close() []byte {
+func (a archive) close() []byte {
 	must(a.writer.Close())
 	return a.buffer.Bytes()
 }
