@@ -4,8 +4,9 @@ use std::{
     env,
     io::{BufRead, BufReader, Read},
     net::IpAddr,
-    path::PathBuf,
-    process::{Child, Command, ExitCode, Stdio},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    thread,
 };
 
 /// Says that this process is inside the rig's network already; holds its directory.
@@ -76,36 +77,35 @@ pub(crate) fn run_inside() -> Result<ExitCode, Failure> {
         .spawn()
         .map_err(|it| broken(&it))?;
     let lifeline = cluster.stdin.take();
-    await_ready(&mut cluster)?;
-    let inside = Command::new(rig.join("enter"))
-        .arg(&state)
-        .arg(env::current_exe().map_err(|it| broken(&it))?)
-        .args(env::args_os().skip(1))
-        .env(INSIDE, &state)
-        .status()
-        .map_err(|it| broken(&it))?;
+    let mut stdout = BufReader::new(cluster.stdout.take().expect("it is piped"));
+    let mut stderr = cluster.stderr.take().expect("it is piped");
+    let words = thread::spawn(move || {
+        let mut words = String::new();
+        stderr.read_to_string(&mut words).map(|_| words)
+    });
+    let mut line = String::new();
+    stdout.read_line(&mut line).map_err(|it| broken(&it))?;
+    let inside = (line.trim() == "ready").then(|| enter(&rig, &state)).transpose()?;
     drop(lifeline);
-    cluster.wait().map_err(|it| broken(&it))?;
-    let code = inside.code().and_then(|it| u8::try_from(it).ok()).unwrap_or(1);
-    Ok(ExitCode::from(code))
+    let ended = cluster.wait().map_err(|it| broken(&it))?;
+    let words = words.join().expect("reading does not panic").map_err(|it| broken(&it))?;
+    match (inside, ended.code()) {
+        (None, Some(NOT_ALLOWED)) => Err(Failure::Impossible(words.trim().to_owned())),
+        (Some(code), Some(0)) => Ok(code),
+        _ => Err(Failure::Broken(words.trim().to_owned())),
+    }
 }
 
-fn await_ready(cluster: &mut Child) -> Result<(), Failure> {
-    let mut line = String::new();
-    let mut stdout = BufReader::new(cluster.stdout.take().expect("it is piped"));
-    stdout.read_line(&mut line).map_err(|it| broken(&it))?;
-    if line.trim() == "ready" {
-        return Ok(());
-    }
-    let mut complaint = String::new();
-    let mut stderr = cluster.stderr.take().expect("it is piped");
-    stderr.read_to_string(&mut complaint).map_err(|it| broken(&it))?;
-    let status = cluster.wait().map_err(|it| broken(&it))?;
-    let complaint = complaint.trim().to_owned();
-    if status.code() == Some(NOT_ALLOWED) {
-        return Err(Failure::Impossible(complaint));
-    }
-    Err(Failure::Broken(complaint))
+/// Runs this program once more, in the cluster's network.
+fn enter(rig: &Path, state: &Path) -> Result<ExitCode, Failure> {
+    let inside = Command::new(rig.join("enter"))
+        .arg(state)
+        .arg(env::current_exe().map_err(|it| broken(&it))?)
+        .args(env::args_os().skip(1))
+        .env(INSIDE, state)
+        .status()
+        .map_err(|it| broken(&it))?;
+    Ok(ExitCode::from(inside.code().and_then(|it| u8::try_from(it).ok()).unwrap_or(1)))
 }
 
 fn broken(error: &dyn std::error::Error) -> Failure {
