@@ -5,7 +5,7 @@ use std::{future::poll_fn, io, net::SocketAddr, pin::pin, task::Poll, time::Dura
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
-    task::JoinSet,
+    task::{JoinSet, yield_now},
     time::sleep,
 };
 
@@ -53,6 +53,8 @@ where
     ///
     /// Those that wait to be accepted come along: the kernel would reset them.
     pub(super) async fn close(mut self) -> JoinSet<()> {
+        // The runtime looks for what has come in when a task gives way.
+        yield_now().await;
         while let Poll::Ready(Ok((stream, _))) =
             poll_fn(|context| Poll::Ready(self.listener.poll_accept(context))).await
         {
@@ -124,7 +126,7 @@ impl Drop for Open {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::{cell::RefCell, future::pending, net, sync::Arc};
 
     use rstest::rstest;
     use tokio::time::Instant;
@@ -156,6 +158,16 @@ mod tests {
     async fn it_waits_while_there_are_too_many_files() {
         let errors = TOO_MANY_FILES.map(io::Error::from_raw_os_error).into();
         assert!(time_after(errors).await >= PAUSE * 2);
+    }
+
+    #[tokio::test]
+    async fn who_waits_comes_along_when_the_listener_closes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let intake = Intake::new(listener, 8, Arc::new(|_| {}), |_| pending());
+        // Blocking calls: nothing is accepted meanwhile.
+        let _waiting = [(); 3].map(|()| net::TcpStream::connect(address).unwrap());
+        assert_eq!(intake.close().await.len(), 3);
     }
 
     #[rstest]

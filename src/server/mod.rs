@@ -80,7 +80,7 @@ impl Server {
 
         readiness.drain();
         stage.send_replace(Stage::Draining);
-        tracing::info!(delay_ms = drain_delay.as_millis(), "draining");
+        tracing::info!(delay = ?drain_delay, "draining");
         let quit = async {
             select! {
                 () = sleep(drain_delay) => false,

@@ -17,6 +17,9 @@ use rustls::{
 
 use super::provider;
 
+/// How often a pair is read that changes meanwhile.
+const ATTEMPTS: usize = 3;
+
 /// The two files of a serving certificate.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
@@ -53,11 +56,16 @@ pub enum FileError {
 
 impl Files {
     /// Reads both files as they were at one time.
-    ///
+    pub(super) fn read(&self) -> Result<Pair, FileError> {
+        self.read_by(read)
+    }
+
     /// A volume swap between the two reads would pair an old certificate with
     /// a new key; the certificate has then changed when it is read once more.
-    pub(super) fn read(&self) -> Result<Pair, FileError> {
-        const ATTEMPTS: usize = 3;
+    fn read_by(
+        &self,
+        mut read: impl FnMut(&Path) -> Result<Vec<u8>, FileError>,
+    ) -> Result<Pair, FileError> {
         let mut certificate = read(&self.certificate)?;
         for _ in 0..ATTEMPTS {
             let key = read(&self.key)?;
@@ -194,6 +202,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let error = load(&directory, &content(certificate), &content(key)).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_swap_between_two_reads_does_not_mix_old_and_new() {
+        let files = Files { certificate: "tls.crt".into(), key: "tls.key".into() };
+        let mut contents = ["old", "new key", "new", "new key", "new"].into_iter();
+        let pair = files.read_by(|_| Ok(contents.next().unwrap().into())).unwrap();
+        assert_eq!((pair.certificate, pair.key), (b"new".to_vec(), b"new key".to_vec()));
     }
 
     #[test]

@@ -124,9 +124,7 @@ async fn an_answer_before_the_body_is_read_leaves_the_connection_usable() {
 async fn a_body_too_long_to_discard_is_answered_and_the_connection_closed() {
     let rig = Rig::start(echo(), &["--max-body-bytes=1000"]).await;
     let mut client = rig.connect().await;
-    client.write("POST /nowhere HTTP/1.1\r\nContent-Length: 100000\r\n\r\n").await.unwrap();
-    client.write(&"y".repeat(2000)).await.unwrap();
-    let answer = client.answer().await.unwrap();
+    let answer = client.post("/nowhere", &"y".repeat(100_000)).await;
     assert_eq!(answer.status, 404);
     assert!(answer.closes());
     client.closed().await;
