@@ -21,6 +21,7 @@ trials![
     a_windows_pod_passes_unchanged,
     a_mirror_pod_of_a_kubelet_passes_and_a_fake_one_does_not,
     in_mode_warn_the_pod_stays_as_it_is,
+    nothing_of_a_pod_but_its_name_reaches_the_log,
 ];
 
 fn bare() -> Value {
@@ -228,4 +229,15 @@ async fn in_mode_warn_the_pod_stays_as_it_is(it: Test) {
         ]
     );
     assert_eq!(profile_of(&reply.expect_ok("a warning is no refusal"), "/spec"), None);
+}
+
+async fn nothing_of_a_pod_but_its_name_reaches_the_log(it: Test) {
+    let mut spec = bare();
+    spec["containers"][0]["env"] = json!([{ "name": "PASSWORD", "value": "hunter2-of-the-suite" }]);
+    spec["containers"][0]["securityContext"] = json!({ "privileged": true });
+    let reply = it.api().post(&it.pods(), &pod("keeps-a-secret", &spec)).await;
+    assert_eq!(reply.status, 403);
+    let log = std::fs::read_to_string(it.world.webhook.log()).expect("there is a log");
+    assert!(log.contains("keeps-a-secret"), "verdicts are logged");
+    assert!(!log.contains("hunter2-of-the-suite") && !reply.message().contains("hunter2"));
 }

@@ -111,13 +111,13 @@ impl Ready {
             max_body: limits.max_body_bytes,
         };
         let page = Arc::clone(&metrics);
+        let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
         let admin = Admin {
             listener: admin,
             limits: limits.clone(),
             readiness: readiness.clone(),
             metrics: Arc::new(move || page.render()),
         };
-        let address = listener.local_addr().context("cannot tell the address")?;
         let server = Server {
             listener,
             tls,
@@ -140,7 +140,7 @@ impl Ready {
         };
         tokio::spawn(standalone::follow(sources, facts, changed));
         let startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(%address, startup_ms, "serving");
+        tracing::info!(%address, %admin_address, startup_ms, "serving");
         server.run(orders).await;
         Ok(())
     }

@@ -57,3 +57,56 @@ fn chain(error: &SourceError) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::*;
+    use crate::policy::Mode;
+
+    const POLICY: &str = "apiVersion: callgate.dev/v1alpha1
+kind: SeccompPolicy
+metadata: { name: one }
+spec: {}
+";
+
+    /// Follows the files of a directory; its clock runs as fast as it can.
+    fn followed(directory: &tempfile::TempDir) -> UnboundedReceiver<Facts> {
+        let path = directory.path().join("policy.yaml");
+        fs::write(&path, POLICY).unwrap();
+        let profiles = directory.path().join("profiles");
+        fs::create_dir(&profiles).unwrap();
+        let policy = path.to_str().unwrap().to_owned();
+        let sources = Sources { policy, mode: Mode::Enforce, profiles: Some(profiles) };
+        let known = sources.read().unwrap();
+        let (tell, told) = unbounded_channel();
+        tokio::spawn(follow(sources, known, move |it| tell.send(it).unwrap()));
+        told
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_profile_and_a_new_policy_are_told_of() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut told = followed(&directory);
+        fs::write(directory.path().join("profiles/a.json"), "{}").unwrap();
+        assert_eq!(told.recv().await.unwrap().catalog.len(), 1);
+        fs::write(directory.path().join("policy.yaml"), POLICY.replace("one", "two")).unwrap();
+        assert_eq!(told.recv().await.unwrap().policy.name(), "two");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_policy_that_cannot_be_read_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut told = followed(&directory);
+        let path = directory.path().join("policy.yaml");
+        fs::write(&path, "half a pol").unwrap();
+        // Two rounds pass, and nothing is said until it is whole again.
+        sleep(INTERVAL * 2).await;
+        assert!(told.try_recv().is_err());
+        fs::write(&path, POLICY.replace("one", "three")).unwrap();
+        assert_eq!(told.recv().await.unwrap().policy.name(), "three");
+    }
+}

@@ -10,8 +10,8 @@ pub enum PolicyFileError {
     #[error("cannot read policy {path:?} (built in are baseline and restricted)")]
     Read { path: String, source: io::Error },
     /// In the form in which compilers point at a place.
-    #[error("{path}:{source}")]
-    Parse { path: String, source: PolicyError },
+    #[error("{path}:{error}")]
+    Parse { path: String, error: PolicyError },
 }
 
 pub(super) fn read(name_or_path: &str) -> Result<Policy, PolicyFileError> {
@@ -21,5 +21,5 @@ pub(super) fn read(name_or_path: &str) -> Result<Policy, PolicyFileError> {
     let path = || name_or_path.to_owned();
     let text = fs::read_to_string(name_or_path)
         .map_err(|source| PolicyFileError::Read { path: path(), source })?;
-    Policy::parse(&text).map_err(|source| PolicyFileError::Parse { path: path(), source })
+    Policy::parse(&text).map_err(|error| PolicyFileError::Parse { path: path(), error })
 }

@@ -1,0 +1,194 @@
+//! The binary as its users meet it: what it says, how it ends.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Output, Stdio},
+};
+
+use rstest::rstest;
+use serde_json::Value;
+
+fn callgate(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_callgate"))
+        .args(words)
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary starts")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim_end().to_owned()
+}
+
+#[test]
+fn every_rule_is_explained() {
+    for rule in callgate::policy::RULES {
+        let output = callgate(&["explain", rule.id]);
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), rule.page);
+    }
+}
+
+#[test]
+fn a_built_in_policy_is_printed_and_can_be_made_ones_own() {
+    let output = callgate(&["explain", "policy", "restricted"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout).replace("name: restricted", "name: own");
+    assert_eq!(callgate::policy::Policy::parse(&text).expect("a policy").name(), "own");
+}
+
+#[rstest]
+#[case::no_such_rule(
+    &["explain", "unsett"],
+    "error: there is no rule \"unsett\", only privileged, unset, unconfined, unknown-type, \
+     invalid-path, missing-profile, hollow-profile, legacy-annotation"
+)]
+#[case::no_such_built_in(
+    &["explain", "policy", "strict"],
+    "error: no policy \"strict\" is built in, only baseline, restricted"
+)]
+#[case::without_standalone(
+    &["serve"],
+    "error: policies from a cluster are not there yet: use --standalone"
+)]
+#[case::no_such_policy(
+    &["serve", "--standalone", "--policy", "strict"],
+    "error: cannot read policy \"strict\" (built in are baseline and restricted): \
+     No such file or directory (os error 2)"
+)]
+#[case::no_such_profiles(
+    &["serve", "--standalone", "--profiles", "/nonexistent"],
+    "error: cannot read the profile directory \"/nonexistent\": \
+     No such file or directory (os error 2)"
+)]
+#[case::no_such_certificate(
+    &["serve", "--standalone", "--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"],
+    "error: cannot read \"/nonexistent\": No such file or directory (os error 2)"
+)]
+fn what_cannot_be_done_is_said_in_one_line(#[case] words: &[&str], #[case] line: &str) {
+    let output = callgate(words);
+    assert_eq!(said(&output), line);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_bad_policy_file_is_named_with_line_and_column() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let path = directory.path().join("policy.yaml");
+    let text = "apiVersion: callgate.dev/v1alpha1
+kind: SeccompPolicy
+metadata: { name: own }
+spec:
+  rules: { privilegd: Warn }
+";
+    fs::write(&path, text).expect("the directory is ours");
+    let path = path.to_str().expect("it is text");
+    let output = callgate(&["serve", "--standalone", "--policy", path]);
+    let line =
+        format!("error: {path}:5:12: there is no rule \"privilegd\", did you mean \"privileged\"?");
+    assert_eq!(said(&output), line);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let words = ["--log-level", "off", "--admin-listen", "127.0.0.1:0", "--listen", &address];
+    let output = callgate(&[&["serve", "--standalone"], &words[..]].concat());
+    let line = format!("error: cannot listen on {address}: Address already in use (os error 98)");
+    assert_eq!(said(&output), line);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+/// A webhook that ends with the test.
+struct Webhook {
+    process: Child,
+    log: BufReader<std::process::ChildStderr>,
+}
+
+impl Webhook {
+    fn start(words: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_callgate"))
+            .args(["serve", "--standalone", "--log-format", "json"])
+            .args(["--listen", "127.0.0.1:0"])
+            .args(words)
+            .env_clear()
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let log = BufReader::new(process.stderr.take().expect("it is piped"));
+        Self { process, log }
+    }
+
+    /// Reads the log up to the event with this message.
+    fn until(&mut self, message: &str) -> Value {
+        loop {
+            let mut line = String::new();
+            assert_ne!(
+                self.log.read_line(&mut line).expect("the log is text"),
+                0,
+                "no {message:?}"
+            );
+            let event: Value = serde_json::from_str(&line).expect("a line is an object");
+            if event["message"] == message {
+                return event;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+}
+
+impl Drop for Webhook {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[rstest]
+#[case("TERM")]
+#[case("INT")]
+fn it_ends_well_when_it_is_told_to(#[case] signal: &str) {
+    let mut webhook = Webhook::start(&["--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"]);
+    webhook.until("serving");
+    webhook.signal(signal);
+    webhook.until("drained");
+    assert_eq!(webhook.process.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn the_admin_port_says_that_it_is_ready_and_since_when_it_is_not() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it is bound");
+    let mut webhook = Webhook::start(&["--admin-listen", &free.to_string(), "--drain-delay", "1h"]);
+    webhook.until("serving");
+    assert_eq!(get(free, "/livez"), (200, "ok\n".to_owned()));
+    assert_eq!(get(free, "/readyz"), (200, "ok\n".to_owned()));
+    let (status, page) = get(free, "/metrics");
+    assert_eq!(status, 200);
+    assert!(page.contains("callgate_build_info{version=\""), "{page}");
+    assert!(page.contains("callgate_certificate_expiry_timestamp_seconds "), "{page}");
+    webhook.signal("TERM");
+    webhook.until("draining");
+    assert_eq!(get(free, "/readyz"), (503, "draining\n".to_owned()));
+    assert_eq!(get(free, "/livez"), (200, "ok\n".to_owned()));
+}
+
+fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: callgate\r\nConnection: close\r\n\r\n")
+        .expect("it reads");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("it answers");
+    let (head, body) = reply.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.split(' ').nth(1).and_then(|it| it.parse().ok()).expect("a status");
+    (status, body.to_owned())
+}
