@@ -114,7 +114,7 @@ impl Webhook {
     fn start(words: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_callgate"))
             .args(["serve", "--standalone", "--log-format", "json"])
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .args(words)
             .env_clear()
             .stderr(Stdio::piped())
@@ -158,7 +158,7 @@ impl Drop for Webhook {
 #[case("TERM")]
 #[case("INT")]
 fn it_ends_well_when_it_is_told_to(#[case] signal: &str) {
-    let mut webhook = Webhook::start(&["--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"]);
+    let mut webhook = Webhook::start(&["--drain-delay", "0s"]);
     webhook.until("serving");
     webhook.signal(signal);
     webhook.until("drained");
@@ -167,19 +167,20 @@ fn it_ends_well_when_it_is_told_to(#[case] signal: &str) {
 
 #[test]
 fn the_admin_port_says_that_it_is_ready_and_since_when_it_is_not() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it is bound");
-    let mut webhook = Webhook::start(&["--admin-listen", &free.to_string(), "--drain-delay", "1h"]);
-    webhook.until("serving");
-    assert_eq!(get(free, "/livez"), (200, "ok\n".to_owned()));
-    assert_eq!(get(free, "/readyz"), (200, "ok\n".to_owned()));
-    let (status, page) = get(free, "/metrics");
+    let mut webhook = Webhook::start(&["--drain-delay", "1h"]);
+    let serving = webhook.until("serving");
+    let admin = serving["admin_address"].as_str().and_then(|it| it.parse().ok());
+    let admin: SocketAddr = admin.expect("it logs its address");
+    assert_eq!(get(admin, "/livez"), (200, "ok\n".to_owned()));
+    assert_eq!(get(admin, "/readyz"), (200, "ok\n".to_owned()));
+    let (status, page) = get(admin, "/metrics");
     assert_eq!(status, 200);
     assert!(page.contains("callgate_build_info{version=\""), "{page}");
     assert!(page.contains("callgate_certificate_expiry_timestamp_seconds "), "{page}");
     webhook.signal("TERM");
     webhook.until("draining");
-    assert_eq!(get(free, "/readyz"), (503, "draining\n".to_owned()));
-    assert_eq!(get(free, "/livez"), (200, "ok\n".to_owned()));
+    assert_eq!(get(admin, "/readyz"), (503, "draining\n".to_owned()));
+    assert_eq!(get(admin, "/livez"), (200, "ok\n".to_owned()));
 }
 
 fn get(address: SocketAddr, path: &str) -> (u16, String) {
