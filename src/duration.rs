@@ -2,17 +2,26 @@
 
 use std::time::Duration;
 
-/// A text that is no duration, or one before the present.
+/// Why a text is not the duration that was asked for.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a duration such as 500ms, 5s or 1m30s")]
-pub(crate) struct NotADuration;
+pub(crate) enum NotADuration {
+    #[error("expected a duration such as 500ms, 5s or 1m30s")]
+    Unreadable,
+    #[error("expected a duration longer than 0")]
+    Zero,
+}
 
 /// Reads what Go's `time.ParseDuration` reads, but for negative ones.
 ///
 /// Every number needs a unit, `0` alone excepted: a bare `30` is a mistake here
 /// as it is there.
 pub(crate) fn parse(text: &str) -> Result<Duration, NotADuration> {
-    nanoseconds(text).map(Duration::from_nanos).ok_or(NotADuration)
+    nanoseconds(text).map(Duration::from_nanos).ok_or(NotADuration::Unreadable)
+}
+
+/// Reads a duration for which there is no meaning in none at all.
+pub(crate) fn positive(text: &str) -> Result<Duration, NotADuration> {
+    parse(text).and_then(|it| if it.is_zero() { Err(NotADuration::Zero) } else { Ok(it) })
 }
 
 /// Keeps the digits of a fraction exact until they are summed.
@@ -123,6 +132,12 @@ mod tests {
     #[case::no_number_fits("99999999999999999999999s")]
     #[case::not_ascii("\u{665}s")]
     fn refuses(#[case] text: &str) {
-        assert_eq!(parse(text), Err(NotADuration));
+        assert_eq!(parse(text), Err(NotADuration::Unreadable));
+    }
+    #[test]
+    fn some_durations_have_to_last() {
+        assert_eq!(positive("1ns"), Ok(Duration::from_nanos(1)));
+        assert_eq!(positive("0s"), Err(NotADuration::Zero));
+        assert_eq!(positive("1"), Err(NotADuration::Unreadable));
     }
 }

@@ -51,7 +51,7 @@ pub struct Limits {
     )]
     pub max_connections: usize,
 
-    /// The most requests between their first byte and their answer; one more is answered 503
+    /// The most requests at work, each with its body in memory; one more is answered 503
     #[arg(
         long,
         value_name = "COUNT",
@@ -66,7 +66,7 @@ pub struct Limits {
         long,
         value_name = "DURATION",
         default_value = "5s",
-        value_parser = duration::parse,
+        value_parser = duration::positive,
         env = "CALLGATE_HANDSHAKE_TIMEOUT"
     )]
     pub handshake_timeout: Duration,
@@ -76,7 +76,7 @@ pub struct Limits {
         long,
         value_name = "DURATION",
         default_value = "10s",
-        value_parser = duration::parse,
+        value_parser = duration::positive,
         env = "CALLGATE_HEADER_TIMEOUT"
     )]
     pub header_timeout: Duration,
@@ -88,7 +88,7 @@ pub struct Limits {
         long,
         value_name = "DURATION",
         default_value = "2m",
-        value_parser = duration::parse,
+        value_parser = duration::positive,
         env = "CALLGATE_IDLE_TIMEOUT"
     )]
     pub idle_timeout: Duration,
@@ -98,7 +98,7 @@ pub struct Limits {
         long,
         value_name = "DURATION",
         default_value = "10s",
-        value_parser = duration::parse,
+        value_parser = duration::positive,
         env = "CALLGATE_DEFAULT_DEADLINE"
     )]
     pub default_deadline: Duration,
@@ -122,6 +122,7 @@ pub struct Limits {
 /// Both times together have to be shorter than the pod's
 /// `terminationGracePeriodSeconds`, 30 s unless set.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Stopping")]
 pub struct Drain {
     /// How long to go on accepting after SIGTERM, until every API server knows that we go
     #[arg(
@@ -180,7 +181,9 @@ pub(super) mod tests {
     #[rstest]
     #[case::nobody_could_connect("--max-connections=0", "0 is not in 1..")]
     #[case::not_a_number("--max-body-bytes=8Mi", "invalid digit")]
-    #[case::no_unit("--idle-timeout=120", "expected a duration")]
+    #[case::no_unit("--idle-timeout=120", "expected a duration such as")]
+    #[case::nothing_could_arrive("--handshake-timeout=0", "expected a duration longer than 0")]
+    #[case::nothing_could_be_answered("--default-deadline=0s", "expected a duration longer than 0")]
     fn refuses(#[case] flag: &str, #[case] expected: &str) {
         let error = parse(&[flag]).unwrap_err();
         assert!(error.contains(expected), "{error}");

@@ -15,6 +15,7 @@ use tracing_subscriber::{
 
 /// How and how much to log.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Logging")]
 pub struct Logging {
     /// How a log line looks
     #[arg(long, value_enum, default_value_t, env = "CALLGATE_LOG_FORMAT")]

@@ -112,7 +112,9 @@ pub(super) fn authorities(path: &Path) -> Result<RootCertStore, FileError> {
     Ok(store)
 }
 
-/// When the certificate ends that clients will be shown.
+/// When the certificate ends that clients are shown.
+///
+/// An end that cannot be read counts as long past: better a false alarm than none.
 pub(super) fn not_after(identity: &CertifiedKey) -> SystemTime {
     identity
         .cert

@@ -31,6 +31,7 @@ use crate::duration;
 
 /// Where the certificate comes from, and whose clients may call.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "TLS")]
 pub struct Tls {
     /// The serving certificate and its chain, PEM; read again when it changes
     #[arg(long, value_name = "FILE", requires = "tls_key", env = "CALLGATE_TLS_CERT")]
@@ -45,7 +46,7 @@ pub struct Tls {
         long,
         value_name = "DURATION",
         default_value = "5s",
-        value_parser = duration::parse,
+        value_parser = duration::positive,
         env = "CALLGATE_TLS_RELOAD_INTERVAL"
     )]
     pub tls_reload_interval: Duration,
@@ -207,7 +208,8 @@ mod tests {
     #[case::key_without_certificate(&["--tls-key=tls.key"], "--tls-cert")]
     #[case::authority_of_given_files(&["--tls-cert=c", "--tls-key=k", "--ca-out=o"], "--ca-out")]
     #[case::names_for_given_files(&["--tls-cert=c", "--tls-key=k", "--tls-san=n"], "--tls-san")]
-    #[case::bad_interval(&["--tls-reload-interval=5"], "expected a duration")]
+    #[case::no_unit(&["--tls-reload-interval=5"], "expected a duration such as")]
+    #[case::without_a_pause(&["--tls-reload-interval=0s"], "expected a duration longer than 0")]
     fn refuses(#[case] flags: &[&str], #[case] expected: &str) {
         let error = parse(flags).unwrap_err();
         assert!(error.contains(expected), "{error}");
