@@ -8,7 +8,7 @@ mod table;
 use axum::{Router, body::Body};
 use callgate::{
     admission::Snapshot,
-    policy::{Builtin, Mode},
+    policy::{Book, Builtin, Mode},
     profile::Catalog,
 };
 use door::{patch_of, patched, post};
@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 
 fn restricted() -> Router {
     let policy = Builtin::named("restricted").expect("it is built in").policy();
-    door::open(Snapshot { policy, mode: Mode::Enforce, catalog: Catalog::default() })
+    let book = Book::of_one(policy, Mode::Enforce);
+    door::open(Snapshot { book, catalog: Catalog::default() })
 }
 
 fn review(object: &Value) -> Value {

@@ -13,7 +13,7 @@ use std::{
 use axum::Router;
 use callgate::{
     admission::Snapshot,
-    policy::{Mode, Policy},
+    policy::{Book, Mode, Policy},
     profile::{Catalog, Document},
 };
 use door::{patch_of, patched, post};
@@ -48,7 +48,7 @@ static DOOR: LazyLock<(Runtime, Router)> = LazyLock::new(|| {
         .collect();
     let policy = Policy::parse(POLICY).expect("a policy");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    (runtime, door::open(Snapshot { policy, mode: Mode::Enforce, catalog }))
+    (runtime, door::open(Snapshot { book: Book::of_one(policy, Mode::Enforce), catalog }))
 });
 
 fn ask(path: &str, body: Vec<u8>) -> door::Reply {

@@ -1,9 +1,11 @@
 //! Speaks `admission.k8s.io/v1` over HTTP; decides nothing.
 
 mod answer;
+mod bench;
 mod body;
 mod matter;
 mod observed;
+mod parts;
 mod review;
 
 use std::{sync::Arc, time::Instant};
@@ -15,14 +17,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use futures_util::future::BoxFuture;
 use http::Request;
 use jiff::civil::Date;
 
 use crate::{
-    policy::{Facts, Mode, Policy, Templates, Verdict},
+    policy::{Book, Governed, Labels, Verdict},
     profile::Catalog,
 };
-use answer::Answer;
+use bench::{Bench, Judgement};
 use review::{AdmissionRequest, Object};
 
 pub use observed::{Observed, Operation, Outcome, Webhook};
@@ -30,10 +33,14 @@ pub use observed::{Observed, Operation, Outcome, Webhook};
 /// All that verdicts depend on besides the request, at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    pub policy: Policy,
-    pub mode: Mode,
+    pub book: Book,
     pub catalog: Catalog,
 }
+
+/// Asks for the labels of a namespace that the snapshot does not know yet, or
+/// says why they cannot be had.
+pub type FindNamespace =
+    Arc<dyn Fn(&str) -> BoxFuture<'static, Result<Labels, String>> + Send + Sync>;
 
 /// What handlers share. Cheap to clone: every field is a handle.
 #[derive(Clone)]
@@ -41,6 +48,8 @@ pub struct App {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// The current day in UTC: exemptions end with a day.
     pub today: fn() -> Date,
+    /// Asked only for namespaces that are younger than the snapshot.
+    pub find_namespace: Option<FindNamespace>,
     /// Told of every answer to a review.
     pub observe: Arc<dyn Fn(&Observed<'_>) + Send + Sync>,
     /// The largest body that is read, in bytes.
@@ -65,7 +74,8 @@ async fn validate(State(app): State<App>, request: Request<axum::body::Body>) ->
 
 impl App {
     /// Reads a review and answers it by the snapshot of this instant. Between
-    /// the last byte of the body and the answer nothing is awaited.
+    /// the last byte of the body and the answer nothing is awaited, unless the
+    /// namespace is so new that the snapshot does not know it.
     async fn answer(&self, webhook: Webhook, request: Request<axum::body::Body>) -> Response {
         let body = match body::read(request, self.max_body).await {
             Ok(body) => body,
@@ -76,77 +86,34 @@ impl App {
             Ok(request) => request,
             Err(rejection) => return rejection.into_response(),
         };
+        let found = self.find(&request).await;
         let snapshot = self.snapshot.load();
-        let facts = Facts {
-            policy: &snapshot.policy,
-            catalog: &snapshot.catalog,
-            namespace: request.namespace(),
-            today: (self.today)(),
-        };
-        let (answer, outcome, verdict) = judge(webhook, &request, facts, snapshot.mode);
+        let bench = Bench { webhook, snapshot: &snapshot, found: &found, today: (self.today)() };
+        let Judgement { answer, outcome, verdict } = bench.judge(&request);
         let response = answer.into_response();
         (self.observe)(&Observed {
             webhook,
-            operation: Operation::of(&request.operation),
+            operation: Operation::of(request.operation()),
             outcome,
             resource: request.resource(),
             namespace: request.namespace(),
             name: request.name(),
             uid: &request.uid,
-            dry_run: request.dry_run,
+            dry_run: request.is_dry_run(),
             judged: verdict.as_ref().map(Verdict::judged).unwrap_or_default(),
             elapsed: started.elapsed(),
         });
         response
     }
-}
 
-/// What is answered, and what it is called in metrics.
-fn judge<'a>(
-    webhook: Webhook,
-    request: &'a AdmissionRequest<'_>,
-    facts: Facts<'a>,
-    mode: Mode,
-) -> (Answer<'a>, Outcome, Option<Verdict<'a>>) {
-    let allow = || Answer::allow(&request.uid);
-    let (kind, scope, subject) = match &request.object {
-        Object::NotOurs => return (allow(), Outcome::Ignored, None),
-        Object::Judge { kind, scope, subject } => (*kind, scope, subject),
-        Object::Unreadable { kind, why } => {
-            let answer = match (kind, facts.policy.templates()) {
-                // What cannot be read is never let through; a template makes no
-                // pod that is not seen again (S21).
-                (Some(kind), Templates::Warn | Templates::Ignore) if kind.is_template() => {
-                    allow().warn(why.clone())
-                }
-                _ => allow().deny(why.clone()),
-            };
-            return (answer, Outcome::Unreadable, None);
+    /// The labels of a namespace that is not in the book, if they matter.
+    async fn find(&self, request: &AdmissionRequest<'_>) -> Result<Labels, String> {
+        let nobody = || format!("namespace {:?} is not known", request.namespace());
+        let is_pod = matches!(request.object, Object::Judge { .. } | Object::Unreadable { .. });
+        let known = self.snapshot.load().book.governing(request.namespace()) != Governed::Unknown;
+        match &self.find_namespace {
+            Some(find) if is_pod && !known => find(request.namespace()).await,
+            _ => Err(nobody()),
         }
-    };
-    let pod = &subject.pod;
-    // S22: only kubelets make mirror pods, and they show what runs already.
-    if pod.is_mirror() && (webhook == Webhook::Mutate || request.is_from_a_node()) {
-        return (allow().note("skipped", "mirror-pod"), Outcome::Ignored, None);
     }
-    let verdict = Verdict::of(kind, pod, scope, facts, mode);
-    let answer = allow().note("policy", facts.policy.name()).note("mode", mode.as_str());
-    let (answer, outcome) = match webhook {
-        Webhook::Mutate => {
-            let patch = verdict.patch(pod, scope);
-            let outcome =
-                if patch.operations.is_empty() { Outcome::Allowed } else { Outcome::Patched };
-            (answer.patch(&patch, facts.policy.name()), outcome)
-        }
-        Webhook::Validate => {
-            let answer = answer.notes(verdict.annotations());
-            if verdict.is_denied() {
-                let name = subject.name.as_deref().or(request.name());
-                (answer.deny(verdict.message(name)), Outcome::Denied)
-            } else {
-                (answer.warnings(verdict.warnings()), Outcome::Allowed)
-            }
-        }
-    };
-    (answer, outcome, Some(verdict))
 }

@@ -9,7 +9,11 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    admission::{body::Rejection, matter::Matter},
+    admission::{
+        body::Rejection,
+        matter::Matter,
+        parts::{Before, Parts},
+    },
     json::objects,
     pod::{Kind, Scope, Str, Subject},
 };
@@ -18,13 +22,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct AdmissionRequest<'a> {
     pub(super) uid: Str<'a>,
-    resource: Resource<'a>,
-    pub(super) operation: Str<'a>,
-    pub(super) dry_run: bool,
     pub(super) object: Object<'a>,
-    name: Option<Str<'a>>,
-    namespace: Option<Str<'a>>,
-    user: UserInfo<'a>,
+    pub(super) parts: Parts<'a>,
 }
 
 /// What the request is about.
@@ -46,15 +45,6 @@ pub(super) enum Object<'a> {
 }
 
 objects! {
-    struct Resource<'a> {
-        group("group"): Str<'a>,
-        resource("resource"): Str<'a>,
-    }
-
-    struct UserInfo<'a> {
-        groups("groups"): Vec<Str<'a>>,
-    }
-
     struct Review<'a> {
         api_version("apiVersion"): Str<'a>,
         kind("kind"): Str<'a>,
@@ -68,35 +58,8 @@ objects! {
         request("request"): &'a RawValue,
     }
 
-    /// A request with its objects still in the text.
-    struct Parts<'a> {
-        uid("uid"): Str<'a>,
-        resource("resource"): Resource<'a>,
-        sub_resource("subResource"): Str<'a>,
-        operation("operation"): Str<'a>,
-        name("name"): Str<'a>,
-        namespace("namespace"): Str<'a>,
-        user("userInfo"): UserInfo<'a>,
-        dry_run("dryRun"): bool,
-        object("object"): &'a RawValue,
-        old_object("oldObject"): &'a RawValue,
-    }
-
     struct UidAlone<'a> {
         uid("uid"): Str<'a>,
-    }
-
-    /// The names of the ephemeral containers of the object before the change.
-    struct Before<'a> {
-        spec("spec"): BeforeSpec<'a>,
-    }
-
-    struct BeforeSpec<'a> {
-        ephemeral_containers("ephemeralContainers"): Vec<Named<'a>>,
-    }
-
-    struct Named<'a> {
-        name("name"): Str<'a>,
     }
 }
 
@@ -142,7 +105,8 @@ fn salvage<'a>(
         return Ok(parts.assemble(uid));
     }
     let why = format!("cannot read the request: {error}");
-    Ok(Parts::default().with(uid, Object::Unreadable { kind: None, why }))
+    let object = Object::Unreadable { kind: None, why };
+    Ok(AdmissionRequest { uid, object, parts: Parts::default() })
 }
 
 // === impl AdmissionRequest ===
@@ -150,86 +114,40 @@ fn salvage<'a>(
 impl AdmissionRequest<'_> {
     /// The namespace to go by: the object need not name it.
     pub(super) fn namespace(&self) -> &str {
-        self.namespace.as_deref().unwrap_or_default()
+        self.parts.namespace.as_deref().unwrap_or_default()
     }
 
     /// Empty until the API server has generated it (2.2).
     pub(super) fn name(&self) -> Option<&str> {
-        self.name.as_deref().filter(|it| !it.is_empty())
+        self.parts.name()
     }
 
     /// The plural name of the resource, such as `pods`.
     pub(super) fn resource(&self) -> &str {
-        self.resource.resource.as_deref().unwrap_or_default()
+        self.parts.resource.as_ref().and_then(|it| it.resource.as_deref()).unwrap_or_default()
+    }
+
+    pub(super) fn operation(&self) -> &str {
+        self.parts.operation.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.parts.dry_run.unwrap_or_default()
     }
 
     pub(super) fn is_from_a_node(&self) -> bool {
-        self.user.groups.iter().flatten().any(|it| &**it == "system:nodes")
-    }
-}
-
-impl Before<'_> {
-    fn scope(self) -> Scope {
-        let old = self.spec.and_then(|it| it.ephemeral_containers).unwrap_or_default();
-        let names = old.into_iter().filter_map(|it| it.name);
-        Scope::AddedTo { known: names.map(|it| it.to_string()).collect() }
-    }
-}
-
-impl<'a> Parts<'a> {
-    fn matter(&self) -> Option<Matter> {
-        let Resource { group, resource } = self.resource.as_ref()?;
-        let text = |it: &Option<Str<'a>>| it.clone().unwrap_or_default();
-        Matter::of(&text(group), &text(resource), &text(&self.sub_resource), &text(&self.operation))
-    }
-
-    fn assemble(self, uid: Str<'a>) -> AdmissionRequest<'a> {
-        let object = match self.matter() {
-            None => Object::NotOurs,
-            Some(matter) => self.decode(matter).unwrap_or_else(|why| {
-                let kind = matter.kind();
-                let name = self.name.as_deref().filter(|it| !it.is_empty());
-                let name = name.map(|it| format!(" {it:?}")).unwrap_or_default();
-                let why = format!("cannot read {}{name}: {why}", kind.noun());
-                Object::Unreadable { kind: Some(kind), why }
-            }),
-        };
-        self.with(uid, object)
-    }
-
-    fn decode(&self, matter: Matter) -> Result<Object<'a>, String> {
-        let scope = match matter {
-            Matter::Whole(_) => Scope::Whole,
-            Matter::Added => {
-                let old = self.old_object.ok_or("it has no oldObject")?;
-                let before = by_path(old, |it| Before::deserialize(it));
-                before.map_err(|it| format!("oldObject: {it}"))?.scope()
-            }
-        };
-        let kind = matter.kind();
-        let object = self.object.ok_or("it has no object")?;
-        let subject = by_path(object, |it| kind.read(it))?;
-        Ok(Object::judge(kind, scope, subject)?)
-    }
-
-    fn with(self, uid: Str<'a>, object: Object<'a>) -> AdmissionRequest<'a> {
-        let Self { resource, operation, name, namespace, user, dry_run, .. } = self;
-        AdmissionRequest {
-            uid,
-            resource: resource.unwrap_or_default(),
-            operation: operation.unwrap_or_default(),
-            dry_run: dry_run.unwrap_or_default(),
-            object,
-            name,
-            namespace,
-            user: user.unwrap_or_default(),
-        }
+        let groups = self.parts.user.as_ref().and_then(|it| it.groups.as_ref());
+        groups.into_iter().flatten().any(|it| &**it == "system:nodes")
     }
 }
 
 impl<'a> Object<'a> {
     /// A pod has a spec; a workload may leave out its template (S21).
-    fn judge(kind: Kind, scope: Scope, subject: Option<Subject<'a>>) -> Result<Self, &'static str> {
+    pub(super) fn judge(
+        kind: Kind,
+        scope: Scope,
+        subject: Option<Subject<'a>>,
+    ) -> Result<Self, &'static str> {
         match subject {
             Some(subject) if kind.is_template() || subject.pod.has_spec() => {
                 Ok(Self::Judge { kind, scope, subject })
@@ -238,26 +156,6 @@ impl<'a> Object<'a> {
             _ => Err("it has no spec"),
         }
     }
-}
-
-/// Decodes a part of the document; an error begins with the path of the field.
-fn by_path<'a, T>(
-    text: &'a RawValue,
-    read: impl FnOnce(
-        serde_path_to_error::Deserializer<
-            '_,
-            '_,
-            &mut serde_json::Deserializer<serde_json::de::StrRead<'a>>,
-        >,
-    ) -> Result<T, serde_json::Error>,
-) -> Result<T, String> {
-    let mut track = serde_path_to_error::Track::new();
-    let mut json = serde_json::Deserializer::from_str(text.get());
-    let deserializer = serde_path_to_error::Deserializer::new(&mut json, &mut track);
-    read(deserializer).map_err(|error| match track.path().to_string().as_str() {
-        "." => error.to_string(),
-        path => format!("{path}: {error}"),
-    })
 }
 
 /// In the order that the API server writes, all that tells what the object is
@@ -327,7 +225,7 @@ fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<
         _ => Err("the request lacks an object"),
     };
     let object = object.map_err(de::Error::custom)?;
-    Ok(parts.with(uid, object))
+    Ok(AdmissionRequest { uid, object, parts })
 }
 
 /// Reads an object of a kind that is known before.

@@ -15,7 +15,7 @@ use tokio::{net::TcpListener, runtime};
 use crate::{
     admission::{self, App, Snapshot},
     cli::{Found, observe},
-    policy::Mode,
+    policy::{Book, Mode},
     server::{Admin, Limits, Readiness, Server, signals},
     standalone::{self, Facts, Sources},
     telemetry::{Logging, Metrics},
@@ -107,6 +107,7 @@ impl Ready {
         let app = App {
             snapshot: Arc::clone(&current),
             today,
+            find_namespace: None,
             observe: observe::reviews(Arc::clone(&metrics)),
             max_body: limits.max_body_bytes,
         };
@@ -151,7 +152,7 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 fn snapshot(Facts { policy, catalog }: Facts, mode: Mode) -> Snapshot {
-    Snapshot { policy, mode, catalog }
+    Snapshot { book: Book::of_one(policy, mode), catalog }
 }
 
 /// Pods that get such a profile are refused: better to say so before the first.

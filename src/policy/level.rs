@@ -54,6 +54,11 @@ impl Level {
 impl Mode {
     pub const ALL: [Self; 3] = [Self::Enforce, Self::Warn, Self::Audit];
 
+    /// The mode that is spelt so.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == text)
+    }
+
     /// As the label spells it.
     pub fn as_str(self) -> &'static str {
         match self {

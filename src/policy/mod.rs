@@ -1,5 +1,6 @@
 //! Decides. Knows pods, profiles and rules; knows no HTTP, no cluster, no clock.
 
+mod book;
 mod builtin;
 mod document;
 mod exemption;
@@ -10,6 +11,7 @@ mod rules;
 mod selector;
 mod verdict;
 
+pub use book::{Book, Governed, Labels, MODE_LABEL, POLICY_LABEL};
 pub use builtin::{BUILTIN, Builtin};
 pub use document::{Policy, PolicyError, Profile, Templates};
 pub use exemption::Exemption;

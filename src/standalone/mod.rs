@@ -67,6 +67,5 @@ impl Sources {
 
 fn mode(text: &str) -> Result<Mode, String> {
     let known = || Mode::ALL.map(Mode::as_str).join(", ");
-    let named = Mode::ALL.into_iter().find(|it| it.as_str() == text);
-    named.ok_or_else(|| format!("expected one of {}", known()))
+    Mode::parse(text).ok_or_else(|| format!("expected one of {}", known()))
 }

@@ -23,6 +23,7 @@ pub(crate) fn open(snapshot: Snapshot) -> Router {
     admission::router(App {
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
         today: || date(2026, 11, 24),
+        find_namespace: None,
         observe: Arc::new(|_| {}),
         max_body: 1024 * 1024,
     })

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use callgate::{
     admission::Snapshot,
     pod::{Kind, List, Pod, Scope, Subject},
-    policy::{Builtin, Facts, Level, Mode, Policy, Verdict},
+    policy::{Book, Builtin, Facts, Level, Mode, Policy, Verdict},
     profile::{Catalog, Document, ProfilePath},
 };
 use jiff::civil::date;
@@ -143,15 +143,13 @@ impl Table {
 
     pub(crate) fn snapshot(&self, case: &Case) -> Snapshot {
         Snapshot {
-            policy: self.policy(&case.policy),
-            mode: case.mode.into(),
+            book: Book::of_one(self.policy(&case.policy), case.mode.into()),
             catalog: self.catalog(),
         }
     }
 
     /// What the function says of `object`, put in the place of the case's own.
     pub(crate) fn judge(&self, case: &Case, object: &Value) -> Outcome {
-        let snapshot = self.snapshot(case);
         let text = object.to_string();
         let kind = case.kind();
         let Subject { pod, .. } = kind
@@ -159,13 +157,13 @@ impl Table {
             .expect("cases can be read")
             .expect("cases hold a pod");
         let facts = Facts {
-            policy: &snapshot.policy,
-            catalog: &snapshot.catalog,
+            policy: &self.policy(&case.policy),
+            catalog: &self.catalog(),
             namespace: NAMESPACE,
             today: date(2026, 11, 24),
         };
         let scope = case.scope();
-        let verdict = Verdict::of(kind, &pod, &scope, facts, snapshot.mode);
+        let verdict = Verdict::of(kind, &pod, &scope, facts, case.mode.into());
         let denied = verdict.judged().iter().filter(|it| it.level == Level::Deny);
         let denied: Vec<_> = denied.map(|it| it.line(kind)).collect();
         let warned = if denied.is_empty() { verdict.warnings() } else { Vec::new() };

@@ -1,0 +1,133 @@
+//! Where a request is judged: by which policy, and what is answered.
+
+use jiff::civil::Date;
+
+use crate::{
+    admission::{
+        Outcome, Snapshot, Webhook,
+        answer::Answer,
+        review::{AdmissionRequest, Object},
+    },
+    pod::{Kind, Scope, Subject},
+    policy::{Facts, Governed, Labels, Mode, Policy, Templates, Verdict},
+};
+
+/// All that a judgement is based on, besides the request.
+pub(super) struct Bench<'a> {
+    pub(super) webhook: Webhook,
+    pub(super) snapshot: &'a Snapshot,
+    /// The labels of a namespace that the snapshot does not know.
+    pub(super) found: &'a Result<Labels, String>,
+    pub(super) today: Date,
+}
+
+/// What is answered, what it is called in metrics, and what was found.
+pub(super) struct Judgement<'a> {
+    pub(super) answer: Answer<'a>,
+    pub(super) outcome: Outcome,
+    pub(super) verdict: Option<Verdict<'a>>,
+}
+
+impl<'a> Bench<'a> {
+    pub(super) fn judge(&self, request: &'a AdmissionRequest<'_>) -> Judgement<'a> {
+        let allow = || Answer::allow(&request.uid);
+        let (kind, why) = match &request.object {
+            Object::NotOurs => return Judgement::of(allow(), Outcome::Ignored),
+            Object::Judge { kind, .. } => (Some(*kind), None),
+            Object::Unreadable { kind, why } => (*kind, Some(why)),
+        };
+        let (policy, mode) = match self.governing(request.namespace()) {
+            Ok(Some(it)) => it,
+            Ok(None) => return Judgement::of(allow(), Outcome::Ignored),
+            // Without a policy nothing can be repaired; /validate says why.
+            Err(_) if self.webhook == Webhook::Mutate => {
+                return Judgement::of(allow(), Outcome::Allowed);
+            }
+            Err(why) => return cannot_judge(allow(), kind, Templates::Warn, why),
+        };
+        match (&request.object, why) {
+            (Object::Judge { kind, scope, subject }, _) => {
+                let namespace = request.namespace();
+                let Self { snapshot: Snapshot { catalog, .. }, today, .. } = *self;
+                let facts = Facts { policy, catalog, namespace, today };
+                self.judge_subject(request, (*kind, scope, subject), facts, mode)
+            }
+            (_, why) => {
+                let why = why.cloned().unwrap_or_default();
+                cannot_judge(allow(), kind, policy.templates(), why)
+            }
+        }
+    }
+
+    /// Who decides about a namespace; nobody, where it has not opted in.
+    fn governing(&self, namespace: &str) -> Result<Option<(&'a Policy, Mode)>, String> {
+        let book = &self.snapshot.book;
+        let governed = match (book.governing(namespace), self.found) {
+            (Governed::Unknown, Ok(labels)) => book.governing_by(labels),
+            (Governed::Unknown, Err(why)) => return Err(why.clone()),
+            (governed, _) => governed,
+        };
+        match governed {
+            Governed::By(policy, mode) => Ok(Some((policy, mode))),
+            Governed::ByNobody | Governed::Unknown => Ok(None),
+            Governed::ByWhat(name) => Err(format!(
+                "namespace {namespace:?} is to obey a policy that is not there: {}",
+                book.no_such_policy(name)
+            )),
+        }
+    }
+
+    fn judge_subject(
+        &self,
+        request: &'a AdmissionRequest<'_>,
+        (kind, scope, subject): (Kind, &Scope, &'a Subject<'_>),
+        facts: Facts<'a>,
+        mode: Mode,
+    ) -> Judgement<'a> {
+        let pod = &subject.pod;
+        let answer = Answer::allow(&request.uid);
+        // S22: only kubelets make mirror pods, and they show what runs already.
+        if pod.is_mirror() && (self.webhook == Webhook::Mutate || request.is_from_a_node()) {
+            return Judgement::of(answer.note("skipped", "mirror-pod"), Outcome::Ignored);
+        }
+        let verdict = Verdict::of(kind, pod, scope, facts, mode);
+        let answer = answer.note("policy", facts.policy.name()).note("mode", mode.as_str());
+        let (answer, outcome) = match self.webhook {
+            Webhook::Mutate => {
+                let patch = verdict.patch(pod, scope);
+                let outcome =
+                    if patch.operations.is_empty() { Outcome::Allowed } else { Outcome::Patched };
+                (answer.patch(&patch, facts.policy.name()), outcome)
+            }
+            Webhook::Validate => {
+                let answer = answer.notes(verdict.annotations());
+                if verdict.is_denied() {
+                    let name = subject.name.as_deref().or(request.name());
+                    (answer.deny(verdict.message(name)), Outcome::Denied)
+                } else {
+                    (answer.warnings(verdict.warnings()), Outcome::Allowed)
+                }
+            }
+        };
+        Judgement { answer, outcome, verdict: Some(verdict) }
+    }
+}
+
+impl<'a> Judgement<'a> {
+    fn of(answer: Answer<'a>, outcome: Outcome) -> Self {
+        Self { answer, outcome, verdict: None }
+    }
+}
+
+/// What cannot be judged is never let through; but a template makes no pod that
+/// is not seen again (S21).
+fn cannot_judge(
+    answer: Answer<'_>,
+    kind: Option<Kind>,
+    templates: Templates,
+    why: String,
+) -> Judgement<'_> {
+    let spared = kind.is_some_and(Kind::is_template) && templates != Templates::Deny;
+    let answer = if spared { answer.warn(why) } else { answer.deny(why) };
+    Judgement::of(answer, Outcome::Unreadable)
+}

@@ -1,0 +1,119 @@
+//! The parts of a request, before or instead of being read in one pass.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    admission::{
+        matter::Matter,
+        review::{AdmissionRequest, Object},
+    },
+    json::objects,
+    pod::{Scope, Str},
+};
+
+objects! {
+    /// A request with its objects still in the text.
+    pub(super) struct Parts<'a> {
+        pub(super) uid("uid"): Str<'a>,
+        pub(super) resource("resource"): Resource<'a>,
+        pub(super) sub_resource("subResource"): Str<'a>,
+        pub(super) operation("operation"): Str<'a>,
+        pub(super) name("name"): Str<'a>,
+        pub(super) namespace("namespace"): Str<'a>,
+        pub(super) user("userInfo"): UserInfo<'a>,
+        pub(super) dry_run("dryRun"): bool,
+        pub(super) object("object"): &'a RawValue,
+        pub(super) old_object("oldObject"): &'a RawValue,
+    }
+
+    pub(super) struct Resource<'a> {
+        group("group"): Str<'a>,
+        pub(super) resource("resource"): Str<'a>,
+    }
+
+    pub(super) struct UserInfo<'a> {
+        pub(super) groups("groups"): Vec<Str<'a>>,
+    }
+
+    /// The names of the ephemeral containers of the object before the change.
+    pub(super) struct Before<'a> {
+        spec("spec"): BeforeSpec<'a>,
+    }
+
+    struct BeforeSpec<'a> {
+        ephemeral_containers("ephemeralContainers"): Vec<Named<'a>>,
+    }
+
+    struct Named<'a> {
+        name("name"): Str<'a>,
+    }
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.as_deref().filter(|it| !it.is_empty())
+    }
+
+    pub(super) fn matter(&self) -> Option<Matter> {
+        let Resource { group, resource } = self.resource.as_ref()?;
+        let text = |it: &Option<Str<'a>>| it.clone().unwrap_or_default();
+        Matter::of(&text(group), &text(resource), &text(&self.sub_resource), &text(&self.operation))
+    }
+
+    pub(super) fn assemble(self, uid: Str<'a>) -> AdmissionRequest<'a> {
+        let object = match self.matter() {
+            None => Object::NotOurs,
+            Some(matter) => self.decode(matter).unwrap_or_else(|why| {
+                let kind = matter.kind();
+                let name = self.name().map(|it| format!(" {it:?}")).unwrap_or_default();
+                let why = format!("cannot read {}{name}: {why}", kind.noun());
+                Object::Unreadable { kind: Some(kind), why }
+            }),
+        };
+        AdmissionRequest { uid, object, parts: self }
+    }
+
+    fn decode(&self, matter: Matter) -> Result<Object<'a>, String> {
+        let scope = match matter {
+            Matter::Whole(_) => Scope::Whole,
+            Matter::Added => {
+                let old = self.old_object.ok_or("it has no oldObject")?;
+                let before = by_path(old, |it| Before::deserialize(it));
+                before.map_err(|it| format!("oldObject: {it}"))?.scope()
+            }
+        };
+        let kind = matter.kind();
+        let object = self.object.ok_or("it has no object")?;
+        let subject = by_path(object, |it| kind.read(it))?;
+        Ok(Object::judge(kind, scope, subject)?)
+    }
+}
+
+impl Before<'_> {
+    pub(super) fn scope(self) -> Scope {
+        let old = self.spec.and_then(|it| it.ephemeral_containers).unwrap_or_default();
+        let names = old.into_iter().filter_map(|it| it.name);
+        Scope::AddedTo { known: names.map(|it| it.to_string()).collect() }
+    }
+}
+
+/// Decodes a part of the document; an error begins with the path of the field.
+fn by_path<'a, T>(
+    text: &'a RawValue,
+    read: impl FnOnce(
+        serde_path_to_error::Deserializer<
+            '_,
+            '_,
+            &mut serde_json::Deserializer<serde_json::de::StrRead<'a>>,
+        >,
+    ) -> Result<T, serde_json::Error>,
+) -> Result<T, String> {
+    let mut track = serde_path_to_error::Track::new();
+    let mut json = serde_json::Deserializer::from_str(text.get());
+    let deserializer = serde_path_to_error::Deserializer::new(&mut json, &mut track);
+    read(deserializer).map_err(|error| match track.path().to_string().as_str() {
+        "." => error.to_string(),
+        path => format!("{path}: {error}"),
+    })
+}

@@ -1,0 +1,217 @@
+//! Which policy governs which namespace, and how seriously.
+
+use std::collections::BTreeMap;
+
+use crate::policy::{BUILTIN, Mode, Policy};
+
+/// The label by which a namespace opts in.
+pub const POLICY_LABEL: &str = "callgate.dev/policy";
+
+/// The label that says how seriously a namespace takes its policy.
+pub const MODE_LABEL: &str = "callgate.dev/mode";
+
+/// All policies and who obeys them, at one moment.
+///
+/// One namespace obeys exactly one policy, so there is no precedence.
+#[derive(Clone, Debug)]
+pub struct Book {
+    policies: BTreeMap<String, Policy>,
+    namespaces: Namespaces,
+    /// What a namespace without a label obeys; none: it is left alone.
+    default: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Namespaces {
+    /// Every namespace obeys the default: there is no cluster to ask.
+    All(Mode),
+    /// Those that are known, with their labels.
+    Known(BTreeMap<String, Labels>),
+}
+
+/// What the labels of a namespace say to us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    pub policy: Option<String>,
+    pub mode: Option<String>,
+}
+
+/// Who decides about a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Governed<'a> {
+    By(&'a Policy, Mode),
+    /// It has not opted in.
+    ByNobody,
+    /// Its label names a policy that is not there: nothing in it can be judged,
+    /// so nothing is let through.
+    ByWhat(&'a str),
+    /// Nobody has told us of this namespace yet.
+    Unknown,
+}
+
+impl Book {
+    /// One policy for every namespace.
+    pub fn of_one(policy: Policy, mode: Mode) -> Self {
+        let default = Some(policy.name().to_owned());
+        let policies = BTreeMap::from([(policy.name().to_owned(), policy)]);
+        Self { policies, namespaces: Namespaces::All(mode), default }
+    }
+
+    /// The policies of a cluster beside the built-in ones, whose names are
+    /// reserved, and its namespaces with their labels.
+    pub fn of_cluster(
+        policies: impl IntoIterator<Item = Policy>,
+        namespaces: BTreeMap<String, Labels>,
+        default: Option<String>,
+    ) -> Self {
+        let builtin = BUILTIN.iter().map(super::Builtin::policy);
+        let all = policies.into_iter().chain(builtin);
+        let policies = all.map(|it| (it.name().to_owned(), it)).collect();
+        Self { policies, namespaces: Namespaces::Known(namespaces), default }
+    }
+
+    /// Who decides about a namespace whose labels are known to the book.
+    pub fn governing(&self, namespace: &str) -> Governed<'_> {
+        match &self.namespaces {
+            Namespaces::All(mode) => self.by(self.default.as_deref(), *mode),
+            Namespaces::Known(known) => match known.get(namespace) {
+                Some(labels) => self.governing_by(labels),
+                None => Governed::Unknown,
+            },
+        }
+    }
+
+    /// Who decides about a namespace that has these labels.
+    pub fn governing_by<'a>(&'a self, Labels { policy, mode }: &'a Labels) -> Governed<'a> {
+        // A mode that we do not know is taken for the strictest.
+        let mode = mode.as_deref().and_then(Mode::parse).unwrap_or_default();
+        self.by(policy.as_deref().or(self.default.as_deref()), mode)
+    }
+
+    fn by<'a>(&'a self, name: Option<&'a str>, mode: Mode) -> Governed<'a> {
+        let Some(name) = name else {
+            return Governed::ByNobody;
+        };
+        self.policies.get(name).map_or(Governed::ByWhat(name), |it| Governed::By(it, mode))
+    }
+
+    /// Why these labels must not be written, if so; `before` are those that
+    /// they replace: what was there already is not refused anew.
+    pub fn objection(&self, before: &Labels, after: &Labels) -> Option<String> {
+        if let Some(name) = after.policy.as_deref().filter(|_| after.policy != before.policy)
+            && !self.policies.contains_key(name)
+        {
+            return Some(format!("{POLICY_LABEL}={name}: {}", self.no_such_policy(name)));
+        }
+        if let Some(mode) = after.mode.as_deref().filter(|_| after.mode != before.mode)
+            && Mode::parse(mode).is_none()
+        {
+            let known = Mode::ALL.map(Mode::as_str).join(", ");
+            return Some(format!("{MODE_LABEL}={mode}: there is no such mode, only {known}"));
+        }
+        None
+    }
+
+    /// What to say of a policy that is not there.
+    pub fn no_such_policy(&self, name: &str) -> String {
+        let known: Vec<_> = self.policies.keys().map(String::as_str).collect();
+        format!("there is no policy {name:?}, only {}", known.join(", "))
+    }
+
+    /// The namespaces whose label names this policy, in alphabetical order.
+    pub fn obeying(&self, policy: &str) -> Vec<&str> {
+        let Namespaces::Known(known) = &self.namespaces else {
+            return Vec::new();
+        };
+        let obeying = known.iter().filter(|(_, it)| it.policy.as_deref() == Some(policy));
+        obeying.map(|(name, _)| name.as_str()).collect()
+    }
+
+    pub fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::policy::Builtin;
+
+    fn labels(policy: Option<&str>, mode: Option<&str>) -> Labels {
+        Labels { policy: policy.map(str::to_owned), mode: mode.map(str::to_owned) }
+    }
+
+    fn book(default: Option<&str>) -> Book {
+        let namespaces = [
+            ("shop", labels(Some("restricted"), Some("warn"))),
+            ("bank", labels(Some("restricted"), None)),
+            ("typo", labels(Some("restrictd"), None)),
+            ("odd", labels(Some("baseline"), Some("loud"))),
+            ("free", labels(None, None)),
+        ];
+        let namespaces = namespaces.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
+        Book::of_cluster([], namespaces, default.map(str::to_owned))
+    }
+
+    fn governing(book: &Book, namespace: &str) -> String {
+        match book.governing(namespace) {
+            Governed::By(policy, mode) => format!("{} {}", policy.name(), mode.as_str()),
+            Governed::ByNobody => "nobody".to_owned(),
+            Governed::ByWhat(name) => format!("what is {name}?"),
+            Governed::Unknown => "unknown".to_owned(),
+        }
+    }
+
+    #[rstest]
+    #[case::labelled("shop", None, "restricted warn")]
+    #[case::enforced_unless_said_otherwise("bank", None, "restricted enforce")]
+    #[case::misspelt("typo", None, "what is restrictd?")]
+    #[case::an_unknown_mode_is_the_strictest("odd", None, "baseline enforce")]
+    #[case::not_opted_in("free", None, "nobody")]
+    #[case::never_heard_of("new", None, "unknown")]
+    #[case::by_default("free", Some("baseline"), "baseline enforce")]
+    #[case::a_label_wins_over_the_default("shop", Some("baseline"), "restricted warn")]
+    #[case::never_heard_of_even_so("new", Some("baseline"), "unknown")]
+    fn governs(#[case] namespace: &str, #[case] default: Option<&str>, #[case] expected: &str) {
+        assert_eq!(governing(&book(default), namespace), expected);
+    }
+
+    #[test]
+    fn a_book_of_one_policy_governs_every_namespace() {
+        let policy = Builtin::named("restricted").unwrap().policy();
+        let book = Book::of_one(policy, Mode::Audit);
+        assert_eq!(governing(&book, "anywhere"), "restricted audit");
+    }
+
+    #[rstest]
+    #[case::a_policy_that_is_there(labels(None, None), labels(Some("baseline"), None), None)]
+    #[case::a_policy_that_is_not(
+        labels(None, None),
+        labels(Some("strict"), None),
+        Some(
+            "callgate.dev/policy=strict: there is no policy \"strict\", only baseline, restricted"
+        )
+    )]
+    #[case::no_such_mode(
+        labels(None, None),
+        labels(Some("baseline"), Some("loud")),
+        Some("callgate.dev/mode=loud: there is no such mode, only enforce, warn, audit")
+    )]
+    #[case::it_was_there_before(labels(Some("gone"), None), labels(Some("gone"), None), None)]
+    #[case::it_is_taken_away(labels(Some("gone"), None), labels(None, None), None)]
+    fn objects_to_labels_when_they_are_written(
+        #[case] before: Labels,
+        #[case] after: Labels,
+        #[case] expected: Option<&str>,
+    ) {
+        assert_eq!(book(None).objection(&before, &after).as_deref(), expected);
+    }
+
+    #[test]
+    fn knows_who_obeys_a_policy() {
+        assert_eq!(book(None).obeying("restricted"), ["bank", "shop"]);
+        assert!(book(None).obeying("other").is_empty());
+    }
+}
