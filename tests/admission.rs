@@ -8,7 +8,7 @@ mod table;
 use axum::{Router, body::Body};
 use callgate::{
     admission::Snapshot,
-    policy::{Book, Builtin, Mode},
+    policy::{Book, Builtin, Labels, Mode},
     profile::Catalog,
 };
 use door::{patch_of, patched, post};
@@ -299,5 +299,125 @@ async fn what_was_decided_is_noted_for_the_audit_log() {
             "policy": "restricted", "mode": "enforce",
             "denied": "privileged,unset", "warned": "legacy-annotation",
         })
+    );
+}
+
+// ── in a cluster: who obeys what, and our own objects ──
+
+fn in_a_cluster() -> Router {
+    let labels = |policy: Option<&str>, mode: Option<&str>| Labels {
+        policy: policy.map(str::to_owned),
+        mode: mode.map(str::to_owned),
+    };
+    let namespaces = [
+        ("shop", labels(Some("restricted"), None)),
+        ("bank", labels(Some("restricted"), Some("warn"))),
+        ("typo", labels(Some("restrictd"), None)),
+        ("free", labels(None, None)),
+    ];
+    let namespaces = namespaces.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
+    let book = Book::of_cluster([], namespaces, None);
+    door::open(Snapshot { book, catalog: Catalog::default() })
+}
+
+fn privileged_in(namespace: &str) -> String {
+    let mut review = review(&json!({ "spec": { "containers": [
+        { "name": "a", "securityContext": { "privileged": true } },
+    ] } }));
+    review["request"]["namespace"] = json!(namespace);
+    review.to_string()
+}
+
+#[rstest]
+#[case::it_enforces("shop", false)]
+#[case::it_warns("bank", true)]
+#[case::it_has_not_opted_in("free", true)]
+#[tokio::test]
+async fn a_namespace_obeys_its_own_policy(#[case] namespace: &str, #[case] allowed: bool) {
+    let reply = post(&in_a_cluster(), "/validate", privileged_in(namespace)).await;
+    assert_eq!(reply.response()["allowed"], allowed);
+}
+
+#[rstest]
+#[case::a_policy_that_is_not_there(
+    "typo",
+    "namespace \"typo\" is to obey a policy that is not there: \
+     there is no policy \"restrictd\", only baseline, restricted"
+)]
+#[case::a_namespace_nobody_knows("new", "namespace \"new\" is not known")]
+#[tokio::test]
+async fn where_nobody_can_judge_nothing_is_let_through(#[case] namespace: &str, #[case] why: &str) {
+    let door = in_a_cluster();
+    let refusal = post(&door, "/validate", privileged_in(namespace)).await.response();
+    assert_eq!(refusal["status"]["message"], why);
+    assert_eq!(refusal["allowed"], false);
+    let mutation = post(&door, "/mutate", privileged_in(namespace)).await.response();
+    assert_eq!(mutation, json!({ "uid": "u-1", "allowed": true }));
+}
+
+fn own(resource: Value, operation: &str, object: &Value, old: &Value) -> String {
+    let mut review = review(object);
+    review["request"]["resource"] = resource;
+    review["request"]["operation"] = json!(operation);
+    review["request"]["oldObject"] = old.clone();
+    review["request"]["name"] = json!("restricted");
+    review["request"]["namespace"] = json!("");
+    review.to_string()
+}
+
+#[tokio::test]
+async fn a_label_that_names_nothing_is_refused_when_it_is_written_and_only_then() {
+    let namespaces = json!({ "group": "", "version": "v1", "resource": "namespaces" });
+    let labelled =
+        |policy: &str| json!({ "metadata": { "labels": { "callgate.dev/policy": policy } } });
+    let door = in_a_cluster();
+    let written = own(namespaces.clone(), "UPDATE", &labelled("strict"), &json!({}));
+    let refusal = post(&door, "/validate", written).await.response();
+    assert_eq!(
+        refusal["status"]["message"],
+        "callgate.dev/policy=strict: there is no policy \"strict\", only baseline, restricted"
+    );
+    for (operation, after, before) in [
+        ("CREATE", labelled("baseline"), Value::Null),
+        ("UPDATE", labelled("strict"), labelled("strict")),
+        ("UPDATE", json!({ "metadata": {} }), labelled("strict")),
+    ] {
+        let written = own(namespaces.clone(), operation, &after, &before);
+        assert_eq!(post(&door, "/validate", written).await.response()["allowed"], true, "{after}");
+    }
+}
+
+#[rstest]
+#[case::it_is_one(json!({ "metadata": { "name": "own", "uid": "x" }, "spec": {}, "status": {} }), None)]
+#[case::a_rule_is_misspelt(
+    json!({ "metadata": { "name": "own" }, "spec": { "rules": { "unsett": "Warn" } } }),
+    Some("cannot read policy \"restricted\": spec.rules.unsett: there is no rule \"unsett\", did you mean \"unset\"?")
+)]
+#[case::its_name_is_taken(
+    json!({ "metadata": { "name": "baseline" }, "spec": {} }),
+    Some("the name \"baseline\" is that of a built-in policy")
+)]
+#[tokio::test]
+async fn a_policy_is_read_when_it_is_written(#[case] mut policy: Value, #[case] why: Option<&str>) {
+    policy["apiVersion"] = json!("callgate.dev/v1alpha1");
+    policy["kind"] = json!("SeccompPolicy");
+    let policies = json!({ "group": "callgate.dev", "resource": "seccomppolicies" });
+    let written = own(policies, "CREATE", &policy, &Value::Null);
+    let response = post(&in_a_cluster(), "/validate", written).await.response();
+    let message = response["status"]["message"].as_str();
+    match why {
+        None => assert_eq!(response["allowed"], true, "{response}"),
+        Some(why) => assert!(message.is_some_and(|it| it.starts_with(why)), "{message:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_is_obeyed_is_not_deleted() {
+    let policies = json!({ "group": "callgate.dev", "resource": "seccomppolicies" });
+    let deleted = own(policies, "DELETE", &Value::Null, &json!({}));
+    let refusal = post(&in_a_cluster(), "/validate", deleted).await.response();
+    assert_eq!(
+        refusal["status"]["message"],
+        "policy \"restricted\" is obeyed by \"bank\", \"shop\": label them otherwise first"
     );
 }

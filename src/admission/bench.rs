@@ -6,6 +6,7 @@ use crate::{
     admission::{
         Outcome, Snapshot, Webhook,
         answer::Answer,
+        matter::Matter,
         review::{AdmissionRequest, Object},
     },
     pod::{Kind, Scope, Subject},
@@ -30,32 +31,52 @@ pub(super) struct Judgement<'a> {
 
 impl<'a> Bench<'a> {
     pub(super) fn judge(&self, request: &'a AdmissionRequest<'_>) -> Judgement<'a> {
-        let allow = || Answer::allow(&request.uid);
-        let (kind, why) = match &request.object {
-            Object::NotOurs => return Judgement::of(allow(), Outcome::Ignored),
-            Object::Judge { kind, .. } => (Some(*kind), None),
-            Object::Unreadable { kind, why } => (*kind, Some(why)),
+        let answer = Answer::allow(&request.uid);
+        match &request.object {
+            Object::NotOurs => Judgement::of(answer, Outcome::Ignored),
+            Object::Judge { kind, scope, subject } => {
+                match self.governing(request.namespace()) {
+                    Ok(Some((policy, mode))) => {
+                        let namespace = request.namespace();
+                        let Self { snapshot: Snapshot { catalog, .. }, today, .. } = *self;
+                        let facts = Facts { policy, catalog, namespace, today };
+                        self.judge_subject(request, (*kind, scope, subject), facts, mode)
+                    }
+                    Ok(None) => Judgement::of(answer, Outcome::Ignored),
+                    // Without a policy nothing can be repaired; /validate says why.
+                    Err(_) if self.webhook == Webhook::Mutate => {
+                        Judgement::of(answer, Outcome::Allowed)
+                    }
+                    Err(why) => cannot_judge(answer, Some(*kind), Templates::Warn, why),
+                }
+            }
+            Object::Unreadable { matter, why } => {
+                let kind = matter.and_then(Matter::kind);
+                match self.governing(request.namespace()) {
+                    Ok(None) if kind.is_some() => Judgement::of(answer, Outcome::Ignored),
+                    Ok(Some((policy, _))) => {
+                        cannot_judge(answer, kind, policy.templates(), why.clone())
+                    }
+                    _ => cannot_judge(answer, kind, Templates::Warn, why.clone()),
+                }
+            }
+            own => self.judge_own(answer, own, request.name().unwrap_or_default()),
+        }
+    }
+
+    /// What concerns our own configuration is refused when it is written, by
+    /// the code that would later have to read it.
+    fn judge_own(&self, answer: Answer<'a>, object: &Object<'_>, name: &str) -> Judgement<'a> {
+        let book = &self.snapshot.book;
+        let objection = match object {
+            Object::Labels { before, after } => book.objection(before, after),
+            Object::Policy(policy) => book.objection_to(policy),
+            Object::PolicyGone => book.objection_to_the_end_of(name),
+            _ => None,
         };
-        let (policy, mode) = match self.governing(request.namespace()) {
-            Ok(Some(it)) => it,
-            Ok(None) => return Judgement::of(allow(), Outcome::Ignored),
-            // Without a policy nothing can be repaired; /validate says why.
-            Err(_) if self.webhook == Webhook::Mutate => {
-                return Judgement::of(allow(), Outcome::Allowed);
-            }
-            Err(why) => return cannot_judge(allow(), kind, Templates::Warn, why),
-        };
-        match (&request.object, why) {
-            (Object::Judge { kind, scope, subject }, _) => {
-                let namespace = request.namespace();
-                let Self { snapshot: Snapshot { catalog, .. }, today, .. } = *self;
-                let facts = Facts { policy, catalog, namespace, today };
-                self.judge_subject(request, (*kind, scope, subject), facts, mode)
-            }
-            (_, why) => {
-                let why = why.cloned().unwrap_or_default();
-                cannot_judge(allow(), kind, policy.templates(), why)
-            }
+        match objection {
+            Some(why) => Judgement::of(answer.deny(why), Outcome::Denied),
+            None => Judgement::of(answer, Outcome::Allowed),
         }
     }
 

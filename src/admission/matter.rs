@@ -9,26 +9,53 @@ pub(super) enum Matter {
     Whole(Kind),
     /// The ephemeral containers that a pod did not have before.
     Added,
+    /// The labels of a namespace, as they are written.
+    Labels,
+    /// A policy of ours that is written.
+    Policy,
+    /// A policy of ours that is deleted.
+    PolicyGone,
 }
 
 impl Matter {
     /// `None` for everything that is let through unread (Q1): other kinds,
     /// deletions, and updates of pods, whose profiles cannot change (S18).
     pub(super) fn of(group: &str, resource: &str, sub: &str, operation: &str) -> Option<Self> {
+        let written = sub.is_empty() && matches!(operation, "CREATE" | "UPDATE");
+        match (group, resource) {
+            ("", "namespaces") if written => return Some(Self::Labels),
+            ("callgate.dev", "seccomppolicies") if written => return Some(Self::Policy),
+            ("callgate.dev", "seccomppolicies") if operation == "DELETE" => {
+                return Some(Self::PolicyGone);
+            }
+            _ => {}
+        }
         let kind = Kind::of_resource(group, resource)?;
         match (kind, sub, operation) {
             (Kind::Pod, "", "CREATE") => Some(Self::Whole(kind)),
             (Kind::Pod, "ephemeralcontainers", "UPDATE") => Some(Self::Added),
             (Kind::Pod, ..) => None,
-            (_, "", "CREATE" | "UPDATE") => Some(Self::Whole(kind)),
+            _ if written => Some(Self::Whole(kind)),
             _ => None,
         }
     }
 
-    pub(super) fn kind(self) -> Kind {
+    /// The kind whose object is read in the same pass as the request.
+    pub(super) fn kind(self) -> Option<Kind> {
         match self {
-            Self::Whole(kind) => kind,
-            Self::Added => Kind::Pod,
+            Self::Whole(kind) => Some(kind),
+            Self::Added => Some(Kind::Pod),
+            Self::Labels | Self::Policy | Self::PolicyGone => None,
+        }
+    }
+
+    /// What messages call the object.
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            Self::Whole(kind) => kind.noun(),
+            Self::Added => Kind::Pod.noun(),
+            Self::Labels => "namespace",
+            Self::Policy | Self::PolicyGone => "policy",
         }
     }
 }
@@ -51,6 +78,12 @@ mod tests {
     #[case::a_scaling("apps", "deployments", "scale", "UPDATE", None)]
     #[case::a_status("apps", "deployments", "status", "UPDATE", None)]
     #[case::a_stranger("example.com", "pods", "", "CREATE", None)]
+    #[case::a_namespace("", "namespaces", "", "UPDATE", Some(Matter::Labels))]
+    #[case::a_namespace_that_ends("", "namespaces", "", "DELETE", None)]
+    #[case::the_end_of_a_namespace("", "namespaces", "finalize", "UPDATE", None)]
+    #[case::a_policy("callgate.dev", "seccomppolicies", "", "CREATE", Some(Matter::Policy))]
+    #[case::its_status("callgate.dev", "seccomppolicies", "status", "UPDATE", None)]
+    #[case::its_end("callgate.dev", "seccomppolicies", "", "DELETE", Some(Matter::PolicyGone))]
     #[case::a_config_map("", "configmaps", "", "CREATE", None)]
     fn is_ours(
         #[case] group: &str,

@@ -9,10 +9,15 @@ use crate::{
         review::{AdmissionRequest, Object},
     },
     json::objects,
-    pod::{Scope, Str},
+    pod::{Kind, Metadata, Scope, Str},
+    policy::{Labels, MODE_LABEL, POLICY_LABEL, Policy},
 };
 
 objects! {
+    struct Labelled<'a> {
+        metadata("metadata"): Metadata<'a>,
+    }
+
     /// A request with its objects still in the text.
     pub(super) struct Parts<'a> {
         pub(super) uid("uid"): Str<'a>,
@@ -65,28 +70,47 @@ impl<'a> Parts<'a> {
         let object = match self.matter() {
             None => Object::NotOurs,
             Some(matter) => self.decode(matter).unwrap_or_else(|why| {
-                let kind = matter.kind();
                 let name = self.name().map(|it| format!(" {it:?}")).unwrap_or_default();
-                let why = format!("cannot read {}{name}: {why}", kind.noun());
-                Object::Unreadable { kind: Some(kind), why }
+                let why = format!("cannot read {}{name}: {why}", matter.noun());
+                Object::Unreadable { matter: Some(matter), why }
             }),
         };
         AdmissionRequest { uid, object, parts: self }
     }
 
     fn decode(&self, matter: Matter) -> Result<Object<'a>, String> {
-        let scope = match matter {
-            Matter::Whole(_) => Scope::Whole,
+        let object = || self.object.ok_or("it has no object");
+        match matter {
+            Matter::Whole(kind) => {
+                let subject = by_path(object()?, |it| kind.read(it))?;
+                Ok(Object::judge(kind, Scope::Whole, subject)?)
+            }
             Matter::Added => {
                 let old = self.old_object.ok_or("it has no oldObject")?;
                 let before = by_path(old, |it| Before::deserialize(it));
-                before.map_err(|it| format!("oldObject: {it}"))?.scope()
+                let scope = before.map_err(|it| format!("oldObject: {it}"))?.scope();
+                let subject = by_path(object()?, |it| Kind::Pod.read(it))?;
+                Ok(Object::judge(Kind::Pod, scope, subject)?)
             }
-        };
-        let kind = matter.kind();
-        let object = self.object.ok_or("it has no object")?;
-        let subject = by_path(object, |it| kind.read(it))?;
-        Ok(Object::judge(kind, scope, subject)?)
+            Matter::Labels => {
+                let labels =
+                    |text| by_path(text, |it| Labelled::deserialize(it)).map(Labelled::ours);
+                let before = self.old_object.map(labels).transpose()?.unwrap_or_default();
+                Ok(Object::Labels { before, after: labels(object()?)? })
+            }
+            Matter::Policy => {
+                let policy = by_path(object()?, |it| Policy::read(it))?;
+                Ok(Object::Policy(Box::new(policy)))
+            }
+            Matter::PolicyGone => Ok(Object::PolicyGone),
+        }
+    }
+}
+
+impl Labelled<'_> {
+    fn ours(self) -> Labels {
+        let label = |key| Some(self.metadata.as_ref()?.label(key)?.to_owned());
+        Labels { policy: label(POLICY_LABEL), mode: label(MODE_LABEL) }
     }
 }
 

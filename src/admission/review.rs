@@ -16,6 +16,7 @@ use crate::{
     },
     json::objects,
     pod::{Kind, Scope, Str, Subject},
+    policy::{Labels, Policy},
 };
 
 /// `AdmissionRequest`, as far as it matters here (2.2).
@@ -37,9 +38,19 @@ pub(super) enum Object<'a> {
         scope: Scope,
         subject: Subject<'a>,
     },
-    /// It should hold a pod spec; `kind` is unknown if not even that can be read.
+    /// The labels of a namespace, before and after.
+    Labels {
+        before: Labels,
+        after: Labels,
+    },
+    /// A policy that is written.
+    Policy(Box<Policy>),
+    /// A policy that is deleted; the request names it.
+    PolicyGone,
+    /// It is ours to judge, but cannot be read; `matter` is unknown if not even
+    /// that can be read.
     Unreadable {
-        kind: Option<Kind>,
+        matter: Option<Matter>,
         why: String,
     },
 }
@@ -105,7 +116,7 @@ fn salvage<'a>(
         return Ok(parts.assemble(uid));
     }
     let why = format!("cannot read the request: {error}");
-    let object = Object::Unreadable { kind: None, why };
+    let object = Object::Unreadable { matter: None, why };
     Ok(AdmissionRequest { uid, object, parts: Parts::default() })
 }
 
@@ -199,11 +210,13 @@ fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<
             "userInfo" => parts.user = map.next_value()?,
             "dryRun" => parts.dry_run = map.next_value()?,
             "object" => {
-                let read = match parts.matter() {
-                    Some(matter) => map.next_value_seed(OfKind(matter.kind()))?,
-                    None => map.next_value::<IgnoredAny>().map(|_| None)?,
-                };
-                subject = Some(read);
+                let matter = parts.matter();
+                subject = Some(match (matter, matter.and_then(Matter::kind)) {
+                    (_, Some(kind)) => map.next_value_seed(OfKind(kind))?,
+                    (None, _) => map.next_value::<IgnoredAny>().map(|_| None)?,
+                    // Seldom, and small: read with the path of what is wrong.
+                    (Some(_), None) => return Err(de::Error::custom("not a pod")),
+                });
             }
             "oldObject" if parts.matter() == Some(Matter::Added) => {
                 before = map.next_value::<Option<Before<'de>>>()?;

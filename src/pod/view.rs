@@ -103,8 +103,7 @@ impl<'a> Pod<'a> {
     }
 
     pub fn label(&self, key: &str) -> Option<&str> {
-        let labels = self.metadata.as_ref().and_then(|it| it.labels.as_ref())?;
-        labels.0.iter().find(|(it, _)| &**it == key).map(|(_, value)| &**value)
+        self.metadata.as_ref()?.label(key)
     }
 
     pub(super) fn our_annotations(&self) -> impl Iterator<Item = (&Str<'a>, &Str<'a>)> {
@@ -123,6 +122,11 @@ impl<'a> Pod<'a> {
 }
 
 impl Metadata<'_> {
+    pub fn label(&self, key: &str) -> Option<&str> {
+        let labels = self.labels.as_ref()?;
+        labels.0.iter().find(|(it, _)| &**it == key).map(|(_, value)| &**value)
+    }
+
     pub(super) fn name(&self) -> Option<&str> {
         let name = self.name.as_deref().filter(|it| !it.is_empty());
         name.or(self.generate_name.as_deref().filter(|it| !it.is_empty()))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::policy::{BUILTIN, Mode, Policy};
+use crate::policy::{BUILTIN, Builtin, Mode, Policy};
 
 /// The label by which a namespace opts in.
 pub const POLICY_LABEL: &str = "callgate.dev/policy";
@@ -64,7 +64,7 @@ impl Book {
         namespaces: BTreeMap<String, Labels>,
         default: Option<String>,
     ) -> Self {
-        let builtin = BUILTIN.iter().map(super::Builtin::policy);
+        let builtin = BUILTIN.iter().map(Builtin::policy);
         let all = policies.into_iter().chain(builtin);
         let policies = all.map(|it| (it.name().to_owned(), it)).collect();
         Self { policies, namespaces: Namespaces::Known(namespaces), default }
@@ -110,6 +110,35 @@ impl Book {
             return Some(format!("{MODE_LABEL}={mode}: there is no such mode, only {known}"));
         }
         None
+    }
+
+    /// Why this policy must not be written, if so.
+    pub fn objection_to(&self, policy: &Policy) -> Option<String> {
+        let reserved = Builtin::named(policy.name()).is_some();
+        reserved.then(|| format!("the name {:?} is that of a built-in policy", policy.name()))
+    }
+
+    /// Why the policy of this name must not be deleted, if so: pods of whoever
+    /// obeys it would all be refused.
+    pub fn objection_to_the_end_of(&self, policy: &str) -> Option<String> {
+        const MOST_NAMED: usize = 5;
+        if self.default.as_deref() == Some(policy) {
+            return Some(format!(
+                "policy {policy:?} is what namespaces without a label obey (--default-policy)"
+            ));
+        }
+        let obeying = self.obeying(policy);
+        let named: Vec<_> = obeying.iter().take(MOST_NAMED).map(|it| format!("{it:?}")).collect();
+        let more = match obeying.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        (!obeying.is_empty()).then(|| {
+            format!(
+                "policy {policy:?} is obeyed by {}{more}: label them otherwise first",
+                named.join(", ")
+            )
+        })
     }
 
     /// What to say of a policy that is not there.
@@ -213,5 +242,19 @@ mod tests {
     fn knows_who_obeys_a_policy() {
         assert_eq!(book(None).obeying("restricted"), ["bank", "shop"]);
         assert!(book(None).obeying("other").is_empty());
+    }
+
+    #[test]
+    fn objects_to_the_end_of_a_policy_that_somebody_obeys() {
+        let objection = |it: &str, default| book(default).objection_to_the_end_of(it);
+        assert_eq!(
+            objection("restricted", None).unwrap(),
+            "policy \"restricted\" is obeyed by \"bank\", \"shop\": label them otherwise first"
+        );
+        assert_eq!(
+            objection("own", Some("own")).unwrap(),
+            "policy \"own\" is what namespaces without a label obey (--default-policy)"
+        );
+        assert_eq!(objection("own", None), None);
     }
 }

@@ -5,7 +5,10 @@ use std::{
     fmt,
 };
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny},
+};
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
 use crate::{
@@ -65,6 +68,9 @@ struct Manifest {
     _kind: Kind,
     metadata: Metadata,
     spec: Spec,
+    /// Ours to write, and nobody's to read.
+    #[serde(default, rename = "status")]
+    _status: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -144,11 +150,20 @@ impl Policy {
     }
 
     pub(super) fn parse_any(text: &str) -> Result<Self, PolicyError> {
-        let Manifest { metadata, spec, .. } = serde_saphyr::from_str(text)?;
+        Ok(Self::of(serde_saphyr::from_str(text)?))
+    }
+
+    /// Reads an object of a cluster, which may be the only place where one of
+    /// the built-in names is misused.
+    pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Manifest::deserialize(deserializer).map(Self::of)
+    }
+
+    fn of(Manifest { metadata, spec, .. }: Manifest) -> Self {
         let Spec { default, bindings, templates, rules, exemptions } = spec;
         let level = |rule: &Rule| rules.get(&RuleName(rule.id)).copied().unwrap_or(rule.level);
         let levels = RULES.iter().map(|it| (it.id, level(it))).collect();
-        Ok(Self { name: metadata.name.0, default, bindings, levels, templates, exemptions })
+        Self { name: metadata.name.0, default, bindings, levels, templates, exemptions }
     }
 
     pub fn name(&self) -> &str {
