@@ -10,16 +10,22 @@ use std::{
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
     api::Api,
+    cluster::Site,
     world::{eventually, manifests},
 };
 
 /// How an instance decides, and for whom.
 #[derive(Default)]
 pub(crate) struct Setup {
-    /// The name of a built-in policy, or the text of one.
+    /// The name of a built-in policy, or the text of one; none: the policies
+    /// of the cluster, as its namespaces name them.
     pub(crate) policy: String,
     /// Empty for `enforce`.
     pub(crate) mode: String,
@@ -38,7 +44,9 @@ pub(crate) struct Instance {
 impl Instance {
     /// Starts the binary and registers it; calls reach it once
     /// [`eventually`] something is refused.
-    pub(crate) async fn start(api: &Api, address: IpAddr, name: &str, setup: &Setup) -> Self {
+    pub(crate) async fn start(api: &Api, site: &Site, name: &str, setup: &Setup) -> Self {
+        let Site { address, kubeconfig, .. } = site;
+        let address = *address;
         let directory = tempfile::tempdir().expect("there is room for temporary files");
         let at = |it: &str| directory.path().join(it);
         fs::create_dir(at("profiles")).expect("the directory is new");
@@ -48,21 +56,25 @@ impl Instance {
             fs::create_dir_all(parent).expect("profiles have proper paths");
             fs::write(path, text).expect("profiles have proper paths");
         }
-        let policy = if setup.policy.contains(':') {
-            fs::write(at("policy.yaml"), &setup.policy).expect("the directory is ours");
-            at("policy.yaml")
-        } else {
-            PathBuf::from(&setup.policy)
-        };
         let mode = if setup.mode.is_empty() { "enforce" } else { &setup.mode };
+        let mut facts = Vec::new();
+        if !setup.policy.is_empty() {
+            let policy = if setup.policy.contains(':') {
+                fs::write(at("policy.yaml"), &setup.policy).expect("the directory is ours");
+                at("policy.yaml").to_string_lossy().into_owned()
+            } else {
+                setup.policy.clone()
+            };
+            facts = ["--standalone", "--mode", mode, "--policy", &policy].map(str::to_owned).into();
+        }
         let log = File::create(at("log")).expect("the directory is ours");
         let process = Command::new(env!("CARGO_BIN_EXE_callgate"))
-            .args(["serve", "--standalone", "--log-format", "json", "--log-level", "debug"])
+            .args(["serve", "--log-format", "json", "--log-level", "callgate=debug"])
+            .args(facts)
+            .env("KUBECONFIG", kubeconfig)
             .args(["--listen", &SocketAddr::new(address, 0).to_string()])
-            .args(["--admin-listen", "127.0.0.1:0", "--drain-delay", "0s", "--mode", mode])
+            .args(["--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"])
             .args(["--tls-san", &format!("{name}.callgate-system.svc")])
-            .arg("--policy")
-            .arg(policy)
             .arg("--profiles")
             .arg(at("profiles"))
             .arg("--ca-out")
@@ -72,19 +84,22 @@ impl Instance {
             .spawn()
             .expect("the binary starts");
         let instance = Self { process, directory };
-        let port = eventually("the webhook serves", async || instance.port()).await;
+        let serving = eventually("the webhook serves", async || instance.serving()).await;
+        let (port, admin) = (serving.0.port(), serving.1);
+        eventually("the webhook is ready", async || is_ready(admin).await.then_some(())).await;
         let authority = fs::read(instance.directory.path().join("ca.crt")).expect("it was written");
         publish(api, address, port, name).await;
         register(api, name, &authority, &setup.namespaces).await;
         instance
     }
 
-    fn port(&self) -> Option<u16> {
+    /// Where it serves reviews, and where it tells of itself.
+    fn serving(&self) -> Option<(SocketAddr, SocketAddr)> {
         let log = fs::read_to_string(self.log()).ok()?;
         let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
-        let address =
-            lines.into_iter().find_map(|it| Some(it.get("address")?.as_str()?.to_owned()))?;
-        Some(address.parse::<SocketAddr>().expect("it logs an address").port())
+        let event = lines.into_iter().find(|it| it["message"] == "serving")?;
+        let address = |key: &str| event[key].as_str()?.parse().ok();
+        Some((address("address")?, address("admin_address")?))
     }
 
     pub(crate) fn log(&self) -> PathBuf {
@@ -96,6 +111,15 @@ impl Instance {
         self.process.kill().expect("it is ours");
         self.process.wait().expect("it is ours");
     }
+}
+
+async fn is_ready(admin: SocketAddr) -> bool {
+    let mut answer = String::new();
+    let Ok(mut stream) = TcpStream::connect(admin).await else { return false };
+    let asked = stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await;
+    asked.is_ok()
+        && stream.read_to_string(&mut answer).await.is_ok()
+        && answer.split(' ').nth(1) == Some("200")
 }
 
 impl Drop for Instance {
@@ -138,7 +162,12 @@ async fn register(api: &Api, name: &str, authority: &[u8], namespaces: &[String]
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     for mut configuration in manifests("webhooks") {
         configuration["metadata"]["name"] = json!(name);
-        for webhook in configuration["webhooks"].as_array_mut().expect("it lists webhooks") {
+        let webhooks = configuration["webhooks"].as_array_mut().expect("it lists webhooks");
+        if !namespaces.is_empty() {
+            // Policies and labels are not of one namespace.
+            webhooks.retain(|it| it["name"] != "objects.callgate.dev");
+        }
+        for webhook in webhooks {
             webhook["clientConfig"]["caBundle"] = json!(STANDARD.encode(authority));
             webhook["clientConfig"]["service"]["name"] = json!(name);
             if !namespaces.is_empty() {

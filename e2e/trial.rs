@@ -98,7 +98,7 @@ impl Test {
         let name = format!("{name}-{}", self.namespace);
         let name: String = name.chars().take(60).collect();
         let name = name.trim_matches('-');
-        let instance = Instance::start(self.api(), self.world.site.address, name, &setup).await;
+        let instance = Instance::start(self.api(), &self.world.site, name, &setup).await;
         self.world.await_calls(&instance, &probe).await;
         instance
     }

@@ -44,6 +44,18 @@ pub(crate) fn manifests(name: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// Installs our types, and waits until they are served.
+async fn define(api: &Api) {
+    for definition in manifests("../crds/crds") {
+        let name = definition["metadata"]["name"].as_str().expect("it has a name").to_owned();
+        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
+        api.apply(&path, &definition).await.expect_ok("the definition");
+        let plural = definition["spec"]["names"]["plural"].as_str().expect("it has a plural");
+        let list = format!("/apis/callgate.dev/v1alpha1/{plural}");
+        eventually("the type is served", async || api.get(&list).await.is_ok().then_some(())).await;
+    }
+}
+
 /// Asks again until there is an answer.
 pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -60,9 +72,9 @@ impl World {
     /// Installs the webhook as production has it, and waits until it is called.
     pub(crate) async fn start(site: Site) -> Self {
         let api = Api::connect(&site.kubeconfig).await;
-        let setup =
-            Setup { policy: "restricted".to_owned(), profiles: profiles(), ..Setup::default() };
-        let webhook = Instance::start(&api, site.address, "callgate", &setup).await;
+        define(&api).await;
+        let setup = Setup { profiles: profiles(), ..Setup::default() };
+        let webhook = Instance::start(&api, &site, "callgate", &setup).await;
         let world = Self { site, api, webhook, count: AtomicUsize::new(0) };
         let probe = world.namespace("probe", &json!({ "callgate.dev/policy": "restricted" })).await;
         world.await_calls(&world.webhook, &probe).await;

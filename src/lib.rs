@@ -5,7 +5,9 @@
 //! carries requests to the core and answers away from it.
 
 pub mod admission;
+pub mod api;
 pub mod cli;
+pub mod cluster;
 mod duration;
 mod json;
 pub mod pod;

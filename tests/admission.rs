@@ -5,9 +5,11 @@ mod door;
 #[allow(dead_code, reason = "each test target uses its part")]
 mod table;
 
+use std::sync::Arc;
+
 use axum::{Router, body::Body};
 use callgate::{
-    admission::Snapshot,
+    admission::{FindNamespace, Snapshot},
     policy::{Book, Builtin, Labels, Mode},
     profile::Catalog,
 };
@@ -314,10 +316,19 @@ fn in_a_cluster() -> Router {
         ("bank", labels(Some("restricted"), Some("warn"))),
         ("typo", labels(Some("restrictd"), None)),
         ("free", labels(None, None)),
+        ("late", labels(None, None)),
     ];
     let namespaces = namespaces.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
     let book = Book::of_cluster([], namespaces, None);
-    door::open(Snapshot { book, catalog: Catalog::default() })
+    let find: FindNamespace = Arc::new(move |name| {
+        let found = match name {
+            "free" => Ok(labels(None, None)),
+            "late" => Ok(labels(Some("restricted"), None)),
+            _ => Err(format!("namespace {name:?} does not exist")),
+        };
+        Box::pin(async move { found })
+    });
+    door::open_to(Snapshot { book, catalog: Catalog::default() }, Some(find))
 }
 
 fn privileged_in(namespace: &str) -> String {
@@ -332,6 +343,7 @@ fn privileged_in(namespace: &str) -> String {
 #[case::it_enforces("shop", false)]
 #[case::it_warns("bank", true)]
 #[case::it_has_not_opted_in("free", true)]
+#[case::it_has_opted_in_since_we_looked("late", false)]
 #[tokio::test]
 async fn a_namespace_obeys_its_own_policy(#[case] namespace: &str, #[case] allowed: bool) {
     let reply = post(&in_a_cluster(), "/validate", privileged_in(namespace)).await;
@@ -344,7 +356,7 @@ async fn a_namespace_obeys_its_own_policy(#[case] namespace: &str, #[case] allow
     "namespace \"typo\" is to obey a policy that is not there: \
      there is no policy \"restrictd\", only baseline, restricted"
 )]
-#[case::a_namespace_nobody_knows("new", "namespace \"new\" is not known")]
+#[case::a_namespace_nobody_knows("new", "namespace \"new\" does not exist")]
 #[tokio::test]
 async fn where_nobody_can_judge_nothing_is_let_through(#[case] namespace: &str, #[case] why: &str) {
     let door = in_a_cluster();

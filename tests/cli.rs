@@ -50,10 +50,6 @@ fn a_built_in_policy_is_printed_and_can_be_made_ones_own() {
     &["explain", "policy", "strict"],
     "error: no policy \"strict\" is built in, only baseline, restricted"
 )]
-#[case::without_standalone(
-    &["serve"],
-    "error: policies from a cluster are not there yet: use --standalone"
-)]
 #[case::no_such_policy(
     &["serve", "--standalone", "--policy", "strict"],
     "error: cannot read policy \"strict\" (built in are baseline and restricted): \

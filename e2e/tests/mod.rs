@@ -3,6 +3,7 @@
 mod annotations;
 mod debug;
 mod every_table;
+mod in_a_cluster;
 mod neighbours;
 mod old_pods;
 mod outage;
@@ -22,6 +23,7 @@ pub(crate) fn all() -> Vec<Entry> {
         templates::trials(),
         neighbours::trials(),
         outage::trials(),
+        in_a_cluster::trials(),
         every_table::trials(),
     ]
     .concat()

@@ -17,7 +17,8 @@ use crate::{
 pub(super) struct Bench<'a> {
     pub(super) webhook: Webhook,
     pub(super) snapshot: &'a Snapshot,
-    /// The labels of a namespace that the snapshot does not know.
+    /// The labels of a namespace of which the snapshot does not know that it
+    /// has opted in.
     pub(super) found: &'a Result<Labels, String>,
     pub(super) today: Date,
 }
@@ -84,8 +85,8 @@ impl<'a> Bench<'a> {
     fn governing(&self, namespace: &str) -> Result<Option<(&'a Policy, Mode)>, String> {
         let book = &self.snapshot.book;
         let governed = match (book.governing(namespace), self.found) {
-            (Governed::Unknown, Ok(labels)) => book.governing_by(labels),
-            (Governed::Unknown, Err(why)) => return Err(why.clone()),
+            (Governed::Unknown | Governed::ByNobody, Ok(labels)) => book.governing_by(labels),
+            (Governed::Unknown | Governed::ByNobody, Err(why)) => return Err(why.clone()),
             (governed, _) => governed,
         };
         match governed {

@@ -48,7 +48,7 @@ pub struct App {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// The current day in UTC: exemptions end with a day.
     pub today: fn() -> Date,
-    /// Asked only for namespaces that are younger than the snapshot.
+    /// Asked only for namespaces that are, or have opted in, since the snapshot.
     pub find_namespace: Option<FindNamespace>,
     /// Told of every answer to a review.
     pub observe: Arc<dyn Fn(&Observed<'_>) + Send + Sync>,
@@ -75,7 +75,7 @@ async fn validate(State(app): State<App>, request: Request<axum::body::Body>) ->
 impl App {
     /// Reads a review and answers it by the snapshot of this instant. Between
     /// the last byte of the body and the answer nothing is awaited, unless the
-    /// namespace is so new that the snapshot does not know it.
+    /// namespace has opted in so lately that the snapshot does not know it.
     async fn answer(&self, webhook: Webhook, request: Request<axum::body::Body>) -> Response {
         let body = match body::read(request, self.max_body).await {
             Ok(body) => body,
@@ -106,14 +106,20 @@ impl App {
         response
     }
 
-    /// The labels of a namespace that is not in the book, if they matter.
+    /// The labels of a namespace of which the snapshot cannot be right.
+    ///
+    /// The API server asks us only about namespaces that have opted in: where
+    /// the snapshot knows nothing of that, it is older than the label.
     async fn find(&self, request: &AdmissionRequest<'_>) -> Result<Labels, String> {
-        let nobody = || format!("namespace {:?} is not known", request.namespace());
+        let name = request.namespace();
         let is_pod = matches!(request.object, Object::Judge { .. } | Object::Unreadable { .. });
-        let known = self.snapshot.load().book.governing(request.namespace()) != Governed::Unknown;
+        let is_known = {
+            let snapshot = self.snapshot.load();
+            !matches!(snapshot.book.governing(name), Governed::Unknown | Governed::ByNobody)
+        };
         match &self.find_namespace {
-            Some(find) if is_pod && !known => find(request.namespace()).await,
-            _ => Err(nobody()),
+            Some(find) if is_pod && !is_known => find(name).await,
+            _ => Err(format!("namespace {name:?} is not known")),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per command, its flags and what it runs.
 
+mod crds;
 mod explain;
 mod observe;
 mod serve;
@@ -20,6 +21,7 @@ pub struct Cli {
 enum Command {
     Serve(Box<serve::Serve>),
     Explain(explain::Explain),
+    Crds(crds::Crds),
 }
 
 /// What a command that did its work found; exit codes are the same everywhere.
@@ -37,6 +39,7 @@ impl Cli {
         let result = match self.command {
             Command::Serve(it) => it.run(),
             Command::Explain(it) => it.run(),
+            Command::Crds(it) => it.run(),
         };
         match result {
             Ok(Found::Nothing) => ExitCode::SUCCESS,

@@ -16,6 +16,8 @@ pub const MODE_LABEL: &str = "callgate.dev/mode";
 #[derive(Clone, Debug)]
 pub struct Book {
     policies: BTreeMap<String, Policy>,
+    /// Policies that are there and mean nothing, with the reason.
+    unreadable: BTreeMap<String, String>,
     namespaces: Namespaces,
     /// What a namespace without a label obeys; none: it is left alone.
     default: Option<String>,
@@ -54,7 +56,8 @@ impl Book {
     pub fn of_one(policy: Policy, mode: Mode) -> Self {
         let default = Some(policy.name().to_owned());
         let policies = BTreeMap::from([(policy.name().to_owned(), policy)]);
-        Self { policies, namespaces: Namespaces::All(mode), default }
+        let namespaces = Namespaces::All(mode);
+        Self { policies, unreadable: BTreeMap::new(), namespaces, default }
     }
 
     /// The policies of a cluster beside the built-in ones, whose names are
@@ -67,7 +70,14 @@ impl Book {
         let builtin = BUILTIN.iter().map(Builtin::policy);
         let all = policies.into_iter().chain(builtin);
         let policies = all.map(|it| (it.name().to_owned(), it)).collect();
-        Self { policies, namespaces: Namespaces::Known(namespaces), default }
+        let namespaces = Namespaces::Known(namespaces);
+        Self { policies, unreadable: BTreeMap::new(), namespaces, default }
+    }
+
+    /// The same, with policies that exist but cannot be read, and why not.
+    #[must_use]
+    pub fn with_unreadable(self, unreadable: BTreeMap<String, String>) -> Self {
+        Self { unreadable, ..self }
     }
 
     /// Who decides about a namespace whose labels are known to the book.
@@ -143,6 +153,9 @@ impl Book {
 
     /// What to say of a policy that is not there.
     pub fn no_such_policy(&self, name: &str) -> String {
+        if let Some(why) = self.unreadable.get(name) {
+            return format!("the policy {name:?} cannot be read: {why}");
+        }
         let known: Vec<_> = self.policies.keys().map(String::as_str).collect();
         format!("there is no policy {name:?}, only {}", known.join(", "))
     }

@@ -22,7 +22,13 @@ pub use profiles::ProfilesError;
 #[command(next_help_heading = "Standalone")]
 pub struct Sources {
     /// A built-in policy by its name, or a file that holds one
-    #[arg(long, value_name = "NAME|FILE", default_value = "restricted", env = "CALLGATE_POLICY")]
+    #[arg(
+        long,
+        value_name = "NAME|FILE",
+        default_value = "restricted",
+        requires = "standalone",
+        env = "CALLGATE_POLICY"
+    )]
     pub policy: String,
 
     /// How seriously to take it
@@ -30,6 +36,7 @@ pub struct Sources {
         long,
         value_name = "MODE",
         default_value = "enforce",
+        requires = "standalone",
         value_parser = mode,
         env = "CALLGATE_MODE"
     )]
@@ -58,10 +65,15 @@ pub enum SourceError {
 }
 
 impl Sources {
+    /// Reads the profiles anew.
+    pub fn catalog(&self) -> Result<Catalog, SourceError> {
+        let catalog = self.profiles.as_deref().map(profiles::read).transpose()?;
+        Ok(catalog.unwrap_or_default())
+    }
+
     /// Reads everything anew.
     pub fn read(&self) -> Result<Facts, SourceError> {
-        let catalog = self.profiles.as_deref().map(profiles::read).transpose()?;
-        Ok(Facts { policy: policy::read(&self.policy)?, catalog: catalog.unwrap_or_default() })
+        Ok(Facts { catalog: self.catalog()?, policy: policy::read(&self.policy)? })
     }
 }
 

@@ -32,6 +32,9 @@ pub struct Metrics {
     connections: Gauge,
     connections_refused: Counter,
     requests_shed: Counter,
+    cluster_contact: Gauge,
+    watch_failures: Counter,
+    policies_unreadable: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -65,6 +68,9 @@ impl Metrics {
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             requests_shed: Counter::default(),
+            cluster_contact: Gauge::default(),
+            watch_failures: Counter::default(),
+            policies_unreadable: Gauge::default(),
         };
         metrics.registered(version)
     }
@@ -87,11 +93,28 @@ impl Metrics {
         self.findings.get_or_create(&Finding { rule, level }).inc();
     }
 
+    /// Notes when the API server answered last, in seconds since 1970
+    /// (`callgate_cluster_contact_timestamp_seconds`): until then at least, what
+    /// decides was up to date.
+    pub fn cluster_answered(&self, now: SystemTime) {
+        self.cluster_contact.set(seconds_of(now));
+    }
+
+    /// Counts a watch of the cluster that failed (`callgate_watch_failures_total`).
+    pub fn watch_failed(&self) {
+        self.watch_failures.inc();
+    }
+
+    /// Notes how many policies are stored that cannot be read
+    /// (`callgate_policies_unreadable`).
+    pub fn policies_unreadable(&self, count: usize) {
+        self.policies_unreadable.set(count.try_into().unwrap_or(i64::MAX));
+    }
+
     /// Notes when the certificate now served ends, in seconds since 1970
     /// (`callgate_certificate_expiry_timestamp_seconds`).
     pub fn certificate_expires(&self, not_after: SystemTime) {
-        let seconds = not_after.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.certificate_expiry.set(seconds.try_into().unwrap_or(i64::MAX));
+        self.certificate_expiry.set(seconds_of(not_after));
     }
 
     /// Counts a certificate on disk that cannot be served
@@ -143,6 +166,9 @@ impl Metrics {
             connections,
             connections_refused,
             requests_shed,
+            cluster_contact,
+            watch_failures,
+            policies_unreadable,
         } = &mut self;
         registry.register(
             "reviews",
@@ -182,9 +208,30 @@ impl Metrics {
             "Requests answered 503 because too many were in flight",
             requests_shed.clone(),
         );
+        registry.register_with_unit(
+            "cluster_contact_timestamp",
+            "When the API server answered last, in seconds since 1970",
+            Unit::Seconds,
+            cluster_contact.clone(),
+        );
+        registry.register(
+            "watch_failures",
+            "Watches of the cluster that failed and were tried again",
+            watch_failures.clone(),
+        );
+        registry.register(
+            "policies_unreadable",
+            "Policies that are stored and cannot be read",
+            policies_unreadable.clone(),
+        );
         registry.register("build", "The version that runs", Info::new([("version", version)]));
         self
     }
+}
+
+fn seconds_of(time: SystemTime) -> i64 {
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    seconds.try_into().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -204,6 +251,9 @@ mod tests {
         metrics.connection_closed();
         metrics.connection_refused();
         metrics.request_shed();
+        metrics.cluster_answered(UNIX_EPOCH + Duration::from_secs(1_800_000_003));
+        metrics.watch_failed();
+        metrics.policies_unreadable(2);
         let page = metrics.render();
         for line in [
             r#"callgate_reviews_total{webhook="validate",operation="create",verdict="deny"} 2"#,
@@ -217,6 +267,9 @@ mod tests {
             "callgate_connections 1",
             "callgate_connections_refused_total 1",
             "callgate_requests_shed_total 1",
+            "callgate_cluster_contact_timestamp_seconds 1800000003",
+            "callgate_watch_failures_total 1",
+            "callgate_policies_unreadable 2",
             r#"callgate_build_info{version="1.2.3"} 1"#,
             "# EOF",
         ] {
@@ -231,8 +284,8 @@ mod tests {
         metrics.finding("unset", "audit");
         let page = metrics.render();
         let lines = |start| page.lines().filter(move |it| it.starts_with(start)).count();
-        assert_eq!(lines("# HELP callgate_"), 9, "{page}");
-        assert_eq!(lines("# TYPE callgate_"), 9, "{page}");
+        assert_eq!(lines("# HELP callgate_"), 12, "{page}");
+        assert_eq!(lines("# TYPE callgate_"), 12, "{page}");
     }
 
     #[test]

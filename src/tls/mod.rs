@@ -161,6 +161,12 @@ pub fn server_config(
     Ok(config)
 }
 
+/// Makes ours the provider of libraries that ask for one, such as kube's client.
+pub fn install() {
+    // Who was faster has installed the same.
+    let _ = provider().install_default();
+}
+
 /// Given by name everywhere: rustls panics when it has to choose between two
 /// that some dependency linked in.
 fn provider() -> CryptoProvider {

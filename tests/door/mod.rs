@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::{Router, body::Body};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use callgate::admission::{self, App, Snapshot};
+use callgate::admission::{self, App, FindNamespace, Snapshot};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::civil::date;
@@ -20,10 +20,15 @@ pub(crate) struct Reply {
 
 /// A door behind which these facts hold.
 pub(crate) fn open(snapshot: Snapshot) -> Router {
+    open_to(snapshot, None)
+}
+
+/// The same, with somebody to ask about namespaces.
+pub(crate) fn open_to(snapshot: Snapshot, find_namespace: Option<FindNamespace>) -> Router {
     admission::router(App {
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
         today: || date(2026, 11, 24),
-        find_namespace: None,
+        find_namespace,
         observe: Arc::new(|_| {}),
         max_body: 1024 * 1024,
     })

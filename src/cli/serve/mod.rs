@@ -1,25 +1,27 @@
 //! `callgate serve`: the webhook.
 
+mod source;
+
 use std::{
     net::SocketAddr,
     sync::Arc,
     time::{Instant, SystemTime},
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::Args;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use tokio::{net::TcpListener, runtime};
 
+use self::source::{Source, Told};
 use crate::{
-    admission::{self, App, Snapshot},
+    admission::{self, App},
     cli::{Found, observe},
-    policy::{Book, Mode},
     server::{Admin, Limits, Readiness, Server, signals},
-    standalone::{self, Facts, Sources},
+    standalone::Sources,
     telemetry::{Logging, Metrics},
-    tls::{Opened, Reload, Tls},
+    tls::{self, Opened, Reload, Tls},
 };
 
 /// Serve the admission webhook
@@ -42,6 +44,15 @@ pub(super) struct Serve {
     #[arg(long, env = "CALLGATE_STANDALONE")]
     standalone: bool,
 
+    /// What namespaces without a label obey; without it they are left alone
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "standalone",
+        env = "CALLGATE_DEFAULT_POLICY"
+    )]
+    default_policy: Option<String>,
+
     #[command(flatten)]
     sources: Sources,
 
@@ -58,23 +69,32 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<Found> {
         let started = Instant::now();
-        let Self { listen, admin_listen, standalone, sources, tls, limits, logging } = self;
-        if !standalone {
-            bail!("policies from a cluster are not there yet: use --standalone");
-        }
+        let Self {
+            listen,
+            admin_listen,
+            standalone,
+            default_policy,
+            sources,
+            tls,
+            limits,
+            logging,
+        } = self;
         logging.init()?;
-        let facts = sources.read()?;
-        warn_of_missing(&facts);
+        tls::install();
         let opened = tls.open(SystemTime::now())?;
         let runtime = runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
         runtime.block_on(async {
+            let source = if standalone {
+                Source::of_files(sources)?
+            } else {
+                Source::of_cluster(&sources, default_policy).await?
+            };
             let listener = bind(listen).await?;
             let admin = bind(admin_listen).await?;
-            let ready = Ready { listener, admin, started };
-            ready.serve(sources, facts, opened, limits).await
+            Ready { listener, admin, started }.serve(source, opened, limits).await
         })?;
         Ok(Found::Nothing)
     }
@@ -88,13 +108,7 @@ struct Ready {
 }
 
 impl Ready {
-    async fn serve(
-        self,
-        sources: Sources,
-        facts: Facts,
-        opened: Opened,
-        limits: Limits,
-    ) -> anyhow::Result<()> {
+    async fn serve(self, source: Source, opened: Opened, limits: Limits) -> anyhow::Result<()> {
         let Self { listener, admin, started } = self;
         let Opened { config: tls, not_after, follow } = opened;
         let orders = signals().context("cannot listen for signals")?;
@@ -102,12 +116,11 @@ impl Ready {
         metrics.certificate_expires(not_after);
         let readiness = Readiness::new();
 
-        let mode = sources.mode;
-        let current = Arc::new(ArcSwap::from_pointee(snapshot(facts.clone(), mode)));
+        let current = Arc::new(ArcSwap::from_pointee(source.first()));
         let app = App {
             snapshot: Arc::clone(&current),
             today,
-            find_namespace: None,
+            find_namespace: source.find_namespace(),
             observe: observe::reviews(Arc::clone(&metrics)),
             max_body: limits.max_body_bytes,
         };
@@ -119,6 +132,7 @@ impl Ready {
             readiness: readiness.clone(),
             metrics: Arc::new(move || page.render()),
         };
+        let synced = readiness.condition("policies and namespaces");
         let server = Server {
             listener,
             tls,
@@ -128,6 +142,7 @@ impl Ready {
             observer: observe::events(Arc::clone(&metrics)),
         };
 
+        source.follow(Told { current, synced, metrics: Arc::clone(&metrics) });
         tokio::spawn(admin.run());
         if let Some(follow) = follow {
             tokio::spawn(follow.run(move |it| match it {
@@ -135,11 +150,6 @@ impl Ready {
                 Reload::Failed => metrics.certificate_reload_failed(),
             }));
         }
-        let changed = move |facts| {
-            warn_of_missing(&facts);
-            current.store(Arc::new(snapshot(facts, mode)));
-        };
-        tokio::spawn(standalone::follow(sources, facts, changed));
         let startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%address, %admin_address, startup_ms, "serving");
         server.run(orders).await;
@@ -149,21 +159,6 @@ impl Ready {
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
-}
-
-fn snapshot(Facts { policy, catalog }: Facts, mode: Mode) -> Snapshot {
-    Snapshot { book: Book::of_one(policy, mode), catalog }
-}
-
-/// Pods that get such a profile are refused: better to say so before the first.
-fn warn_of_missing(Facts { policy, catalog }: &Facts) {
-    for path in policy.injected_paths().filter(|it| catalog.get(it) != Some(None)) {
-        tracing::warn!(
-            policy = policy.name(),
-            profile = path.as_str(),
-            "the policy injects a profile that is missing or of no use"
-        );
-    }
 }
 
 fn today() -> Date {

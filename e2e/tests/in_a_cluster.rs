@@ -1,0 +1,211 @@
+//! Policies, profiles and labels as objects of the cluster.
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::Reply,
+    trial::{Test, container, pod, profile_of, trials},
+    world::eventually,
+};
+
+trials![
+    a_policy_of_the_cluster_is_obeyed_and_so_is_its_change,
+    a_policy_that_is_obeyed_cannot_be_deleted,
+    a_label_that_names_no_policy_is_refused_and_the_policies_are_listed,
+    a_pod_in_a_namespace_that_is_brand_new_is_judged,
+    a_profile_of_the_cluster_can_be_named,
+    numbers_of_64_bits_survive,
+    what_the_schema_cannot_hold_is_refused_by_it,
+    what_the_schema_lets_through_is_refused_by_us,
+];
+
+const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
+const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
+
+fn object(kind: &str, name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "callgate.dev/v1alpha1", "kind": kind,
+        "metadata": { "name": name }, "spec": spec,
+    })
+}
+
+fn policy(name: &str, spec: &Value) -> Value {
+    object("SeccompPolicy", name, spec)
+}
+
+fn bare() -> Value {
+    json!({ "containers": [{ "name": "app", "image": "app" }] })
+}
+
+/// A name that no other test uses.
+fn own(it: &Test) -> String {
+    it.namespace.chars().take(60).collect::<String>().trim_matches('-').to_owned()
+}
+
+async fn obey(it: &Test, policy: &str) {
+    let label = json!({ "metadata": { "labels": { "callgate.dev/policy": policy } } });
+    let path = format!("/api/v1/namespaces/{}", it.namespace);
+    // The webhook learns of the policy by its watch.
+    eventually("the label is accepted", async || {
+        it.api().merge(&path, &label).await.is_ok().then_some(())
+    })
+    .await;
+}
+
+async fn dry_run(it: &Test, spec: &Value) -> Reply {
+    it.api().post(&format!("{}?dryRun=All", it.pods()), &pod("web", spec)).await
+}
+
+async fn a_policy_of_the_cluster_is_obeyed_and_so_is_its_change(it: Test) {
+    let name = own(&it);
+    let path = format!("{POLICIES}/{name}");
+    let privileged = json!({ "containers": [container("app", &json!({ "privileged": true }))] });
+    it.api().apply(&path, &policy(&name, &json!({}))).await.expect_ok("the policy");
+    obey(&it, &name).await;
+    eventually("the policy is obeyed", async || {
+        let reply = dry_run(&it, &privileged).await;
+        reply.message().contains(&format!("policy {name:?} refuses pod")).then_some(())
+    })
+    .await;
+
+    let change = json!({ "rules": { "privileged": "Warn", "unset": "Off" } });
+    it.api().apply(&path, &policy(&name, &change)).await.expect_ok("the change");
+    eventually("the change is obeyed", async || {
+        let reply = dry_run(&it, &privileged).await;
+        let warned = reply.warnings.iter().any(|it| it.ends_with("[privileged]"));
+        (reply.is_ok() && warned).then_some(())
+    })
+    .await;
+}
+
+async fn a_policy_that_is_obeyed_cannot_be_deleted(it: Test) {
+    let name = own(&it);
+    let path = format!("{POLICIES}/{name}");
+    it.api().apply(&path, &policy(&name, &json!({}))).await.expect_ok("the policy");
+    obey(&it, &name).await;
+    let refusal = eventually("the webhook knows who obeys it", async || {
+        let reply = it.api().delete(&format!("{path}?dryRun=All")).await;
+        (!reply.is_ok()).then(|| reply.message().to_owned())
+    })
+    .await;
+    assert_eq!(
+        refusal,
+        format!(
+            "admission webhook \"objects.callgate.dev\" denied the request: \
+             policy {name:?} is obeyed by {:?}: label them otherwise first",
+            it.namespace
+        )
+    );
+    obey(&it, "restricted").await;
+    eventually("nobody obeys it any more", async || {
+        it.api().delete(&path).await.is_ok().then_some(())
+    })
+    .await;
+}
+
+async fn a_label_that_names_no_policy_is_refused_and_the_policies_are_listed(it: Test) {
+    let label = json!({ "metadata": { "labels": { "callgate.dev/policy": "restrictd" } } });
+    let path = format!("/api/v1/namespaces/{}", it.namespace);
+    let reply = it.api().merge(&path, &label).await;
+    let start = "admission webhook \"objects.callgate.dev\" denied the request: \
+                 callgate.dev/policy=restrictd: there is no policy \"restrictd\", only ";
+    assert!(reply.message().starts_with(start), "{}", reply.message());
+    assert!(reply.message().contains("baseline") && reply.message().contains("restricted"));
+    let mode = json!({ "metadata": { "labels": { "callgate.dev/mode": "loud" } } });
+    let reply = it.api().merge(&path, &mode).await;
+    let end = "callgate.dev/mode=loud: there is no such mode, only enforce, warn, audit";
+    assert!(reply.message().ends_with(end), "{}", reply.message());
+}
+
+async fn a_pod_in_a_namespace_that_is_brand_new_is_judged(it: Test) {
+    for _ in 0..5 {
+        let labels = json!({ "callgate.dev/policy": "restricted" });
+        let namespace = it.world.namespace("new", &labels).await;
+        let new = Test { namespace, world: it.world.clone() };
+        let stored = dry_run(&new, &bare()).await.expect_ok("a pod in a new namespace");
+        assert_eq!(profile_of(&stored, "/spec").as_deref(), Some("RuntimeDefault"));
+    }
+}
+
+async fn a_profile_of_the_cluster_can_be_named(it: Test) {
+    let name = own(&it);
+    let profile = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{ "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL" }],
+    });
+    let path = format!("callgate/{name}.json");
+    let mut spec = bare();
+    spec["securityContext"] =
+        json!({ "seccompProfile": { "type": "Localhost", "localhostProfile": path } });
+    let missing = format!("profile {path:?} is not in the catalog");
+    let reply = dry_run(&it, &spec).await;
+    assert!(reply.message().contains(&missing), "{}", reply.message());
+
+    let own = format!("{PROFILES}/{name}");
+    let profile = object("SeccompProfile", &name, &profile);
+    it.api().apply(&own, &profile).await.expect_ok("the profile");
+    eventually("the profile is known", async || dry_run(&it, &spec).await.is_ok().then_some(()))
+        .await;
+    it.api().delete(&own).await.expect_ok("its end");
+    eventually("its end is known", async || {
+        dry_run(&it, &spec).await.message().contains(&missing).then_some(())
+    })
+    .await;
+}
+
+async fn numbers_of_64_bits_survive(it: Test) {
+    let name = own(&it);
+    let args = json!([{
+        "index": 0, "value": "18446744073709551615", "valueTwo": 2_114_060_288_u64,
+        "op": "SCMP_CMP_MASKED_EQ",
+    }]);
+    let profile = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{ "names": ["clone"], "action": "SCMP_ACT_ERRNO", "args": args }],
+    });
+    let path = format!("{PROFILES}/{name}");
+    let stored = it.api().apply(&path, &object("SeccompProfile", &name, &profile)).await;
+    assert_eq!(stored.expect_ok("the profile")["spec"]["syscalls"][0]["args"], args);
+    it.api().delete(&path).await.expect_ok("its end");
+}
+
+async fn what_the_schema_cannot_hold_is_refused_by_it(it: Test) {
+    let exemption = |key: &str, value: Value| {
+        let mut exemption = json!({
+            "name": "a", "reason": "b", "owner": "c", "rules": ["unset"],
+            "match": { "namespaces": ["shop"] },
+        });
+        exemption[key] = value;
+        json!({ "exemptions": [exemption] })
+    };
+    let all = [
+        (json!({ "rules": { "unsett": "Warn" } }), "there is no such rule"),
+        (json!({ "rules": { "unset": "warn" } }), "Unsupported value: \"warn\""),
+        (json!({ "templates": "deny" }), "Unsupported value: \"deny\""),
+        (
+            json!({ "default": { "type": "Localhost" } }),
+            "localhostProfile goes with type Localhost",
+        ),
+        (json!({ "default": { "type": "Unconfined" } }), "Unsupported value: \"Unconfined\""),
+        (exemption("match", json!({})), "an exemption must match something"),
+        (exemption("owner", json!("")), "should be at least 1 chars long"),
+        (exemption("expires", json!("soon")), "should match"),
+    ];
+    for (spec, why) in all {
+        let path = format!("{POLICIES}?dryRun=All");
+        let reply = it.api().post(&path, &policy(&own(&it), &spec)).await;
+        assert_eq!(reply.status, 422, "{spec}: {}", reply.message());
+        assert!(reply.message().contains(why), "{spec}: {}", reply.message());
+    }
+    let reply = it.api().post(POLICIES, &policy("baseline", &json!({}))).await;
+    assert!(reply.message().contains("built in, choose another name"), "{}", reply.message());
+}
+
+async fn what_the_schema_lets_through_is_refused_by_us(it: Test) {
+    let spec = json!({ "default": { "type": "Localhost", "localhostProfile": "./web.json" } });
+    let path = format!("{POLICIES}?dryRun=All");
+    let reply = it.api().post(&path, &policy(&own(&it), &spec)).await;
+    let why = "localhostProfile \"./web.json\" is not in its shortest form, write \"web.json\"";
+    assert!(reply.message().contains("\"objects.callgate.dev\" denied"), "{}", reply.message());
+    assert!(reply.message().contains(why), "{}", reply.message());
+}

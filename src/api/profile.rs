@@ -1,0 +1,157 @@
+//! `SeccompProfile`.
+
+#![expect(unreachable_pub, reason = "KubeSchema writes every type again inside of a function")]
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A seccomp profile in the form of the OCI runtime specification (config-linux, "Seccomp").
+///
+/// Pods name it as `callgate/<name>.json`. `SCMP_ACT_NOTIFY` and its listener
+/// are left out on purpose: they make the runtime connect to a socket of the host (L6).
+#[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize)]
+#[kube(
+    group = "callgate.dev",
+    version = "v1alpha1",
+    kind = "SeccompProfile",
+    plural = "seccompprofiles",
+    shortname = "scprof",
+    category = "callgate",
+    printcolumn(name = "Default", type_ = "string", json_path = ".spec.defaultAction"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SeccompProfileSpec {
+    pub default_action: Action,
+
+    /// The errno of `SCMP_ACT_ERRNO` as a default; EPERM where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 4095))]
+    pub default_errno_ret: Option<i64>,
+
+    /// Beside the architecture of the node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(length(max = 32))]
+    pub architectures: Vec<Architecture>,
+
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(length(max = 8))]
+    pub flags: Option<Vec<Flag>>,
+
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4096))]
+    pub syscalls: Vec<Syscall>,
+}
+
+/// What is done with some system calls.
+#[derive(JsonSchema, Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Syscall {
+    #[schemars(length(min = 1, max = 1024), inner(length(min = 1, max = 64)))]
+    pub names: Vec<String>,
+    pub action: Action,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 4095))]
+    pub errno_ret: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 6))]
+    pub args: Vec<Arg>,
+}
+
+/// A condition on one argument; all conditions of a rule must hold.
+#[derive(JsonSchema, Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Arg {
+    #[schemars(range(min = 0, max = 5))]
+    pub index: i64,
+    /// An unsigned number of 64 bits; from 2^63 on it has to be written as a string.
+    pub value: IntOrString,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_two: Option<IntOrString>,
+    pub op: Operator,
+}
+
+/// The actions of libseccomp, but for `SCMP_ACT_NOTIFY`.
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize)]
+#[expect(clippy::enum_variant_names, reason = "the names are libseccomp's")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Action {
+    ScmpActKill,
+    ScmpActKillProcess,
+    ScmpActKillThread,
+    ScmpActTrap,
+    ScmpActErrno,
+    ScmpActTrace,
+    ScmpActAllow,
+    ScmpActLog,
+}
+
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize)]
+#[expect(clippy::enum_variant_names, reason = "the names are libseccomp's")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Operator {
+    ScmpCmpNe,
+    ScmpCmpLt,
+    ScmpCmpLe,
+    ScmpCmpEq,
+    ScmpCmpGe,
+    ScmpCmpGt,
+    ScmpCmpMaskedEq,
+}
+
+/// The architectures that runc knows.
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize)]
+pub enum Architecture {
+    #[serde(rename = "SCMP_ARCH_X86")]
+    X86,
+    #[serde(rename = "SCMP_ARCH_X86_64")]
+    X8664,
+    #[serde(rename = "SCMP_ARCH_X32")]
+    X32,
+    #[serde(rename = "SCMP_ARCH_ARM")]
+    Arm,
+    #[serde(rename = "SCMP_ARCH_AARCH64")]
+    Aarch64,
+    #[serde(rename = "SCMP_ARCH_MIPS")]
+    Mips,
+    #[serde(rename = "SCMP_ARCH_MIPS64")]
+    Mips64,
+    #[serde(rename = "SCMP_ARCH_MIPS64N32")]
+    Mips64N32,
+    #[serde(rename = "SCMP_ARCH_MIPSEL")]
+    Mipsel,
+    #[serde(rename = "SCMP_ARCH_MIPSEL64")]
+    Mipsel64,
+    #[serde(rename = "SCMP_ARCH_MIPSEL64N32")]
+    Mipsel64N32,
+    #[serde(rename = "SCMP_ARCH_PPC")]
+    Ppc,
+    #[serde(rename = "SCMP_ARCH_PPC64")]
+    Ppc64,
+    #[serde(rename = "SCMP_ARCH_PPC64LE")]
+    Ppc64Le,
+    #[serde(rename = "SCMP_ARCH_RISCV64")]
+    Riscv64,
+    #[serde(rename = "SCMP_ARCH_S390")]
+    S390,
+    #[serde(rename = "SCMP_ARCH_S390X")]
+    S390X,
+    #[serde(rename = "SCMP_ARCH_LOONGARCH64")]
+    Loongarch64,
+}
+
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize)]
+pub enum Flag {
+    #[serde(rename = "SECCOMP_FILTER_FLAG_TSYNC")]
+    Tsync,
+    #[serde(rename = "SECCOMP_FILTER_FLAG_LOG")]
+    Log,
+    #[serde(rename = "SECCOMP_FILTER_FLAG_SPEC_ALLOW")]
+    SpecAllow,
+    #[serde(rename = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV")]
+    WaitKillableRecv,
+}

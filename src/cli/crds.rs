@@ -1,0 +1,25 @@
+//! `callgate crds`: the definitions of our types, for kubectl.
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::{api, cli::Found};
+
+/// Print the `CustomResourceDefinitions`
+#[derive(Args, Debug)]
+pub(super) struct Crds {}
+
+impl Crds {
+    pub(super) fn run(self) -> anyhow::Result<Found> {
+        let Self {} = self;
+        let mut text = String::from("# The output of `callgate crds`: change src/api instead.\n");
+        for definition in api::definitions() {
+            text.push_str("---\n");
+            text.push_str(&serde_saphyr::to_string(&definition).context("cannot write YAML")?);
+        }
+        io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+        Ok(Found::Nothing)
+    }
+}

@@ -1,0 +1,143 @@
+//! Where judgements come from: files, or the objects of a cluster.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use kube::Client;
+use tokio::time::interval;
+
+use crate::{
+    admission::{FindNamespace, Snapshot},
+    cluster::{self, Watched},
+    policy::{Book, Mode, Policy},
+    profile::Catalog,
+    server::Condition,
+    standalone::{self, Facts, Sources},
+    telemetry::Metrics,
+};
+
+/// How often the API server is asked for a sign of life.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+pub(super) enum Source {
+    Files { sources: Sources, facts: Facts },
+    Cluster { client: Client, default_policy: Option<String>, profiles: Catalog },
+}
+
+/// What is told to whom, when the facts change.
+pub(super) struct Told {
+    pub(super) current: Arc<ArcSwap<Snapshot>>,
+    /// Met once everything is known.
+    pub(super) synced: Condition,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Source {
+    pub(super) fn of_files(sources: Sources) -> anyhow::Result<Self> {
+        let facts = sources.read()?;
+        warn_of_missing([&facts.policy], &facts.catalog);
+        Ok(Self::Files { sources, facts })
+    }
+
+    /// Needs the runtime that the client is to live in.
+    pub(super) async fn of_cluster(
+        sources: &Sources,
+        default_policy: Option<String>,
+    ) -> anyhow::Result<Self> {
+        let client = Client::try_default().await.context("cannot find a cluster")?;
+        Ok(Self::Cluster { client, default_policy, profiles: sources.catalog()? })
+    }
+
+    /// What is known before anything is told: in a cluster, nothing, so that
+    /// every pod is refused that comes too early.
+    pub(super) fn first(&self) -> Snapshot {
+        match self {
+            Self::Files { sources, facts } => snapshot(facts.clone(), sources.mode),
+            Self::Cluster { default_policy, profiles, .. } => Snapshot {
+                book: Book::of_cluster(
+                    [],
+                    std::collections::BTreeMap::new(),
+                    default_policy.clone(),
+                ),
+                catalog: profiles.clone(),
+            },
+        }
+    }
+
+    pub(super) fn find_namespace(&self) -> Option<FindNamespace> {
+        match self {
+            Self::Files { .. } => None,
+            Self::Cluster { client, .. } => Some(cluster::find_namespace(client.clone())),
+        }
+    }
+
+    /// Follows the facts in the background, for ever.
+    pub(super) fn follow(self, told: Told) {
+        let Told { current, synced, metrics } = told;
+        match self {
+            Self::Files { sources, facts } => {
+                synced.met();
+                let mode = sources.mode;
+                let changed = move |facts: Facts| {
+                    warn_of_missing([&facts.policy], &facts.catalog);
+                    current.store(Arc::new(snapshot(facts, mode)));
+                };
+                tokio::spawn(standalone::follow(sources, facts, changed));
+            }
+            Self::Cluster { client, default_policy, profiles } => {
+                tokio::spawn(stay_in_touch(client.clone(), Arc::clone(&metrics)));
+                tokio::spawn(cluster::watch(client, move |it| match it {
+                    Watched::Changed(facts) => {
+                        let book = facts.book(default_policy.as_deref());
+                        let catalog = facts.catalog(&profiles);
+                        warn_of_missing(book.policies(), &catalog);
+                        for cluster::Unreadable { name, why } in facts.unreadable() {
+                            tracing::error!(policy = name, error = why, "policy cannot be read");
+                        }
+                        metrics.policies_unreadable(facts.unreadable().len());
+                        current.store(Arc::new(Snapshot { book, catalog }));
+                        synced.met();
+                    }
+                    Watched::Failed(why) => {
+                        metrics.watch_failed();
+                        tracing::warn!(error = why, "a watch failed, trying on");
+                    }
+                }));
+            }
+        }
+    }
+}
+
+/// While nobody answers, what was known last goes on deciding; a metric says
+/// since when.
+async fn stay_in_touch(client: Client, metrics: Arc<Metrics>) {
+    let mut ticks = interval(HEARTBEAT);
+    loop {
+        ticks.tick().await;
+        let asked = tokio::time::timeout(HEARTBEAT, client.apiserver_version()).await;
+        if matches!(asked, Ok(Ok(_))) {
+            metrics.cluster_answered(SystemTime::now());
+        }
+    }
+}
+
+fn snapshot(Facts { policy, catalog }: Facts, mode: Mode) -> Snapshot {
+    Snapshot { book: Book::of_one(policy, mode), catalog }
+}
+
+/// Pods that get such a profile are refused: better to say so before the first.
+fn warn_of_missing<'a>(policies: impl IntoIterator<Item = &'a Policy>, catalog: &Catalog) {
+    for policy in policies {
+        for path in policy.injected_paths().filter(|it| catalog.get(it) != Some(None)) {
+            tracing::warn!(
+                policy = policy.name(),
+                profile = path.as_str(),
+                "the policy injects a profile that is missing or of no use"
+            );
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Watches a cluster and tells what it says, whenever that changes.
+
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt, stream::select};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject},
+    core::{GroupVersionKind, PartialObjectMeta},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::facts::{Change, Facts, labels, policy, profile};
+use crate::{
+    policy::{Labels, Policy},
+    profile::Defect,
+};
+
+/// What is told of a watch.
+pub enum Watched<'a> {
+    /// Everything is known, and something of it is new.
+    Changed(&'a Facts),
+    /// A watch failed; it is tried again. What was known last goes on to count.
+    Failed(String),
+}
+
+/// A change of any type.
+enum Any {
+    Namespace(Change<Labels>),
+    Policy(Change<Result<Policy, String>>),
+    Profile(Change<Option<Defect>>),
+}
+
+/// How long changes are gathered before they are told of: a list of a thousand
+/// namespaces that are labelled one by one is not a thousand snapshots.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// Follows namespaces (their metadata alone), policies and profiles, for ever.
+pub async fn watch(client: Client, tell: impl Fn(Watched<'_>)) {
+    let mut changes = std::pin::pin!(all(client));
+    let mut facts = Facts::default();
+    let mut due: Option<Instant> = None;
+    loop {
+        let change = match due {
+            Some(due) => timeout_at(due, changes.next()).await,
+            None => Ok(changes.next().await),
+        };
+        match change {
+            Ok(Some(Ok(change))) => {
+                if facts.take(change) {
+                    due = due.or_else(|| Some(Instant::now() + GATHER));
+                }
+            }
+            Ok(Some(Err(why))) => tell(Watched::Failed(why)),
+            Ok(None) => return,
+            Err(_) => {
+                due = None;
+                if facts.is_complete() {
+                    tell(Watched::Changed(&facts));
+                }
+            }
+        }
+    }
+}
+
+impl Facts {
+    fn take(&mut self, change: Any) -> bool {
+        match change {
+            Any::Namespace(it) => self.namespaces.take(it),
+            Any::Policy(it) => self.policies.take(it),
+            Any::Profile(it) => self.profiles.take(it),
+        }
+    }
+}
+
+fn all(client: Client) -> impl Stream<Item = Result<Any, String>> {
+    let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
+    let namespaces = watcher(namespaces, watcher::Config::default())
+        .default_backoff()
+        .map(|it| told(it, |it| labels(it.labels()), Any::Namespace));
+    let policies =
+        own(client.clone(), "SeccompPolicy").map(|it| told(it, read(policy), Any::Policy));
+    let profiles = own(client, "SeccompProfile").map(|it| told(it, read(profile), Any::Profile));
+    select(namespaces, select(policies, profiles))
+}
+
+/// Objects of ours as they are, whether they mean anything or not: a typed
+/// watch would fail for all of them when one cannot be decoded.
+fn own(
+    client: Client,
+    kind: &str,
+) -> impl Stream<Item = Result<Event<DynamicObject>, watcher::Error>> {
+    let kind = GroupVersionKind::gvk("callgate.dev", "v1alpha1", kind);
+    let plural = format!("{}s", kind.kind.to_lowercase().replace("policy", "policie"));
+    let resource = ApiResource::from_gvk_with_plural(&kind, &plural);
+    watcher(Api::all_with(client, &resource), watcher::Config::default()).default_backoff()
+}
+
+fn read<T>(of: impl Fn(&serde_json::Value) -> T) -> impl Fn(&DynamicObject) -> T {
+    move |object| {
+        let json = serde_json::to_value(object).unwrap_or_default();
+        of(&json)
+    }
+}
+
+fn told<K: ResourceExt, T>(
+    event: Result<Event<K>, watcher::Error>,
+    value: impl Fn(&K) -> T,
+    any: impl Fn(Change<T>) -> Any,
+) -> Result<Any, String> {
+    let named = |it: &K| (it.name_any(), value(it));
+    Ok(any(match event.map_err(|error| chain(&error))? {
+        Event::Init => Change::Begin,
+        Event::InitApply(it) => {
+            let (name, value) = named(&it);
+            Change::Listed(name, value)
+        }
+        Event::InitDone => Change::End,
+        Event::Apply(it) => {
+            let (name, value) = named(&it);
+            Change::Put(name, value)
+        }
+        Event::Delete(it) => Change::Gone(it.name_any()),
+    }))
+}
+
+/// kube's own words leave out the cause.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,57 @@
+//! The manifests say what the code says.
+
+use std::{fs, process::Command};
+
+use serde_json::Value;
+
+/// `callgate crds >manifests/crds/crds.yaml` writes it anew.
+#[test]
+fn the_definitions_are_those_of_the_code() {
+    let output = Command::new(env!("CARGO_BIN_EXE_callgate")).arg("crds").output();
+    let output = output.expect("the binary starts");
+    assert!(output.status.success());
+    let written = fs::read_to_string("manifests/crds/crds.yaml").expect("there are definitions");
+    assert!(written == String::from_utf8_lossy(&output.stdout), "src/api has changed");
+}
+
+/// A rule that is new must be known to the schema of policies too.
+#[test]
+fn the_schema_of_policies_knows_every_rule() {
+    let text = fs::read_to_string("manifests/crds/crds.yaml").expect("there are definitions");
+    for rule in callgate::policy::RULES {
+        assert!(text.contains(&format!("'{}'", rule.id)), "{}", rule.id);
+    }
+}
+
+#[test]
+fn no_webhook_can_be_walked_around_by_a_label_of_a_pod() {
+    let text = fs::read_to_string("manifests/base/webhooks.yaml").expect("there are webhooks");
+    let all: Vec<Value> = serde_saphyr::from_multiple(&text).expect("they are YAML");
+    let mut names = Vec::new();
+    for webhook in all.iter().flat_map(|it| it["webhooks"].as_array().expect("a list")) {
+        names.push(webhook["name"].as_str().expect("a name").to_owned());
+        assert!(webhook.get("objectSelector").is_none(), "2.5: {}", names[names.len() - 1]);
+        assert_eq!(webhook["sideEffects"], "None");
+        assert_eq!(webhook["matchPolicy"], "Equivalent");
+        let pods = webhook["rules"]
+            .as_array()
+            .expect("rules")
+            .iter()
+            .any(|it| it["resources"][0] == "pods");
+        if pods {
+            let resources: Vec<_> = webhook["rules"]
+                .as_array()
+                .expect("rules")
+                .iter()
+                .flat_map(|it| it["resources"].as_array().expect("a list"))
+                .collect();
+            assert_eq!(resources, ["pods", "pods/ephemeralcontainers"], "T12");
+        }
+        let fails =
+            if names[names.len() - 1] == "validate.callgate.dev" { "Fail" } else { "Ignore" };
+        assert_eq!(webhook["failurePolicy"], fails, "{}", names[names.len() - 1]);
+    }
+    let expected =
+        ["mutate", "validate", "templates", "objects"].map(|it| format!("{it}.callgate.dev"));
+    assert_eq!(names, expected);
+}
