@@ -44,7 +44,13 @@ pub(crate) struct Instance {
 impl Instance {
     /// Starts the binary and registers it; calls reach it once
     /// [`eventually`] something is refused.
-    pub(crate) async fn start(api: &Api, site: &Site, name: &str, setup: &Setup) -> Self {
+    pub(crate) async fn start(
+        api: &Api,
+        site: &Site,
+        name: &str,
+        setup: &Setup,
+        change: impl Fn(&mut Value),
+    ) -> Self {
         let Site { address, kubeconfig, .. } = site;
         let address = *address;
         let directory = tempfile::tempdir().expect("there is room for temporary files");
@@ -89,7 +95,7 @@ impl Instance {
         eventually("the webhook is ready", async || is_ready(admin).await.then_some(())).await;
         let authority = fs::read(instance.directory.path().join("ca.crt")).expect("it was written");
         publish(api, address, port, name).await;
-        register(api, name, &authority, &setup.namespaces).await;
+        register(api, name, &authority, &setup.namespaces, change).await;
         instance
     }
 
@@ -158,7 +164,13 @@ async fn publish(api: &Api, address: IpAddr, port: u16, name: &str) {
 
 /// Applies the production webhook configurations with the authority filled in;
 /// a further instance gets copies that differ in name, service and namespaces.
-async fn register(api: &Api, name: &str, authority: &[u8], namespaces: &[String]) {
+async fn register(
+    api: &Api,
+    name: &str,
+    authority: &[u8],
+    namespaces: &[String],
+    change: impl Fn(&mut Value),
+) {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     for mut configuration in manifests("webhooks") {
         configuration["metadata"]["name"] = json!(name);
@@ -168,6 +180,7 @@ async fn register(api: &Api, name: &str, authority: &[u8], namespaces: &[String]
             webhooks.retain(|it| it["name"] != "objects.callgate.dev");
         }
         for webhook in webhooks {
+            change(webhook);
             webhook["clientConfig"]["caBundle"] = json!(STANDARD.encode(authority));
             webhook["clientConfig"]["service"]["name"] = json!(name);
             if !namespaces.is_empty() {

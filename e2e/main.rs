@@ -10,6 +10,8 @@ mod cluster;
 #[path = "../tests/door/mod.rs"]
 #[allow(dead_code, reason = "each test target uses its part")]
 mod door;
+#[path = "../tests/generated/mod.rs"]
+mod generated;
 mod instance;
 #[path = "../tests/table/mod.rs"]
 #[allow(dead_code, reason = "each test target uses its part")]

@@ -94,11 +94,21 @@ impl Test {
 
     /// A further webhook, for the given namespaces alone.
     pub(crate) async fn instance(&self, name: &str, setup: Setup) -> Instance {
+        self.instance_with(name, setup, |_| ()).await
+    }
+
+    /// The same, with a change to each of its webhook's registrations.
+    pub(crate) async fn instance_with(
+        &self,
+        name: &str,
+        setup: Setup,
+        change: impl Fn(&mut Value),
+    ) -> Instance {
         let probe = setup.namespaces.first().expect("it is for somebody").clone();
         let name = format!("{name}-{}", self.namespace);
         let name: String = name.chars().take(60).collect();
         let name = name.trim_matches('-');
-        let instance = Instance::start(self.api(), &self.world.site, name, &setup).await;
+        let instance = Instance::start(self.api(), &self.world.site, name, &setup, change).await;
         self.world.await_calls(&instance, &probe).await;
         instance
     }

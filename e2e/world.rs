@@ -74,7 +74,7 @@ impl World {
         let api = Api::connect(&site.kubeconfig).await;
         define(&api).await;
         let setup = Setup { profiles: profiles(), ..Setup::default() };
-        let webhook = Instance::start(&api, &site, "callgate", &setup).await;
+        let webhook = Instance::start(&api, &site, "callgate", &setup, |_| ()).await;
         let world = Self { site, api, webhook, count: AtomicUsize::new(0) };
         let probe = world.namespace("probe", &json!({ "callgate.dev/policy": "restricted" })).await;
         world.await_calls(&world.webhook, &probe).await;
@@ -100,7 +100,11 @@ impl World {
     /// Waits until the API server asks a webhook of ours about pods and
     /// workloads of `namespace`: it learns of configurations and labels by watches.
     pub(crate) async fn await_calls(&self, webhook: &Instance, namespace: &str) {
-        let spec = json!({ "containers": [{ "name": "app", "image": "app" }] });
+        // With a profile of its own it is for both webhooks to see.
+        let own = json!({ "seccompProfile": { "type": "RuntimeDefault" } });
+        let spec = json!({ "containers": [
+            { "name": "app", "image": "app", "securityContext": own },
+        ]});
         let pod = json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "probe" }, "spec": spec,
         });

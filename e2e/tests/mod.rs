@@ -1,6 +1,7 @@
 //! What must be seen on a real API server.
 
 mod annotations;
+mod conditions;
 mod debug;
 mod every_table;
 mod in_a_cluster;
@@ -24,6 +25,7 @@ pub(crate) fn all() -> Vec<Entry> {
         neighbours::trials(),
         outage::trials(),
         in_a_cluster::trials(),
+        conditions::trials(),
         every_table::trials(),
     ]
     .concat()
