@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 use crate::{
     api::Api,
     cluster::Site,
+    door::put_together,
     instance::{Instance, Setup, lines_about},
     tests,
     world::World,
@@ -155,15 +156,11 @@ impl Test {
 
 /// The message of the API server for a pod that we refuse.
 pub(crate) fn refusal(namespace: &str, policy: &str, name: &str, lines: &[&str]) -> String {
-    let mut message = format!(
+    let headline = format!(
         "admission webhook \"validate.callgate.dev\" denied the request: \
          policy \"{policy}\" refuses pod \"{name}\" in namespace \"{namespace}\":"
     );
-    for line in lines {
-        message.push_str("\n  ");
-        message.push_str(line);
-    }
-    message
+    put_together(&headline, lines)
 }
 
 /// A pod of that name with this spec.

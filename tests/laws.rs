@@ -17,7 +17,7 @@ use callgate::{
     policy::{Book, Mode, Policy},
     profile::{Catalog, Document},
 };
-use door::{patch_of, patched, post};
+use door::{patch_of, patched, post, taken_apart};
 use generated::pod;
 use http::StatusCode;
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -76,8 +76,8 @@ fn mutate(object: &Value) -> Vec<Value> {
 /// The lines of the refusal.
 fn findings(object: &Value) -> Vec<String> {
     let response = ask("/validate", review(object)).response();
-    let message = response["status"]["message"].as_str().unwrap_or_default();
-    message.split("\n  ").skip(1).map(str::to_owned).collect()
+    let message = response["status"]["message"].as_str();
+    message.map(|it| taken_apart(it).1).unwrap_or_default()
 }
 
 // ── what is generated, besides pods ──

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{Api, Reply},
-    door::patched,
+    door::{patched, put_together},
     instance::Setup,
     table::{self, Case, NAMESPACE, Outcome, Server, Table},
     trial::{Entry, Test},
@@ -146,16 +146,13 @@ fn refused(
 ) -> Result<(), String> {
     let webhook = if case.kind().is_template() { "templates" } else { "validate" };
     let name = if case.old.is_some() { name(number) } else { "web".to_owned() };
-    let mut expected = format!(
+    let headline = format!(
         "admission webhook \"{webhook}.callgate.dev\" denied the request: \
          policy \"{}\" refuses {} \"{name}\" in namespace \"{namespace}\":",
         case.policy,
         case.kind().noun(),
     );
-    for line in lines {
-        expected.push_str("\n  ");
-        expected.push_str(line);
-    }
+    let expected = put_together(&headline, lines);
     if reply.message() == expected { Ok(()) } else { Err(told(reply)) }
 }
 

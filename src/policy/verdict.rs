@@ -89,6 +89,7 @@ impl<'a> Verdict<'a> {
     }
 
     /// Why it is refused, and the way out: a headline, then a line a finding.
+    /// A single one stands on the headline, since lists of events show no more.
     pub fn message(&self, name: Option<&str>) -> String {
         let Facts { policy, namespace, .. } = self.facts;
         let name = name.map(|it| format!(" {it:?}")).unwrap_or_default();
@@ -98,8 +99,10 @@ impl<'a> Verdict<'a> {
             self.kind.noun(),
         );
         let count = self.at(Level::Deny).count();
+        let gap = if count == 1 { " " } else { "\n  " };
         for it in self.at(Level::Deny).take(MOST_LINES) {
-            write!(message, "\n  {}", it.line(self.kind)).expect("a string takes everything");
+            message.push_str(gap);
+            message.push_str(&it.line(self.kind));
         }
         if count > MOST_LINES {
             let more = count - MOST_LINES;

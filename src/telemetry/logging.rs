@@ -18,7 +18,7 @@ use tracing_subscriber::{
 #[command(next_help_heading = "Logging")]
 pub struct Logging {
     /// How a log line looks
-    #[arg(long, value_enum, default_value_t, env = "CALLGATE_LOG_FORMAT")]
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, env = "CALLGATE_LOG_FORMAT")]
     pub log_format: Format,
 
     /// The least level to log, also by target: `info`, or `warn,callgate=debug`

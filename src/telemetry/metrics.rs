@@ -181,11 +181,7 @@ impl Metrics {
             Unit::Seconds,
             review_duration.clone(),
         );
-        registry.register(
-            "findings",
-            "Findings, by rule and the level it has in the policy",
-            findings.clone(),
-        );
+        registry.register("findings", "Findings, by rule and what they led to", findings.clone());
         registry.register_with_unit(
             "certificate_expiry_timestamp",
             "When the serving certificate ends, in seconds since 1970",

@@ -78,3 +78,20 @@ pub(crate) fn patched(object: &Value, patch: &[Value]) -> Value {
     json_patch::patch(&mut object, &patch).expect("R1: a patch always applies");
     object
 }
+
+/// The headline of a refusal, and its lines: a single one stands beside the headline.
+pub(crate) fn taken_apart(message: &str) -> (&str, Vec<String>) {
+    let namespace = message.find(" in namespace \"").expect("it names the namespace");
+    let end = message[namespace..].find("\":").expect("the headline ends") + namespace + 2;
+    let (headline, lines) = message.split_at(end);
+    let of_one = lines.starts_with(' ');
+    let lines: Vec<_> = lines.trim_start().split("\n  ").map(str::to_owned).collect();
+    assert_eq!(lines.len() == 1, of_one, "{message}");
+    (headline, lines)
+}
+
+/// The message for these lines.
+pub(crate) fn put_together(headline: &str, lines: &[impl AsRef<str>]) -> String {
+    let gap = if lines.len() == 1 { " " } else { "\n  " };
+    lines.iter().fold(headline.to_owned(), |message, line| message + gap + line.as_ref())
+}

@@ -1,0 +1,278 @@
+//! What README, docs and examples show is what happens.
+
+#[allow(dead_code, reason = "each test target uses its part")]
+mod door;
+
+use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+
+use callgate::{
+    admission::Snapshot,
+    cli::Cli,
+    pod::Kind,
+    policy::{Book, Mode, Policy, RULES, Rule},
+    standalone::{Facts, Sources},
+    telemetry::Metrics,
+};
+use clap::CommandFactory;
+use door::{Reply, patch_of, patched, post};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn every_example_gets_the_verdict_in_its_head() {
+    let mut wrong = Vec::new();
+    for path in examples() {
+        let text = fs::read_to_string(&path).expect("examples are text");
+        let expected: Vec<_> = said(&text, "verdict").collect();
+        let policy = said(&text, "policy").next().unwrap_or("restricted");
+        let object = serde_saphyr::from_str(&text).expect("examples are single objects");
+        let actual = verdict(policy, &object).await;
+        if actual != expected {
+            wrong.push(format!(
+                "{}\n  expected {expected:#?}\n  actual {actual:#?}",
+                path.display()
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The files in `examples/` that hold a pod or what makes pods.
+fn examples() -> Vec<PathBuf> {
+    let entries = fs::read_dir("examples").expect("there are examples");
+    let mut paths: Vec<_> = entries.map(|it| it.expect("the tree is readable").path()).collect();
+    paths
+        .retain(|it| it.extension().is_some_and(|it| it == "yaml") && !it.ends_with("policy.yaml"));
+    paths.sort();
+    assert!(paths.len() > 10, "{paths:?}");
+    paths
+}
+
+/// What follows `# key: ` in the comments of a file.
+fn said<'a>(text: &'a str, key: &str) -> impl Iterator<Item = &'a str> {
+    let start = format!("# {key}: ");
+    text.lines().filter_map(move |it| it.strip_prefix(&start))
+}
+
+/// What becomes of an object that is created, as an API server would bring it about.
+async fn verdict(policy: &str, object: &Value) -> Vec<String> {
+    let sources = Sources {
+        policy: policy.to_owned(),
+        mode: Mode::Enforce,
+        profiles: Some(PathBuf::from("profiles")),
+    };
+    let Facts { policy, catalog } = sources.read().expect("policy and profiles can be read");
+    let router = door::open(Snapshot { book: Book::of_one(policy, Mode::Enforce), catalog });
+    let mutation = post(&router, "/mutate", review(object).to_string()).await;
+    let object = patched(object, &patch_of(&mutation.response()));
+    let validation = post(&router, "/validate", review(&object).to_string()).await;
+
+    let injected = note(&mutation, "injected").map(|it| format!("injected: {it}"));
+    let exempted = note(&validation, "exempted").map(|it| format!("exempted: {it}"));
+    let warnings = [warnings(&mutation), warnings(&validation)].concat();
+    let warned = warnings.iter().map(|it| format!("warned: {it}"));
+    injected.into_iter().chain(exempted).chain(warned).chain(decision(&validation)).collect()
+}
+
+fn decision(validation: &Reply) -> Vec<String> {
+    let response = validation.response();
+    if response["allowed"] == true {
+        return vec!["accepted".to_owned()];
+    }
+    let message = response["status"]["message"].as_str().expect("a refusal has a message");
+    door::taken_apart(message).1.iter().map(|it| format!("refused: {it}")).collect()
+}
+
+fn note(reply: &Reply, key: &str) -> Option<String> {
+    Some(reply.response()["auditAnnotations"].get(key)?.as_str()?.to_owned())
+}
+
+fn warnings(reply: &Reply) -> Vec<String> {
+    serde_json::from_value(reply.response()["warnings"].clone()).unwrap_or_default()
+}
+
+fn review(object: &Value) -> Value {
+    let kind = object["kind"].as_str().expect("an object has a kind");
+    let noun = kind.to_lowercase();
+    let found = Kind::ALL.into_iter().find(|it| it.noun() == noun).expect("it holds a pod spec");
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "u-1", "operation": "CREATE", "userInfo": {},
+            "namespace": object["metadata"]["namespace"].as_str().unwrap_or("shop"),
+            "name": object["metadata"]["name"],
+            "kind": { "group": found.group(), "version": "v1", "kind": kind },
+            "resource": { "group": found.group(), "version": "v1", "resource": found.resource() },
+            "object": object,
+        },
+    })
+}
+
+#[test]
+fn every_policy_that_a_document_shows_is_one() {
+    let mut shown = 0;
+    for document in ["README.md", "docs/policy.md"] {
+        for block in blocks(document, "yaml").iter().filter(|it| it.contains("SeccompPolicy")) {
+            shown += 1;
+            if let Err(error) = Policy::parse(block) {
+                panic!("{document}: {error}\n{block}");
+            }
+        }
+    }
+    assert!(shown > 1, "only {shown}");
+}
+
+#[test]
+fn the_policy_of_the_readme_is_that_of_the_examples() {
+    let example = fs::read_to_string("examples/policy.yaml").expect("it is there");
+    assert!(blocks("README.md", "yaml").iter().any(|it| example.ends_with(it.as_str())));
+}
+
+/// The fenced blocks of a document in a language.
+fn blocks(document: &str, language: &str) -> Vec<String> {
+    let text = fs::read_to_string(document).expect("documents are text");
+    let fence = format!("```{language}\n");
+    let starts = text.split(&fence).skip(1);
+    starts.map(|it| it.split("```").next().unwrap_or_default().to_owned()).collect()
+}
+
+/// Flags of other programs that README names.
+const OF_OTHERS: &[&str] = &["--cacert", "--data"];
+
+#[test]
+fn every_flag_of_the_readme_exists() {
+    let flags = flags();
+    let text = fs::read_to_string("README.md").expect("it is there");
+    let is_part = |it: char| it.is_ascii_lowercase() || it == '-';
+    for word in text.split(|it| !is_part(it)).filter(|it| it.starts_with("--")) {
+        let known = OF_OTHERS.contains(&word) || flags.iter().any(|it| it.name == word);
+        assert!(known || word.trim_matches('-').is_empty(), "there is no flag {word}");
+    }
+}
+
+#[test]
+fn the_readme_lists_every_flag_as_the_help_does() {
+    let text = fs::read_to_string("README.md").expect("it is there");
+    let mut heading = "";
+    let mut rows = Vec::new();
+    for line in text.lines() {
+        if let Some((first, _)) =
+            line.strip_prefix("| ").and_then(|it| it.split_once(" | default "))
+        {
+            heading = first;
+        } else if line.starts_with("| `--") {
+            rows.push(format!("{heading}: {line}"));
+        }
+    }
+    for flag in flags() {
+        let row = flag.row();
+        assert!(rows.iter().any(|it| it.starts_with(&row)), "no row begins with {row}");
+    }
+    assert_eq!(rows.len(), flags().len());
+}
+
+#[test]
+fn the_readme_lists_every_rule_with_its_level() {
+    let text = fs::read_to_string("README.md").expect("it is there");
+    for Rule { id, level, .. } in RULES {
+        let row = text.lines().find(|it| it.starts_with(&format!("| `{id}` |")));
+        let row = row.unwrap_or_else(|| panic!("no row for {id}"));
+        assert!(row.contains(&format!("| {level:?} |")), "{row}");
+    }
+}
+
+struct Flag {
+    heading: String,
+    name: String,
+    value: String,
+    default: String,
+}
+
+impl Flag {
+    /// The beginning of its row in the table of its heading.
+    fn row(&self) -> String {
+        let Self { heading, name, value, default } = self;
+        let written = format!("{name} {value}");
+        let written = written.trim_end().replace('|', "\\|");
+        let default = if default.is_empty() { " ".to_owned() } else { format!(" `{default}` ") };
+        format!("{heading}: | `{written}` |{default}|")
+    }
+}
+
+/// The flags of `callgate serve`.
+fn flags() -> Vec<Flag> {
+    let command = Cli::command();
+    let serve = command.find_subcommand("serve").expect("there is such a command");
+    let flags = serve.get_arguments().filter_map(|it| Some((it, it.get_long()?)));
+    flags
+        .filter(|(_, long)| *long != "help")
+        .map(|(it, long)| {
+            let takes_a_value = it.get_action().takes_values();
+            let names = it.get_value_names().filter(|_| takes_a_value).unwrap_or_default();
+            let defaults = it.get_default_values().iter().filter(|_| takes_a_value);
+            Flag {
+                heading: it.get_help_heading().unwrap_or("Serving").to_owned(),
+                name: format!("--{long}"),
+                value: names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+                default: defaults.map(|it| it.to_string_lossy()).collect::<Vec<_>>().join(","),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn every_metric_is_described_and_every_described_one_is_there() {
+    let metrics = Metrics::new("0.0.0");
+    metrics.review("mutate", "create", "patched", Duration::ZERO);
+    metrics.finding("unset", "deny");
+    let page = metrics.render();
+    let names = page.lines().filter_map(|it| it.strip_prefix("callgate_"));
+    let names = names.filter_map(|it| it.split(['{', ' ']).next());
+    let histogram = ["_sum", "_count", "_bucket"];
+    let plain = |it: &str| {
+        let stem = histogram.iter().find_map(|end| it.strip_suffix(end)).unwrap_or(it);
+        format!("callgate_{stem}")
+    };
+    let rendered: BTreeSet<_> = names.map(plain).collect();
+    let text = fs::read_to_string("docs/logging.md").expect("it is there");
+    let rows = text.lines().filter_map(|it| it.strip_prefix("| `callgate_"));
+    let described: BTreeSet<_> =
+        rows.filter_map(|it| Some(format!("callgate_{}", it.split('`').next()?))).collect();
+    assert_eq!(rendered, described);
+}
+
+/// A word in code with more than one `_` is a test, a text in “quotes” a case of a table.
+#[test]
+fn every_test_that_a_document_counts_on_is_there() {
+    let tree = ["src", "tests", "e2e"].map(PathBuf::from).into_iter();
+    let all: String = tree.flat_map(texts).collect();
+    let manifest = fs::read_to_string("Cargo.toml").expect("it is there");
+    let is_test = |it: &&str| it.matches('_').count() > 1 && !manifest.contains(*it);
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
+        let text = fs::read_to_string(document).expect("it is there");
+        let words = text.split('`').skip(1).step_by(2);
+        let tests: Vec<_> = words.filter(is_test).collect();
+        assert!(tests.len() > 5, "{document}: {tests:?}");
+        for name in tests {
+            assert!(all.contains(&format!("fn {name}(")), "{document}: there is no test {name}");
+        }
+        for case in text.split(['“', '”']).skip(1).step_by(2) {
+            let there = all.contains(&format!("name: {case}\n"));
+            assert!(there, "{document}: no table has a case {case:?}");
+        }
+    }
+}
+
+/// What is written in every file of code or of cases below a folder.
+fn texts(folder: PathBuf) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("the tree is readable") {
+        let path = entry.expect("the tree is readable").path();
+        if path.is_dir() {
+            found.extend(texts(path));
+        } else if path.extension().is_some_and(|it| it == "rs" || it == "yaml") {
+            found.push(fs::read_to_string(path).expect("it is text"));
+        }
+    }
+    found
+}
