@@ -1,0 +1,14 @@
+# One static binary and nothing else. `make image` builds it; the architecture is that of the builder.
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY src src
+# With a target that is named, the flag is not for build scripts and macros, which cannot be static.
+RUN target=$(uname -m)-unknown-linux-gnu \
+    && RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --bin callgate --target "$target" \
+    && mv "target/$target/release/callgate" /callgate
+
+FROM scratch
+COPY --from=build /callgate /callgate
+USER 65532:65532
+ENTRYPOINT ["/callgate"]
