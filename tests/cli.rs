@@ -14,6 +14,7 @@ fn callgate(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_callgate"))
         .args(words)
         .env_clear()
+        .env("KUBECONFIG", "/nonexistent")
         .stdin(Stdio::null())
         .output()
         .expect("the binary starts")
@@ -54,6 +55,17 @@ fn a_built_in_policy_is_printed_and_can_be_made_ones_own() {
     &["serve", "--standalone", "--policy", "strict"],
     "error: cannot read policy \"strict\" (built in are baseline and restricted): \
      No such file or directory (os error 2)"
+)]
+#[case::a_policy_without_end(
+    &["serve", "--standalone", "--policy", "/dev/zero"],
+    "error: \"/dev/zero\" is larger than 1048576 bytes, it cannot be a policy"
+)]
+#[case::no_cluster(
+    &["serve"],
+    "error: cannot find a cluster: Failed to infer configuration: failed to infer config: \
+     in-cluster: (failed to read an incluster environment variable: environment variable not \
+     found), kubeconfig: (failed to read kubeconfig from '\"/nonexistent\"': No such file or \
+     directory (os error 2))"
 )]
 #[case::no_such_profiles(
     &["serve", "--standalone", "--profiles", "/nonexistent"],

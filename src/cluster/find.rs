@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, ResourceExt};
 use tokio::time::timeout;
 
-use super::{facts::labels, watch::chain};
+use super::{chain, facts::labels};
 use crate::policy::Labels;
 
 /// Well within the five seconds that the API server waits for our answer.

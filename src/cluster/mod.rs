@@ -4,6 +4,32 @@ mod facts;
 mod find;
 mod watch;
 
+use std::error::Error;
+
+use kube::Client;
+
 pub use facts::{Facts, Unreadable};
 pub use find::{Find, find_namespace};
 pub use watch::{Watched, watch};
+
+/// Finds the cluster as kubectl does, or by the service account of a pod.
+///
+/// # Errors
+/// In words, since kube's own repeat each other.
+pub async fn connect() -> Result<Client, String> {
+    Client::try_default().await.map_err(|it| chain(&it))
+}
+
+/// An error with its causes: kube's words leave out some and repeat others.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        source = error.source();
+    }
+    text
+}

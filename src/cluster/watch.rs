@@ -15,7 +15,10 @@ use kube::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::facts::{Change, Facts, labels, policy, profile};
+use super::{
+    chain,
+    facts::{Change, Facts, labels, policy, profile},
+};
 use crate::{
     policy::{Labels, Policy},
     profile::Defect,
@@ -127,15 +130,4 @@ fn told<K: ResourceExt, T>(
         }
         Event::Delete(it) => Change::Gone(it.name_any()),
     }))
-}
-
-/// kube's own words leave out the cause.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -1,14 +1,22 @@
 //! A policy by its name or from a file.
 
-use std::{fs, io};
+use std::{
+    fs::File,
+    io::{self, Read},
+};
 
 use crate::policy::{Builtin, Policy, PolicyError};
+
+/// The largest object that a cluster could hold is of about this size, too.
+const LARGEST: u64 = 1024 * 1024;
 
 /// Why there is no policy.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyFileError {
     #[error("cannot read policy {path:?} (built in are baseline and restricted)")]
     Read { path: String, source: io::Error },
+    #[error("{path:?} is larger than {LARGEST} bytes, it cannot be a policy")]
+    TooLarge { path: String },
     /// In the form in which compilers point at a place.
     #[error("{path}:{error}")]
     Parse { path: String, error: PolicyError },
@@ -19,7 +27,12 @@ pub(super) fn read(name_or_path: &str) -> Result<Policy, PolicyFileError> {
         return Ok(builtin.policy());
     }
     let path = || name_or_path.to_owned();
-    let text = fs::read_to_string(name_or_path)
+    let mut text = String::new();
+    File::open(name_or_path)
+        .and_then(|it| it.take(LARGEST + 1).read_to_string(&mut text))
         .map_err(|source| PolicyFileError::Read { path: path(), source })?;
+    if text.len() as u64 > LARGEST {
+        return Err(PolicyFileError::TooLarge { path: path() });
+    }
     Policy::parse(&text).map_err(|error| PolicyFileError::Parse { path: path(), error })
 }

@@ -58,7 +58,7 @@ impl Logging {
     pub fn init(self) -> Result<(), LoggingError> {
         let Self { log_format, log_level } = self;
         let lines = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::try_new(log_level)?)
+            .with_env_filter(EnvFilter::try_new(quieted(&log_level))?)
             .with_ansi(io::stderr().is_terminal())
             .with_writer(io::stderr);
         match log_format {
@@ -74,6 +74,11 @@ impl Logging {
         }));
         Ok(())
     }
+}
+
+/// kube's client logs what it also returns, and so would be heard twice.
+fn quieted(level: &str) -> String {
+    if level.contains("kube") { level.to_owned() } else { format!("{level},kube_client=off") }
 }
 
 /// Accepts what `EnvFilter` accepts, except for a lone word that is no level:

@@ -1,11 +1,11 @@
 //! Where judgements come from: files, or the objects of a cluster.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
-use anyhow::Context;
+use anyhow::anyhow;
 use arc_swap::ArcSwap;
 use kube::Client;
 use tokio::time::interval;
@@ -48,7 +48,8 @@ impl Source {
         sources: &Sources,
         default_policy: Option<String>,
     ) -> anyhow::Result<Self> {
-        let client = Client::try_default().await.context("cannot find a cluster")?;
+        let client =
+            cluster::connect().await.map_err(|it| anyhow!("cannot find a cluster: {it}"))?;
         Ok(Self::Cluster { client, default_policy, profiles: sources.catalog()? })
     }
 
@@ -90,6 +91,7 @@ impl Source {
             }
             Self::Cluster { client, default_policy, profiles } => {
                 tokio::spawn(stay_in_touch(client.clone(), Arc::clone(&metrics)));
+                let told = Mutex::new(String::new());
                 tokio::spawn(cluster::watch(client, move |it| match it {
                     Watched::Changed(facts) => {
                         let book = facts.book(default_policy.as_deref());
@@ -101,14 +103,24 @@ impl Source {
                         metrics.policies_unreadable(facts.unreadable().len());
                         current.store(Arc::new(Snapshot { book, catalog }));
                         synced.met();
+                        told.lock().unwrap_or_else(PoisonError::into_inner).clear();
                     }
                     Watched::Failed(why) => {
                         metrics.watch_failed();
-                        tracing::warn!(error = why, "a watch failed, trying on");
+                        say_once(&told, why);
                     }
                 }));
             }
         }
+    }
+}
+
+/// A watch is tried again every few seconds: the log is told of each failure once.
+fn say_once(told: &Mutex<String>, why: String) {
+    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    if *told != why {
+        tracing::warn!(error = why, "a watch failed, trying on");
+        *told = why;
     }
 }
 
