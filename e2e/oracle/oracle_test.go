@@ -4,9 +4,11 @@ package oracle
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/runc/libcontainer/seccomp"
@@ -19,6 +21,7 @@ type profile struct {
 	Text   string
 	Base64 string
 	Go     string
+	Broken string
 }
 
 func TestGoReadsEveryProfileAsTheTableSays(t *testing.T) {
@@ -41,8 +44,18 @@ func TestGoReadsEveryProfileAsTheTableSays(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if actual, why := read(file); actual != it.Go {
+			actual, why := read(file)
+			if actual != it.Go {
 				t.Errorf("expected %s, but Go %s: %v", it.Go, actual, why)
+			}
+			var syntax *json.SyntaxError
+			if words, found := strings.CutPrefix(it.Broken, "it is not JSON: "); found {
+				words, _, _ = strings.Cut(words, " at line ")
+				if !errors.As(why, &syntax) || syntax.Error() != words {
+					t.Errorf("expected %q, but Go says %q", words, why)
+				}
+			} else if errors.As(why, &syntax) {
+				t.Errorf("Go says %q", why)
 			}
 		})
 	}

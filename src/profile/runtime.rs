@@ -2,7 +2,7 @@
 
 use crate::profile::{
     Broken, Defect, Hollow,
-    document::{Document, Syscall},
+    document::{Document, Placed, Syscall},
     syscalls,
 };
 
@@ -135,9 +135,9 @@ impl Document {
             }
             for (number, arg) in syscall.args.iter().enumerate() {
                 let at = format!("{at}.args[{number}]");
-                if arg.index > 5 {
+                if *arg.index > 5 {
                     let at = format!("{at}.index");
-                    return Err(Broken::NoSuchArgument { at, value: arg.index });
+                    return Err(Broken::NoSuchArgument { at, value: *arg.index });
                 }
                 known(&format!("{at}.op"), &arg.op, OPERATORS)?;
             }
@@ -150,14 +150,14 @@ impl Document {
     fn permissive(&self, default: Action) -> Option<Hollow> {
         let default = default.lets_through()?;
         let mut skipped = Vec::new();
-        for Syscall { names, action, .. } in &self.syscalls {
+        for Placed { it: Syscall { names, action, .. }, .. } in &self.syscalls {
             if Action::parse(action).is_some_and(|it| it.lets_through().is_some()) {
                 continue;
             }
             if names.iter().any(|it| syscalls::exists(it)) {
                 return None;
             }
-            skipped.extend_from_slice(names);
+            skipped.extend(names.iter().map(|it| it.it.clone()));
         }
         Some(Hollow::Permissive { default, skipped })
     }
@@ -168,7 +168,7 @@ fn action(at: &str, value: &str) -> Result<Action, Broken> {
     Action::parse(value).ok_or_else(unknown)
 }
 
-fn all_known(at: &str, values: &[String], names: &[&str]) -> Result<(), Broken> {
+fn all_known(at: &str, values: &[Placed<String>], names: &[&str]) -> Result<(), Broken> {
     let mut all = values.iter().enumerate();
     all.try_for_each(|(number, value)| known(&format!("{at}[{number}]"), value, names))
 }

@@ -1,0 +1,142 @@
+//! Decodes as containerd does.
+//!
+//! containerd calls Go's `json.Unmarshal` on the file with the OCI runtime
+//! specification's `LinuxSeccomp` (contrib/seccomp/seccomp.go): unknown keys
+//! are dropped, keys are compared without case, the last of two equal keys
+//! wins, and `null` leaves a value as it was (L4). What it makes of a file is
+//! what counts, so this reads the file in the same way.
+
+use crate::profile::{
+    Broken,
+    document::{Arg, Document, Placed, Syscall},
+    json::{Json, Kind, Spot, Value, same_key},
+};
+
+/// A value of a type that its field does not have.
+pub(super) struct Mistake {
+    pub(super) spot: Spot,
+    pub(super) found: &'static str,
+    pub(super) expected: &'static str,
+}
+
+impl Mistake {
+    pub(super) fn broken(&self, json: &Json) -> Broken {
+        let Self { spot, found, expected } = *self;
+        let path = json.path(spot);
+        let at = if path.is_empty() { "it".to_owned() } else { path };
+        Broken::WrongType { at, found, expected }
+    }
+}
+
+/// Decoders write into what is there already, as Go's do: `null` leaves a value
+/// alone, and the second of two equal keys is laid over the first.
+#[derive(Default)]
+pub(super) struct Decoder {
+    /// In the order of the document.
+    pub(super) mistakes: Vec<Mistake>,
+}
+
+impl Decoder {
+    pub(super) fn document(&mut self, into: &mut Document, value: Value<'_>) {
+        for (key, value) in self.members(value) {
+            match field(key, Document::FIELDS) {
+                Some("defaultAction") => self.string(&mut into.default_action, value),
+                Some("defaultErrnoRet") => self.optional(&mut into.default_errno, value),
+                Some("architectures") => self.list(&mut into.architectures, value, Self::string),
+                Some("flags") => self.list(&mut into.flags, value, Self::string),
+                Some("listenerPath") => self.string(&mut into.listener_path, value),
+                Some("listenerMetadata") => self.string(&mut into.listener_metadata, value),
+                Some("syscalls") => self.list(&mut into.syscalls, value, Self::syscall),
+                _ => into.unknown_keys.push(key.to_owned()),
+            }
+        }
+    }
+
+    fn syscall(&mut self, into: &mut Placed<Syscall>, value: Value<'_>) {
+        into.spot = value.spot;
+        let into = &mut into.it;
+        for (key, value) in self.members(value) {
+            match field(key, Syscall::FIELDS) {
+                Some("names") => self.list(&mut into.names, value, Self::string),
+                Some("action") => self.string(&mut into.action, value),
+                Some("errnoRet") => self.optional(&mut into.errno, value),
+                Some("args") => self.list(&mut into.args, value, Self::arg),
+                _ => {}
+            }
+        }
+    }
+
+    fn arg(&mut self, into: &mut Placed<Arg>, value: Value<'_>) {
+        into.spot = value.spot;
+        let into = &mut into.it;
+        for (key, value) in self.members(value) {
+            match field(key, Arg::FIELDS) {
+                Some("index") => self.unsigned(&mut into.index, value),
+                Some("value") => self.unsigned(&mut into.value, value),
+                Some("valueTwo") => self.unsigned(&mut into.value_two, value),
+                Some("op") => self.string(&mut into.op, value),
+                _ => {}
+            }
+        }
+    }
+
+    fn string(&mut self, into: &mut Placed<String>, value: Value<'_>) {
+        match value.kind() {
+            Kind::Null => {}
+            Kind::String(text) => *into = Placed { it: text.clone(), spot: value.spot },
+            _ => self.wrong(value, "a string"),
+        }
+    }
+
+    fn unsigned(&mut self, into: &mut Placed<u64>, value: Value<'_>) {
+        let number = if let Kind::Number(text) = value.kind() { text.parse().ok() } else { None };
+        match (value.kind(), number) {
+            (Kind::Null, _) => {}
+            (_, Some(it)) => *into = Placed { it, spot: value.spot },
+            (_, None) => self.wrong(value, "a whole number from 0 to 2^64-1"),
+        }
+    }
+
+    fn optional(&mut self, into: &mut Option<Placed<u64>>, value: Value<'_>) {
+        if *value.kind() == Kind::Null {
+            *into = None;
+        } else {
+            self.unsigned(into.get_or_insert_default(), value);
+        }
+    }
+
+    fn list<T: Default>(
+        &mut self,
+        into: &mut Vec<T>,
+        value: Value<'_>,
+        element: impl Fn(&mut Self, &mut T, Value<'_>),
+    ) {
+        if !matches!(value.kind(), Kind::Null | Kind::Array) {
+            return self.wrong(value, "a list");
+        }
+        into.resize_with(value.elements().count(), T::default);
+        for (slot, item) in into.iter_mut().zip(value.elements()) {
+            element(self, slot, item);
+        }
+    }
+
+    /// The keys of an object; `null` decodes into anything and changes nothing.
+    fn members<'a>(
+        &mut self,
+        value: Value<'a>,
+    ) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
+        if !matches!(value.kind(), Kind::Null | Kind::Object) {
+            self.wrong(value, "an object");
+        }
+        value.members()
+    }
+
+    fn wrong(&mut self, value: Value<'_>, expected: &'static str) {
+        self.mistakes.push(Mistake { spot: value.spot, found: value.type_name(), expected });
+    }
+}
+
+/// The field that Go decodes `key` into.
+pub(super) fn field<'a>(key: &str, names: &[&'a str]) -> Option<&'a str> {
+    names.iter().copied().find(|it| same_key(key, it))
+}

@@ -1,0 +1,231 @@
+//! JSON as Go's `encoding/json` sees it: keys in their order, repeated ones
+//! kept, numbers as they are written, and where in the text all of it stands.
+
+mod place;
+mod reader;
+
+pub use place::{Place, Position, Span};
+pub use reader::Malformed;
+
+/// A JSON document, with its text or without.
+///
+/// What matters here and not in `serde_json::Value`: a key that is written
+/// twice stands here twice, as the runtime reads both (L4), and a value knows
+/// its place. The values lie side by side in the order of the document, so
+/// that no depth of nesting can exhaust the stack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Json {
+    nodes: Vec<Node>,
+}
+
+/// A value's number in the order of the document; the root is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Spot(usize);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Node {
+    parent: Spot,
+    step: Step,
+    kind: Kind,
+    span: Option<Span>,
+    /// The first node that is not inside of this one.
+    end: Spot,
+}
+
+/// How to get from the parent to a value.
+#[derive(Clone, Debug, PartialEq)]
+enum Step {
+    Root,
+    Index(usize),
+    Key { name: String, span: Option<Span> },
+}
+
+/// What a value is; what is inside of it follows it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    Null,
+    Bool,
+    /// As it is written: no type holds every number.
+    Number(String),
+    String(String),
+    Array,
+    Object,
+}
+
+/// One value of a document.
+#[derive(Clone, Copy)]
+pub(super) struct Value<'a> {
+    json: &'a Json,
+    pub(super) spot: Spot,
+}
+
+impl Json {
+    /// Reads a whole file as Go does: a byte order mark or trailing text is an
+    /// error, bytes that are no UTF-8 are replaced.
+    pub fn parse(text: &[u8]) -> Result<Self, Malformed> {
+        reader::read(text)
+    }
+
+    pub(super) fn root(&self) -> Value<'_> {
+        Value { json: self, spot: Spot::default() }
+    }
+
+    /// Where the value stands.
+    pub(super) fn place(&self, spot: Spot) -> Place {
+        Place { path: self.path(spot), span: self.node(spot).span }
+    }
+
+    /// Where the value's key stands; an element of a list has none.
+    pub(super) fn place_of_key(&self, spot: Spot) -> Place {
+        let node = self.node(spot);
+        let span = if let Step::Key { span, .. } = &node.step { *span } else { node.span };
+        Place { path: self.path(spot), span }
+    }
+
+    /// The way to a value, `syscalls[3].args[0].op`; nothing for the root.
+    pub(super) fn path(&self, spot: Spot) -> String {
+        let mut steps = Vec::new();
+        let mut node = self.node(spot);
+        while node.step != Step::Root {
+            steps.push(&node.step);
+            node = self.node(node.parent);
+        }
+        let steps = steps.into_iter().rev();
+        steps.fold(String::new(), place::extended)
+    }
+
+    fn node(&self, Spot(at): Spot) -> &Node {
+        &self.nodes[at]
+    }
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn kind(self) -> &'a Kind {
+        &self.json.node(self.spot).kind
+    }
+
+    /// The key it has in its object.
+    fn key(self) -> Option<&'a str> {
+        match &self.json.node(self.spot).step {
+            Step::Key { name, .. } => Some(name),
+            Step::Root | Step::Index(_) => None,
+        }
+    }
+
+    /// What a list or an object holds.
+    fn children(self) -> impl Iterator<Item = Self> + use<'a> {
+        let Spot(at) = self.spot;
+        let end = self.json.node(self.spot).end;
+        let mut next = Spot(at + 1);
+        std::iter::from_fn(move || {
+            let child = Self { spot: next, ..self };
+            (next < end).then(|| {
+                next = self.json.node(next).end;
+                child
+            })
+        })
+    }
+
+    /// The keys of an object with their values; whatever else it is has none.
+    pub(super) fn members(self) -> impl Iterator<Item = (&'a str, Self)> + use<'a> {
+        self.children().filter_map(|it| Some((it.key()?, it)))
+    }
+
+    /// The elements of a list; whatever else it is has none.
+    pub(super) fn elements(self) -> impl Iterator<Item = Self> + use<'a> {
+        self.children().filter(|it| it.key().is_none())
+    }
+
+    pub(super) fn type_name(self) -> &'static str {
+        match self.kind() {
+            Kind::Null => "null",
+            Kind::Bool => "a boolean",
+            Kind::Number(_) => "a number",
+            Kind::String(_) => "a string",
+            Kind::Array => "a list",
+            Kind::Object => "an object",
+        }
+    }
+}
+
+/// Whether Go decodes `key` into the field `name`: it falls back to comparing
+/// without case, and two letters outside ASCII fold into it.
+pub(super) fn same_key(key: &str, name: &str) -> bool {
+    let fold = |it: char| match it {
+        'ſ' => 'S',
+        '\u{212A}' => 'K', // the Kelvin sign
+        it => it.to_ascii_uppercase(),
+    };
+    key.chars().map(fold).eq(name.chars().map(fold))
+}
+
+/// An object that has no text, such as one of the API server.
+impl From<&serde_json::Value> for Json {
+    fn from(value: &serde_json::Value) -> Self {
+        let mut builder = Builder::default();
+        builder.push_all(Step::Root, value);
+        builder.finish()
+    }
+}
+
+/// Puts the nodes of a document in their order.
+#[derive(Default)]
+struct Builder {
+    nodes: Vec<Node>,
+    /// The lists and objects that are not closed yet.
+    open: Vec<Spot>,
+}
+
+impl Builder {
+    fn push(&mut self, step: Step, kind: Kind, span: Option<Span>) {
+        let spot = Spot(self.nodes.len());
+        let parent = self.open.last().copied().unwrap_or_default();
+        let opens = matches!(kind, Kind::Array | Kind::Object);
+        self.nodes.push(Node { parent, step, kind, span, end: Spot(spot.0 + 1) });
+        if opens {
+            self.open.push(spot);
+        }
+    }
+
+    /// Closes the innermost list or object, whose text ends before `end`.
+    fn close(&mut self, end: usize) {
+        let Some(Spot(at)) = self.open.pop() else {
+            return;
+        };
+        self.nodes[at].end = Spot(self.nodes.len());
+        if let Some(span) = &mut self.nodes[at].span {
+            span.end = end;
+        }
+    }
+
+    fn push_all(&mut self, step: Step, value: &serde_json::Value) {
+        use serde_json::Value;
+        match value {
+            Value::Null => self.push(step, Kind::Null, None),
+            Value::Bool(_) => self.push(step, Kind::Bool, None),
+            Value::Number(number) => self.push(step, Kind::Number(number.to_string()), None),
+            Value::String(text) => self.push(step, Kind::String(text.clone()), None),
+            Value::Array(items) => {
+                self.push(step, Kind::Array, None);
+                for (index, item) in items.iter().enumerate() {
+                    self.push_all(Step::Index(index), item);
+                }
+                self.close(0);
+            }
+            Value::Object(entries) => {
+                self.push(step, Kind::Object, None);
+                for (key, value) in entries {
+                    self.push_all(Step::Key { name: key.clone(), span: None }, value);
+                }
+                self.close(0);
+            }
+        }
+    }
+
+    fn finish(self) -> Json {
+        Json { nodes: self.nodes }
+    }
+}
+
+#[cfg(test)]
+mod tests;

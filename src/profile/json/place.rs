@@ -1,0 +1,57 @@
+//! Where something stands in a document: by name, and by line and column.
+
+use std::fmt::Write;
+
+use super::Step;
+
+/// Where something stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The way from the root, `syscalls[3].args[0].op`; empty for the root.
+    pub path: String,
+    /// Where in the text, if there is a text.
+    pub span: Option<Span>,
+}
+
+/// A part of a text, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    pub start: usize,
+    /// The first byte that is not part of it.
+    pub end: usize,
+}
+
+/// A line and a column, both counted from 1, the column in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Position {
+    /// The position of a byte of `text`, as an editor shows it.
+    pub fn of(offset: usize, text: &[u8]) -> Self {
+        let before = &text[..offset.min(text.len())];
+        let line = before.split(|it| *it == b'\n').next_back().unwrap_or_default();
+        Self {
+            line: before.iter().filter(|it| **it == b'\n').count() + 1,
+            column: String::from_utf8_lossy(line).chars().count() + 1,
+        }
+    }
+}
+
+/// Appends one step to a path.
+pub(super) fn extended(mut path: String, step: &Step) -> String {
+    let plain = |it: char| it.is_alphanumeric() || matches!(it, '_' | '-' | '$');
+    let written = match step {
+        Step::Root => Ok(()),
+        Step::Index(index) => write!(path, "[{index}]"),
+        Step::Key { name, .. } if name.is_empty() || !name.chars().all(plain) => {
+            write!(path, "[{name:?}]")
+        }
+        Step::Key { name, .. } if path.is_empty() => path.write_str(name),
+        Step::Key { name, .. } => write!(path, ".{name}"),
+    };
+    written.expect("a string takes everything");
+    path
+}

@@ -1,0 +1,265 @@
+//! Reads JSON: exactly the language of Go's `encoding/json`, with its errors.
+//!
+//! The runtimes decode with it, so a file that another reader refuses, or
+//! reads otherwise, would be judged wrongly. The errors are those that the
+//! events of a pod show (`scanner.go`), and `e2e/oracle` compares them.
+
+use std::fmt;
+
+use super::{Builder, Json, Kind, Span, Step};
+
+/// Deeper nesting is an error (`maxNestingDepth`).
+const DEEPEST: usize = 10_000;
+
+/// Why a text is no JSON, in the words of Go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    pub why: String,
+    /// The first byte that cannot be.
+    pub offset: usize,
+}
+
+/// Reads a whole text.
+pub(super) fn read(text: &[u8]) -> Result<Json, Malformed> {
+    let mut reader = Reader { text, at: 0, builder: Builder::default() };
+    reader.document()?;
+    Ok(reader.builder.finish())
+}
+
+struct Reader<'a> {
+    text: &'a [u8],
+    /// The next byte.
+    at: usize,
+    builder: Builder,
+}
+
+impl Reader<'_> {
+    /// Walks without recursion: how deep a text is nested is not ours to say.
+    fn document(&mut self) -> Result<(), Malformed> {
+        self.value(Step::Root)?;
+        let mut count = Vec::new();
+        while let Some(&open) = self.builder.open.last() {
+            // A list or object that was just opened holds nothing yet.
+            count.resize(self.builder.open.len(), 0);
+            let seen = count.last_mut().expect("one is open");
+            let index = *seen;
+            *seen += 1;
+            let object = self.builder.nodes[open.0].kind == Kind::Object;
+            self.space();
+            let closed = self.next_is(if object { b'}' } else { b']' });
+            if closed {
+                count.pop();
+                self.builder.close(self.at);
+                continue;
+            }
+            if index > 0 {
+                let where_ =
+                    if object { "after object key:value pair" } else { "after array element" };
+                self.expect(b',', where_)?;
+                self.space();
+            }
+            let step = if object { self.key()? } else { Step::Index(index) };
+            self.value(step)?;
+        }
+        self.space();
+        if self.at < self.text.len() { Err(self.invalid("after top-level value")) } else { Ok(()) }
+    }
+
+    fn key(&mut self) -> Result<Step, Malformed> {
+        let start = self.at;
+        self.expect(b'"', "looking for beginning of object key string")?;
+        let name = self.string()?;
+        let span = Some(Span { start, end: self.at });
+        self.space();
+        self.expect(b':', "after object key")?;
+        Ok(Step::Key { name, span })
+    }
+
+    /// Reads a scalar, or opens a list or an object.
+    fn value(&mut self, step: Step) -> Result<(), Malformed> {
+        self.space();
+        let start = self.at;
+        let kind = match self.peek() {
+            Some(b'{') => self.open(Kind::Object)?,
+            Some(b'[') => self.open(Kind::Array)?,
+            Some(b'"') => {
+                self.at += 1;
+                Kind::String(self.string()?)
+            }
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            Some(b't') => self.literal("true", Kind::Bool)?,
+            Some(b'f') => self.literal("false", Kind::Bool)?,
+            Some(b'n') => self.literal("null", Kind::Null)?,
+            _ => return Err(self.invalid("looking for beginning of value")),
+        };
+        self.builder.push(step, kind, Some(Span { start, end: self.at }));
+        Ok(())
+    }
+
+    fn open(&mut self, kind: Kind) -> Result<Kind, Malformed> {
+        if self.builder.open.len() >= DEEPEST {
+            return Err(self.invalid("exceeded max depth"));
+        }
+        self.at += 1;
+        Ok(kind)
+    }
+
+    fn literal(&mut self, word: &str, kind: Kind) -> Result<Kind, Malformed> {
+        for expected in word.bytes() {
+            let quoted = char::from(expected);
+            self.expect(expected, &format!("in literal {word} (expecting '{quoted}')"))?;
+        }
+        Ok(kind)
+    }
+
+    fn number(&mut self) -> Result<Kind, Malformed> {
+        let start = self.at;
+        self.next_is(b'-');
+        if !self.next_is(b'0') {
+            self.digits("in numeric literal")?;
+        }
+        if self.next_is(b'.') {
+            self.digits("after decimal point in numeric literal")?;
+        }
+        if self.next_is(b'e') || self.next_is(b'E') {
+            let _ = self.next_is(b'+') || self.next_is(b'-');
+            self.digits("in exponent of numeric literal")?;
+        }
+        let digits = self.text[start..self.at].iter().copied();
+        Ok(Kind::Number(digits.map(char::from).collect()))
+    }
+
+    fn digits(&mut self, place: &str) -> Result<(), Malformed> {
+        if !self.peek().is_some_and(|it| it.is_ascii_digit()) {
+            return Err(self.invalid(place));
+        }
+        while self.peek().is_some_and(|it| it.is_ascii_digit()) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    /// Reads what follows an opening quotation mark.
+    fn string(&mut self) -> Result<String, Malformed> {
+        let mut string = String::new();
+        loop {
+            let start = self.at;
+            while self.peek().is_some_and(|it| !matches!(it, b'"' | b'\\' | 0..0x20)) {
+                self.at += 1;
+            }
+            for chunk in self.text[start..self.at].utf8_chunks() {
+                string.push_str(chunk.valid());
+                string.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+            }
+            if self.next_is(b'"') {
+                return Ok(string);
+            }
+            self.expect(b'\\', "in string literal")?;
+            string.push(self.escape()?);
+        }
+    }
+
+    /// Reads what follows a backslash.
+    fn escape(&mut self) -> Result<char, Malformed> {
+        let escaped = match self.peek() {
+            Some(it @ (b'"' | b'\\' | b'/')) => char::from(it),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                self.at += 1;
+                return self.unicode();
+            }
+            _ => return Err(self.invalid("in string escape code")),
+        };
+        self.at += 1;
+        Ok(escaped)
+    }
+
+    /// Reads four digits, and the second half of a pair of surrogates with its
+    /// first; half a pair is replaced, and what follows it stands for itself.
+    fn unicode(&mut self) -> Result<char, Malformed> {
+        let unit = self.hex()?;
+        let after = self.at;
+        if (0xd800..0xdc00).contains(&unit) && self.next_is(b'\\') && self.next_is(b'u') {
+            let pair = self.hex().ok().map(|low| [unit, low]);
+            if let Some(Ok(it)) = pair.and_then(|it| char::decode_utf16(it).next()) {
+                return Ok(it);
+            }
+        }
+        self.at = after;
+        Ok(char::from_u32(unit.into()).unwrap_or(char::REPLACEMENT_CHARACTER))
+    }
+
+    fn hex(&mut self) -> Result<u16, Malformed> {
+        let mut unit = 0;
+        for _ in 0..4 {
+            let digit = self.peek().and_then(|it| char::from(it).to_digit(16));
+            let digit = digit.and_then(|it| u16::try_from(it).ok());
+            let digit = digit.ok_or_else(|| self.invalid("in \\u hexadecimal character escape"))?;
+            unit = unit << 4 | digit;
+            self.at += 1;
+        }
+        Ok(unit)
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn next_is(&mut self, byte: u8) -> bool {
+        let is = self.peek() == Some(byte);
+        self.at += usize::from(is);
+        is
+    }
+
+    fn expect(&mut self, byte: u8, place: &str) -> Result<(), Malformed> {
+        if self.next_is(byte) { Ok(()) } else { Err(self.invalid(place)) }
+    }
+
+    fn invalid(&self, place: &str) -> Malformed {
+        let why = match self.peek() {
+            Some(byte) => format!("invalid character {} {place}", Quoted(byte)),
+            None => "unexpected end of JSON input".to_owned(),
+        };
+        Malformed { why, offset: self.at }
+    }
+}
+
+/// A byte as Go quotes it: as if it were a character of its own (`quoteChar`).
+struct Quoted(u8);
+
+impl fmt::Display for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            b'\'' => f.write_str(r"'\''"),
+            7 => f.write_str(r"'\a'"),
+            8 => f.write_str(r"'\b'"),
+            9 => f.write_str(r"'\t'"),
+            10 => f.write_str(r"'\n'"),
+            11 => f.write_str(r"'\v'"),
+            12 => f.write_str(r"'\f'"),
+            13 => f.write_str(r"'\r'"),
+            b'\\' => f.write_str(r"'\\'"),
+            it @ (0..0x20 | 0x7f) => write!(f, r"'\x{it:02x}'"),
+            it @ (0x80..=0xa0 | 0xad) => write!(f, r"'\u{it:04x}'"),
+            it => write!(f, "'{}'", char::from(it)),
+        }
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for Malformed {}
