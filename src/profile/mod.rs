@@ -1,16 +1,20 @@
 //! What a profile is called, what it really does, and which profiles there are.
 
+mod calls;
 mod catalog;
 mod decode;
 mod defect;
 mod document;
 mod json;
+mod lints;
 mod path;
 mod runtime;
+mod spelling;
 mod syscalls;
 
 pub use catalog::Catalog;
 pub use defect::{Broken, Defect, Hollow};
 pub use document::{Document, MAX_BYTES};
 pub use json::{Json, Malformed, Place, Position, Span};
+pub use lints::{Finding, LINTS, Lint, Severity, lint, lint_tree};
 pub use path::{InvalidPath, ProfilePath};

@@ -21,7 +21,20 @@ pub(super) enum Action {
 }
 
 /// libcontainer/seccomp/config.go of runc.
-const OPERATORS: &[&str] = &[
+pub(super) const ACTIONS: &[(&str, Action)] = &[
+    ("SCMP_ACT_KILL", Action::Kill),
+    ("SCMP_ACT_KILL_PROCESS", Action::KillProcess),
+    ("SCMP_ACT_KILL_THREAD", Action::KillThread),
+    ("SCMP_ACT_TRAP", Action::Trap),
+    ("SCMP_ACT_ERRNO", Action::Errno),
+    ("SCMP_ACT_TRACE", Action::Trace),
+    ("SCMP_ACT_ALLOW", Action::Allow),
+    ("SCMP_ACT_LOG", Action::Log),
+    ("SCMP_ACT_NOTIFY", Action::Notify),
+];
+
+/// libcontainer/seccomp/config.go of runc.
+pub(super) const OPERATORS: &[&str] = &[
     "SCMP_CMP_NE",
     "SCMP_CMP_LT",
     "SCMP_CMP_LE",
@@ -32,7 +45,7 @@ const OPERATORS: &[&str] = &[
 ];
 
 /// libcontainer/seccomp/config.go of runc.
-const ARCHITECTURES: &[&str] = &[
+pub(super) const ARCHITECTURES: &[&str] = &[
     "SCMP_ARCH_X86",
     "SCMP_ARCH_X86_64",
     "SCMP_ARCH_X32",
@@ -54,7 +67,7 @@ const ARCHITECTURES: &[&str] = &[
 ];
 
 /// libcontainer/seccomp/config.go of runc.
-const FLAGS: &[&str] = &[
+pub(super) const FLAGS: &[&str] = &[
     "SECCOMP_FILTER_FLAG_TSYNC",
     "SECCOMP_FILTER_FLAG_LOG",
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
@@ -62,28 +75,23 @@ const FLAGS: &[&str] = &[
 ];
 
 impl Action {
-    fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "SCMP_ACT_KILL" => Self::Kill,
-            "SCMP_ACT_KILL_PROCESS" => Self::KillProcess,
-            "SCMP_ACT_KILL_THREAD" => Self::KillThread,
-            "SCMP_ACT_TRAP" => Self::Trap,
-            "SCMP_ACT_ERRNO" => Self::Errno,
-            "SCMP_ACT_TRACE" => Self::Trace,
-            "SCMP_ACT_ALLOW" => Self::Allow,
-            "SCMP_ACT_LOG" => Self::Log,
-            "SCMP_ACT_NOTIFY" => Self::Notify,
-            _ => return None,
-        })
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        ACTIONS.iter().find(|it| it.0 == name).map(|it| it.1)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        ACTIONS.iter().find(|it| it.1 == self).expect("every action has its name").0
     }
 
     /// Whether the system call goes through: to log it is not to stop it.
-    fn lets_through(self) -> Option<&'static str> {
-        match self {
-            Self::Allow => Some("SCMP_ACT_ALLOW"),
-            Self::Log => Some("SCMP_ACT_LOG"),
-            _ => None,
-        }
+    pub(super) fn lets_through(self) -> bool {
+        matches!(self, Self::Allow | Self::Log)
+    }
+
+    /// Whether `errnoRet` says something about it: an error number, or for the
+    /// tracer a message.
+    pub(super) fn takes_errno(self) -> bool {
+        matches!(self, Self::Errno | Self::Trace)
     }
 }
 
@@ -147,11 +155,13 @@ impl Document {
 
     /// Finds no rule that stops anything, in a profile that by default lets
     /// everything through (L3).
-    fn permissive(&self, default: Action) -> Option<Hollow> {
-        let default = default.lets_through()?;
+    pub(super) fn permissive(&self, default: Action) -> Option<Hollow> {
+        if !default.lets_through() {
+            return None;
+        }
         let mut skipped = Vec::new();
         for Placed { it: Syscall { names, action, .. }, .. } in &self.syscalls {
-            if Action::parse(action).is_some_and(|it| it.lets_through().is_some()) {
+            if Action::parse(action).is_some_and(Action::lets_through) {
                 continue;
             }
             if names.iter().any(|it| syscalls::exists(it)) {
@@ -159,7 +169,7 @@ impl Document {
             }
             skipped.extend(names.iter().map(|it| it.it.clone()));
         }
-        Some(Hollow::Permissive { default, skipped })
+        Some(Hollow::Permissive { default: default.name(), skipped })
     }
 }
 

@@ -67,7 +67,11 @@ impl Json {
     }
 
     pub(super) fn root(&self) -> Value<'_> {
-        Value { json: self, spot: Spot::default() }
+        self.value(Spot::default())
+    }
+
+    pub(super) fn value(&self, spot: Spot) -> Value<'_> {
+        Value { json: self, spot }
     }
 
     /// Where the value stands.

@@ -32,11 +32,9 @@ impl Position {
     /// The position of a byte of `text`, as an editor shows it.
     pub fn of(offset: usize, text: &[u8]) -> Self {
         let before = &text[..offset.min(text.len())];
-        let line = before.split(|it| *it == b'\n').next_back().unwrap_or_default();
-        Self {
-            line: before.iter().filter(|it| **it == b'\n').count() + 1,
-            column: String::from_utf8_lossy(line).chars().count() + 1,
-        }
+        let lines = before.split(|it| *it == b'\n');
+        let last = lines.clone().next_back().unwrap_or_default();
+        Self { line: lines.count(), column: String::from_utf8_lossy(last).chars().count() + 1 }
     }
 }
 

@@ -186,7 +186,7 @@ proptest! {
         let json = Json::parse(text.as_bytes()).unwrap();
         for at in 0..json.nodes.len() {
             let Span { start, end } = json.place(Spot(at)).span.unwrap();
-            let alone = Json::parse(text[start..end].as_bytes()).unwrap();
+            let alone = Json::parse(&text.as_bytes()[start..end]).unwrap();
             let inside = Value { json: &json, spot: Spot(at) };
             prop_assert_eq!(to_serde(alone.root()), to_serde(inside));
         }

@@ -1,0 +1,169 @@
+#![doc = include_str!("docker-key.md")]
+
+use std::collections::BTreeMap;
+
+use super::{
+    Anchor, Check, Lint, Reading, Remark, Severity, Shape,
+    remark::{listed, quoted},
+};
+use crate::profile::{
+    document::{Placed, Syscall},
+    json::{Kind, Value},
+    runtime::Action,
+};
+
+/// L2: containerd drops the keys that Docker and Podman add to the format, and
+/// what is left means something else.
+pub(super) const LINT: Lint = Lint {
+    id: "docker-key",
+    severity: Severity::Error,
+    page: include_str!("docker-key.md"),
+    check: Check::Profile(check),
+};
+
+/// A key of the other formats.
+struct Extension {
+    key: &'static str,
+    shape: Shape,
+    /// What really happens where the key is ignored.
+    becomes: fn(&Ignored<'_>) -> String,
+    hint: fn(&Ignored<'_>) -> Option<String>,
+}
+
+const EXTENSIONS: &[Extension] = &[
+    Extension {
+        key: "archMap",
+        shape: Shape::Profile,
+        becomes: arch_map,
+        hint: |_| Some("list them in \"architectures\"".to_owned()),
+    },
+    Extension {
+        key: "defaultErrno",
+        shape: Shape::Profile,
+        becomes: |it| error(it.reading.document.default_errno.as_ref()),
+        hint: |_| Some("give the number as \"defaultErrnoRet\"".to_owned()),
+    },
+    Extension {
+        key: "name",
+        shape: Shape::Rule,
+        becomes: name,
+        hint: |it| match it.places[0].kind() {
+            Kind::String(name) => Some(format!("write \"names\": [{}]", quoted(name))),
+            _ => None,
+        },
+    },
+    Extension {
+        key: "includes",
+        shape: Shape::Rule,
+        becomes: |it| it.apply("always, whatever the capabilities, architecture and kernel"),
+        hint: |_| None,
+    },
+    Extension {
+        key: "excludes",
+        shape: Shape::Rule,
+        becomes: |it| it.apply("without exception"),
+        hint: |_| None,
+    },
+    Extension {
+        key: "minKernel",
+        shape: Shape::Rule,
+        becomes: |it| it.apply("on every kernel"),
+        hint: |_| None,
+    },
+    Extension {
+        key: "errno",
+        shape: Shape::Rule,
+        becomes: |it| error(it.rules.first().and_then(|it| it.errno.as_ref())),
+        hint: |_| Some("give the number as \"errnoRet\"".to_owned()),
+    },
+];
+
+/// Whether the key means something to Docker or Podman.
+pub(super) fn knows(shape: Shape, key: &str) -> bool {
+    EXTENSIONS.iter().any(|it| it.shape == shape && it.key == key)
+}
+
+/// Where one key is, and the rules that have it.
+struct Ignored<'a> {
+    reading: &'a Reading<'a>,
+    places: Vec<Value<'a>>,
+    rules: Vec<&'a Syscall>,
+}
+
+/// Says it once for each key: a file of Docker's has it in every other rule.
+fn check(reading: &Reading<'_>) -> Vec<Remark> {
+    let rules: BTreeMap<_, _> = reading.rules().map(|it| (it.spot, &it.it)).collect();
+    let mut found: BTreeMap<&str, Ignored<'_>> = BTreeMap::new();
+    for object in reading.objects() {
+        for (key, value) in object.value.members() {
+            if knows(object.shape, key) && says_something(value) {
+                let none = || Ignored { reading, places: Vec::new(), rules: Vec::new() };
+                let ignored = found.entry(key).or_insert_with(none);
+                ignored.places.push(value);
+                ignored.rules.extend(rules.get(&object.value.spot));
+            }
+        }
+    }
+    let says = |it: &Extension| {
+        let ignored = found.get(it.key)?;
+        let message = format!("containerd ignores {:?}: {}", it.key, (it.becomes)(ignored));
+        let mut places = ignored.places.iter().map(|it| Anchor::Key(it.spot));
+        let remark = Remark { hint: (it.hint)(ignored), ..Remark::new(places.next()?, message) };
+        Some(remark.also(places))
+    };
+    EXTENSIONS.iter().filter_map(says).collect()
+}
+
+/// Whether there is something to ignore: Docker writes `"includes": {}`.
+fn says_something(value: Value<'_>) -> bool {
+    match value.kind() {
+        Kind::Null => false,
+        Kind::String(text) => !text.is_empty(),
+        Kind::Object => value.members().next().is_some(),
+        Kind::Array => value.elements().next().is_some(),
+        Kind::Bool | Kind::Number(_) => true,
+    }
+}
+
+impl Ignored<'_> {
+    fn apply(&self, how: &str) -> String {
+        let calls = self.rules.iter().flat_map(|it| &it.names).map(|it| it.as_str());
+        let calls = listed(calls, 4);
+        match self.places.len() {
+            1 => format!("the rule applies {how} ({calls})"),
+            many => format!("{many} rules apply {how} ({calls})"),
+        }
+    }
+}
+
+fn arch_map(ignored: &Ignored<'_>) -> String {
+    if ignored.reading.document.architectures.is_empty() {
+        "programs of any but the native architecture are killed".to_owned()
+    } else {
+        "only \"architectures\" counts, and CRI-O and Docker refuse a profile with both".to_owned()
+    }
+}
+
+fn name(ignored: &Ignored<'_>) -> String {
+    if ignored.rules.iter().any(|it| !it.names.is_empty()) {
+        return "only \"names\" counts, and CRI-O and Docker refuse a rule with both".to_owned();
+    }
+    let denies = |it: &&Syscall| Action::parse(&it.action).is_some_and(|it| !it.lets_through());
+    let lets_through = ignored.reading.default().is_some_and(Action::lets_through);
+    let rules = match ignored.places.len() {
+        1 => "the rule has no effect".to_owned(),
+        many => format!("{many} rules have no effect"),
+    };
+    if lets_through && ignored.rules.iter().any(denies) {
+        format!("{rules}, and what was to be denied is let through")
+    } else {
+        rules
+    }
+}
+
+fn error(number: Option<&Placed<u64>>) -> String {
+    match number {
+        Some(number) => format!("the number {} counts", number.it),
+        None => "the error is EPERM".to_owned(),
+    }
+}

@@ -1,0 +1,39 @@
+#![doc = include_str!("errno-too-large.md")]
+
+use super::{Anchor, Check, Lint, Reading, Remark, Severity};
+use crate::profile::{document::Placed, runtime::Action};
+
+/// 1.10.1: runc keeps 16 bits, and the kernel knows no error above 4095.
+pub(super) const LINT: Lint = Lint {
+    id: "errno-too-large",
+    severity: Severity::Error,
+    page: include_str!("errno-too-large.md"),
+    check: Check::Profile(check),
+};
+
+/// `MAX_ERRNO` of the kernel.
+const MAX_ERRNO: u64 = 4095;
+
+fn check(reading: &Reading<'_>) -> Vec<Remark> {
+    let document = reading.document;
+    let default = (&document.default_action, &document.default_errno);
+    let rules = reading.rules().map(|it| (&it.action, &it.errno));
+    let all = std::iter::once(default).chain(rules);
+    all.filter_map(|(action, errno)| too_large(action, errno.as_ref()?)).collect()
+}
+
+fn too_large(action: &str, errno: &Placed<u64>) -> Option<Remark> {
+    let number = errno.it;
+    let kept = number & 0xffff;
+    let message = match Action::parse(action)? {
+        Action::Errno if number > MAX_ERRNO => {
+            let becomes = kept.min(MAX_ERRNO);
+            format!("is {number}, errors end at {MAX_ERRNO}: the call fails with {becomes}")
+        }
+        Action::Trace if number != kept => {
+            format!("is {number}, messages for a tracer have 16 bits: it gets {kept}")
+        }
+        _ => return None,
+    };
+    Some(Remark::new(Anchor::Value(errno.spot), message))
+}

@@ -1,0 +1,190 @@
+//! What can be wrong with a profile: every lint, one file each.
+
+mod conflicting_rules;
+mod docker_key;
+mod duplicate_key;
+mod empty_name;
+mod errno_too_large;
+mod key_case;
+mod listener;
+mod missing_startup_calls;
+mod no_default_action;
+mod no_execve;
+mod no_names;
+mod no_such_argument;
+mod not_json;
+mod notify;
+mod overruled_rule;
+mod permissive;
+mod reading;
+mod remark;
+mod repeated_argument;
+mod same_as_default;
+mod stray_errno;
+mod stray_value_two;
+mod swallowed_rule;
+mod unknown_action;
+mod unknown_architecture;
+mod unknown_flag;
+mod unknown_key;
+mod unknown_operator;
+mod unknown_syscall;
+mod words;
+mod wrong_type;
+
+use std::fmt;
+
+use reading::{Reading, Shape};
+use remark::{Anchor, Remark};
+
+use crate::profile::{
+    calls::Calls,
+    document::Document,
+    json::{Json, Malformed, Place, Span},
+};
+
+/// One thing that can be wrong with a profile.
+///
+/// A lint is a value: a name, a severity, a page and a pure function. Adding
+/// one is a new file here, a line in [`LINTS`], a table and a page.
+pub struct Lint {
+    /// Stable name: the file stem of its code, its page and its table.
+    pub id: &'static str,
+    pub severity: Severity,
+    /// Why the lint exists and what to do, in Markdown.
+    pub page: &'static str,
+    check: Check,
+}
+
+/// What a finding means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The profile does what is written, which may not be what is meant.
+    Warning,
+    /// Some runtime refuses the profile or does something else than is
+    /// written, or callgate forbids it.
+    Error,
+}
+
+/// What a lint looks at.
+enum Check {
+    /// A text that is no JSON, and why.
+    Text(fn(&[u8], &Malformed) -> Remark),
+    /// A profile.
+    Profile(fn(&Reading<'_>) -> Vec<Remark>),
+}
+
+/// What one lint says.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    pub lint: &'static Lint,
+    pub place: Place,
+    /// Where else it holds, or what it has to do with.
+    pub also: Vec<Place>,
+    pub message: String,
+    /// The way out, where there is a particular one.
+    pub hint: Option<String>,
+}
+
+/// All lints, in the order in which they speak of one place.
+pub const LINTS: &[Lint] = &[
+    not_json::LINT,
+    wrong_type::LINT,
+    no_default_action::LINT,
+    duplicate_key::LINT,
+    key_case::LINT,
+    docker_key::LINT,
+    unknown_key::LINT,
+    unknown_action::LINT,
+    unknown_operator::LINT,
+    unknown_architecture::LINT,
+    unknown_flag::LINT,
+    notify::LINT,
+    listener::LINT,
+    empty_name::LINT,
+    no_names::LINT,
+    unknown_syscall::LINT,
+    no_such_argument::LINT,
+    repeated_argument::LINT,
+    stray_value_two::LINT,
+    stray_errno::LINT,
+    errno_too_large::LINT,
+    conflicting_rules::LINT,
+    overruled_rule::LINT,
+    swallowed_rule::LINT,
+    same_as_default::LINT,
+    permissive::LINT,
+    no_execve::LINT,
+    missing_startup_calls::LINT,
+];
+
+/// Asks every lint about a profile file. Findings come in the order of the text.
+pub fn lint(text: &[u8]) -> Vec<Finding> {
+    match Json::parse(text) {
+        Ok(json) => lint_tree(&json),
+        Err(malformed) => {
+            let says = |lint: &'static Lint| match lint.check {
+                Check::Text(check) => Some(lint.on_text(check(text, &malformed), &malformed)),
+                Check::Profile(_) => None,
+            };
+            LINTS.iter().filter_map(says).collect()
+        }
+    }
+}
+
+/// Asks every lint about a profile that has no text, or whose text was read
+/// before. Findings come in the order of the document.
+pub fn lint_tree(json: &Json) -> Vec<Finding> {
+    let (document, mistakes) = Document::decode(json);
+    let calls = Calls::of(&document);
+    let reading = Reading { json, document: &document, mistakes: &mistakes, calls };
+    let mut remarks: Vec<(&'static Lint, Remark)> = Vec::new();
+    for lint in LINTS {
+        if let Check::Profile(check) = lint.check {
+            remarks.extend(check(&reading).into_iter().map(|it| (lint, it)));
+        }
+    }
+    // Stable: lints keep their order where they speak of one place.
+    remarks.sort_by_key(|(_, remark)| remark.at.order());
+    remarks.into_iter().map(|(lint, remark)| lint.on_tree(remark, json)).collect()
+}
+
+impl Lint {
+    fn on_tree(&'static self, remark: Remark, json: &Json) -> Finding {
+        let Remark { at, also, message, hint } = remark;
+        let also = also.into_iter().map(|it| it.place(json)).collect();
+        Finding { lint: self, place: at.place(json), also, message, hint }
+    }
+
+    /// Says it of the one byte that cannot be.
+    fn on_text(&'static self, remark: Remark, malformed: &Malformed) -> Finding {
+        let Remark { message, hint, at: _, also: _ } = remark;
+        let span = Span { start: malformed.offset, end: malformed.offset };
+        let place = Place { path: String::new(), span: Some(span) };
+        Finding { lint: self, place, also: Vec::new(), message, hint }
+    }
+}
+
+/// One line: `syscalls[0].action: …; did you mean …? [unknown-action]`.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lint, place: Place { path, span: _ }, also: _, message, hint } = self;
+        if !path.is_empty() {
+            write!(f, "{path}: ")?;
+        }
+        f.write_str(message)?;
+        if let Some(hint) = hint {
+            write!(f, "; {hint}")?;
+        }
+        write!(f, " [{}]", lint.id)
+    }
+}
+
+impl fmt::Debug for Lint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lint").field(&self.id).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+#![doc = include_str!("no-execve.md")]
+
+use super::{Anchor, Check, Lint, Reading, Remark, Severity};
+
+/// L7: the filter is in force before the runtime starts the program.
+pub(super) const LINT: Lint = Lint {
+    id: "no-execve",
+    severity: Severity::Error,
+    page: include_str!("no-execve.md"),
+    check: Check::Profile(check),
+};
+
+fn check(reading: &Reading<'_>) -> Vec<Remark> {
+    let Some((effect, rule)) = reading.calls.outcome("execve") else {
+        return Vec::new();
+    };
+    if effect.lets_through() {
+        return Vec::new();
+    }
+    let message = "denies execve, by which the runtime starts the program, so no container starts";
+    let spot = rule.unwrap_or(reading.document.default_action.spot);
+    vec![Remark::new(Anchor::Value(spot), message)]
+}

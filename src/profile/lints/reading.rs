@@ -1,0 +1,77 @@
+//! What lints look at: a profile as it is written, and as it is read.
+
+use crate::profile::{
+    calls::Calls,
+    decode::Mistake,
+    document::{Arg, Document, Placed, Syscall},
+    json::{Json, Value, same_key},
+    runtime::Action,
+};
+
+/// A profile, and what the runtime makes of it.
+pub(super) struct Reading<'a> {
+    pub(super) json: &'a Json,
+    pub(super) document: &'a Document,
+    /// Values of the wrong type; the rest was read all the same.
+    pub(super) mistakes: &'a [Mistake],
+    pub(super) calls: Calls<'a>,
+}
+
+/// An object of which the runtime reads the keys.
+pub(super) struct Object<'a> {
+    pub(super) value: Value<'a>,
+    pub(super) shape: Shape,
+}
+
+/// What such an object describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Profile,
+    Rule,
+    Condition,
+}
+
+impl<'a> Reading<'a> {
+    /// The default action, if it is one.
+    pub(super) fn default(&self) -> Option<Action> {
+        Action::parse(&self.document.default_action)
+    }
+
+    pub(super) fn rules(&self) -> impl Iterator<Item = &'a Placed<Syscall>> {
+        self.document.syscalls.iter()
+    }
+
+    /// The conditions that the runtime looks at: it does so once for each name
+    /// of their rule.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &'a Placed<Arg>> {
+        self.rules().filter(|it| !it.names.is_empty()).flat_map(|it| &it.args)
+    }
+
+    /// Every object of the profile, in the order of the document.
+    pub(super) fn objects(&self) -> Vec<Object<'a>> {
+        let root = self.json.root();
+        let mut objects = vec![Object { value: root, shape: Shape::Profile }];
+        for rule in inside(root, "syscalls") {
+            objects.push(Object { value: rule, shape: Shape::Rule });
+            let condition = |value| Object { value, shape: Shape::Condition };
+            objects.extend(inside(rule, "args").map(condition));
+        }
+        objects
+    }
+}
+
+fn inside<'a>(object: Value<'a>, list: &'static str) -> impl Iterator<Item = Value<'a>> {
+    let lists = object.members().filter(move |it| same_key(it.0, list));
+    lists.flat_map(|it| it.1.elements())
+}
+
+impl Shape {
+    /// The keys that the runtime reads.
+    pub(super) fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Profile => Document::FIELDS,
+            Self::Rule => Syscall::FIELDS,
+            Self::Condition => Arg::FIELDS,
+        }
+    }
+}

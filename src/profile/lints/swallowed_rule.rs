@@ -1,0 +1,27 @@
+#![doc = include_str!("swallowed-rule.md")]
+
+use super::{Anchor, Check, Lint, Reading, Remark, Severity, remark::listed};
+use crate::profile::calls::Clash;
+
+/// 1.10.1: a rule without conditions takes the place of those with conditions,
+/// wherever it stands.
+pub(super) const LINT: Lint = Lint {
+    id: "swallowed-rule",
+    severity: Severity::Warning,
+    page: include_str!("swallowed-rule.md"),
+    check: Check::Profile(check),
+};
+
+fn check(reading: &Reading<'_>) -> Vec<Remark> {
+    let clashes = reading.calls.clashes(Clash::Swallowed);
+    clashes
+        .map(|(rule, general, names)| {
+            let message = format!(
+                "has no effect for {}: {} applies whatever the arguments",
+                listed(names.iter().copied(), 4),
+                reading.json.path(general),
+            );
+            Remark::new(Anchor::Value(rule), message).also([Anchor::Value(general)])
+        })
+        .collect()
+}
