@@ -82,7 +82,7 @@ impl Decoder {
 
     fn string(&mut self, into: &mut Placed<String>, value: Value<'_>) {
         match value.kind() {
-            Kind::Null => {}
+            Kind::Null => into.spot = into.spot.max(value.spot),
             Kind::String(text) => *into = Placed { it: text.clone(), spot: value.spot },
             _ => self.wrong(value, "a string"),
         }

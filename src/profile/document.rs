@@ -43,7 +43,8 @@ pub(super) struct Arg {
     pub(super) op: Placed<String>,
 }
 
-/// Something decoded, and what it was decoded from: the root, if it is not there.
+/// Something decoded, and the value it was decoded from last: the root, if
+/// there is none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Placed<T> {
     pub(super) it: T,

@@ -1,7 +1,8 @@
 //! The names of all system calls, on any architecture that Linux runs on.
 
 /// Sorted, one name a line. `cargo test` compares it with the tables that the
-/// kernel's headers were made into (crate `syscalls`).
+/// kernel's headers were made into (crate `syscalls`), and with what
+/// libseccomp resolves besides.
 const NAMES: &str = include_str!("syscalls.txt");
 
 /// Whether any architecture has a system call of this name.

@@ -7,7 +7,7 @@ use super::{
     remark::{listed, quoted},
 };
 use crate::profile::{
-    document::{Placed, Syscall},
+    document::Syscall,
     json::{Kind, Value},
     runtime::Action,
 };
@@ -40,7 +40,7 @@ const EXTENSIONS: &[Extension] = &[
     Extension {
         key: "defaultErrno",
         shape: Shape::Profile,
-        becomes: |it| error(it.reading.document.default_errno.as_ref()),
+        becomes: |_| "the error is EPERM".to_owned(),
         hint: |_| Some("give the number as \"defaultErrnoRet\"".to_owned()),
     },
     Extension {
@@ -48,7 +48,10 @@ const EXTENSIONS: &[Extension] = &[
         shape: Shape::Rule,
         becomes: name,
         hint: |it| match it.places[0].kind() {
-            Kind::String(name) => Some(format!("write \"names\": [{}]", quoted(name))),
+            Kind::String(name) if it.are_nameless() => {
+                Some(format!("write \"names\": [{}]", quoted(name)))
+            }
+            Kind::String(name) => Some(format!("add {} to \"names\"", quoted(name))),
             _ => None,
         },
     },
@@ -73,7 +76,7 @@ const EXTENSIONS: &[Extension] = &[
     Extension {
         key: "errno",
         shape: Shape::Rule,
-        becomes: |it| error(it.rules.first().and_then(|it| it.errno.as_ref())),
+        becomes: |_| "the error is EPERM".to_owned(),
         hint: |_| Some("give the number as \"errnoRet\"".to_owned()),
     },
 ];
@@ -96,11 +99,12 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let mut found: BTreeMap<&str, Ignored<'_>> = BTreeMap::new();
     for object in reading.objects() {
         for (key, value) in object.value.members() {
-            if knows(object.shape, key) && says_something(value) {
+            let rule = rules.get(&object.value.spot).copied();
+            if knows(object.shape, key) && says_something(value) && !is_said(key, rule, reading) {
                 let none = || Ignored { reading, places: Vec::new(), rules: Vec::new() };
                 let ignored = found.entry(key).or_insert_with(none);
                 ignored.places.push(value);
-                ignored.rules.extend(rules.get(&object.value.spot));
+                ignored.rules.extend(rule);
             }
         }
     }
@@ -125,7 +129,20 @@ fn says_something(value: Value<'_>) -> bool {
     }
 }
 
+/// Whether the number is there too, which counts: Podman writes both.
+fn is_said(key: &str, rule: Option<&Syscall>, reading: &Reading<'_>) -> bool {
+    match key {
+        "errno" => rule.is_some_and(|it| it.errno.is_some()),
+        "defaultErrno" => reading.document.default_errno.is_some(),
+        _ => false,
+    }
+}
+
 impl Ignored<'_> {
+    fn are_nameless(&self) -> bool {
+        self.rules.iter().all(|it| it.names.is_empty())
+    }
+
     fn apply(&self, how: &str) -> String {
         let calls = self.rules.iter().flat_map(|it| &it.names).map(|it| it.as_str());
         let calls = listed(calls, 4);
@@ -145,7 +162,7 @@ fn arch_map(ignored: &Ignored<'_>) -> String {
 }
 
 fn name(ignored: &Ignored<'_>) -> String {
-    if ignored.rules.iter().any(|it| !it.names.is_empty()) {
+    if !ignored.are_nameless() {
         return "only \"names\" counts, and CRI-O and Docker refuse a rule with both".to_owned();
     }
     let denies = |it: &&Syscall| Action::parse(&it.action).is_some_and(|it| !it.lets_through());
@@ -158,12 +175,5 @@ fn name(ignored: &Ignored<'_>) -> String {
         format!("{rules}, and what was to be denied is let through")
     } else {
         rules
-    }
-}
-
-fn error(number: Option<&Placed<u64>>) -> String {
-    match number {
-        Some(number) => format!("the number {} counts", number.it),
-        None => "the error is EPERM".to_owned(),
     }
 }

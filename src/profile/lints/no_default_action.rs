@@ -15,17 +15,23 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     if !reading.mistakes.is_empty() {
         return Vec::new();
     }
-    let message = match reading.document.defect() {
-        Some(Defect::Hollow(it @ Hollow::Disabled { .. })) => it.to_string(),
+    let remark = |message| Remark::new(Anchor::Value(Spot::default()), message);
+    vec![match reading.document.defect() {
+        // It names the key that was meant.
+        Some(Defect::Hollow(it @ Hollow::Disabled { misspelt: Some(_) })) => remark(it.to_string()),
+        Some(Defect::Hollow(it @ Hollow::Disabled { misspelt: None })) => {
+            let deny = "add \"defaultAction\": \"SCMP_ACT_ERRNO\" to deny what no rule allows";
+            remark(it.to_string()).hint(deny)
+        }
         Some(Defect::Broken(it @ Broken::NoDefaultAction)) => {
-            format!("{it}, so no container starts")
+            let near = |key: &&String| spelling::nearest(key, ["defaultAction"]).is_some();
+            let misspelt = reading.document.unknown_keys.iter().find(near);
+            let remark = remark(format!("{it}, so no container starts"));
+            match misspelt {
+                Some(key) => remark.hint(format!("{key:?} is not \"defaultAction\"")),
+                None => remark,
+            }
         }
         _ => return Vec::new(),
-    };
-    let remark = Remark::new(Anchor::Value(Spot::default()), message);
-    let near = |key: &&String| spelling::nearest(key, ["defaultAction"]).is_some();
-    vec![match reading.document.unknown_keys.iter().find(near) {
-        Some(key) => remark.hint(format!("write \"defaultAction\" for {key:?}")),
-        None => remark.hint("say what happens to every other call: \"defaultAction\": …"),
     }]
 }

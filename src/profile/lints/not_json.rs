@@ -14,12 +14,9 @@ pub(super) const LINT: Lint = Lint {
 fn check(text: &[u8], malformed: &Malformed) -> Remark {
     let message = format!("the runtime cannot decode it: {malformed}, so no container starts");
     let remark = Remark::new(Anchor::Value(Spot::default()), message);
-    let begins = text.len() - text.trim_ascii_start().len();
-    match text.get(malformed.offset..) {
-        Some([0xef, 0xbb, 0xbf, ..]) if malformed.offset == 0 => {
-            remark.hint("save the file without a byte order mark")
-        }
-        Some([b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'#', ..]) if malformed.offset == begins => {
+    match text.trim_ascii_start() {
+        [0xef, 0xbb, 0xbf, ..] => remark.hint("save the file without a byte order mark"),
+        [b'a'..=b'z' | b'A'..=b'Z' | b'#', ..] | [b'-', b'-' | b' ', ..] => {
             remark.hint("a profile file is JSON, not YAML")
         }
         _ => remark,

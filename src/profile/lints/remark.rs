@@ -1,5 +1,7 @@
 //! What a lint says, and of which values.
 
+use std::collections::BTreeSet;
+
 use crate::profile::json::{Json, Place, Spot};
 
 /// What a lint says of one place, or of several at once.
@@ -66,9 +68,10 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-/// Enumerates words, without end only where somebody has to act on each.
+/// Enumerates words, each once, and no more than `most` of them.
 pub(super) fn listed<'a>(words: impl IntoIterator<Item = &'a str>, most: usize) -> String {
-    let words: Vec<_> = words.into_iter().collect();
+    let mut seen = BTreeSet::new();
+    let words: Vec<_> = words.into_iter().filter(|it| seen.insert(*it)).collect();
     match words.split_at_checked(most) {
         Some((shown, rest)) if rest.len() > 1 => {
             format!("{} and {} more", shown.join(", "), rest.len())
