@@ -226,9 +226,13 @@ impl Reader<'_> {
     }
 
     fn invalid(&self, place: &str) -> Malformed {
+        // At its end Go reads a text on as if a space followed, which is wrong
+        // within a word, a number or an escape.
+        let outside = place.starts_with("looking") || place.starts_with("after");
+        let space_may_be = place == "in string literal" || outside && !place.ends_with("literal");
         let why = match self.peek() {
-            Some(byte) => format!("invalid character {} {place}", Quoted(byte)),
-            None => "unexpected end of JSON input".to_owned(),
+            None if space_may_be => "unexpected end of JSON input".to_owned(),
+            it => format!("invalid character {} {place}", Quoted(it.unwrap_or(b' '))),
         };
         Malformed { why, offset: self.at }
     }

@@ -3,7 +3,8 @@
 use super::{Anchor, Check, Lint, Reading, Remark, Severity, remark::listed};
 use crate::profile::calls::Clash;
 
-/// libseccomp: `EEXIST` for a rule with the same conditions and another action.
+/// libseccomp: `EEXIST` for a rule with the conditions of an earlier one, or the first
+/// of them, and another action.
 pub(super) const LINT: Lint = Lint {
     id: "conflicting-rules",
     severity: Severity::Error,
@@ -16,7 +17,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     clashes
         .map(|(rule, first, names)| {
             let message = format!(
-                "has the conditions of {} and another action for {}: the runtime refuses the \
+                "has the conditions of {}, or some of them, and another action for {}: the runtime refuses the \
                  profile and no container starts",
                 reading.json.path(first),
                 listed(names.iter().copied(), 4),

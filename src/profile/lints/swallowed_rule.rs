@@ -4,7 +4,7 @@ use super::{Anchor, Check, Lint, Reading, Remark, Severity, remark::listed};
 use crate::profile::calls::Clash;
 
 /// 1.10.1: a rule without conditions takes the place of those with conditions,
-/// wherever it stands.
+/// wherever it stands, and one with fewer that of a later one with more.
 pub(super) const LINT: Lint = Lint {
     id: "swallowed-rule",
     severity: Severity::Warning,
@@ -17,7 +17,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     clashes
         .map(|(rule, general, names)| {
             let message = format!(
-                "has no effect for {}: {} applies whatever the arguments",
+                "has no effect for {}: {} applies with fewer conditions",
                 listed(names.iter().copied(), 4),
                 reading.json.path(general),
             );
