@@ -20,7 +20,7 @@ test:
 	@e2e/cluster/check $$((EUID ? 0 : 2))
 	@e2e/cluster/build >/dev/null
 	$(CARGO) test --locked
-	cd e2e/oracle && CGO_ENABLED=0 go test ./...
+	cd e2e/oracle && CGO_ENABLED=0 go test -count=1 ./...
 	e2e/cluster/test
 
 ## Tries the laws on many more inputs than CI has time for.
