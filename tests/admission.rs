@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::{Router, body::Body};
 use callgate::{
     admission::{FindNamespace, Snapshot},
-    policy::{Book, Builtin, Labels, Mode},
+    policy::{Book, Builtin, Labels, Mode, Policy},
     profile::Catalog,
 };
 use door::{patch_of, patched, post, taken_apart};
@@ -119,6 +119,19 @@ async fn a_pod_that_cannot_be_read_is_refused(#[case] object: Value, #[case] why
         let message = response["status"]["message"].as_str().expect("a refusal has a message");
         assert!(message.starts_with(&format!("cannot read pod \"web\": {why}")), "{message}");
     }
+}
+
+#[tokio::test]
+async fn a_template_that_cannot_be_read_is_refused_where_bad_ones_are() {
+    let text = "apiVersion: callgate.dev/v1alpha1\nkind: SeccompPolicy\nmetadata: { name: own }\n\
+                spec: { templates: Deny }\n";
+    let policy = Policy::parse(text).expect("a policy");
+    let book = Book::of_one(policy, Mode::Enforce);
+    let door = door::open(Snapshot { book, catalog: Catalog::default() });
+    let mut review = review(&json!({ "spec": { "template": [] } }));
+    review["request"]["resource"] = json!({ "group": "apps", "resource": "deployments" });
+    let response = post(&door, "/validate", review.to_string()).await.response();
+    assert_eq!(response["allowed"], false);
 }
 
 #[tokio::test]
@@ -432,4 +445,42 @@ async fn a_policy_that_is_obeyed_is_not_deleted() {
         refusal["status"]["message"],
         "policy \"restricted\" is obeyed by \"bank\", \"shop\": label them otherwise first"
     );
+}
+
+#[rstest]
+#[case::sound(json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+    { "names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "args": [
+        { "index": 1, "value": "18446744073709551615", "op": "SCMP_CMP_EQ" },
+    ] },
+] }), None)]
+#[case::it_allows_no_program_to_start(
+    json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+        { "names": ["read"], "action": "SCMP_ACT_ALLOW" },
+    ] }),
+    Some("[no-execve]")
+)]
+#[tokio::test]
+async fn a_profile_is_linted_when_it_is_written(#[case] spec: Value, #[case] lint: Option<&str>) {
+    let profiles = json!({ "group": "callgate.dev", "resource": "seccompprofiles" });
+    let profile = json!({ "metadata": { "name": "restricted" }, "spec": spec });
+    let written = own(profiles, "CREATE", &profile, &Value::Null);
+    let response = post(&in_a_cluster(), "/validate", written).await.response();
+    assert_eq!(response["allowed"], lint.is_none(), "{response}");
+    if let Some(lint) = lint {
+        let message = response["status"]["message"].as_str().expect("a refusal has a message");
+        let start = "profile \"restricted\" is not one to run under:\n  spec.";
+        assert!(message.starts_with(start) && message.contains(lint), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_only_records_is_warned_about() {
+    let profiles = json!({ "group": "callgate.dev", "resource": "seccompprofiles" });
+    let profile = json!({ "spec": { "defaultAction": "SCMP_ACT_LOG" } });
+    let written = own(profiles, "CREATE", &profile, &Value::Null);
+    let response = post(&in_a_cluster(), "/validate", written).await.response();
+    assert_eq!(response["allowed"], true);
+    let warning = response["warnings"][0].as_str().expect("a warning");
+    assert!(warning.starts_with("profile \"restricted\": spec."), "{warning}");
+    assert!(warning.ends_with("[permissive]"), "{warning}");
 }

@@ -17,6 +17,7 @@ trials![
     numbers_of_64_bits_survive,
     what_the_schema_cannot_hold_is_refused_by_it,
     what_the_schema_lets_through_is_refused_by_us,
+    a_profile_that_nothing_could_start_under_is_refused,
 ];
 
 const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
@@ -208,4 +209,19 @@ async fn what_the_schema_lets_through_is_refused_by_us(it: Test) {
     let why = "localhostProfile \"./web.json\" is not in its shortest form, write \"web.json\"";
     assert!(reply.message().contains("\"objects.callgate.dev\" denied"), "{}", reply.message());
     assert!(reply.message().contains(why), "{}", reply.message());
+}
+
+async fn a_profile_that_nothing_could_start_under_is_refused(it: Test) {
+    let name = own(&it);
+    let path = format!("{PROFILES}?dryRun=All");
+    let spec = json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "syscalls": [{ "names": ["read", "wirte"], "action": "SCMP_ACT_ALLOW" }],
+    });
+    let reply = it.api().post(&path, &object("SeccompProfile", &name, &spec)).await;
+    assert!(reply.message().contains("[no-execve]"), "{}", reply.message());
+    let spec = json!({ "defaultAction": "SCMP_ACT_LOG" });
+    let reply = it.api().post(&path, &object("SeccompProfile", &name, &spec)).await;
+    assert!(reply.is_ok(), "{}", reply.message());
+    assert!(reply.warnings.iter().any(|it| it.ends_with("[permissive]")), "{:?}", reply.warnings);
 }

@@ -10,7 +10,10 @@ use crate::{
         review::{AdmissionRequest, Object},
     },
     pod::{Kind, Scope, Subject},
-    policy::{Facts, Governed, Labels, Mode, Policy, Templates, Verdict},
+    policy::{
+        Facts, Governed, Labels, MOST_LINES, MOST_WARNINGS, Mode, Policy, Templates, Verdict, cut,
+    },
+    profile::{Finding, Severity},
 };
 
 /// All that a judgement is based on, besides the request.
@@ -60,6 +63,9 @@ impl<'a> Bench<'a> {
                     }
                     _ => cannot_judge(answer, kind, Templates::Warn, why.clone()),
                 }
+            }
+            Object::Profile(findings) => {
+                judge_profile(answer, findings, request.name().unwrap_or_default())
             }
             own => self.judge_own(answer, own, request.name().unwrap_or_default()),
         }
@@ -139,6 +145,29 @@ impl<'a> Judgement<'a> {
     fn of(answer: Answer<'a>, outcome: Outcome) -> Self {
         Self { answer, outcome, verdict: None }
     }
+}
+
+/// A profile with an error is refused, one with warnings is warned about.
+fn judge_profile<'a>(answer: Answer<'a>, findings: &[Finding], name: &str) -> Judgement<'a> {
+    let of = |severity| findings.iter().filter(move |it| it.lint.severity == severity);
+    let errors = of(Severity::Error).count();
+    if errors > 0 {
+        let lines = of(Severity::Error).take(MOST_LINES).map(|it| format!("\n  spec.{it}"));
+        let more = match errors.saturating_sub(MOST_LINES) {
+            0 => String::new(),
+            more => format!("\n  and {more} more findings"),
+        };
+        let lines: String = lines.collect();
+        let message = format!("profile {name:?} is not one to run under:{lines}{more}");
+        return Judgement::of(answer.deny(message), Outcome::Denied);
+    }
+    let warnings = of(Severity::Warning).count();
+    let shown = of(Severity::Warning).take(MOST_WARNINGS);
+    let mut words: Vec<_> = shown.map(|it| cut(format!("profile {name:?}: spec.{it}"))).collect();
+    if warnings > MOST_WARNINGS {
+        words.push(format!("profile {name:?}: and {} more findings", warnings - MOST_WARNINGS));
+    }
+    Judgement::of(answer.warnings(words), Outcome::Allowed)
 }
 
 /// What cannot be judged is never let through; but a template makes no pod that

@@ -15,6 +15,8 @@ pub(super) enum Matter {
     Policy,
     /// A policy of ours that is deleted.
     PolicyGone,
+    /// A profile of ours that is written.
+    Profile,
 }
 
 impl Matter {
@@ -25,6 +27,7 @@ impl Matter {
         match (group, resource) {
             ("", "namespaces") if written => return Some(Self::Labels),
             ("callgate.dev", "seccomppolicies") if written => return Some(Self::Policy),
+            ("callgate.dev", "seccompprofiles") if written => return Some(Self::Profile),
             ("callgate.dev", "seccomppolicies") if operation == "DELETE" => {
                 return Some(Self::PolicyGone);
             }
@@ -45,7 +48,7 @@ impl Matter {
         match self {
             Self::Whole(kind) => Some(kind),
             Self::Added => Some(Kind::Pod),
-            Self::Labels | Self::Policy | Self::PolicyGone => None,
+            Self::Labels | Self::Policy | Self::PolicyGone | Self::Profile => None,
         }
     }
 
@@ -56,6 +59,7 @@ impl Matter {
             Self::Added => Kind::Pod.noun(),
             Self::Labels => "namespace",
             Self::Policy | Self::PolicyGone => "policy",
+            Self::Profile => "profile",
         }
     }
 }
@@ -82,6 +86,7 @@ mod tests {
     #[case::a_namespace_that_ends("", "namespaces", "", "DELETE", None)]
     #[case::the_end_of_a_namespace("", "namespaces", "finalize", "UPDATE", None)]
     #[case::a_policy("callgate.dev", "seccomppolicies", "", "CREATE", Some(Matter::Policy))]
+    #[case::a_profile("callgate.dev", "seccompprofiles", "", "UPDATE", Some(Matter::Profile))]
     #[case::its_status("callgate.dev", "seccomppolicies", "status", "UPDATE", None)]
     #[case::its_end("callgate.dev", "seccomppolicies", "", "DELETE", Some(Matter::PolicyGone))]
     #[case::a_config_map("", "configmaps", "", "CREATE", None)]

@@ -1,7 +1,7 @@
 //! The parts of a request, before or instead of being read in one pass.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     admission::{
@@ -11,6 +11,7 @@ use crate::{
     json::objects,
     pod::{Kind, Metadata, Scope, Str},
     policy::{Labels, MODE_LABEL, POLICY_LABEL, Policy},
+    profile::{Json, lint_tree, spec_of},
 };
 
 objects! {
@@ -103,6 +104,10 @@ impl<'a> Parts<'a> {
                 Ok(Object::Policy(Box::new(policy)))
             }
             Matter::PolicyGone => Ok(Object::PolicyGone),
+            Matter::Profile => {
+                let object = by_path(object()?, |it| Value::deserialize(it))?;
+                Ok(Object::Profile(lint_tree(&Json::from(&spec_of(&object)))))
+            }
         }
     }
 }

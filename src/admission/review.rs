@@ -17,6 +17,7 @@ use crate::{
     json::objects,
     pod::{Kind, Scope, Str, Subject},
     policy::{Labels, Policy},
+    profile::Finding,
 };
 
 /// `AdmissionRequest`, as far as it matters here (2.2).
@@ -47,6 +48,8 @@ pub(super) enum Object<'a> {
     Policy(Box<Policy>),
     /// A policy that is deleted; the request names it.
     PolicyGone,
+    /// A profile that is written, and what is wrong with it.
+    Profile(Vec<Finding>),
     /// It is ours to judge, but cannot be read; `matter` is unknown if not even
     /// that can be read.
     Unreadable {

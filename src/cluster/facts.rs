@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     policy::{Book, Labels, MODE_LABEL, POLICY_LABEL, Policy},
-    profile::{Catalog, Defect, Document, ProfilePath},
+    profile::{Catalog, Defect, Document, ProfilePath, spec_of},
 };
 
 /// What happened to the objects of one type.
@@ -121,7 +121,7 @@ pub(super) fn policy(object: &Value) -> Result<Policy, String> {
 
 /// Looks into a profile as it is stored: its spec is the profile.
 pub(super) fn profile(object: &Value) -> Option<Defect> {
-    Document::inspect(object["spec"].to_string().as_bytes())
+    Document::inspect(spec_of(object).to_string().as_bytes())
 }
 
 #[cfg(test)]

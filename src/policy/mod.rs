@@ -19,7 +19,7 @@ pub use level::{Level, Mode};
 pub use patch::{Operation, Patch, patch};
 pub use place::Place;
 pub use rules::RULES;
-pub use verdict::{Judged, Verdict};
+pub use verdict::{Judged, MOST_LINES, MOST_WARNINGS, Verdict, cut};
 
 use jiff::civil::Date;
 

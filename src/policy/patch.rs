@@ -137,3 +137,14 @@ fn add(parent: &str, has_context: bool, profile: &Profile) -> Operation {
 fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No container can be called so, but nobody reads a name before we do.
+    #[test]
+    fn keys_are_escaped_as_pointers_demand() {
+        assert_eq!(escape("a/b~c~1"), "a~1b~0c~01");
+    }
+}

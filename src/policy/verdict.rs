@@ -28,10 +28,10 @@ pub struct Verdict<'a> {
 }
 
 /// A message of a thousand lines helps nobody, and is cut by clients.
-const MOST_LINES: usize = 20;
+pub const MOST_LINES: usize = 20;
 
 /// All warnings of a request share 4,096 characters (R5).
-const MOST_WARNINGS: usize = 5;
+pub const MOST_WARNINGS: usize = 5;
 
 /// The API server cuts longer warnings (R5). Of lines, only those are as long
 /// that quote a path of absurd length, for which there is no limit (1.1).
@@ -173,7 +173,7 @@ impl Judged<'_> {
     /// The finding in one line without control characters.
     pub fn line(&self, kind: Kind) -> String {
         let (line, end) = self.words(kind);
-        cut(line, LONGEST_LINE) + &end
+        cut_to(line, LONGEST_LINE) + &end
     }
 
     /// The same behind `opening`, as short as a warning must be. What is cut off
@@ -181,7 +181,7 @@ impl Judged<'_> {
     fn warning(&self, opening: &str, kind: Kind) -> String {
         let (line, end) = self.words(kind);
         let room = LONGEST_LINE.saturating_sub(end.chars().count() + 1);
-        cut(format!("{opening}{line}"), room) + &end
+        cut_to(format!("{opening}{line}"), room) + &end
     }
 
     /// What was found where; and the way out, with the rule.
@@ -225,7 +225,12 @@ fn exemption<'a>(found: &mut Found<'_>, pod: &Pod<'_>, facts: Facts<'a>) -> Opti
     None
 }
 
-fn cut(line: String, longest: usize) -> String {
+/// A warning that is no longer than the API server lets it be (R5).
+pub fn cut(warning: String) -> String {
+    cut_to(warning, LONGEST_LINE)
+}
+
+fn cut_to(line: String, longest: usize) -> String {
     match line.char_indices().nth(longest) {
         None => line,
         Some((at, _)) => format!("{}…", &line[..at]),
