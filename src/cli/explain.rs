@@ -1,4 +1,4 @@
-//! `callgate explain`: why a rule exists, or what a built-in policy says.
+//! `callgate explain`: why a rule or lint exists, or what a built-in policy says.
 
 use std::io::{self, Write};
 
@@ -8,13 +8,14 @@ use clap::{Args, Subcommand};
 use crate::{
     cli::Found,
     policy::{BUILTIN, Builtin, RULES},
+    profile::LINTS,
 };
 
-/// Explain a rule, or print a built-in policy
+/// Explain a rule or a lint, or print a built-in policy
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Explain {
-    /// The rule, as it stands in brackets behind a finding
+    /// The rule or lint, as it stands in brackets behind a finding
     #[arg(value_name = "RULE", required = true)]
     rule: Option<String>,
     #[command(subcommand)]
@@ -39,9 +40,15 @@ impl Explain {
             },
             (None, rule) => {
                 let id = rule.unwrap_or_default();
-                match RULES.iter().find(|it| it.id == id) {
-                    Some(rule) => rule.page,
-                    None => bail!("there is no rule {id:?}, only {}", names(RULES, |it| it.id)),
+                let rule = RULES.iter().find(|it| it.id == id).map(|it| it.page);
+                let lint = || LINTS.iter().find(|it| it.id == id).map(|it| it.page);
+                match rule.or_else(lint) {
+                    Some(page) => page,
+                    None => bail!(
+                        "there is no rule or lint {id:?}; rules: {}; lints: {}",
+                        names(RULES, |it| it.id),
+                        names(LINTS, |it| it.id)
+                    ),
                 }
             }
         };
