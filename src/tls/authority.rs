@@ -2,28 +2,23 @@
 
 use std::{
     net::IpAddr,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
 };
 use rustls::{
-    pki_types::{DnsName, PrivateKeyDer, PrivatePkcs8KeyDer},
+    RootCertStore,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier},
+    pki_types::{DnsName, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
+    server::VerifierBuilderError,
     sign::CertifiedKey,
 };
 
-use super::provider;
-
-/// How long the authority is valid, and with it all that it signs.
-///
-/// Both live in memory and die with the process, which nobody leaves running
-/// for a year.
-const LIFETIME: Duration = Duration::from_hours(365 * 24);
-
-/// How far the clock of a client may be behind ours.
-const BACKDATED: Duration = Duration::from_mins(5);
+use super::{certificate::Certificate, provider, rotation::Term, times::BACKDATED};
 
 /// The names under which the webhook is reached: from the same machine, and as
 /// the API server verifies a service (`<name>.<namespace>.svc`).
@@ -35,10 +30,16 @@ const NAMES: [&str; 5] = [
     "callgate.callgate-system.svc.cluster.local",
 ];
 
-/// A certificate authority whose key never leaves the process.
+/// A certificate authority with its key: what is shown of it is the certificate.
 pub(super) struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    not_after: SystemTime,
+    issuer: Issuer<'static, KeyPair>,
+    pub(super) certificate: Certificate,
+}
+
+/// A serving certificate with its key, and how long it is valid.
+pub(super) struct Leaf {
+    pub(super) identity: CertifiedKey,
+    pub(super) term: Term,
 }
 
 /// Why there is no certificate of our own.
@@ -46,38 +47,72 @@ pub(super) struct Authority {
 pub enum AuthorityError {
     #[error("{0:?} is neither a host name nor an address")]
     Name(String),
+    #[error("no certificate of an authority")]
+    NoCertificate,
+    #[error("no private key")]
+    NoKey(#[source] rcgen::Error),
     #[error("cannot sign")]
     Sign(#[from] rcgen::Error),
     #[error("cannot use what was signed")]
     Use(#[from] rustls::Error),
+    #[error("cannot verify with it")]
+    Verify(#[from] VerifierBuilderError),
 }
 
 impl Authority {
     /// An authority with a new key, valid from `now` on.
-    pub(super) fn create(now: SystemTime) -> Result<Self, AuthorityError> {
-        let not_after = now + LIFETIME;
+    pub(super) fn create(now: SystemTime, lifetime: Duration) -> Result<Self, AuthorityError> {
         let mut params = CertificateParams::default();
         // It signs servers, never other authorities.
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.distinguished_name = named("callgate authority");
         params.not_before = (now - BACKDATED).into();
-        params.not_after = not_after.into();
-        Ok(Self { issuer: CertifiedIssuer::self_signed(params, key()?)?, not_after })
+        params.not_after = (now + lifetime).into();
+        let key = key()?;
+        let certificate = params.self_signed(&key)?;
+        let certificate =
+            Certificate::of(certificate.der().clone()).ok_or(AuthorityError::NoCertificate)?;
+        Ok(Self { issuer: Issuer::new(params, key), certificate })
+    }
+
+    /// An authority that somebody stored, if it can sign what clients accept.
+    ///
+    /// That is tried, not guessed: the two may belong to different
+    /// authorities, may be of a kind that we cannot sign with, or may not be
+    /// allowed to sign for our names.
+    pub(super) fn load(certificate: &[u8], key: &[u8]) -> Result<Self, AuthorityError> {
+        let certificate =
+            Certificate::all_in(certificate).next().ok_or(AuthorityError::NoCertificate)?;
+        let key =
+            KeyPair::from_pem(&String::from_utf8_lossy(key)).map_err(AuthorityError::NoKey)?;
+        let issuer = Issuer::from_ca_cert_der(certificate.der(), key)?;
+        let authority = Self { issuer, certificate };
+        authority.prove()?;
+        Ok(authority)
     }
 
     /// Its certificate, for clients to trust and the API server's `caBundle`.
     pub(super) fn pem(&self) -> String {
-        self.issuer.pem()
+        self.certificate.pem()
+    }
+
+    pub(super) fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     /// Signs a serving certificate with a new key, for the names of the
-    /// service and `more`; it ends when the authority does.
+    /// service and `more`; it ends at `end`, or with the authority.
     pub(super) fn issue(
         &self,
         more: &[String],
         now: SystemTime,
-    ) -> Result<CertifiedKey, AuthorityError> {
+        end: SystemTime,
+    ) -> Result<Leaf, AuthorityError> {
+        let term = Term {
+            not_before: now - BACKDATED,
+            not_after: end.min(self.certificate.term().not_after),
+        };
         let names = NAMES.into_iter().chain(more.iter().map(String::as_str));
         let mut params = CertificateParams::default();
         params.subject_alt_names = names.map(san).collect::<Result<_, _>>()?;
@@ -85,12 +120,41 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         params.distinguished_name = named("callgate");
-        params.not_before = (now - BACKDATED).into();
-        params.not_after = self.not_after.into();
+        params.not_before = term.not_before.into();
+        params.not_after = term.not_after.into();
         let key = key()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Ok(CertifiedKey::from_der(vec![certificate.into()], key, &provider())?)
+        let identity = CertifiedKey::from_der(vec![certificate.into()], key, &provider())?;
+        Ok(Leaf { identity, term })
+    }
+
+    /// Signs for our names, and looks at it as a client does: whichever name
+    /// he uses, all have to be allowed.
+    fn prove(&self) -> Result<(), AuthorityError> {
+        let end = self.certificate.term().not_after;
+        let leaf = self.issue(&[], end, end)?;
+        self.verify(&leaf.identity, NAMES[0], end)
+    }
+
+    /// What a client makes of a certificate that trusts this authority alone.
+    fn verify(
+        &self,
+        identity: &CertifiedKey,
+        name: &str,
+        at: SystemTime,
+    ) -> Result<(), AuthorityError> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.der().clone())?;
+        let provider = Arc::new(provider());
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(roots.into(), provider).build()?;
+        let server = ServerName::try_from(name.to_owned())
+            .map_err(|_| AuthorityError::Name(name.to_owned()))?;
+        let since_1970 = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let at = UnixTime::since_unix_epoch(since_1970);
+        let leaf = identity.end_entity_cert()?;
+        Ok(verifier.verify_server_cert(leaf, &[], &server, &[], at).map(drop)?)
     }
 }
 
@@ -116,11 +180,6 @@ fn san(name: &str) -> Result<SanType, AuthorityError> {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use rustls::{
-        RootCertStore,
-        client::{WebPkiServerVerifier, danger::ServerCertVerifier},
-        pki_types::{ServerName, UnixTime},
-    };
 
     use super::*;
 
@@ -130,20 +189,16 @@ mod tests {
         SystemTime::UNIX_EPOCH + 20_000 * DAY
     }
 
-    /// What a client makes of the certificate that trusts the authority.
-    fn verify(more: &[&str], name: &str, at: SystemTime) -> Result<(), rustls::Error> {
-        let authority = Authority::create(now()).unwrap();
+    fn authority() -> Authority {
+        Authority::create(now(), 365 * DAY).unwrap()
+    }
+
+    /// What a client makes of a certificate for three hundred days.
+    fn verify(more: &[&str], name: &str, at: SystemTime) -> bool {
+        let authority = authority();
         let more: Vec<_> = more.iter().map(|&it| it.to_owned()).collect();
-        let issued = authority.issue(&more, now()).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.issuer.der().clone()).unwrap();
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider().into())
-            .build()
-            .unwrap();
-        let name = ServerName::try_from(name).unwrap();
-        let since_1970 = at.duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        let at = UnixTime::since_unix_epoch(since_1970);
-        verifier.verify_server_cert(&issued.cert[0], &[], &name, &[], at).map(drop)
+        let leaf = authority.issue(&more, now(), now() + 300 * DAY).unwrap();
+        authority.verify(&leaf.identity, name, at).is_ok()
     }
 
     #[rstest]
@@ -157,28 +212,36 @@ mod tests {
     #[case::below_a_wildcard("a.example.org")]
     fn a_client_knows_the_server_as(#[case] name: &str) {
         let more = ["gate.example.com", "10.1.2.3", "*.example.org"];
-        assert_eq!(verify(&more, name, now()), Ok(()));
+        assert!(verify(&more, name, now()));
     }
 
     #[test]
     fn nobody_else_is_impersonated() {
-        assert!(verify(&[], "example.com", now()).is_err());
+        assert!(!verify(&[], "example.com", now()));
     }
 
     #[test]
-    fn it_is_valid_for_a_year_and_for_clocks_that_are_behind() {
+    fn a_leaf_is_valid_as_long_as_asked_and_for_clocks_that_are_behind() {
         let minute = Duration::from_mins(1);
-        let valid = |at| verify(&[], "localhost", at).is_ok();
+        let valid = |at| verify(&[], "localhost", at);
         assert!(valid(now() - 4 * minute));
         assert!(!valid(now() - 6 * minute));
-        assert!(valid(now() + 365 * DAY - minute));
-        assert!(!valid(now() + 365 * DAY + minute));
+        assert!(valid(now() + 300 * DAY - minute));
+        assert!(!valid(now() + 300 * DAY + minute));
+    }
+
+    #[test]
+    fn a_leaf_ends_with_its_authority() {
+        let leaf = authority().issue(&[], now(), now() + 366 * DAY).unwrap();
+        assert_eq!(leaf.term.not_after, now() + 365 * DAY);
+        assert_eq!(super::super::files::not_after(&leaf.identity), leaf.term.not_after);
     }
 
     #[test]
     fn the_authority_signs_servers_and_no_authorities() {
-        let authority = Authority::create(now()).unwrap();
-        let (_, certificate) = x509_parser::parse_x509_certificate(authority.issuer.der()).unwrap();
+        let authority = authority();
+        let der = authority.certificate.der();
+        let (_, certificate) = x509_parser::parse_x509_certificate(der).unwrap();
         let constraints = certificate.basic_constraints().unwrap().unwrap();
         assert!(constraints.critical && constraints.value.ca);
         assert_eq!(constraints.value.path_len_constraint, Some(0));
@@ -193,8 +256,64 @@ mod tests {
     #[case::not_ascii("b\u{fc}cher.example")]
     #[case::with_port("localhost:8443")]
     fn refuses_what_is_no_name(#[case] name: &str) {
-        let authority = Authority::create(now()).unwrap();
-        let error = authority.issue(&[name.to_owned()], now()).unwrap_err();
+        let error = authority().issue(&[name.to_owned()], now(), now() + DAY).err().unwrap();
         assert!(error.to_string().contains(&format!("{name:?}")), "{error}");
+    }
+
+    #[test]
+    fn what_was_stored_signs_as_before() {
+        let first = authority();
+        let again = Authority::load(first.pem().as_bytes(), first.key_pem().as_bytes()).unwrap();
+        assert_eq!(again.certificate, first.certificate);
+        let leaf = again.issue(&[], now(), now() + DAY).unwrap();
+        first.verify(&leaf.identity, "localhost", now()).unwrap();
+    }
+
+    /// A certificate made to measure, and its key.
+    fn foreign(change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
+        let key = key().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn an_authority_of_somebody_else_can_be_used() {
+        let (certificate, key) = foreign(|it| it.distinguished_name = named("our company"));
+        Authority::load(certificate.as_bytes(), key.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn refuses_what_cannot_sign_for_us() {
+        let (ours, its_key) = foreign(|_| ());
+        let (_, other_key) = foreign(|_| ());
+        let (leaf, leaf_key) = foreign(|it| it.is_ca = IsCa::NoCa);
+        let (narrow, narrow_key) = foreign(|it| {
+            it.name_constraints = Some(rcgen::NameConstraints {
+                permitted_subtrees: vec![rcgen::GeneralSubtree::DnsName("example.com".to_owned())],
+                excluded_subtrees: vec![],
+            });
+        });
+        let (may_not, its_own) =
+            foreign(|it| it.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
+        for (case, certificate, key) in [
+            ("nothing", "", ""),
+            ("no key", &*ours, ""),
+            ("no certificate", "", &*its_key),
+            ("half a certificate", &ours[..ours.len() / 2], &its_key),
+            ("half a key", &ours, &its_key[..its_key.len() / 2]),
+            ("exchanged", &its_key, &ours),
+            ("another's key", &ours, &other_key),
+            ("no authority", &leaf, &leaf_key),
+            ("not for our names", &narrow, &narrow_key),
+            ("not for signing", &may_not, &its_own),
+            ("binary", "\u{0}\u{1}", "\u{0}\u{1}"),
+        ] {
+            assert!(
+                Authority::load(certificate.as_bytes(), key.as_bytes()).is_err(),
+                "{case}: it can sign"
+            );
+        }
     }
 }

@@ -1,8 +1,13 @@
 //! Presents whatever certificate is current, and asks for the client's if told to.
 
 mod authority;
+mod certificate;
 mod files;
 mod follow;
+mod keychain;
+mod rotation;
+mod stored;
+mod times;
 
 use std::{
     io,
@@ -11,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use clap::Args;
 use rustls::{
     RootCertStore, ServerConfig,
@@ -26,8 +31,18 @@ pub use self::{
     authority::AuthorityError,
     files::FileError,
     follow::{Follow, Reload},
+    keychain::{Advice, Keychain, Moment, Seen},
+    stored::Data,
+    times::{BadTimes, Times},
 };
 use crate::duration;
+
+/// How long the authority of a single process is valid, and with it all that
+/// it signs.
+///
+/// Both live in memory and die with the process, which nobody leaves running
+/// for a year.
+const LIFETIME: Duration = Duration::from_hours(365 * 24);
 
 /// Where the certificate comes from, and whose clients may call.
 #[derive(Args, Clone, Debug)]
@@ -95,12 +110,12 @@ pub struct Opened {
     pub follow: Option<Follow>,
 }
 
-/// The certificate that the next handshake will present.
+/// The certificate that the next handshake will present; without one it fails.
 ///
 /// Handshakes load a pointer and renewal stores one: connections that are open
 /// keep the certificate they started with.
-#[derive(Debug)]
-pub struct Current(ArcSwap<CertifiedKey>);
+#[derive(Debug, Default)]
+pub struct Current(ArcSwapOption<CertifiedKey>);
 
 // === impl Tls ===
 
@@ -131,11 +146,11 @@ fn issue(
     names: &[String],
     now: SystemTime,
 ) -> Result<CertifiedKey, TlsError> {
-    let authority = Authority::create(now)?;
+    let authority = Authority::create(now, LIFETIME)?;
     if let Some(path) = ca_out {
         files::write(&path, &authority.pem()).map_err(|source| TlsError::CaOut { path, source })?;
     }
-    Ok(authority.issue(names, now)?)
+    Ok(authority.issue(names, now, now + LIFETIME)?.identity)
 }
 
 /// TLS 1.2 and 1.3, HTTP/1.1 alone.
@@ -177,17 +192,17 @@ fn provider() -> CryptoProvider {
 
 impl Current {
     pub fn new(identity: CertifiedKey) -> Self {
-        Self(ArcSwap::from_pointee(identity))
+        Self(ArcSwapOption::from_pointee(identity))
     }
 
     pub fn renew(&self, identity: CertifiedKey) {
-        self.0.store(Arc::new(identity));
+        self.0.store(Some(Arc::new(identity)));
     }
 }
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        self.0.load_full()
     }
 }
 

@@ -1,0 +1,69 @@
+//! The certificate of an authority, as far as a client looks at it.
+
+use std::{fmt, time::UNIX_EPOCH};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+use super::rotation::Term;
+
+/// A certificate that verifies what its authority signed.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Certificate {
+    der: CertificateDer<'static>,
+    term: Term,
+}
+
+impl Certificate {
+    /// Reads a certificate; `None` unless it is one of an authority.
+    pub(super) fn of(der: CertificateDer<'static>) -> Option<Self> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
+        let constraints = certificate.basic_constraints().ok()??.value;
+        let may_sign = match certificate.key_usage().ok()? {
+            Some(usage) => usage.value.key_cert_sign(),
+            None => true,
+        };
+        let validity = certificate.validity();
+        let at = |it: x509_parser::time::ASN1Time| {
+            u64::try_from(it.timestamp())
+                .ok()
+                .and_then(|it| UNIX_EPOCH.checked_add(std::time::Duration::from_secs(it)))
+        };
+        let not_before = at(validity.not_before).unwrap_or(UNIX_EPOCH);
+        let not_after = at(validity.not_after).unwrap_or(UNIX_EPOCH);
+        (constraints.ca && may_sign).then_some(Self { der, term: Term { not_before, not_after } })
+    }
+
+    /// The authorities' certificates in a PEM text, up to the first damage.
+    pub(super) fn all_in(pem: &[u8]) -> impl Iterator<Item = Self> {
+        CertificateDer::pem_slice_iter(pem).map_while(Result::ok).filter_map(Self::of)
+    }
+
+    pub(super) fn der(&self) -> &CertificateDer<'static> {
+        &self.der
+    }
+
+    pub(super) fn term(&self) -> Term {
+        self.term
+    }
+
+    pub(super) fn pem(&self) -> String {
+        const WIDTH: usize = 64;
+        let text = STANDARD.encode(&self.der);
+        let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+        for (at, character) in text.char_indices() {
+            if at > 0 && at % WIDTH == 0 {
+                pem.push('\n');
+            }
+            pem.push(character);
+        }
+        pem.push_str("\n-----END CERTIFICATE-----\n");
+        pem
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Certificate").field(&self.term).finish()
+    }
+}

@@ -1,0 +1,232 @@
+use rstest::rstest;
+
+use super::*;
+
+const DAY: Duration = Duration::from_hours(24);
+
+const TIMES: Times = Times {
+    ca_lifetime: Duration::from_hours(30 * 24),
+    leaf_lifetime: Duration::from_hours(3 * 24),
+    ca_introduction: Duration::from_mins(10),
+};
+
+/// A Secret, two configurations and a clock, all of which obey at once.
+struct Cluster {
+    secret: Option<Data>,
+    bundles: Vec<Vec<u8>>,
+    now: Moment,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let now = Moment { wall: SystemTime::UNIX_EPOCH + 20_000 * DAY, steady: Instant::now() };
+        Self { secret: None, bundles: vec![vec![]; 3], now }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = Moment { wall: self.now.wall + time, steady: self.now.steady + time };
+    }
+
+    fn seen(&self) -> Seen<'_> {
+        let since = self.now.steady;
+        Seen { secret: self.secret.as_ref(), bundles: Some(&self.bundles), since }
+    }
+
+    /// One look and what follows from it; says what was done to the Secret.
+    fn round(&mut self, replica: &mut Keychain) -> &'static str {
+        let advice = replica.advance(self.seen(), self.now).unwrap();
+        let Some((step, data)) = advice.store else {
+            self.bundles.fill(advice.bundle.into_bytes());
+            return "rest";
+        };
+        self.secret = Some(data);
+        step
+    }
+
+    /// Rounds until nothing changes.
+    fn settle(&mut self, replica: &mut Keychain) -> Vec<&'static str> {
+        let mut steps = Vec::new();
+        for _ in 0..10 {
+            let before = self.bundles.clone();
+            match self.round(replica) {
+                "rest" if self.bundles == before => return steps,
+                "rest" => {}
+                step => steps.push(step),
+            }
+        }
+        panic!("it never rests: {steps:?}");
+    }
+
+    fn stored(&self) -> Stored {
+        Stored::read(self.secret.as_ref().unwrap())
+    }
+
+    fn bundle_holds(&self, authority: &Authority) -> bool {
+        let pem = authority.pem();
+        self.bundles.iter().all(|it| String::from_utf8_lossy(it).contains(&pem))
+    }
+}
+
+fn replica() -> Keychain {
+    Keychain::new(TIMES, vec![], Arc::default()).unwrap()
+}
+
+fn signer(replica: &Keychain) -> Arc<Authority> {
+    Arc::clone(&replica.served.as_ref().unwrap().authority)
+}
+
+fn pair(now: SystemTime) -> [(String, Vec<u8>); 2] {
+    let authority = Authority::create(now, 40 * DAY).unwrap();
+    [("ca.crt".into(), authority.pem().into()), ("ca.key".into(), authority.key_pem().into())]
+}
+
+#[test]
+fn an_authority_is_created_shared_and_handed_over() {
+    let (mut cluster, mut one, mut two) = (Cluster::new(), replica(), replica());
+    assert_eq!(cluster.settle(&mut one), ["create"]);
+    assert!(cluster.settle(&mut two).is_empty());
+    let first = signer(&one);
+    assert_eq!(first.certificate, signer(&two).certificate);
+    assert!(cluster.bundle_holds(&first));
+
+    cluster.pass(20 * DAY);
+    assert_eq!(cluster.settle(&mut two), ["introduce"]);
+    assert!(cluster.settle(&mut one).is_empty());
+    assert_eq!(first.certificate, signer(&two).certificate, "it is not known yet");
+    let second = cluster.stored().next.unwrap();
+    assert!(cluster.bundle_holds(&first) && cluster.bundle_holds(&second));
+
+    cluster.pass(TIMES.ca_introduction);
+    assert_eq!(cluster.settle(&mut one), ["promote"]);
+    assert!(cluster.settle(&mut two).is_empty());
+    for replica in [&one, &two] {
+        assert_eq!(signer(replica).certificate, second.certificate);
+    }
+    assert!(cluster.bundle_holds(&first) && cluster.bundle_holds(&second));
+
+    cluster.pass(10 * DAY);
+    cluster.now.wall -= TIMES.ca_introduction;
+    assert!(cluster.settle(&mut two).is_empty(), "somebody's clock may be behind");
+    cluster.pass(TIMES.skew());
+    assert_eq!(cluster.settle(&mut two), ["retire"]);
+    assert!(!cluster.bundle_holds(&first) && cluster.bundle_holds(&second));
+}
+
+#[test]
+fn the_introduction_starts_anew_when_the_bundle_was_overwritten() {
+    let (mut cluster, mut replica) = (Cluster::new(), replica());
+    cluster.settle(&mut replica);
+    cluster.pass(20 * DAY);
+    cluster.settle(&mut replica);
+    cluster.pass(TIMES.ca_introduction / 2);
+    cluster.bundles[1].clear();
+    assert!(cluster.settle(&mut replica).is_empty());
+    cluster.pass(TIMES.ca_introduction / 2);
+    assert!(cluster.settle(&mut replica).is_empty());
+    cluster.pass(TIMES.ca_introduction / 2);
+    assert_eq!(cluster.settle(&mut replica), ["promote"]);
+}
+
+#[test]
+fn nothing_is_published_where_not_all_configurations_can_be_read() {
+    let (mut cluster, mut replica) = (Cluster::new(), replica());
+    cluster.settle(&mut replica);
+    let advice = replica.advance(Seen { bundles: None, ..cluster.seen() }, cluster.now).unwrap();
+    assert!(!advice.published && advice.store.is_none());
+}
+
+#[test]
+fn the_leaf_is_renewed_while_the_api_server_is_away() {
+    let (mut cluster, mut replica) = (Cluster::new(), replica());
+    cluster.settle(&mut replica);
+    let first = replica.leaf_ends();
+    assert_eq!(first, Some(cluster.now.wall + 3 * DAY));
+    cluster.pass(Duration::from_secs(2 * 24 * 3600 - 1));
+    replica.renew(cluster.now).unwrap();
+    assert_eq!(replica.leaf_ends(), first);
+    cluster.pass(Duration::from_secs(1));
+    replica.renew(cluster.now).unwrap();
+    assert_eq!(replica.leaf_ends(), Some(cluster.now.wall + 3 * DAY));
+}
+
+#[test]
+fn without_a_secret_ever_seen_there_is_nothing_to_serve() {
+    let mut replica = replica();
+    replica.renew(Moment::now()).unwrap();
+    assert_eq!(replica.leaf_ends(), None);
+}
+
+#[rstest]
+#[case::deleted(|it: &mut Option<Data>| *it = None)]
+#[case::emptied(|it: &mut Option<Data>| *it = Some(Data::new()))]
+#[case::certificate_lost(|it: &mut Option<Data>| drop(it.as_mut().unwrap().remove("ca.crt")))]
+#[case::key_lost(|it: &mut Option<Data>| drop(it.as_mut().unwrap().remove("ca.key")))]
+#[case::key_cut(|it: &mut Option<Data>| it.as_mut().unwrap().get_mut("ca.key").unwrap().truncate(99))]
+#[case::binary(|it: &mut Option<Data>| it.as_mut().unwrap().values_mut().for_each(|it| it.fill(0xff)))]
+fn damage_is_repaired_from_memory(#[case] damage: fn(&mut Option<Data>)) {
+    let (mut cluster, mut replica) = (Cluster::new(), replica());
+    cluster.settle(&mut replica);
+    let first = signer(&replica);
+    let sound = cluster.secret.clone();
+    damage(&mut cluster.secret);
+    assert_eq!(cluster.settle(&mut replica), ["restore"]);
+    assert_eq!(cluster.secret, sound);
+    assert_eq!(signer(&replica).certificate, first.certificate);
+}
+
+#[test]
+fn an_authority_put_there_by_hand_is_introduced_first() {
+    let (mut cluster, mut replica) = (Cluster::new(), replica());
+    cluster.settle(&mut replica);
+    let first = signer(&replica);
+    cluster.secret = Some(Data::from(pair(cluster.now.wall)));
+    let theirs = cluster.stored().current.unwrap();
+    assert_eq!(cluster.settle(&mut replica), ["restore"]);
+    assert_eq!(signer(&replica).certificate, first.certificate);
+    assert!(cluster.bundle_holds(&theirs) && cluster.bundle_holds(&first));
+    cluster.pass(TIMES.ca_introduction);
+    assert_eq!(cluster.settle(&mut replica), ["promote"]);
+    assert_eq!(signer(&replica).certificate, theirs.certificate);
+    assert!(cluster.bundle_holds(&theirs) && cluster.bundle_holds(&first));
+}
+
+#[test]
+fn a_new_replica_trusts_who_signed_before_the_key_was_lost() {
+    let (mut cluster, mut old) = (Cluster::new(), replica());
+    cluster.settle(&mut old);
+    cluster.secret.as_mut().unwrap().remove("ca.key");
+    assert_eq!(cluster.settle(&mut replica()), ["create"]);
+    assert!(cluster.bundle_holds(&signer(&old)));
+}
+
+#[test]
+fn what_others_keep_in_the_secret_stays_there() {
+    let (mut cluster, mut replica) = (Cluster::new(), replica());
+    let theirs = ("password".to_owned(), b"secret".to_vec());
+    cluster.secret = Some(Data::from([theirs.clone()]));
+    assert_eq!(cluster.settle(&mut replica), ["create"]);
+    assert_eq!(cluster.secret.unwrap().get(&theirs.0), Some(&theirs.1));
+}
+
+#[test]
+fn accidents_do_not_make_the_secret_grow_for_ever() {
+    let mut cluster = Cluster::new();
+    let mut size = 0;
+    for accident in 0..20 {
+        cluster.settle(&mut replica());
+        let data = cluster.secret.as_mut().unwrap();
+        let now = data.values().map(Vec::len).sum();
+        assert!(accident < 10 || now == size, "it grew from {size} to {now}");
+        size = now;
+        data.remove("ca.key");
+        cluster.pass(Duration::from_mins(1));
+    }
+}
+
+#[test]
+fn nothing_shows_a_key() {
+    let mut cluster = Cluster::new();
+    let mut replica = replica();
+    cluster.settle(&mut replica);
+    assert!(!format!("{replica:?}").contains("PRIVATE"));
+}

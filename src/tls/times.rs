@@ -1,0 +1,130 @@
+//! How long authorities and certificates live.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::duration;
+
+/// How far the clock of a client, or of another replica, may be behind ours.
+pub(super) const BACKDATED: Duration = Duration::from_mins(5);
+
+/// The lifetimes of what callgate makes for itself (design, section 6).
+///
+/// They are flags so that a test can see a rotation, not so that anybody has
+/// to set them.
+#[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// How long a certificate authority of callgate is valid
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "8760h",
+        value_parser = duration::parse,
+        env = "CALLGATE_CA_LIFETIME"
+    )]
+    pub ca_lifetime: Duration,
+
+    /// How long a serving certificate of callgate is valid
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "168h",
+        value_parser = duration::parse,
+        env = "CALLGATE_LEAF_LIFETIME"
+    )]
+    pub leaf_lifetime: Duration,
+
+    /// How long a new authority is published before anybody signs with it
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10m",
+        value_parser = duration::parse,
+        env = "CALLGATE_CA_INTRODUCTION"
+    )]
+    pub ca_introduction: Duration,
+}
+
+/// Why no plan can be made with these times.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadTimes {
+    #[error("--leaf-lifetime must be at least 1s")]
+    NoLife,
+    #[error("--leaf-lifetime must not be longer than --ca-lifetime, which ends with all it signed")]
+    Outlived,
+    #[error("--ca-introduction must be shorter than the last third of --ca-lifetime")]
+    TooLate,
+    #[error("--ca-lifetime must not be longer than a hundred years")]
+    TooLong,
+}
+
+impl Times {
+    /// Whether one authority can follow another by these times.
+    pub(super) fn check(self) -> Result<Self, BadTimes> {
+        const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
+        match self {
+            // Certificates count in seconds.
+            it if it.leaf_lifetime < Duration::from_secs(1) => Err(BadTimes::NoLife),
+            it if it.leaf_lifetime > it.ca_lifetime => Err(BadTimes::Outlived),
+            it if it.ca_introduction >= it.ca_lifetime / 3 => Err(BadTimes::TooLate),
+            it if it.ca_lifetime > CENTURY => Err(BadTimes::TooLong),
+            it => Ok(it),
+        }
+    }
+
+    /// How far the clocks of two replicas may differ: near the end of an
+    /// authority neither acts on what the other cannot see yet.
+    pub(super) fn skew(&self) -> Duration {
+        BACKDATED.min(self.ca_lifetime / 16)
+    }
+
+    /// How often to look at the clock: often enough that no time passes unseen.
+    ///
+    /// Looking beats a timer: a timer does not run while a machine is suspended,
+    /// and does not notice that its clock was set.
+    pub fn pulse(&self) -> Duration {
+        let shortest = self.ca_introduction.min(self.leaf_lifetime / 3).min(self.ca_lifetime / 3);
+        (shortest / 4).clamp(Duration::from_millis(100), Duration::from_secs(30))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Flags {
+        #[command(flatten)]
+        times: Times,
+    }
+
+    fn parse(flags: &str) -> Times {
+        let words = ["callgate"].into_iter().chain(flags.split_whitespace());
+        Flags::try_parse_from(words).unwrap().times
+    }
+
+    #[test]
+    fn an_authority_lives_a_year_and_a_leaf_a_week() {
+        let Times { ca_lifetime, leaf_lifetime, ca_introduction } = parse("").check().unwrap();
+        assert_eq!(ca_lifetime, Duration::from_hours(365 * 24));
+        assert_eq!(leaf_lifetime, Duration::from_hours(7 * 24));
+        assert_eq!(ca_introduction, Duration::from_mins(10));
+        assert_eq!(parse("").pulse(), Duration::from_secs(30));
+    }
+
+    #[rstest]
+    #[case::leaf_for_no_time("--leaf-lifetime=0", BadTimes::NoLife)]
+    #[case::leaf_for_ever("--leaf-lifetime=9000h", BadTimes::Outlived)]
+    #[case::introduced_too_late(
+        "--ca-lifetime=1h --leaf-lifetime=1m --ca-introduction=20m",
+        BadTimes::TooLate
+    )]
+    #[case::beyond_calendars("--ca-lifetime=1000000h", BadTimes::TooLong)]
+    fn refuses(#[case] flags: &str, #[case] expected: BadTimes) {
+        assert_eq!(parse(flags).check(), Err(expected));
+    }
+}
