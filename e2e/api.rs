@@ -37,6 +37,10 @@ impl Api {
         Self(Client::try_from(config).expect("the kubeconfig is usable"))
     }
 
+    pub(crate) fn client(&self) -> Client {
+        self.0.clone()
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(Method::GET, path, "application/json", &Value::Null).await
     }

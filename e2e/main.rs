@@ -13,6 +13,7 @@ mod door;
 #[path = "../tests/generated/mod.rs"]
 mod generated;
 mod instance;
+mod replica;
 #[path = "../tests/table/mod.rs"]
 #[allow(dead_code, reason = "each test target uses its part")]
 mod table;

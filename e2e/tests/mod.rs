@@ -1,6 +1,7 @@
 //! What must be seen on a real API server.
 
 mod annotations;
+mod authority;
 mod conditions;
 mod debug;
 mod every_table;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<Entry> {
         outage::trials(),
         in_a_cluster::trials(),
         conditions::trials(),
+        authority::trials(),
         every_table::trials(),
     ]
     .concat()

@@ -1,5 +1,6 @@
 //! The command line: one file per command, its flags and what it runs.
 
+pub mod authority;
 mod crds;
 mod explain;
 mod observe;

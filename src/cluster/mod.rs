@@ -1,5 +1,6 @@
-//! What a cluster says: its namespaces, its policies, its profiles.
+//! What a cluster says, and what it keeps for us.
 
+pub mod authority;
 mod facts;
 mod find;
 mod watch;

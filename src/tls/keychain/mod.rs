@@ -65,7 +65,7 @@ pub struct Advice {
     pub store: Option<(&'static str, Data)>,
     /// What every webhook of ours should trust.
     pub bundle: String,
-    /// Whether they all do, and with it what is served here.
+    /// Whether they all do, and with it trust what is served here.
     pub published: bool,
     /// When the authority that signs ends.
     pub authority_ends: Option<SystemTime>,
@@ -101,6 +101,8 @@ impl Keychain {
             Some(authority) if signs_as_stored => self.sign(&Arc::clone(authority), now.wall)?,
             _ => self.renew(now)?,
         }
+        let trusted =
+            self.served.as_ref().is_some_and(|it| stored.holds(&it.authority.certificate));
         let authority_ends = stored.current.as_ref().map(|it| it.certificate.term().not_after);
         let store = match step {
             Step::Rest => None,
@@ -111,7 +113,7 @@ impl Keychain {
                 Some((step.into(), stored.after(step, served, is_over, fresh)?.write()))
             }
         };
-        Ok(Advice { store, bundle, published, authority_ends })
+        Ok(Advice { store, bundle, published: published && trusted, authority_ends })
     }
 
     /// Renews the leaf from memory when its time has come: all that can be

@@ -1,0 +1,288 @@
+//! What a replica does about its certificate, and clients who verify it.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use callgate::{
+    cli::authority::{self, Authority, News},
+    cluster::authority::Objects,
+    tls::{Current, Times, server_config},
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    time_provider::TimeProvider,
+};
+use serde_json::{Value, json};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::{
+    api::Api,
+    trial::Test,
+    world::{eventually, manifests},
+};
+
+/// As whom the API server knows the server.
+const NAME: &str = "callgate.callgate-system.svc";
+
+/// Long enough that a slow machine is no reason for a certificate to end, and
+/// an introduction that can be waited for: the rest of the time is skipped.
+pub(crate) const TIMES: Times = Times {
+    ca_lifetime: Duration::from_hours(30),
+    leaf_lifetime: Duration::from_hours(30),
+    ca_introduction: Duration::from_secs(2),
+};
+
+/// The clock of replicas and clients: it runs, and can be put forward.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Clock(Arc<AtomicU64>);
+
+/// The objects of one test: a Secret and two configurations for nobody.
+pub(crate) struct Site {
+    pub(crate) api: Api,
+    pub(crate) clock: Clock,
+    pub(crate) objects: Objects,
+    pub(crate) secret: String,
+    pub(crate) configurations: [String; 2],
+}
+
+/// A replica that serves what it keeps. It ends when dropped.
+pub(crate) struct Replica {
+    pub(crate) address: SocketAddr,
+    news: Arc<Mutex<Vec<News>>>,
+    tasks: [AbortHandle; 2],
+}
+
+/// A client that calls replicas without a pause, by the bundle as it was some
+/// time ago: an API server learns of a change later than we do.
+pub(crate) struct Caller {
+    stop: Arc<AtomicBool>,
+    calls: tokio::task::JoinHandle<Result<usize, String>>,
+}
+
+impl Clock {
+    pub(crate) fn now(&self) -> SystemTime {
+        SystemTime::now() + Duration::from_secs(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn skip(&self, time: Duration) {
+        self.0.fetch_add(time.as_secs(), Ordering::Relaxed);
+    }
+}
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        self.now().duration_since(UNIX_EPOCH).ok().map(UnixTime::since_unix_epoch)
+    }
+}
+
+impl Site {
+    /// Names of our own; nothing is there yet.
+    pub(crate) fn of(it: &Test) -> Self {
+        let name = &it.namespace;
+        let objects = Objects {
+            ca_secret: "callgate-ca".to_owned(),
+            ca_secret_namespace: Some(name.clone()),
+            mutating_configuration: name.clone(),
+            validating_configuration: name.clone(),
+        };
+        let root = "/apis/admissionregistration.k8s.io/v1";
+        let path = |kind: &str| format!("{root}/{kind}webhookconfigurations/{name}");
+        Self {
+            api: it.api().clone(),
+            clock: Clock::default(),
+            objects,
+            secret: format!("/api/v1/namespaces/{name}/secrets/callgate-ca"),
+            configurations: [path("mutating"), path("validating")],
+        }
+    }
+
+    /// The production configurations, but that they are about no namespace.
+    pub(crate) fn manifests(&self) -> Vec<Value> {
+        let mut manifests = manifests("webhooks");
+        for configuration in &mut manifests {
+            configuration["metadata"]["name"] = json!(self.objects.mutating_configuration);
+            for webhook in configuration["webhooks"].as_array_mut().expect("it lists webhooks") {
+                webhook["namespaceSelector"] = json!({ "matchLabels": { "nobody": "" } });
+            }
+        }
+        manifests
+    }
+
+    pub(crate) async fn install(&self) {
+        for (path, manifest) in self.configurations.iter().zip(self.manifests()) {
+            self.api.apply(path, &manifest).await.expect_ok("the webhook configuration");
+        }
+    }
+
+    pub(crate) async fn uninstall(&self) {
+        for path in &self.configurations {
+            self.api.delete(path).await.expect_ok("the webhook configuration");
+        }
+    }
+
+    pub(crate) async fn replica(&self) -> Replica {
+        let current = Arc::new(Current::default());
+        let config = server_config(Arc::clone(&current), None).expect("it is complete");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there are ports");
+        let address = listener.local_addr().expect("it is bound");
+        let news = Arc::<Mutex<Vec<News>>>::default();
+        let (flags, clock) =
+            (Authority { objects: self.objects.clone(), times: TIMES }, self.clock.clone());
+        let told = Arc::clone(&news);
+        let keep = authority::keep(
+            self.api.client(),
+            flags,
+            vec![],
+            current,
+            move || clock.now(),
+            move |it| told.lock().expect("nobody panics with it").push(it),
+        )
+        .expect("the times fit together");
+        let serve = async move {
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(acceptor.accept(stream));
+            }
+        };
+        let tasks = [tokio::spawn(keep).abort_handle(), tokio::spawn(serve).abort_handle()];
+        Replica { address, news, tasks }
+    }
+
+    /// What the Secret holds under a key, as text.
+    pub(crate) async fn stored(&self, key: &str) -> Option<String> {
+        let secret = self.api.get(&self.secret).await.body;
+        let bytes = STANDARD.decode(secret["data"][key].as_str()?).ok()?;
+        String::from_utf8(bytes).ok()
+    }
+
+    /// What every webhook of ours trusts, if all agree.
+    pub(crate) async fn bundle(&self) -> Option<String> {
+        let mut bundles = Vec::new();
+        for path in &self.configurations {
+            let configuration = self.api.get(path).await.body;
+            for webhook in configuration["webhooks"].as_array()? {
+                let ours = webhook["name"].as_str()?.ends_with(".callgate.dev");
+                if ours {
+                    let text = webhook["clientConfig"]["caBundle"].as_str()?;
+                    bundles.push(STANDARD.decode(text).expect("the API server checks"));
+                }
+            }
+        }
+        let first = bundles.first()?.clone();
+        let all = bundles.iter().all(|it| *it == first);
+        all.then(|| String::from_utf8(first).expect("PEM is text"))
+    }
+
+    pub(crate) async fn await_bundle(
+        &self,
+        what: &str,
+        mut is: impl FnMut(&str) -> bool,
+    ) -> String {
+        eventually(what, async || self.bundle().await.filter(|it| is(it))).await
+    }
+
+    /// What a client makes of a replica, who trusts these authorities.
+    pub(crate) async fn verify(&self, replica: SocketAddr, trusted: &str) -> Result<(), String> {
+        verify(&self.clock, replica, trusted).await
+    }
+
+    pub(crate) async fn await_signer(&self, replica: &Replica, authority: &str) {
+        eventually("the replica serves by that authority", async || {
+            self.verify(replica.address, authority).await.ok()
+        })
+        .await;
+    }
+
+    /// Calls replicas until told to stop; the bundle must be there.
+    pub(crate) fn caller(self: &Arc<Self>, replicas: &[&Replica]) -> Caller {
+        let addresses: Vec<_> = replicas.iter().map(|it| it.address).collect();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (site, until) = (Arc::clone(self), Arc::clone(&stop));
+        let calls = tokio::spawn(async move {
+            let mut calls = 0;
+            while !until.load(Ordering::Relaxed) {
+                calls += site.call_by_one_bundle(&addresses).await?;
+            }
+            Ok(calls)
+        });
+        Caller { stop, calls }
+    }
+
+    async fn call_by_one_bundle(&self, addresses: &[SocketAddr]) -> Result<usize, String> {
+        let read = Instant::now();
+        let bundle = self.bundle().await.ok_or("no bundle, or not the same everywhere")?;
+        let mut calls = 0;
+        while read.elapsed() < TIMES.ca_introduction / 2 {
+            for address in addresses {
+                let outcome = self.verify(*address, &bundle).await;
+                // So late an API server need not know.
+                if read.elapsed() < TIMES.ca_introduction {
+                    outcome.map_err(|it| format!("call {calls} of {address}: {it}\n{bundle}"))?;
+                }
+                calls += 1;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(calls)
+    }
+}
+
+async fn verify(clock: &Clock, replica: SocketAddr, trusted: &str) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(trusted.as_bytes()) {
+        let certificate = certificate.map_err(|it| it.to_string())?;
+        roots.add(certificate).map_err(|it| it.to_string())?;
+    }
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_details(provider, Arc::new(clock.clone()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(replica).await.map_err(|it| it.to_string())?;
+    let name = ServerName::try_from(NAME).expect("it is a name");
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(name, stream).await.map(drop).map_err(|it| it.to_string())
+}
+
+impl Replica {
+    pub(crate) fn news(&self) -> Vec<News> {
+        self.news.lock().expect("nobody panics with it").clone()
+    }
+
+    /// The steps by which this replica changed the Secret.
+    pub(crate) fn steps(&self) -> Vec<&'static str> {
+        let step = |it| if let News::Stored(step) = it { Some(step) } else { None };
+        self.news().into_iter().filter_map(step).collect()
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Caller {
+    /// Stops, and says how many calls there were, none of which failed.
+    pub(crate) async fn finish(self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        let calls = self.calls.await.expect("it does not panic");
+        calls.unwrap_or_else(|error| panic!("a call failed: {error}"))
+    }
+}

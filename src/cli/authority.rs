@@ -1,0 +1,135 @@
+//! The certificate of a replica in a cluster, which needs nobody's attention.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use clap::Args;
+use kube::Client;
+
+use crate::{
+    cluster::authority::{self as cluster, Kept, Objects, Order},
+    tls::{Advice, BadTimes, Current, Keychain, Moment, Seen, Times},
+};
+
+/// What a replica is told to keep, and for how long.
+#[derive(Args, Clone, Debug)]
+pub struct Authority {
+    #[command(flatten)]
+    pub objects: Objects,
+
+    #[command(flatten)]
+    pub times: Times,
+}
+
+/// What a replica has to tell about its certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A new certificate is served, until then. With the first, there is one.
+    Leaf { not_after: SystemTime },
+    /// The authority that signs ends then.
+    Authority { not_after: SystemTime },
+    /// Whether all our webhooks trust what is served.
+    ///
+    /// Once they did, a replica should call itself ready for good: that
+    /// somebody overwrote the bundle is no reason to take all replicas away.
+    Published(bool),
+    /// The Secret was written, by the step of this name.
+    Stored(&'static str),
+    /// Something could not be read or written; it is in the log, and tried again.
+    Failed,
+}
+
+/// Keeps `current` served by the authority that all replicas share, and that
+/// authority in the Secret and in the webhook configurations (design, section
+/// 6). Never returns.
+///
+/// Every replica runs it; none leads. `current` has no certificate until the
+/// Secret has been read or written for the first time. `names` are added to
+/// the names of the service, `clock` says what time it is, and `report` hears
+/// only what changed, [`News::Failed`] and [`News::Stored`] excepted.
+///
+/// ```no_run
+/// # use std::{sync::Arc, time::SystemTime};
+/// # use callgate::{cli::authority::{self, Authority}, tls};
+/// # async fn serve(flags: Authority) -> anyhow::Result<()> {
+/// let client = kube::Client::try_default().await?;
+/// let current = Arc::new(tls::Current::default());
+/// let config = tls::server_config(Arc::clone(&current), None)?;
+/// let keep = authority::keep(client, flags, vec![], current, SystemTime::now, |_| ())?;
+/// tokio::spawn(keep);
+/// # Ok(())
+/// # }
+/// ```
+pub fn keep(
+    client: Client,
+    flags: Authority,
+    names: Vec<String>,
+    current: Arc<Current>,
+    clock: impl Fn() -> SystemTime + Send + 'static,
+    report: impl Fn(News) + Clone + Send + Sync + 'static,
+) -> Result<impl Future<Output = ()> + Send, BadTimes> {
+    let Authority { objects, times } = flags;
+    let mut keychain = Keychain::new(times, names, current)?;
+    let mut told = Told::default();
+    let news = report.clone();
+    let decide = move |seen: Option<cluster::Seen<'_>>| {
+        let now = Moment { wall: clock(), steady: Instant::now() };
+        let order = match seen {
+            None => keychain.renew(now).map(|()| None)?,
+            Some(cluster::Seen { secret, bundles, since }) => {
+                let advice = keychain.advance(Seen { secret, bundles, since }, now)?;
+                let Advice { store, bundle, published, authority_ends } = advice;
+                told.authority(authority_ends, &news);
+                told.published(published, &news);
+                Some(Order { store, bundle })
+            }
+        };
+        told.leaf(keychain.leaf_ends(), &news);
+        Ok(order)
+    };
+    let kept = move |it| match it {
+        Kept::Stored(step) => report(News::Stored(step)),
+        Kept::Failed => report(News::Failed),
+        // Seen by the next look, by which it may be gone again.
+        Kept::Published => {}
+    };
+    Ok(async move { cluster::keep(client, &objects, times.pulse(), decide, kept).await })
+}
+
+/// What was told last.
+#[derive(Default)]
+struct Told {
+    leaf: Option<SystemTime>,
+    authority: Option<SystemTime>,
+    published: Option<bool>,
+}
+
+impl Told {
+    fn leaf(&mut self, ends: Option<SystemTime>, news: impl Fn(News)) {
+        if let Some(not_after) = changed(&mut self.leaf, ends) {
+            news(News::Leaf { not_after });
+        }
+    }
+
+    fn authority(&mut self, ends: Option<SystemTime>, news: impl Fn(News)) {
+        if let Some(not_after) = changed(&mut self.authority, ends) {
+            news(News::Authority { not_after });
+        }
+    }
+
+    fn published(&mut self, published: bool, news: impl Fn(News)) {
+        if let Some(published) = changed(&mut self.published, Some(published)) {
+            news(News::Published(published));
+        }
+    }
+}
+
+fn changed<T: Copy + PartialEq>(last: &mut Option<T>, now: Option<T>) -> Option<T> {
+    if now == *last {
+        return None;
+    }
+    *last = now;
+    now
+}
