@@ -1,0 +1,8 @@
+//! What `benches/reviews.rs` measures, and with what.
+
+pub(crate) mod constant;
+pub(crate) mod in_process;
+pub(crate) mod over_tls;
+pub(crate) mod ratio;
+pub(crate) mod review;
+mod server;

@@ -1,0 +1,88 @@
+//! A server in a process of its own, and what it takes from the machine.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, stderr},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, ChildStderr, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+/// Stopped when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) authority: CertificateDer<'static>,
+}
+
+/// Says where a server listens, as the log of `callgate serve` does.
+pub(crate) fn announce(address: SocketAddr) {
+    use std::io::Write;
+    writeln!(stderr(), r#"{{"address":"{address}"}}"#).expect("somebody listens");
+}
+
+impl Process {
+    /// Starts a server and waits until it says where it listens.
+    pub(crate) fn start(command: &mut Command, directory: &Path) -> Self {
+        let authority = directory.join("ca.crt");
+        command.arg("--ca-out").arg(&authority).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the server starts");
+        let mut log = BufReader::new(child.stderr.take().expect("it is piped"));
+        let address = address(&mut log);
+        // A container runtime reads the log too: it is neither thrown away by the
+        // kernel nor left to fill the pipe.
+        thread::spawn(move || drain(log));
+        let authority = CertificateDer::from_pem_file(authority).expect("it has been written");
+        Self { child, address, authority }
+    }
+
+    /// The time its threads have run so far, in the kernel too.
+    ///
+    /// `stat` counts in steps of 10 ms, `schedstat` in nanoseconds, but brings a
+    /// thread up to date only when it pauses: ask when the server is idle.
+    pub(crate) fn cpu(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
+        let nanoseconds = threads.map(|it| {
+            let path = it.expect("it runs").path().join("schedstat");
+            let text = fs::read_to_string(path).expect("a kernel with scheduler statistics");
+            text.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(0)
+        });
+        Duration::from_nanos(nanoseconds.sum())
+    }
+
+    /// A field of its status that is in kB.
+    pub(crate) fn status(&self, field: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(path).expect("it runs");
+        let value = status.lines().find_map(|it| it.strip_prefix(field)?.strip_prefix(':'));
+        value.and_then(|it| it.split_whitespace().next()?.parse().ok()).expect("it is in kB")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn address(log: &mut BufReader<ChildStderr>) -> SocketAddr {
+    let mut seen = String::new();
+    loop {
+        let start = seen.len();
+        assert_ne!(log.read_line(&mut seen).expect("a log"), 0, "it does not serve:\n{seen}");
+        let after = seen[start..].split_once(r#""address":""#);
+        if let Some((address, _)) = after.and_then(|(_, it)| it.split_once('"')) {
+            return address.parse().expect("an address");
+        }
+    }
+}
+
+fn drain(mut log: impl Read) {
+    let mut buffer = vec![0; 64 * 1024];
+    while log.read(&mut buffer).is_ok_and(|it| it > 0) {}
+}
