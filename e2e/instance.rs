@@ -73,6 +73,19 @@ impl Instance {
             };
             facts = ["--standalone", "--mode", mode, "--policy", &policy].map(str::to_owned).into();
         }
+        // In a cluster it keeps its authority by itself, and tells the API server of it.
+        let authority: Vec<String> = if setup.policy.is_empty() {
+            let secret = format!("{name}-ca");
+            let all = [
+                ["--ca-secret", &secret],
+                ["--ca-secret-namespace", "callgate-system"],
+                ["--mutating-configuration", name],
+                ["--validating-configuration", name],
+            ];
+            all.concat().into_iter().map(str::to_owned).collect()
+        } else {
+            ["--ca-out".to_owned(), at("ca.crt").to_string_lossy().into_owned()].into()
+        };
         let log = File::create(at("log")).expect("the directory is ours");
         let process = Command::new(env!("CARGO_BIN_EXE_callgate"))
             .args(["serve", "--log-format", "json", "--log-level", "callgate=debug"])
@@ -83,8 +96,7 @@ impl Instance {
             .args(["--tls-san", &format!("{name}.callgate-system.svc")])
             .arg("--profiles")
             .arg(at("profiles"))
-            .arg("--ca-out")
-            .arg(at("ca.crt"))
+            .args(authority)
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
@@ -92,10 +104,10 @@ impl Instance {
         let instance = Self { process, directory };
         let serving = eventually("the webhook serves", async || instance.serving()).await;
         let (port, admin) = (serving.0.port(), serving.1);
-        eventually("the webhook is ready", async || is_ready(admin).await.then_some(())).await;
-        let authority = fs::read(instance.directory.path().join("ca.crt")).expect("it was written");
         publish(api, address, port, name).await;
-        register(api, name, &authority, &setup.namespaces, change).await;
+        let authority = fs::read(instance.directory.path().join("ca.crt")).ok();
+        register(api, name, authority.as_deref(), &setup.namespaces, change).await;
+        eventually("the webhook is ready", async || is_ready(admin).await.then_some(())).await;
         instance
     }
 
@@ -167,7 +179,7 @@ async fn publish(api: &Api, address: IpAddr, port: u16, name: &str) {
 async fn register(
     api: &Api,
     name: &str,
-    authority: &[u8],
+    authority: Option<&[u8]>,
     namespaces: &[String],
     change: impl Fn(&mut Value),
 ) {
@@ -181,7 +193,9 @@ async fn register(
         }
         for webhook in webhooks {
             change(webhook);
-            webhook["clientConfig"]["caBundle"] = json!(STANDARD.encode(authority));
+            if let Some(authority) = authority {
+                webhook["clientConfig"]["caBundle"] = json!(STANDARD.encode(authority));
+            }
             webhook["clientConfig"]["service"]["name"] = json!(name);
             if !namespaces.is_empty() {
                 webhook["namespaceSelector"] = json!({ "matchExpressions": [{

@@ -10,7 +10,7 @@ use axum::{Router, body::Body};
 use bytes::Bytes;
 use callgate::{
     admission::{self, App, Snapshot},
-    policy::{Builtin, Mode},
+    policy::{Book, Builtin, Mode},
     profile::Catalog,
     telemetry::Metrics,
 };
@@ -81,9 +81,11 @@ impl InProcess {
 /// is part of the command.
 fn ours() -> Router {
     let policy = Builtin::named("restricted").expect("it is built in").policy();
-    let snapshot = Snapshot { policy, mode: Mode::Enforce, catalog: Catalog::default() };
+    let book = Book::of_one(policy, Mode::Enforce);
+    let snapshot = Snapshot { book, catalog: Catalog::default() };
     let metrics = Metrics::new("0.0.0");
     admission::router(App {
+        find_namespace: None,
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
         today: || Timestamp::now().to_zoned(TimeZone::UTC).date(),
         observe: Arc::new(move |it| {

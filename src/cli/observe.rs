@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use crate::{
     admission::{Observed, Outcome, Webhook},
-    server::Event,
+    cli::authority::News,
+    server::{Event, Readiness},
     telemetry::Metrics,
 };
 
 /// One counter, one observation and one line per verdict.
 ///
-/// What is let through without a finding is a line for debugging: there are
-/// many, and the API server's audit log has them too.
+/// What is let through without a finding, or repaired, is a line for debugging:
+/// there are many, and the API server's audit log has them too.
 pub(super) fn reviews(metrics: Arc<Metrics>) -> Arc<dyn Fn(&Observed<'_>) + Send + Sync> {
     Arc::new(move |observed| {
         let Observed { webhook, operation, outcome, judged, elapsed, .. } = observed;
@@ -21,10 +22,10 @@ pub(super) fn reviews(metrics: Arc<Metrics>) -> Arc<dyn Fn(&Observed<'_>) + Send
                 metrics.finding(it.found.rule.id, it.level.as_str());
             }
         }
-        match outcome {
-            Outcome::Ignored => log::<false>(observed),
-            Outcome::Allowed if judged.is_empty() => log::<false>(observed),
-            _ => log::<true>(observed),
+        match (webhook, outcome) {
+            (_, Outcome::Unreadable | Outcome::Denied) => log::<true>(observed),
+            (Webhook::Validate, _) if !judged.is_empty() => log::<true>(observed),
+            _ => log::<false>(observed),
         }
     })
 }
@@ -68,4 +69,26 @@ pub(super) fn events(metrics: Arc<Metrics>) -> Arc<dyn Fn(Event) + Send + Sync> 
         Event::Refused => metrics.connection_refused(),
         Event::Shed => metrics.request_shed(),
     })
+}
+
+/// Counts what happens to the shared authority, and calls us ready once there
+/// is a certificate that the API server trusts.
+pub(super) fn authority(
+    metrics: Arc<Metrics>,
+    readiness: &Readiness,
+) -> impl Fn(News) + Clone + Send + Sync + 'static {
+    let served = readiness.condition("certificate");
+    let trusted = readiness.condition("webhook configurations that trust it");
+    move |news| match news {
+        News::Leaf { not_after } => {
+            metrics.certificate_expires(not_after);
+            served.met();
+        }
+        News::Authority { not_after } => metrics.authority_expires(not_after),
+        // For good: that somebody overwrote a bundle is no reason to take all replicas away.
+        News::Published(true) => trusted.met(),
+        News::Published(false) => {}
+        News::Stored(step) => tracing::info!(step, "authority stored"),
+        News::Failed => metrics.authority_failed(),
+    }
 }

@@ -35,6 +35,8 @@ pub struct Metrics {
     cluster_contact: Gauge,
     watch_failures: Counter,
     policies_unreadable: Gauge,
+    authority_expiry: Gauge,
+    authority_failures: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -71,6 +73,8 @@ impl Metrics {
             cluster_contact: Gauge::default(),
             watch_failures: Counter::default(),
             policies_unreadable: Gauge::default(),
+            authority_expiry: Gauge::default(),
+            authority_failures: Counter::default(),
         };
         metrics.registered(version)
     }
@@ -109,6 +113,18 @@ impl Metrics {
     /// (`callgate_policies_unreadable`).
     pub fn policies_unreadable(&self, count: usize) {
         self.policies_unreadable.set(count.try_into().unwrap_or(i64::MAX));
+    }
+
+    /// Notes when the authority that all replicas share ends, in seconds since
+    /// 1970 (`callgate_authority_expiry_timestamp_seconds`).
+    pub fn authority_expires(&self, not_after: SystemTime) {
+        self.authority_expiry.set(seconds_of(not_after));
+    }
+
+    /// Counts a try to read or write the shared authority, or to publish it,
+    /// that failed (`callgate_authority_failures_total`).
+    pub fn authority_failed(&self) {
+        self.authority_failures.inc();
     }
 
     /// Notes when the certificate now served ends, in seconds since 1970
@@ -169,6 +185,8 @@ impl Metrics {
             cluster_contact,
             watch_failures,
             policies_unreadable,
+            authority_expiry,
+            authority_failures,
         } = &mut self;
         registry.register(
             "reviews",
@@ -220,6 +238,17 @@ impl Metrics {
             "Policies that are stored and cannot be read",
             policies_unreadable.clone(),
         );
+        registry.register_with_unit(
+            "authority_expiry_timestamp",
+            "When the authority that replicas share ends, in seconds since 1970",
+            Unit::Seconds,
+            authority_expiry.clone(),
+        );
+        registry.register(
+            "authority_failures",
+            "Tries to keep the shared authority that failed",
+            authority_failures.clone(),
+        );
         registry.register("build", "The version that runs", Info::new([("version", version)]));
         self
     }
@@ -250,6 +279,8 @@ mod tests {
         metrics.cluster_answered(UNIX_EPOCH + Duration::from_secs(1_800_000_003));
         metrics.watch_failed();
         metrics.policies_unreadable(2);
+        metrics.authority_expires(UNIX_EPOCH + Duration::from_secs(1_900_000_001));
+        metrics.authority_failed();
         let page = metrics.render();
         for line in [
             r#"callgate_reviews_total{webhook="validate",operation="create",verdict="deny"} 2"#,
@@ -266,6 +297,8 @@ mod tests {
             "callgate_cluster_contact_timestamp_seconds 1800000003",
             "callgate_watch_failures_total 1",
             "callgate_policies_unreadable 2",
+            "callgate_authority_expiry_timestamp_seconds 1900000001",
+            "callgate_authority_failures_total 1",
             r#"callgate_build_info{version="1.2.3"} 1"#,
             "# EOF",
         ] {
@@ -280,8 +313,8 @@ mod tests {
         metrics.finding("unset", "audit");
         let page = metrics.render();
         let lines = |start| page.lines().filter(move |it| it.starts_with(start)).count();
-        assert_eq!(lines("# HELP callgate_"), 12, "{page}");
-        assert_eq!(lines("# TYPE callgate_"), 12, "{page}");
+        assert_eq!(lines("# HELP callgate_"), 14, "{page}");
+        assert_eq!(lines("# TYPE callgate_"), 14, "{page}");
     }
 
     #[test]

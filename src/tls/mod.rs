@@ -103,11 +103,20 @@ pub enum TlsError {
 /// All that the flags led to.
 pub struct Opened {
     pub config: ServerConfig,
-    /// When the certificate now served ends.
-    pub not_after: SystemTime,
-    /// Watches the files, if there are any; a certificate that callgate made
-    /// has none.
-    pub follow: Option<Follow>,
+    pub identity: Identity,
+}
+
+/// The certificate, or where it is to come from.
+pub enum Identity {
+    Here {
+        /// When the certificate now served ends.
+        not_after: SystemTime,
+        /// Watches the files, if there are any; a certificate that callgate
+        /// made has none.
+        follow: Option<Follow>,
+    },
+    /// Somebody else will put it there, for these names beside those of the service.
+    ToCome { current: Arc<Current>, names: Vec<String> },
 }
 
 /// The certificate that the next handshake will present; without one it fails.
@@ -120,6 +129,21 @@ pub struct Current(ArcSwapOption<CertifiedKey>);
 // === impl Tls ===
 
 impl Tls {
+    /// Whether neither files are named nor an authority of this process alone
+    /// is asked for: in a cluster all replicas then share one.
+    pub fn leaves_it_to_us(&self) -> bool {
+        self.tls_cert.is_none() && self.ca_out.is_none()
+    }
+
+    /// Makes room for a certificate that is to come.
+    pub fn await_identity(self) -> Result<Opened, TlsError> {
+        let Self { client_ca, tls_san: names, .. } = self;
+        let clients = client_ca.map(|it| files::authorities(&it)).transpose()?;
+        let current = Arc::new(Current::default());
+        let config = server_config(Arc::clone(&current), clients)?;
+        Ok(Opened { config, identity: Identity::ToCome { current, names } })
+    }
+
     /// Loads the certificate, or makes one that is valid from `now` on.
     pub fn open(self, now: SystemTime) -> Result<Opened, TlsError> {
         let Self { tls_cert, tls_key, tls_reload_interval, client_ca, ca_out, tls_san } = self;
@@ -137,7 +161,7 @@ impl Tls {
         let config = server_config(Arc::clone(&current), clients)?;
         let follow =
             seen.map(|(files, pair)| Follow::new(files, pair, current, tls_reload_interval));
-        Ok(Opened { config, not_after, follow })
+        Ok(Opened { config, identity: Identity::Here { not_after, follow } })
     }
 }
 
@@ -248,7 +272,7 @@ mod tests {
         let mut tls = parse(&[]).unwrap();
         tls.ca_out = Some(path.clone());
         let opened = tls.open(SystemTime::now()).unwrap();
-        assert!(opened.follow.is_none());
+        assert!(matches!(opened.identity, Identity::Here { follow: None, .. }));
         assert_eq!(files::authorities(&path).unwrap().len(), 1);
     }
 }

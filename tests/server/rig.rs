@@ -14,7 +14,7 @@ use std::{
 use axum::{Router, routing::post};
 use callgate::{
     server::{Event, Limits, Order, Readiness, Server},
-    tls::{Follow, Tls},
+    tls::{Follow, Identity, Tls},
 };
 use clap::Parser;
 use rustls::{
@@ -115,6 +115,10 @@ impl Rig {
             tls.ca_out = Some(authority.clone());
         }
         let opened = tls.open(SystemTime::now()).expect("the certificate can be served");
+        let follow = match opened.identity {
+            Identity::Here { follow, .. } => follow,
+            Identity::ToCome { .. } => None,
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let (orders, ordered) = watch::channel(Order::Serve);
@@ -134,7 +138,7 @@ impl Rig {
             orders,
             readiness,
             events,
-            follow: opened.follow,
+            follow,
             running: tokio::spawn(server.run(ordered)),
             authority,
             _directory: directory,

@@ -17,11 +17,15 @@ use tokio::{net::TcpListener, runtime};
 use self::source::{Source, Told};
 use crate::{
     admission::{self, App},
-    cli::{Found, observe},
+    cli::{
+        Found,
+        authority::{self, Authority},
+        observe,
+    },
     server::{Admin, Limits, Readiness, Server, signals},
     standalone::Sources,
     telemetry::{Logging, Metrics},
-    tls::{self, Opened, Reload, Tls},
+    tls::{self, Identity, Opened, Reload, Tls},
 };
 
 /// Serve the admission webhook
@@ -59,6 +63,9 @@ pub(super) struct Serve {
     #[command(flatten)]
     tls: Tls,
 
+    #[command(flatten, next_help_heading = "Authority")]
+    authority: Authority,
+
     #[command(flatten)]
     limits: Limits,
 
@@ -76,12 +83,17 @@ impl Serve {
             default_policy,
             sources,
             tls,
+            authority,
             limits,
             logging,
         } = self;
         logging.init()?;
         tls::install();
-        let opened = tls.open(SystemTime::now())?;
+        let opened = if standalone || !tls.leaves_it_to_us() {
+            tls.open(SystemTime::now())?
+        } else {
+            tls.await_identity()?
+        };
         let runtime = runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -94,7 +106,7 @@ impl Serve {
             };
             let listener = bind(listen).await?;
             let admin = bind(admin_listen).await?;
-            Ready { listener, admin, started }.serve(source, opened, limits).await
+            Ready { listener, admin, started }.serve(source, opened, authority, limits).await
         })?;
         Ok(Found::Nothing)
     }
@@ -108,12 +120,17 @@ struct Ready {
 }
 
 impl Ready {
-    async fn serve(self, source: Source, opened: Opened, limits: Limits) -> anyhow::Result<()> {
+    async fn serve(
+        self,
+        source: Source,
+        opened: Opened,
+        authority: Authority,
+        limits: Limits,
+    ) -> anyhow::Result<()> {
         let Self { listener, admin, started } = self;
-        let Opened { config: tls, not_after, follow } = opened;
+        let Opened { config: tls, identity } = opened;
         let orders = signals().context("cannot listen for signals")?;
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
-        metrics.certificate_expires(not_after);
         let readiness = Readiness::new();
 
         let current = Arc::new(ArcSwap::from_pointee(source.first()));
@@ -142,14 +159,26 @@ impl Ready {
             observer: observe::events(Arc::clone(&metrics)),
         };
 
+        match identity {
+            Identity::Here { not_after, follow } => {
+                metrics.certificate_expires(not_after);
+                if let Some(follow) = follow {
+                    let metrics = Arc::clone(&metrics);
+                    tokio::spawn(follow.run(move |it| match it {
+                        Reload::Renewed { not_after } => metrics.certificate_expires(not_after),
+                        Reload::Failed => metrics.certificate_reload_failed(),
+                    }));
+                }
+            }
+            Identity::ToCome { current, names } => {
+                let client = source.client().context("an authority needs a cluster")?;
+                let report = observe::authority(Arc::clone(&metrics), &server.readiness);
+                let now = SystemTime::now;
+                tokio::spawn(authority::keep(client, authority, names, current, now, report)?);
+            }
+        }
         source.follow(Told { current, synced, metrics: Arc::clone(&metrics) });
         tokio::spawn(admin.run());
-        if let Some(follow) = follow {
-            tokio::spawn(follow.run(move |it| match it {
-                Reload::Renewed { not_after } => metrics.certificate_expires(not_after),
-                Reload::Failed => metrics.certificate_reload_failed(),
-            }));
-        }
         let startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%address, %admin_address, startup_ms, "serving");
         server.run(orders).await;

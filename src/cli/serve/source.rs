@@ -69,6 +69,13 @@ impl Source {
         }
     }
 
+    pub(super) fn client(&self) -> Option<Client> {
+        match self {
+            Self::Files { .. } => None,
+            Self::Cluster { client, .. } => Some(client.clone()),
+        }
+    }
+
     pub(super) fn find_namespace(&self) -> Option<FindNamespace> {
         match self {
             Self::Files { .. } => None,
