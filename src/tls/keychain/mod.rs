@@ -219,3 +219,5 @@ impl From<Step> for &'static str {
 mod laws;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;
