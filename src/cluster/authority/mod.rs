@@ -1,6 +1,6 @@
 //! Carries what was decided to the API server, and what it holds back.
 //!
-//! Nothing is decided here: [`keep`] reads the Secret of the authority and the
+//! Nothing is decided here: [`keep()`] reads the Secret of the authority and the
 //! bundles of our webhooks, asks what should be there, and writes that (design,
 //! section 6).
 
@@ -59,3 +59,6 @@ pub struct Objects {
     )]
     pub validating_configuration: String,
 }
+
+#[cfg(test)]
+mod tests;

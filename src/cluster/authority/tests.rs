@@ -1,0 +1,227 @@
+//! What a real API server cannot be made to do when a test wants it.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use http::{Method, Request, Response, StatusCode};
+use kube::{Client, client::Body};
+use serde_json::{Value, json};
+use tokio::{sync::mpsc::unbounded_channel, time::timeout};
+use tower::service_fn;
+
+use super::*;
+
+/// What an API server is asked, without the watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Call {
+    method: Method,
+    kind: String,
+}
+
+/// What it answers; `None` for never.
+type Answer = fn(usize, &Call) -> Option<(StatusCode, Value)>;
+
+/// One hour of a replica, all of it waiting, against an API server that
+/// answers its nth call so. Says what was called and what became of it.
+async fn an_hour_with(answer: Answer) -> (Vec<Call>, Vec<Kept>, Vec<bool>) {
+    let calls = Arc::<Mutex<Vec<Call>>>::default();
+    let seen = Arc::clone(&calls);
+    let service = service_fn(move |request: Request<Body>| {
+        let calls = Arc::clone(&seen);
+        async move {
+            if request.uri().query().is_some_and(|it| it.contains("fieldSelector")) {
+                return std::future::pending().await;
+            }
+            let kind = request.uri().path().split('/').find_map(|it| match it {
+                "secrets" => Some("Secret"),
+                "mutatingwebhookconfigurations" => Some("MutatingWebhookConfiguration"),
+                "validatingwebhookconfigurations" => Some("ValidatingWebhookConfiguration"),
+                _ => None,
+            });
+            let kind = kind.expect("nothing else is asked for").to_owned();
+            let call = Call { method: request.method().clone(), kind };
+            let number = calls.lock().unwrap().len();
+            calls.lock().unwrap().push(call.clone());
+            let Some((status, body)) = answer(number, &call) else {
+                return std::future::pending().await;
+            };
+            let response = Response::builder().status(status);
+            Ok::<_, Infallible>(response.body(Body::from(body.to_string().into_bytes())).unwrap())
+        }
+    });
+    let objects = Objects {
+        ca_secret: "callgate-ca".to_owned(),
+        ca_secret_namespace: None,
+        mutating_configuration: "callgate".to_owned(),
+        validating_configuration: "callgate".to_owned(),
+    };
+    let (kept, mut news) = unbounded_channel();
+    let asked = Arc::<Mutex<Vec<bool>>>::default();
+    let asking = Arc::clone(&asked);
+    let decide = move |seen: Option<Seen<'_>>| {
+        asking.lock().unwrap().push(seen.is_some());
+        Ok(seen.map(|it| Order {
+            store: it
+                .secret
+                .is_none()
+                .then(|| ("create", Data::from([("ca.crt".into(), b"CA".into())]))),
+            bundle: "CA".to_owned(),
+        }))
+    };
+    let client = Client::new(service, "callgate-system");
+    let keep = keep(client, &objects, Duration::from_mins(1), decide, move |it| {
+        kept.send(it).unwrap();
+    });
+    assert!(timeout(Duration::from_hours(1), Box::pin(keep)).await.is_err(), "it ends");
+    news.close();
+    let mut kept = Vec::new();
+    while let Some(it) = news.recv().await {
+        kept.push(it);
+    }
+    let calls = calls.lock().unwrap().clone();
+    let asked = asked.lock().unwrap().clone();
+    (calls, kept, asked)
+}
+
+fn status(code: StatusCode, reason: &str) -> (StatusCode, Value) {
+    let body = json!({
+        "apiVersion": "v1", "kind": "Status", "status": "Failure",
+        "reason": reason, "message": reason, "code": code.as_u16(),
+    });
+    (code, body)
+}
+
+fn secret() -> (StatusCode, Value) {
+    let metadata = json!({ "name": "callgate-ca", "resourceVersion": "7" });
+    let body = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": { "ca.crt": "Q0E=" },
+    });
+    (StatusCode::OK, body)
+}
+
+fn configuration(call: &Call, bundle: &str) -> (StatusCode, Value) {
+    let client = json!({ "caBundle": bundle });
+    let body = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": call.kind,
+        "metadata": { "name": "callgate", "resourceVersion": "3" },
+        "webhooks": [{ "name": "it.callgate.dev", "clientConfig": client }],
+    });
+    (StatusCode::OK, body)
+}
+
+/// As it should be.
+fn well(call: &Call) -> (StatusCode, Value) {
+    if call.kind == "Secret" { secret() } else { configuration(call, "Q0E=") }
+}
+
+fn of(calls: &[Call]) -> Vec<String> {
+    calls.iter().map(|it| format!("{} {}", it.method, it.kind)).collect()
+}
+
+/// Whether these are the reads of one round, the configurations in any order.
+fn is_look(calls: &[String]) -> bool {
+    let [one, two, last] = calls else { return false };
+    let mut both = [one, two];
+    both.sort();
+    both == ["GET MutatingWebhookConfiguration", "GET ValidatingWebhookConfiguration"]
+        && last == "GET Secret"
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_secret_is_read_after_the_configurations_and_nothing_is_written_without_need() {
+    let (calls, kept, asked) = an_hour_with(|_, call| Some(well(call))).await;
+    assert!(of(&calls).chunks(3).all(is_look));
+    assert_eq!((kept, calls.len(), asked.len()), (vec![], 180, 60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_creates_second_reads_what_the_first_created() {
+    let (calls, kept, _) = an_hour_with(|number, call| {
+        Some(match (number, &call.method) {
+            (2, _) => status(StatusCode::NOT_FOUND, "NotFound"),
+            (3, &Method::POST) => status(StatusCode::CONFLICT, "AlreadyExists"),
+            _ => well(call),
+        })
+    })
+    .await;
+    let calls = of(&calls);
+    assert!(is_look(&calls[..3]));
+    assert_eq!(calls[3], "POST Secret");
+    assert!(is_look(&calls[4..7]), "it looks again at once");
+    assert_eq!(kept, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_bundle_that_differs_is_replaced_and_a_lost_race_is_no_failure() {
+    let (calls, kept, _) = an_hour_with(|number, call| {
+        Some(match (number, &call.method) {
+            (0..=6, &Method::GET) if call.kind.starts_with("Mutating") => configuration(call, ""),
+            (3, &Method::PATCH) => status(StatusCode::CONFLICT, "Conflict"),
+            _ => well(call),
+        })
+    })
+    .await;
+    let calls = of(&calls);
+    assert_eq!(calls[3], "PATCH MutatingWebhookConfiguration");
+    assert!(is_look(&calls[4..7]), "it looks again at once");
+    assert_eq!(calls[7], "PATCH MutatingWebhookConfiguration");
+    assert_eq!(calls.iter().filter(|it| it.starts_with("PATCH")).count(), 2);
+    assert_eq!(kept, [Kept::Published]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_does_not_answer_is_waited_for() {
+    let (calls, kept, asked) = an_hour_with(|_, _| None).await;
+    // Configurations together, then the Secret, ten seconds each; then a pause
+    // of thirty at most.
+    assert!((72..90).contains(&kept.len()), "{} attempts in an hour", kept.len());
+    assert!(kept.iter().all(|it| *it == Kept::Failed));
+    assert_eq!(calls.len().div_ceil(3), asked.len().max(kept.len()));
+    assert!(asked.iter().all(|it| !it), "the leaf can be renewed from memory");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_comes_back_is_heard() {
+    let (calls, kept, asked) = an_hour_with(|number, call| {
+        Some(match number {
+            0..9 => status(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+            _ => well(call),
+        })
+    })
+    .await;
+    assert_eq!(kept, [Kept::Failed; 3]);
+    assert_eq!(asked[..4], [false, false, false, true]);
+    assert!(is_look(&of(&calls[9..12])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_we_may_not_write_does_not_make_us_hurry() {
+    let (calls, kept, _) = an_hour_with(|_, call| {
+        Some(match (&*call.kind, &call.method) {
+            ("Secret", &Method::GET) => status(StatusCode::NOT_FOUND, "NotFound"),
+            ("Secret", _) => status(StatusCode::FORBIDDEN, "Forbidden"),
+            _ => well(call),
+        })
+    })
+    .await;
+    assert!((120..140).contains(&kept.len()), "{} attempts in an hour", kept.len());
+    assert!(!of(&calls).iter().any(|it| it.starts_with("PATCH")), "nothing to publish");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_that_is_away_does_not_keep_the_other_from_its_bundle() {
+    let (calls, kept, _) = an_hour_with(|_, call| {
+        Some(match (&*call.kind, &call.method) {
+            ("MutatingWebhookConfiguration", _) => status(StatusCode::NOT_FOUND, "NotFound"),
+            ("ValidatingWebhookConfiguration", _) => configuration(call, ""),
+            _ => well(call),
+        })
+    })
+    .await;
+    assert_eq!(of(&calls)[3], "PATCH ValidatingWebhookConfiguration");
+    assert_eq!(kept[..2], [Kept::Published, Kept::Failed]);
+    assert!(!of(&calls).contains(&"PATCH MutatingWebhookConfiguration".to_owned()));
+}
