@@ -9,6 +9,6 @@ RUN target=$(uname -m)-unknown-linux-gnu \
     && mv "target/$target/release/callgate" /callgate
 
 FROM scratch
-COPY --from=build /callgate /callgate
+COPY --from=build /callgate /bin/callgate
 USER 65532:65532
-ENTRYPOINT ["/callgate"]
+ENTRYPOINT ["/bin/callgate"]

@@ -1,5 +1,13 @@
 //! The manifests say what the code says.
 
+#[path = "../door/mod.rs"]
+#[allow(dead_code, reason = "each test target uses its part")]
+mod door;
+mod kustomize;
+mod monitoring;
+mod rights;
+mod workload;
+
 use std::{fs, process::Command};
 
 use serde_json::Value;
@@ -54,4 +62,55 @@ fn no_webhook_can_be_walked_around_by_a_label_of_a_pod() {
     let expected =
         ["mutate", "validate", "templates", "objects"].map(|it| format!("{it}.callgate.dev"));
     assert_eq!(names, expected);
+}
+
+#[test]
+fn everywhere_the_system_stays_out_by_name() {
+    let Some(built) = kustomize::all() else { return };
+    for webhook in built.component("everywhere").iter().flat_map(kustomize::webhooks) {
+        let selector = &webhook["namespaceSelector"]["matchExpressions"];
+        if webhook["name"] == "objects.callgate.dev" {
+            continue;
+        }
+        assert_eq!(
+            *selector,
+            serde_json::json!([{
+                "key": "kubernetes.io/metadata.name", "operator": "NotIn",
+                "values": ["callgate-system", "kube-node-lease", "kube-public", "kube-system"],
+            }]),
+            "{}",
+            webhook["name"]
+        );
+    }
+}
+
+#[test]
+fn in_the_first_days_an_outage_keeps_nothing_from_happening() {
+    let Some(built) = kustomize::all() else { return };
+    for webhook in built.overlay("audit").iter().flat_map(kustomize::webhooks) {
+        assert_eq!(webhook["failurePolicy"], "Ignore", "{}", webhook["name"]);
+    }
+}
+
+#[test]
+fn every_object_is_ours_and_in_our_namespace_if_in_any() {
+    const OF_THE_CLUSTER: &[&str] = &[
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "ValidatingWebhookConfiguration",
+    ];
+    let Some(built) = kustomize::all() else { return };
+    for (name, objects) in built.iter() {
+        for object in objects {
+            let (kind, metadata) = (object["kind"].as_str().expect("a kind"), &object["metadata"]);
+            let expected =
+                (!OF_THE_CLUSTER.contains(&kind)).then_some(Value::from("callgate-system"));
+            let what = format!("{name}: {kind} {}", metadata["name"]);
+            assert_eq!(metadata.get("namespace"), expected.as_ref(), "{what}");
+            assert_eq!(metadata["labels"]["app.kubernetes.io/name"], "callgate", "{what}");
+        }
+    }
 }

@@ -1,0 +1,149 @@
+//! What callgate may do in a cluster is what it does there.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::kustomize;
+
+/// A right, and the code that needs it.
+struct Right {
+    /// In the whole cluster, or in our own namespace.
+    role: &'static str,
+    group: &'static str,
+    resource: &'static str,
+    /// The only object that it is about.
+    name: Option<&'static str>,
+    verb: &'static str,
+    /// Only for an authority of its own, which with cert-manager there is not.
+    for_authority: bool,
+    because: &'static str,
+}
+
+const fn right(
+    role: &'static str,
+    group: &'static str,
+    resource: &'static str,
+    verb: &'static str,
+    because: &'static str,
+) -> Right {
+    Right { role, group, resource, name: None, verb, for_authority: false, because }
+}
+
+const fn of_authority(
+    role: &'static str,
+    group: &'static str,
+    (resource, name): (&'static str, Option<&'static str>),
+    verb: &'static str,
+    because: &'static str,
+) -> Right {
+    Right { role, group, resource, name, verb, for_authority: true, because }
+}
+
+const CLUSTER: &str = "ClusterRole";
+const OWN: &str = "Role";
+const HOOKS: &str = "admissionregistration.k8s.io";
+const MUTATING: (&str, Option<&str>) = ("mutatingwebhookconfigurations", Some("callgate"));
+const VALIDATING: (&str, Option<&str>) = ("validatingwebhookconfigurations", Some("callgate"));
+const CA: (&str, Option<&str>) = ("secrets", Some("callgate-ca"));
+const ANY_SECRET: (&str, Option<&str>) = ("secrets", None);
+
+/// Every right there is. Rights that everybody has, such as to ask for `/version`, are not ours to give.
+#[rustfmt::skip]
+const RIGHTS: &[Right] = &[
+    right(CLUSTER, "", "namespaces", "get", "cluster/find.rs asks for one that no watch has told of yet"),
+    right(CLUSTER, "", "namespaces", "list", "cluster/watch.rs begins with all of them"),
+    right(CLUSTER, "", "namespaces", "watch", "cluster/watch.rs follows their labels"),
+    right(CLUSTER, "callgate.dev", "seccomppolicies", "list", "cluster/watch.rs begins with all of them"),
+    right(CLUSTER, "callgate.dev", "seccomppolicies", "watch", "cluster/watch.rs follows them"),
+    right(CLUSTER, "callgate.dev", "seccompprofiles", "list", "cluster/watch.rs begins with all of them"),
+    right(CLUSTER, "callgate.dev", "seccompprofiles", "watch", "cluster/watch.rs follows them"),
+    of_authority(CLUSTER, HOOKS, MUTATING, "get", "a replica is ready once its authority is in the bundle"),
+    of_authority(CLUSTER, HOOKS, MUTATING, "patch", "the bundle is applied by the server"),
+    of_authority(CLUSTER, HOOKS, VALIDATING, "get", "a replica is ready once its authority is in the bundle"),
+    of_authority(CLUSTER, HOOKS, VALIDATING, "patch", "the bundle is applied by the server"),
+    of_authority(OWN, "", CA, "get", "the authority is read before it is changed"),
+    of_authority(OWN, "", CA, "update", "one authority follows another, by compare-and-swap"),
+    of_authority(OWN, "", CA, "watch", "what another replica did is seen at once"),
+    of_authority(OWN, "", ANY_SECRET, "create", "the first replica makes it; what is to be made has no name yet"),
+];
+
+#[test]
+fn nothing_is_permitted_that_is_not_needed_and_nothing_is_missing() {
+    let Some(built) = kustomize::all() else { return };
+    assert!(RIGHTS.iter().all(|it| !it.because.is_empty()));
+    for (name, objects) in built.iter() {
+        let by_itself = !objects.iter().any(|it| it.to_string().contains("--tls-cert="));
+        let needed: BTreeSet<_> =
+            RIGHTS.iter().filter(|it| by_itself || !it.for_authority).map(Right::written).collect();
+        let given: BTreeSet<_> = objects.iter().flat_map(given).collect();
+        assert_eq!(given, needed, "{name}");
+    }
+}
+
+#[test]
+fn only_our_own_account_has_them() {
+    let Some(built) = kustomize::all() else { return };
+    for (name, objects) in built.iter() {
+        let roles = || objects.iter().filter(|it| is(it, &["Role", "ClusterRole"]));
+        let bindings = objects.iter().filter(|it| is(it, &["RoleBinding", "ClusterRoleBinding"]));
+        let mut bound = 0;
+        for binding in bindings {
+            bound += 1;
+            let (role, subjects) = (&binding["roleRef"], &binding["subjects"]);
+            let there = roles()
+                .any(|it| it["kind"] == role["kind"] && it["metadata"]["name"] == role["name"]);
+            assert!(there, "{name}: {role}");
+            assert_eq!(
+                *subjects,
+                serde_json::json!([{
+                    "kind": "ServiceAccount", "name": "callgate", "namespace": "callgate-system",
+                }])
+            );
+        }
+        assert_eq!(bound, roles().count(), "{name}");
+    }
+}
+
+impl Right {
+    fn written(&self) -> String {
+        let Self { role, group, resource, name, verb, .. } = self;
+        write(role, group, resource, *name, verb)
+    }
+}
+
+fn write(role: &str, group: &str, resource: &str, name: Option<&str>, verb: &str) -> String {
+    format!("{role}: {verb} {resource}.{group} {}", name.unwrap_or("*"))
+}
+
+/// Every right that a role gives, one by one.
+fn given(role: &Value) -> Vec<String> {
+    let mut given = Vec::new();
+    if !is(role, &["Role", "ClusterRole"]) {
+        return given;
+    }
+    let kind = role["kind"].as_str().expect("a kind");
+    for rule in role["rules"].as_array().expect("rules") {
+        assert!(rule.get("nonResourceURLs").is_none(), "{rule}");
+        let names = strings(&rule["resourceNames"]);
+        let names =
+            if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() };
+        for group in strings(&rule["apiGroups"]) {
+            for resource in strings(&rule["resources"]) {
+                for verb in strings(&rule["verbs"]) {
+                    given.extend(names.iter().map(|it| write(kind, group, resource, *it, verb)));
+                }
+            }
+        }
+    }
+    given
+}
+
+fn strings(list: &Value) -> Vec<&str> {
+    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    list.iter().map(|it| it.as_str().expect("a string")).collect()
+}
+
+fn is(object: &Value, kinds: &[&str]) -> bool {
+    kinds.iter().any(|it| object["kind"] == *it)
+}

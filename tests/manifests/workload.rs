@@ -1,0 +1,184 @@
+//! What runs in a cluster: the Deployment, and what belongs to it.
+
+use std::time::Duration;
+
+use callgate::{
+    admission::Snapshot,
+    cli::Cli,
+    policy::{Book, Builtin, Mode},
+    profile::Catalog,
+};
+use clap::{ArgMatches, CommandFactory};
+use serde_json::{Value, json};
+
+use crate::{
+    door::{open, patch_of, post},
+    kustomize,
+};
+
+fn one<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+    let found = objects.iter().find(|it| it["kind"] == kind && it["metadata"]["name"] == name);
+    found.unwrap_or_else(|| panic!("there is no {kind} {name}"))
+}
+
+fn deployment(objects: &[Value]) -> &Value {
+    one(objects, "Deployment", "callgate")
+}
+
+/// What the container is told, as callgate itself reads it.
+fn flags(deployment: &Value) -> ArgMatches {
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let words = ["command", "args"].map(|it| container[it].as_array().expect("a list"));
+    let words = words.iter().flat_map(|it| it.iter()).map(|it| it.as_str().expect("a string"));
+    let all = Cli::command().try_get_matches_from(words).unwrap_or_else(|it| panic!("{it}"));
+    let (name, serve) = all.subcommand().expect("a command");
+    assert_eq!(name, "serve");
+    serve.clone()
+}
+
+#[tokio::test]
+async fn our_own_pods_are_beyond_reproach() {
+    let Some(built) = kustomize::all() else { return };
+    for (name, objects) in built.iter() {
+        let template = &deployment(objects)["spec"]["template"];
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": template["metadata"], "spec": template["spec"],
+        });
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": {
+                "uid": "u-1", "operation": "CREATE", "userInfo": {},
+                "namespace": "callgate-system", "name": "callgate",
+                "kind": { "group": "", "version": "v1", "kind": "Pod" },
+                "resource": { "group": "", "version": "v1", "resource": "pods" },
+                "object": pod,
+            },
+        });
+        let policy = Builtin::named("restricted").expect("it is built in").policy();
+        let router = open(Snapshot {
+            book: Book::of_one(policy, Mode::Enforce),
+            catalog: Catalog::default(),
+        });
+        let mutation = post(&router, "/mutate", review.to_string()).await.response();
+        assert!(patch_of(&mutation).is_empty(), "{name}: {mutation}");
+        let mut validation = post(&router, "/validate", review.to_string()).await.response();
+        validation.as_object_mut().expect("an object").remove("uid");
+        let expected = json!({
+            "allowed": true,
+            "auditAnnotations": { "policy": "restricted", "mode": "enforce" },
+        });
+        assert_eq!(validation, expected, "{name}");
+    }
+}
+
+#[test]
+fn it_has_more_time_to_stop_than_it_takes() {
+    let Some(built) = kustomize::all() else { return };
+    for (name, objects) in built.iter() {
+        let deployment = deployment(objects);
+        let flags = flags(deployment);
+        let time = |it: &str| *flags.get_one::<Duration>(it).expect("it has a default");
+        let grace = &deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"];
+        let grace = Duration::from_secs(grace.as_u64().expect("seconds"));
+        assert!(time("drain_delay") + time("drain_timeout") < grace, "{name}");
+    }
+}
+
+#[test]
+fn components_change_flags_as_they_say() {
+    let Some(built) = kustomize::all() else { return };
+    let given = |objects: &[Value], it: &str| {
+        let flags = flags(deployment(objects));
+        let value = flags.get_raw(it)?.next()?.to_str()?;
+        Some(value.to_owned())
+    };
+    assert_eq!(given(built.base(), "default_policy"), None);
+    assert_eq!(given(built.base(), "tls_cert"), None);
+    let everywhere = built.component("everywhere");
+    assert_eq!(given(everywhere, "default_policy").as_deref(), Some("restricted"));
+    let files = built.component("cert-manager");
+    assert_eq!(deployment(files), deployment(built.component("tls-secret")));
+    for flag in ["tls_cert", "tls_key"] {
+        let file = given(files, flag).expect("it is given");
+        let spec = &deployment(files)["spec"]["template"]["spec"];
+        let mount = &spec["containers"][0]["volumeMounts"][0];
+        let folder = mount["mountPath"].as_str().expect("a path");
+        assert!(file.starts_with(&format!("{folder}/tls.")), "{file}");
+        assert_eq!(mount["name"], spec["volumes"][0]["name"]);
+        let secret = &spec["volumes"][0]["secret"]["secretName"];
+        assert_eq!(*secret, one(files, "Certificate", "callgate-tls")["spec"]["secretName"]);
+    }
+}
+
+/// The names that a Service can be called by, a port that is there, pods that are meant.
+#[test]
+fn what_belongs_together_fits_together() {
+    let Some(built) = kustomize::all() else { return };
+    for (name, objects) in built.iter() {
+        let deployment = deployment(objects);
+        let template = &deployment["spec"]["template"];
+        let labels = &template["metadata"]["labels"];
+        assert_eq!(deployment["spec"]["selector"]["matchLabels"], *labels, "{name}");
+        let spec = &template["spec"];
+        assert_eq!(spec["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"], *labels);
+        let container = &spec["containers"][0];
+        let ports = container["ports"].as_array().expect("a list");
+        let is_port = |it: &Value| ports.iter().any(|port| port["name"] == *it);
+        let listens = |flag: &str| {
+            *flags(deployment).get_one::<std::net::SocketAddr>(flag).expect("it has a default")
+        };
+        assert_eq!(ports[0]["containerPort"], listens("listen").port());
+        assert_eq!(ports[1]["containerPort"], listens("admin_listen").port());
+        for probe in ["readinessProbe", "livenessProbe"] {
+            assert!(is_port(&container[probe]["httpGet"]["port"]), "{name}: {probe}");
+        }
+        for object in objects {
+            let (selector, ports) = match object["kind"].as_str().expect("a kind") {
+                "Service" => (&object["spec"]["selector"], &object["spec"]["ports"]),
+                "PodDisruptionBudget" => (&object["spec"]["selector"]["matchLabels"], &Value::Null),
+                "NetworkPolicy" => {
+                    let ports = &object["spec"]["ingress"][0]["ports"];
+                    (&object["spec"]["podSelector"]["matchLabels"], ports)
+                }
+                _ => continue,
+            };
+            assert_eq!(selector, labels, "{name}: {}", object["kind"]);
+            for port in ports.as_array().map(Vec::as_slice).unwrap_or_default() {
+                assert!(is_port(port.get("targetPort").unwrap_or(&port["port"])), "{name}: {port}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_image_has_the_version_of_the_code() {
+    let Some(built) = kustomize::all() else { return };
+    let expected = concat!("callgate:", env!("CARGO_PKG_VERSION"));
+    let image = |it| &deployment(it)["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(image(built.base()), expected);
+    assert_eq!(image(built.overlay("enforce")), expected);
+}
+
+#[test]
+fn the_suite_deploys_what_production_does() {
+    let Some(built) = kustomize::all() else { return };
+    let plain = |objects: &[Value]| {
+        let mut objects = objects.to_vec();
+        for object in objects.iter_mut().filter(|it| it["kind"] == "Deployment") {
+            object["spec"]["replicas"].take();
+            let spec = &mut object["spec"]["template"]["spec"];
+            spec["terminationGracePeriodSeconds"].take();
+            let container = &mut spec["containers"][0];
+            container["image"].take();
+            let is_time = |it: &Value| {
+                let flag = it.as_str().and_then(|it| it.strip_prefix("--")?.split('=').next());
+                flag.is_some_and(|it| it.ends_with("-delay") || it.ends_with("-timeout"))
+            };
+            container["args"].as_array_mut().expect("a list").retain(|it| !is_time(it));
+        }
+        objects
+    };
+    assert_eq!(plain(built.overlay("e2e")), plain(built.base()));
+    assert_ne!(built.overlay("e2e"), built.base());
+}
