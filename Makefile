@@ -27,9 +27,9 @@ test:
 test-long:
 	PROPTEST_CASES=50000 $(CARGO) test --locked --release --test laws
 
-## Only the suite on a real API server.
+## Only the suites on a real API server and on real nodes.
 e2e:
-	$(CARGO) test --locked --test e2e
+	$(CARGO) test --locked --test e2e --test nodes
 
 lint:
 	$(CARGO) fmt --check
