@@ -1,4 +1,4 @@
-//! Where the suite runs: in a cluster of its own, or against one that is there.
+//! Where a suite runs: in a cluster of its own, or against one that is there.
 
 use std::{
     env,
@@ -39,14 +39,28 @@ pub(crate) enum Failure {
     Broken(String),
 }
 
+/// What a cluster of our own has to have.
+#[derive(Default)]
+pub(crate) struct Needs {
+    pub(crate) nodes: usize,
+    /// Archives of what runs on them.
+    pub(crate) images: Vec<PathBuf>,
+}
+
+/// The cluster of our own, if this process is inside.
+pub(crate) fn inside() -> Option<Site> {
+    let directory = PathBuf::from(env::var_os(INSIDE)?);
+    Some(Site {
+        kubeconfig: directory.join("kubeconfig"),
+        address: IpAddr::from([10, 200, 0, 1]),
+        server_log: Some(directory.join("log/kube-apiserver.log")),
+        programs: Some(directory.join("bin")),
+    })
+}
+
 pub(crate) fn place() -> Place {
-    if let Some(directory) = env::var_os(INSIDE).map(PathBuf::from) {
-        return Place::Inside(Site {
-            kubeconfig: directory.join("kubeconfig"),
-            address: IpAddr::from([10, 200, 0, 1]),
-            server_log: Some(directory.join("log/kube-apiserver.log")),
-            programs: Some(directory.join("bin")),
-        });
+    if let Some(site) = inside() {
+        return Place::Inside(site);
     }
     let Some(kubeconfig) = env::var_os("CALLGATE_E2E_KUBECONFIG") else {
         return Place::Outside;
@@ -64,13 +78,15 @@ pub(crate) fn place() -> Place {
 ///
 /// The cluster holds on to the other end of a pipe: it ends when this process
 /// does, whichever way that happens.
-pub(crate) fn run_inside() -> Result<ExitCode, Failure> {
+pub(crate) fn run_inside(needs: &Needs) -> Result<ExitCode, Failure> {
     let directory = tempfile::tempdir().map_err(|it| broken(&it))?;
     let state = directory.path().join("cluster");
     let rig = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("e2e/cluster");
+    let images: Vec<_> = needs.images.iter().map(|it| it.to_string_lossy()).collect();
     let mut cluster = Command::new(rig.join("run"))
         .arg(&state)
-        .arg("0")
+        .arg(needs.nodes.to_string())
+        .env("IMAGES", images.join(" "))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -6,6 +6,7 @@
 //! one that is there.
 
 mod api;
+#[allow(dead_code, reason = "each suite uses its part")]
 mod cluster;
 #[path = "../tests/door/mod.rs"]
 #[allow(dead_code, reason = "each test target uses its part")]
@@ -13,6 +14,7 @@ mod door;
 #[path = "../tests/generated/mod.rs"]
 mod generated;
 mod instance;
+mod patience;
 mod replica;
 #[path = "../tests/table/mod.rs"]
 #[allow(dead_code, reason = "each test target uses its part")]
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
                 trial::with_a_cluster(site, |trials| libtest_mimic::run(&arguments, trials));
             conclude(&conclusion)
         }
-        cluster::Place::Outside => match cluster::run_inside() {
+        cluster::Place::Outside => match cluster::run_inside(&cluster::Needs::default()) {
             Ok(code) => code,
             Err(cluster::Failure::Impossible(reason)) => {
                 say(&format!("skipped: {reason}"));

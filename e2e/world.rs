@@ -4,11 +4,11 @@ use std::{
     collections::BTreeMap,
     fs,
     sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
+pub(crate) use crate::patience::eventually;
 use crate::{
     api::Api,
     cluster::Site,
@@ -21,9 +21,6 @@ pub(crate) struct World {
     pub(crate) webhook: Instance,
     count: AtomicUsize,
 }
-
-/// How long anything may take to become true before the test gives up.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The profiles of `profiles/`, by path.
 pub(crate) fn profiles() -> BTreeMap<String, String> {
@@ -53,18 +50,6 @@ async fn define(api: &Api) {
         let plural = definition["spec"]["names"]["plural"].as_str().expect("it has a plural");
         let list = format!("/apis/callgate.dev/v1alpha1/{plural}");
         eventually("the type is served", async || api.get(&list).await.is_ok().then_some(())).await;
-    }
-}
-
-/// Asks again until there is an answer.
-pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
