@@ -142,7 +142,9 @@ async fn while_the_deployment_is_restarted_no_pod_is_refused(it: Arc<Deployment>
         a_moment().await;
     })
     .await;
-    assert_eq!((outcome.refused.as_slice(), outcome.unprotected), (&[][..], 0));
+    let first: Vec<_> = outcome.refused.iter().take(3).collect();
+    assert!(first.is_empty(), "{} refused: {first:#?}", outcome.refused.len());
+    assert_eq!(outcome.unprotected, 0);
     assert!(outcome.created > 100, "{}", outcome.created);
 }
 
