@@ -11,6 +11,7 @@ mod old_pods;
 mod outage;
 mod pods;
 mod profiles;
+mod rights;
 mod templates;
 
 use crate::trial::Entry;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<Entry> {
         neighbours::trials(),
         outage::trials(),
         in_a_cluster::trials(),
+        rights::trials(),
         conditions::trials(),
         authority::trials(),
         every_table::trials(),

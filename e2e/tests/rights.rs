@@ -1,0 +1,71 @@
+//! The rights of manifests/base are enough for what callgate asks, and for no more.
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::Api,
+    trial::{Test, trials},
+    world::{eventually, manifests},
+};
+
+trials![its_own_objects_can_be_watched_and_no_others];
+
+const OWN: &str = "/api/v1/namespaces/callgate-system";
+const HOOKS: &str = "/apis/admissionregistration.k8s.io/v1";
+
+async fn its_own_objects_can_be_watched_and_no_others(it: Test) {
+    for object in manifests("rbac") {
+        let text = |it: &Value| it.as_str().expect("a string").to_owned();
+        let place = match object["metadata"].get("namespace") {
+            Some(namespace) => format!("/namespaces/{}", text(namespace)),
+            None => String::new(),
+        };
+        let plural = format!("{}s", text(&object["kind"]).to_lowercase());
+        let name = text(&object["metadata"]["name"]);
+        let path = format!("/apis/rbac.authorization.k8s.io/v1{place}/{plural}/{name}");
+        it.api().apply(&path, &object).await.expect_ok("the role");
+    }
+    let user = "system:serviceaccount:callgate-system:callgate";
+    let groups = ["system:serviceaccounts", "system:authenticated"];
+    let callgate = Api::connect_as(&it.world.site.kubeconfig, user, &groups).await;
+    let status = async |path: &str| callgate.get(path).await.status;
+    eventually("the roles are known", async || {
+        (status("/api/v1/namespaces").await == 200).then_some(())
+    })
+    .await;
+
+    let only = |name: &str| format!("fieldSelector=metadata.name%3D{name}");
+    let watch = "watch=true&timeoutSeconds=1";
+    let allowed = [
+        format!("{OWN}/secrets?{}", only("callgate-ca")),
+        format!("{OWN}/secrets?{}&{watch}", only("callgate-ca")),
+        format!("{HOOKS}/mutatingwebhookconfigurations?{}&{watch}", only("callgate")),
+        format!("{HOOKS}/validatingwebhookconfigurations?{}&{watch}", only("callgate")),
+        format!("{HOOKS}/validatingwebhookconfigurations/callgate"),
+        format!("/api/v1/namespaces?{watch}"),
+        format!("/apis/callgate.dev/v1alpha1/seccomppolicies?{watch}"),
+        format!("/apis/callgate.dev/v1alpha1/seccompprofiles?{watch}"),
+        "/version".to_owned(),
+    ];
+    for path in allowed {
+        assert_eq!(status(&path).await, 200, "{path}");
+    }
+    let forbidden = [
+        format!("{OWN}/secrets"),
+        format!("{OWN}/secrets/another"),
+        format!("{OWN}/secrets?{}", only("another")),
+        format!("/api/v1/namespaces/{}/secrets/callgate-ca", it.namespace),
+        format!("{OWN}/pods"),
+        format!("{HOOKS}/validatingwebhookconfigurations"),
+        format!("{HOOKS}/validatingwebhookconfigurations/another"),
+    ];
+    for path in forbidden {
+        assert_eq!(status(&path).await, 403, "{path}");
+    }
+    let reply = callgate.delete(&format!("{HOOKS}/validatingwebhookconfigurations/callgate")).await;
+    assert_eq!(reply.status, 403);
+    let secret =
+        json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "callgate-ca" } });
+    let path = format!("{OWN}/secrets?dryRun=All");
+    callgate.post(&path, &secret).await.expect_ok("the authority's Secret");
+}
