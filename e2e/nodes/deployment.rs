@@ -2,15 +2,12 @@
 
 use std::{
     env, fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::{api::Api, cluster::Site, patience::eventually};
 
@@ -19,8 +16,6 @@ pub(crate) const PODS: &str = "/api/v1/namespaces/callgate-system/pods";
 pub(crate) struct Deployment {
     site: Site,
     pub(crate) api: Api,
-    /// What is applied.
-    overlay: TempDir,
 }
 
 /// A replica.
@@ -38,9 +33,8 @@ impl Deployment {
     /// waits until the API server calls us.
     pub(crate) async fn apply(site: Site) -> Self {
         let api = Api::connect(&site.kubeconfig).await;
-        let overlay = with_certificates();
-        let deployment = Self { site, api, overlay };
-        deployment.kubectl_ok(&["apply", "-k", deployment.overlay()]).await;
+        let deployment = Self { site, api };
+        deployment.kubectl_ok(&["apply", "-k", Self::overlay()]).await;
         deployment.rolled_out().await;
         let probe = deployment.namespace("probe").await;
         eventually("the API server calls us", async || {
@@ -51,8 +45,9 @@ impl Deployment {
         deployment
     }
 
-    pub(crate) fn overlay(&self) -> &str {
-        self.overlay.path().to_str().expect("temporary files have plain names")
+    /// What is applied.
+    pub(crate) fn overlay() -> &'static str {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/overlays/e2e")
     }
 
     /// Waits until every replica is of the latest version and ready.
@@ -172,59 +167,6 @@ pub(crate) fn pod(name: &str, command: &[&str], context: &Value) -> Value {
 
 pub(crate) fn privileged(name: &str) -> Value {
     pod(name, &["true"], &json!({ "privileged": true }))
-}
-
-/// The overlay, with a certificate as somebody would bring it who does not let
-/// callgate look after its own.
-fn with_certificates() -> TempDir {
-    let directory = tempfile::tempdir_in(env::temp_dir().canonicalize().expect("it is there"));
-    let directory = directory.expect("there is room for temporary files");
-    let key = || KeyPair::generate().expect("there is enough entropy");
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, key()).expect("a new key can sign");
-    let own = key();
-    let certificate = CertificateParams::new(["callgate.callgate-system.svc".to_owned()])
-        .and_then(|it| it.signed_by(&own, &authority))
-        .expect("an authority can sign");
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-        "metadata": { "name": "callgate-tls", "namespace": "callgate-system" },
-        "data": {
-            "tls.crt": STANDARD.encode(certificate.pem()),
-            "tls.key": STANDARD.encode(own.serialize_pem()),
-        },
-    });
-    let write = |name: &str, object: &Value| {
-        let path = directory.path().join(name);
-        fs::write(path, object.to_string()).expect("the directory is ours");
-    };
-    write("secret.yaml", &secret);
-
-    let bundle = STANDARD.encode(authority.pem());
-    let patch = |kind: &str, webhooks: usize| {
-        let add = |it| json!({ "op": "add", "path": format!("/webhooks/{it}/clientConfig/caBundle"), "value": bundle });
-        let operations: Vec<_> = (0..webhooks).map(add).collect();
-        json!({ "target": { "kind": kind }, "patch": Value::Array(operations).to_string() })
-    };
-    let manifests = relative(directory.path()).join("manifests");
-    let kustomization = json!({
-        "resources": [manifests.join("overlays/e2e"), "secret.yaml"],
-        "components": [manifests.join("components/tls-secret")],
-        "patches": [
-            patch("MutatingWebhookConfiguration", 1),
-            patch("ValidatingWebhookConfiguration", 3),
-        ],
-    });
-    write("kustomization.yaml", &kustomization);
-    directory
-}
-
-/// The tree, as seen from a folder: kustomize takes relative paths alone.
-fn relative(from: &Path) -> PathBuf {
-    let up = from.components().skip(1).map(|_| "..").collect::<PathBuf>();
-    let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
-    up.join(tree.strip_prefix("/").expect("it is absolute"))
 }
 
 /// A moment for what is not to happen to happen.

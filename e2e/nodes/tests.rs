@@ -44,8 +44,8 @@ pub(crate) const ALL: &[Entry] = entries![
 ];
 
 async fn a_second_apply_changes_nothing(it: Arc<Deployment>) {
-    assert_eq!(it.kubectl_ok(&["diff", "-k", it.overlay()]).await, "");
-    let said = it.kubectl_ok(&["apply", "-k", it.overlay()]).await;
+    assert_eq!(it.kubectl_ok(&["diff", "-k", Deployment::overlay()]).await, "");
+    let said = it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
     assert!(said.lines().count() > 10, "{said}");
     // kubectl replaces a selector by itself every time.
     let replaced = "poddisruptionbudget.policy/callgate configured";

@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use tokio::sync::watch;
+
 /// Conditions that all have to be met, and that the server is not draining.
 ///
 /// A clone is a handle to the same conditions.
@@ -19,12 +21,15 @@ pub struct Condition(Arc<State>);
 struct Shared {
     conditions: Mutex<Vec<Condition>>,
     draining: AtomicBool,
+    /// Told whenever a condition changes.
+    changed: watch::Sender<()>,
 }
 
 #[derive(Debug)]
 struct State {
     name: &'static str,
     met: AtomicBool,
+    changed: watch::Sender<()>,
 }
 
 impl Readiness {
@@ -35,9 +40,19 @@ impl Readiness {
     /// Adds a condition; without it being met nothing is ready.
     #[must_use = "a condition that nobody holds is never met"]
     pub fn condition(&self, name: &'static str) -> Condition {
-        let condition = Condition(Arc::new(State { name, met: AtomicBool::new(false) }));
+        let changed = self.0.changed.clone();
+        let condition = Condition(Arc::new(State { name, met: AtomicBool::new(false), changed }));
         self.conditions().push(condition.clone());
         condition
+    }
+
+    /// Waits until nothing is missing.
+    pub async fn ready(&self) {
+        let mut changes = self.0.changed.subscribe();
+        while !self.missing().is_empty() {
+            // We hold a sender ourselves: it cannot be gone.
+            let _ = changes.changed().await;
+        }
     }
 
     /// What is missing, in the order in which it was added; ready if nothing is.
@@ -60,10 +75,12 @@ impl Readiness {
 impl Condition {
     pub fn met(&self) {
         self.0.met.store(true, Ordering::Relaxed);
+        self.0.changed.send_replace(());
     }
 
     pub fn unmet(&self) {
         self.0.met.store(false, Ordering::Relaxed);
+        self.0.changed.send_replace(());
     }
 
     fn is_met(&self) -> bool {
@@ -92,6 +109,21 @@ mod tests {
         assert!(readiness.missing().is_empty());
         certificate.unmet();
         assert_eq!(readiness.missing(), ["certificate"]);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_woken_by_the_last_condition() {
+        let readiness = Readiness::new();
+        let (first, second) = (readiness.condition("first"), readiness.condition("second"));
+        let waiting = tokio::spawn({
+            let readiness = readiness.clone();
+            async move { readiness.ready().await }
+        });
+        second.met();
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        first.met();
+        waiting.await.unwrap();
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{
         authority::{self, Authority},
         observe,
     },
-    server::{Admin, Limits, Readiness, Server, signals},
+    server::{Admin, Limits, Order, Readiness, Server, signals},
     standalone::Sources,
     telemetry::{Logging, Metrics},
     tls::{self, Identity, Opened, Reload, Tls},
@@ -181,7 +181,13 @@ impl Ready {
         tokio::spawn(admin.run());
         let startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%address, %admin_address, startup_ms, "serving");
-        server.run(orders).await;
+        // Nobody is let in before there is a certificate and something to judge
+        // by: who comes too early waits instead of being refused.
+        let mut stop = orders.clone();
+        tokio::select! {
+            () = server.readiness.ready() => server.run(orders).await,
+            _ = stop.wait_for(|it| *it >= Order::Drain) => {}
+        }
         Ok(())
     }
 }
