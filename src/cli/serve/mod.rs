@@ -185,6 +185,8 @@ impl Ready {
         // by: who comes too early waits instead of being refused.
         let mut stop = orders.clone();
         tokio::select! {
+            // Once ready, an order to stop is the server's to obey, without losing a request.
+            biased;
             () = server.readiness.ready() => server.run(orders).await,
             _ = stop.wait_for(|it| *it >= Order::Drain) => {}
         }
