@@ -169,7 +169,9 @@ async fn a_replica_that_is_killed_lets_nothing_through_and_is_back(it: Arc<Deplo
         // Until the Service has heard of it, about a second, new connections still lead to it: then a call fails, and
         // with it the pod, or it is refused for what was not repaired.
         for (at, why) in outcome.refused {
-            let known = ["connection refused", "EOF", "connection reset", "[unset]"];
+            let gone =
+                ["connection refused", "EOF", "connection reset", "broken pipe", "server closed"];
+            let known = [&gone[..], &["[unset]"]].concat();
             assert!(known.iter().any(|it| why.contains(it)), "{at:?}: {why}");
             assert!(at < UNHEARD_OF, "{at:?}: {why}");
         }
