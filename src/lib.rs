@@ -10,6 +10,7 @@ pub mod cli;
 pub mod cluster;
 mod duration;
 mod json;
+pub mod placement;
 pub mod pod;
 pub mod policy;
 pub mod profile;

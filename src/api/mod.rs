@@ -3,11 +3,13 @@
 //! What an object means is read by the core ([`crate::policy::Policy::read`]),
 //! from the same JSON; a schema only keeps out early what that would refuse.
 
+mod node;
 mod policy;
 mod profile;
 
 use kube::{CustomResourceExt, Resource};
 
+pub use node::{InstalledProfile, SeccompNode, SeccompNodeSpec, SeccompNodeStatus, Source};
 pub use policy::{SeccompPolicy, SeccompPolicySpec};
 pub use profile::{SeccompProfile, SeccompProfileSpec};
 
@@ -19,7 +21,7 @@ pub const GROUP: &str = "callgate.dev";
 /// # Panics
 /// Never: they are built from constants, and a test builds them.
 pub fn definitions() -> Vec<serde_json::Value> {
-    [of::<SeccompPolicy>(), of::<SeccompProfile>()].into()
+    [of::<SeccompNode>(), of::<SeccompPolicy>(), of::<SeccompProfile>()].into()
 }
 
 fn of<K: CustomResourceExt + Resource>() -> serde_json::Value {

@@ -1,0 +1,227 @@
+//! What one node says of the files under its seccomp directory.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde_json::Value;
+
+use crate::profile::{Broken, Defect, ProfilePath};
+
+/// Every file under the seccomp directory of one node, whoever put it there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    pub files: BTreeMap<ProfilePath, File>,
+}
+
+/// A file as the agent of its node has read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct File {
+    /// Of the bytes of the file; none, where it was not read.
+    pub digest: Option<Digest>,
+    /// Why it is of no use as a profile, if so.
+    pub problem: Option<Problem>,
+}
+
+/// The SHA-256 of the bytes of a file, written as `sha256:` and 64 hexadecimal
+/// digits in lower case.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+/// Why a file is of no use as a profile: what is left of a [`Defect`] in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Problem {
+    /// It is loaded, and filters nothing (L1, L3).
+    Hollow,
+    Unreadable,
+    TooLarge,
+    NotJson,
+    WrongType,
+    UnknownValue,
+    NoDefaultAction,
+    EmptyName,
+    NoSuchArgument,
+    Notify,
+    /// A word of a later version: nothing to run under, in any case.
+    Unknown,
+}
+
+// === impl Inventory ===
+
+impl Inventory {
+    /// Reads the `status` of a `SeccompNode`. What cannot be read of it is left
+    /// out: the node then lacks that file, which is the safe side.
+    pub fn read(object: &Value) -> Self {
+        let files = object["status"]["profiles"].as_array().into_iter().flatten();
+        let file = |it: &Value| {
+            let path = it["path"].as_str()?.parse().ok()?;
+            let digest = it["digest"].as_str().and_then(|it| it.parse().ok());
+            let problem = it["problem"].as_str().map(Problem::parse);
+            Some((path, File { digest, problem }))
+        };
+        Self { files: files.filter_map(file).collect() }
+    }
+}
+
+// === impl Digest ===
+
+impl Digest {
+    /// The first twelve digits, which is what fits into labels and messages.
+    pub fn short(&self) -> String {
+        let mut digits = self.to_string().split_off("sha256:".len());
+        digits.truncate(12);
+        digits
+    }
+}
+
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let digits = text.strip_prefix("sha256:").filter(|it| it.len() == 64).ok_or(())?;
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+            let digit = |it: u8| match it {
+                b'0'..=b'9' => Ok(it - b'0'),
+                b'a'..=b'f' => Ok(it - b'a' + 10),
+                _ => Err(()),
+            };
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|it| write!(f, "{it:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+// === impl Problem ===
+
+impl Problem {
+    const ALL: [Self; 10] = [
+        Self::Hollow,
+        Self::Unreadable,
+        Self::TooLarge,
+        Self::NotJson,
+        Self::WrongType,
+        Self::UnknownValue,
+        Self::NoDefaultAction,
+        Self::EmptyName,
+        Self::NoSuchArgument,
+        Self::Notify,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hollow => "hollow",
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "too-large",
+            Self::NotJson => "not-json",
+            Self::WrongType => "wrong-type",
+            Self::UnknownValue => "unknown-value",
+            Self::NoDefaultAction => "no-default-action",
+            Self::EmptyName => "empty-name",
+            Self::NoSuchArgument => "no-such-argument",
+            Self::Notify => "notify",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// A word that is not known is that of a later version.
+    pub fn parse(word: &str) -> Self {
+        Self::ALL.into_iter().find(|it| it.as_str() == word).unwrap_or(Self::Unknown)
+    }
+
+    /// Whether the runtime loads such a file, and filters nothing by it.
+    pub fn is_hollow(self) -> bool {
+        self == Self::Hollow
+    }
+}
+
+impl From<&Defect> for Problem {
+    fn from(defect: &Defect) -> Self {
+        match defect {
+            Defect::Hollow(_) => Self::Hollow,
+            Defect::Broken(broken) => match broken {
+                Broken::Unreadable(_) => Self::Unreadable,
+                Broken::TooLarge { .. } => Self::TooLarge,
+                Broken::NotJson(_) => Self::NotJson,
+                Broken::WrongType { .. } => Self::WrongType,
+                Broken::UnknownValue { .. } => Self::UnknownValue,
+                Broken::NoDefaultAction => Self::NoDefaultAction,
+                Broken::EmptyName { .. } => Self::EmptyName,
+                Broken::NoSuchArgument { .. } => Self::NoSuchArgument,
+                Broken::Notify { .. } | Broken::NotifyOnWrite { .. } => Self::Notify,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const DIGEST: &str = "sha256:00ff102030405060708090a0b0c0d0e0f0112233445566778899aabbccddeeff";
+
+    #[test]
+    fn a_digest_is_written_as_it_was_read() {
+        let digest: Digest = DIGEST.parse().unwrap();
+        assert_eq!(digest.to_string(), DIGEST);
+        assert_eq!(digest.short(), "00ff10203040");
+        for bad in ["", "sha256:", &DIGEST[..70], &DIGEST.to_uppercase(), &DIGEST.replace('f', "g")]
+        {
+            assert_eq!(bad.parse::<Digest>(), Err(()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_problem_has_a_word_of_its_own() {
+        for problem in Problem::ALL {
+            assert_eq!(Problem::parse(problem.as_str()), problem);
+        }
+        assert_eq!(Problem::parse("haunted"), Problem::Unknown);
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_an_inventory_is_not_there() {
+        let object = json!({ "status": { "profiles": [
+            { "path": "callgate/web.json", "digest": DIGEST, "size": 7, "source": "callgate" },
+            { "path": "old.json", "digest": DIGEST, "problem": "hollow" },
+            { "path": "large.json", "problem": "too-large" },
+            { "path": "../up.json", "digest": DIGEST },
+            { "digest": DIGEST },
+            7,
+        ] } });
+        let inventory = Inventory::read(&object);
+        let read: Vec<_> = inventory
+            .files
+            .iter()
+            .map(|(path, it)| (path.as_str(), it.digest.is_some(), it.problem))
+            .collect();
+        assert_eq!(
+            read,
+            [
+                ("callgate/web.json", true, None),
+                ("large.json", false, Some(Problem::TooLarge)),
+                ("old.json", true, Some(Problem::Hollow)),
+            ]
+        );
+        assert_eq!(Inventory::read(&json!({})), Inventory::default());
+    }
+}
