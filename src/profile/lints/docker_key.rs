@@ -8,7 +8,7 @@ use super::{
 };
 use crate::profile::{
     document::Syscall,
-    json::{Kind, Value},
+    json::{Kind, Value, same_key},
     runtime::Action,
 };
 
@@ -81,9 +81,10 @@ const EXTENSIONS: &[Extension] = &[
     },
 ];
 
-/// Whether the key means something to Docker or Podman.
-pub(super) fn knows(shape: Shape, key: &str) -> bool {
-    EXTENSIONS.iter().any(|it| it.shape == shape && it.key == key)
+/// What the key is to Docker or Podman, which compare without case, too.
+pub(super) fn named(shape: Shape, key: &str) -> Option<&'static str> {
+    let mut known = EXTENSIONS.iter().filter(|it| it.shape == shape).map(|it| it.key);
+    known.find(|it| same_key(key, it))
 }
 
 /// Where one key is, and the rules that have it.
@@ -100,7 +101,8 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     for object in reading.objects() {
         for (key, value) in object.value.members() {
             let rule = rules.get(&object.value.spot).copied();
-            if knows(object.shape, key) && says_something(value) && !is_said(key, rule, reading) {
+            let Some(key) = named(object.shape, key) else { continue };
+            if says_something(value) && !is_said(key, rule, reading) {
                 let none = || Ignored { reading, places: Vec::new(), rules: Vec::new() };
                 let ignored = found.entry(key).or_insert_with(none);
                 ignored.places.push(value);

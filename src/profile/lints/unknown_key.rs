@@ -18,7 +18,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
             let fields = object.shape.fields();
             // The formats of Docker and Podman have comments; to drop those is right.
             let known = field(key, fields).is_some() || key == "comment";
-            if known || docker_key::knows(object.shape, key) {
+            if known || docker_key::named(object.shape, key).is_some() {
                 continue;
             }
             let message = format!("the runtime drops {}, which it does not know", quoted(key));
