@@ -10,6 +10,7 @@ use callgate::{
     cli::Cli,
     pod::Kind,
     policy::{Book, Mode, Policy, RULES, Rule},
+    profile::wrap::{self, Node},
     standalone::{Facts, Sources},
     telemetry::Metrics,
 };
@@ -126,6 +127,58 @@ fn every_policy_that_a_document_shows_is_one() {
 fn the_policy_of_the_readme_is_that_of_the_examples() {
     let example = fs::read_to_string("examples/policy.yaml").expect("it is there");
     assert!(blocks("README.md", "yaml").iter().any(|it| example.ends_with(it.as_str())));
+}
+
+#[test]
+fn the_wrapped_profile_of_the_docs_is_what_comes_out() {
+    let document = "docs/profiles.md";
+    let text = fs::read_to_string(document).expect("it is there");
+    let words = text.split('`').find(|it| it.starts_with("callgate profile wrap shop.json"));
+    let words = words.expect("there is a command").split(' ').skip(1);
+    let directory = tempfile::tempdir().expect("there is room");
+    let [file] = &blocks(document, "json")[..] else { panic!("one file is shown") };
+    fs::write(directory.path().join("shop.json"), file).expect("the directory is ours");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_callgate"))
+        .args(words)
+        .env_clear()
+        .current_dir(&directory)
+        .output()
+        .expect("the binary starts");
+    let printed = |it: Vec<u8>| vec![String::from_utf8(it).expect("it is text")];
+    assert_eq!(printed(output.stderr), blocks(document, "text"));
+    assert_eq!(printed(output.stdout), blocks(document, "yaml"));
+}
+
+#[test]
+fn the_profile_of_the_readme_is_what_its_file_becomes() {
+    let shown = blocks("README.md", "yaml");
+    let shown = shown.iter().find(|it| it.contains("SeccompProfile")).expect("there is one");
+    let file = fs::read("profiles/block-mkdir.json").expect("it is there");
+    let wrapped = wrap::wrap(&file, Node::default()).expect("it is the same on every node");
+    let name = "block-mkdir".parse().expect("it is a name");
+    let spec = wrapped.spec.expect("it is sound");
+    let object = wrap::object(&name, &spec);
+    let shown: Value = serde_saphyr::from_str(shown).expect("it is YAML");
+    assert_eq!(serde_json::to_value(object).expect("it is plain data"), shown);
+}
+
+#[test]
+fn the_docs_list_every_flag_of_profile_wrap() {
+    let text = fs::read_to_string("docs/profiles.md").expect("it is there");
+    let rows: Vec<_> = text.lines().filter(|it| it.starts_with("| `--")).collect();
+    let command = Cli::command();
+    let profile = command.find_subcommand("profile").expect("there is such a command");
+    let wrap = profile.find_subcommand("wrap").expect("there is such a command");
+    let flags = wrap.get_arguments().filter(|it| it.get_long().is_some_and(|it| it != "help"));
+    let expected = flags.map(|it| {
+        let value = it.get_value_names().unwrap_or_default().join(" ");
+        format!("| `--{} {value}` |", it.get_long().unwrap_or_default())
+    });
+    let expected: Vec<_> = expected.collect();
+    assert_eq!(rows.len(), expected.len());
+    for (row, start) in rows.iter().zip(expected) {
+        assert!(row.starts_with(&start), "no row begins with {start}");
+    }
 }
 
 /// The fenced blocks of a document in a language.

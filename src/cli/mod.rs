@@ -4,6 +4,7 @@ pub mod authority;
 mod crds;
 mod explain;
 mod observe;
+mod profile;
 mod serve;
 
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ pub struct Cli {
 enum Command {
     Serve(Box<serve::Serve>),
     Explain(explain::Explain),
+    Profile(profile::Profile),
     Crds(crds::Crds),
 }
 
@@ -29,8 +31,12 @@ enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     Nothing,
+    /// What was looked at is not in order, which has been said.
+    Errors,
 }
 
+/// The exit code of a command that found errors.
+const FOUND: u8 = 1;
 /// The exit code of a command that could not do its work.
 const COULD_NOT: u8 = 2;
 
@@ -40,10 +46,12 @@ impl Cli {
         let result = match self.command {
             Command::Serve(it) => it.run(),
             Command::Explain(it) => it.run(),
+            Command::Profile(it) => it.run(),
             Command::Crds(it) => it.run(),
         };
         match result {
             Ok(Found::Nothing) => ExitCode::SUCCESS,
+            Ok(Found::Errors) => ExitCode::from(FOUND),
             Err(error) => {
                 #[expect(clippy::print_stderr, reason = "the log may not be set up")]
                 {
@@ -68,15 +76,20 @@ mod tests {
 
     #[test]
     fn every_flag_can_be_set_by_the_environment() {
-        for command in Cli::command().get_subcommands() {
+        let mut commands = vec![Cli::command()];
+        let mut seen = 0;
+        while let Some(command) = commands.pop() {
             for flag in command.get_arguments().filter(|it| it.get_long().is_some()) {
                 let (name, variable) = (flag.get_long().unwrap_or_default(), flag.get_env());
-                if name == "help" {
+                if ["help", "version"].contains(&name) {
                     continue;
                 }
                 let expected = format!("CALLGATE_{}", name.replace('-', "_").to_uppercase());
                 assert_eq!(variable.and_then(|it| it.to_str()), Some(expected.as_str()));
+                seen += 1;
             }
+            commands.extend(command.get_subcommands().cloned());
         }
+        assert!(seen > 30, "only {seen}");
     }
 }

@@ -80,7 +80,7 @@ impl Decoder {
         }
     }
 
-    fn string(&mut self, into: &mut Placed<String>, value: Value<'_>) {
+    pub(super) fn string(&mut self, into: &mut Placed<String>, value: Value<'_>) {
         match value.kind() {
             Kind::Null => into.spot = into.spot.max(value.spot),
             Kind::String(text) => *into = Placed { it: text.clone(), spot: value.spot },
@@ -105,7 +105,7 @@ impl Decoder {
         }
     }
 
-    fn list<T: Default>(
+    pub(super) fn list<T: Default>(
         &mut self,
         into: &mut Vec<T>,
         value: Value<'_>,
@@ -121,7 +121,7 @@ impl Decoder {
     }
 
     /// The keys of an object; `null` decodes into anything and changes nothing.
-    fn members<'a>(
+    pub(super) fn members<'a>(
         &mut self,
         value: Value<'a>,
     ) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {

@@ -13,6 +13,7 @@ mod path;
 mod runtime;
 mod spelling;
 mod syscalls;
+pub mod wrap;
 
 pub use catalog::Catalog;
 pub use defect::{Broken, Defect, Hollow};

@@ -109,7 +109,7 @@ impl<'a> Value<'a> {
     }
 
     /// The key it has in its object.
-    fn key(self) -> Option<&'a str> {
+    pub(super) fn key(self) -> Option<&'a str> {
         match &self.json.node(self.spot).step {
             Step::Key { name, .. } => Some(name),
             Step::Root | Step::Index(_) => None,

@@ -14,7 +14,7 @@ pub struct Place {
 }
 
 /// A part of a text, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
     pub start: usize,
     /// The first byte that is not part of it.

@@ -17,7 +17,7 @@ mod notify;
 mod overruled_rule;
 mod permissive;
 mod reading;
-mod remark;
+pub(super) mod remark;
 mod repeated_argument;
 mod same_as_default;
 mod stray_errno;
@@ -39,6 +39,7 @@ use remark::{Anchor, Remark};
 
 use crate::profile::{
     calls::Calls,
+    decode::Mistake,
     document::Document,
     json::{Json, Malformed, Place, Span},
 };
@@ -136,8 +137,17 @@ pub fn lint(text: &[u8]) -> Vec<Finding> {
 /// before. Findings come in the order of the document.
 pub fn lint_tree(json: &Json) -> Vec<Finding> {
     let (document, mistakes) = Document::decode(json);
-    let calls = Calls::of(&document);
-    let reading = Reading { json, document: &document, mistakes: &mistakes, calls };
+    lint_document(json, &document, &mistakes)
+}
+
+/// Asks every lint about what has been made of `json`.
+pub(super) fn lint_document(
+    json: &Json,
+    document: &Document,
+    mistakes: &[Mistake],
+) -> Vec<Finding> {
+    let calls = Calls::of(document);
+    let reading = Reading { json, document, mistakes, calls };
     let mut remarks: Vec<(&'static Lint, Remark)> = Vec::new();
     for lint in LINTS {
         if let Check::Profile(check) = lint.check {

@@ -1,0 +1,28 @@
+//! `callgate profile`: what there is to do with profile files.
+
+mod wrap;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::Found;
+
+/// Work with profile files
+#[derive(Args, Debug)]
+pub(super) struct Profile {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Wrap(wrap::Wrap),
+}
+
+impl Profile {
+    pub(super) fn run(self) -> anyhow::Result<Found> {
+        let Self { what } = self;
+        match what {
+            What::Wrap(it) => it.run(),
+        }
+    }
+}

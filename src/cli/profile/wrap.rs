@@ -1,0 +1,154 @@
+//! `callgate profile wrap`: an object for a cluster, made of a profile file.
+
+use std::{
+    cmp::Reverse,
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+
+use crate::{
+    cli::Found,
+    profile::{
+        MAX_BYTES, Position, Span,
+        wrap::{self, Architecture, Kernel, Node, ObjectName, Remark, Undecided, Wrapped},
+    },
+};
+
+/// Print the `SeccompProfile` that a profile file amounts to
+///
+/// What the formats of Docker and Podman add is resolved, for a container
+/// without capabilities; what became of it is said on standard error. A file
+/// that the linter finds wrong is not printed.
+#[derive(Args, Debug)]
+pub(super) struct Wrap {
+    /// The profile, as a node would have it, or as Docker or Podman would; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// What to call the object; left out, it is called like the file
+    #[arg(long, env = "CALLGATE_NAME", value_name = "NAME")]
+    name: Option<ObjectName>,
+
+    /// The architecture of the nodes, such as `amd64`, for profiles that depend on it
+    #[arg(long, env = "CALLGATE_ARCH", value_name = "ARCH")]
+    arch: Option<Architecture>,
+
+    /// The kernel of the nodes, the oldest if they differ, for profiles that depend on it
+    #[arg(long, env = "CALLGATE_KERNEL", value_name = "VERSION")]
+    kernel: Option<Kernel>,
+
+    /// The format of the object
+    #[arg(long, env = "CALLGATE_OUTPUT", value_name = "FORMAT", default_value = "yaml")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    Yaml,
+    Json,
+}
+
+impl Wrap {
+    pub(super) fn run(self) -> anyhow::Result<Found> {
+        let Self { file, name, arch, kernel, output } = self;
+        let name = name.map_or_else(|| name_of(&file), Ok)?;
+        let text = read(&file)?;
+        let node = Node { architecture: arch, kernel };
+        let Wrapped { remarks, spec } = match wrap::wrap(&text, node) {
+            Ok(wrapped) => wrapped,
+            Err(undecided) => bail!("{}: {}", shown(&file), asks(&undecided)),
+        };
+        // Whoever closed it does not want to know.
+        let _ = io::stderr().write_all(lines(&file, &text, remarks).as_bytes());
+        let Some(spec) = spec else {
+            return Ok(Found::Errors);
+        };
+        let object = wrap::object(&name, &spec);
+        let mut text = match output {
+            Output::Yaml => serde_saphyr::to_string(&object).context("cannot write YAML")?,
+            Output::Json => serde_json::to_string_pretty(&object).context("cannot write JSON")?,
+        };
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+        Ok(Found::Nothing)
+    }
+}
+
+fn is_standard_input(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+/// How messages call the file.
+fn shown(file: &Path) -> String {
+    if is_standard_input(file) { "stdin".to_owned() } else { file.display().to_string() }
+}
+
+fn name_of(file: &Path) -> anyhow::Result<ObjectName> {
+    if is_standard_input(file) {
+        bail!("standard input has no name: give the object one by --name");
+    }
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    stem.parse().map_err(|error| anyhow::anyhow!("{error}; give it one by --name"))
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let limit = MAX_BYTES + 1;
+    let read = if is_standard_input(file) {
+        io::stdin().take(limit).read_to_end(&mut text)
+    } else {
+        File::open(file).and_then(|it| it.take(limit).read_to_end(&mut text))
+    };
+    read.with_context(|| format!("cannot read {:?}", shown(file)))?;
+    if text.len() as u64 > MAX_BYTES {
+        bail!("{:?} is larger than {MAX_BYTES} bytes, it cannot be a profile", shown(file));
+    }
+    Ok(text)
+}
+
+/// What to say by which flag, and who wants to know.
+fn asks(undecided: &Undecided) -> String {
+    let Undecided { architecture, kernel } = undecided;
+    let architecture = architecture.as_ref().map(|it| ("architecture", "--arch", it));
+    let kernel = kernel.as_ref().map(|it| ("kernel", "--kernel", it));
+    let asked: Vec<_> = architecture.into_iter().chain(kernel).collect();
+    let of = asked.iter().map(|(what, _, place)| format!("{what} ({place})"));
+    let by: Vec<_> = asked.iter().map(|it| it.1).collect();
+    let of = of.collect::<Vec<_>>().join(" and the ");
+    format!("the profile depends on the {of} of the nodes: say by {}", by.join(" and "))
+}
+
+/// More lines than these nobody reads: then errors come first.
+const MOST_LINES: usize = 200;
+
+fn lines(file: &Path, text: &[u8], mut remarks: Vec<Remark>) -> String {
+    let rest = remarks.len().saturating_sub(MOST_LINES);
+    if rest > 0 {
+        remarks.sort_by_key(|it| Reverse(it.weight));
+        remarks.truncate(MOST_LINES);
+    }
+    let mut lines: Vec<_> = remarks.iter().map(|it| line(file, text, it)).collect();
+    if rest > 0 {
+        lines.push(format!("{}: and {rest} more\n", shown(file)));
+    }
+    lines.concat()
+}
+
+/// `FILE:LINE:COLUMN: WEIGHT: …`, as compilers write it.
+fn line(file: &Path, text: &[u8], remark: &Remark) -> String {
+    let Remark { weight, span, also, line } = remark;
+    let position = |it: &Span| {
+        let Position { line, column } = Position::of(it.start, text);
+        format!("{line}:{column}")
+    };
+    let file = shown(file);
+    let also: Vec<_> = also.iter().take(8).map(position).collect();
+    let also = if also.is_empty() { String::new() } else { format!(" (also {})", also.join(", ")) };
+    format!("{file}:{}: {weight}: {line}{also}\n", position(span))
+}

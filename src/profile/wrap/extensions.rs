@@ -1,0 +1,153 @@
+//! The keys that the formats of Docker and Podman add to a profile.
+//!
+//! Both decode with Go, so they are read as the rest of the profile is. The
+//! types are those of moby/profiles (`Seccomp`, `Syscall`, `Filter` and
+//! `Architecture` in `seccomp/seccomp.go`) and of container-libs
+//! (`common/pkg/seccomp/types.go`), which adds the names of errors.
+
+use crate::profile::{
+    decode::{Decoder, Mistake, field},
+    document::Placed,
+    json::{Json, Kind, Spot, Value},
+};
+
+/// What a profile says in these keys, beside the document that containerd reads.
+#[derive(Default)]
+pub(super) struct Extensions {
+    pub(super) arch_map: Placed<Vec<Entry>>,
+    pub(super) default_errno: Placed<String>,
+    /// One for each rule of the document.
+    pub(super) rules: Vec<Rule>,
+    /// Those of the document's own keys are among them.
+    pub(super) mistakes: Vec<Mistake>,
+    pub(super) strays: Vec<Stray>,
+}
+
+/// An architecture, and those whose programs run on it, too.
+#[derive(Default)]
+pub(super) struct Entry {
+    pub(super) architecture: Placed<String>,
+    pub(super) others: Vec<Placed<String>>,
+}
+
+#[derive(Default)]
+pub(super) struct Rule {
+    pub(super) name: Placed<String>,
+    pub(super) errno: Placed<String>,
+    pub(super) includes: Filter,
+    pub(super) excludes: Filter,
+    /// Where not even Docker reads it.
+    pub(super) min_kernel: Option<Spot>,
+}
+
+/// On what a rule depends.
+#[derive(Default)]
+pub(super) struct Filter {
+    pub(super) spot: Spot,
+    pub(super) caps: Vec<Placed<String>>,
+    pub(super) arches: Vec<Placed<String>>,
+    pub(super) min_kernel: Option<Placed<String>>,
+}
+
+/// A key that means nothing in one of these objects.
+pub(super) struct Stray {
+    pub(super) spot: Spot,
+    pub(super) known: &'static [&'static str],
+}
+
+const PROFILE: &[&str] = &["archMap", "defaultErrno", "syscalls"];
+const RULE: &[&str] = &["name", "errno", "includes", "excludes", "minKernel"];
+const ENTRY: &[&str] = &["architecture", "subArchitectures"];
+const FILTER: &[&str] = &["caps", "arches", "minKernel"];
+
+impl Extensions {
+    pub(super) fn decode(json: &Json) -> Self {
+        let mut reader = Reader::default();
+        let mut found = Self::default();
+        reader.profile(&mut found, json.root());
+        let Reader { decoder, strays } = reader;
+        Self { mistakes: decoder.mistakes, strays, ..found }
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    decoder: Decoder,
+    strays: Vec<Stray>,
+}
+
+impl Reader {
+    fn profile(&mut self, into: &mut Extensions, value: Value<'_>) {
+        for (key, value) in self.decoder.members(value) {
+            match field(key, PROFILE) {
+                Some("archMap") => {
+                    into.arch_map.spot = value.spot;
+                    self.list(&mut into.arch_map.it, value, Self::entry);
+                }
+                Some("defaultErrno") => self.decoder.string(&mut into.default_errno, value),
+                Some("syscalls") => self.list(&mut into.rules, value, Self::rule),
+                _ => {}
+            }
+        }
+    }
+
+    fn rule(&mut self, into: &mut Rule, value: Value<'_>) {
+        for (key, value) in self.decoder.members(value) {
+            match field(key, RULE) {
+                Some("name") => self.decoder.string(&mut into.name, value),
+                Some("errno") => self.decoder.string(&mut into.errno, value),
+                Some("includes") => self.filter(&mut into.includes, value),
+                Some("excludes") => self.filter(&mut into.excludes, value),
+                Some("minKernel") if *value.kind() != Kind::Null => {
+                    into.min_kernel = Some(value.spot);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn entry(&mut self, into: &mut Entry, value: Value<'_>) {
+        for (key, value) in self.decoder.members(value) {
+            match field(key, ENTRY) {
+                Some("architecture") => self.decoder.string(&mut into.architecture, value),
+                Some("subArchitectures") => self.strings(&mut into.others, value),
+                _ => self.strays.push(Stray { spot: value.spot, known: ENTRY }),
+            }
+        }
+    }
+
+    fn filter(&mut self, into: &mut Filter, value: Value<'_>) {
+        // It is a pointer in Go, which `null` resets.
+        if *value.kind() == Kind::Null {
+            *into = Filter::default();
+        }
+        into.spot = value.spot;
+        for (key, value) in self.decoder.members(value) {
+            match field(key, FILTER) {
+                Some("caps") => self.strings(&mut into.caps, value),
+                Some("arches") => self.strings(&mut into.arches, value),
+                Some("minKernel") if *value.kind() == Kind::Null => into.min_kernel = None,
+                Some("minKernel") => {
+                    self.decoder.string(into.min_kernel.get_or_insert_default(), value);
+                }
+                _ => self.strays.push(Stray { spot: value.spot, known: FILTER }),
+            }
+        }
+    }
+
+    fn strings(&mut self, into: &mut Vec<Placed<String>>, value: Value<'_>) {
+        self.decoder.list(into, value, Decoder::string);
+    }
+
+    fn list<T: Default>(
+        &mut self,
+        into: &mut Vec<T>,
+        value: Value<'_>,
+        element: fn(&mut Self, &mut T, Value<'_>),
+    ) {
+        self.decoder.list(into, value, |_, _, _| ());
+        for (slot, item) in into.iter_mut().zip(value.elements()) {
+            element(self, slot, item);
+        }
+    }
+}

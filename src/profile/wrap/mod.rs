@@ -1,0 +1,158 @@
+//! Makes an object for a cluster of a profile file.
+//!
+//! The file may be of the formats of Docker and Podman, of which a runtime in
+//! Kubernetes understands less than they do (L2): what they add is resolved,
+//! and what is left is judged by the linter.
+
+mod errno;
+mod extensions;
+mod name;
+mod node;
+mod resolve;
+mod spec;
+
+use std::{collections::BTreeSet, fmt};
+
+use extensions::Extensions;
+pub use name::{InvalidName, ObjectName};
+pub use node::{Architecture, Kernel, Node, NotANode};
+use resolve::Resolver;
+use serde::Serialize;
+pub use spec::Spec;
+
+use crate::profile::{
+    document::Document,
+    json::{Json, Span, Spot},
+    lints::{Finding, Severity, lint, lint_document},
+};
+
+/// What was made of a profile file.
+#[derive(Clone, Debug)]
+pub struct Wrapped {
+    /// What there is to say, in the order of the text.
+    pub remarks: Vec<Remark>,
+    /// Nothing, if one of the remarks is an error.
+    pub spec: Option<Spec>,
+}
+
+/// One thing to say about a file, in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    pub weight: Weight,
+    /// Where in the text.
+    pub span: Span,
+    /// Where else it holds, or what it has to do with.
+    pub also: Vec<Span>,
+    pub line: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// What was made of something that a runtime would not understand.
+    Note,
+    Warning,
+    Error,
+}
+
+/// What has to be known of the nodes, and the place that asks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Undecided {
+    pub architecture: Option<String>,
+    pub kernel: Option<String>,
+}
+
+/// Findings about what is resolved here.
+const RESOLVED: &str = "docker-key";
+/// Findings about what is written otherwise here.
+const MENDED: &str = "key-case";
+
+/// Makes of a file what it is on such nodes, for a container without a
+/// capability.
+///
+/// # Errors
+/// The profile says something else on each kind of node, and too little is
+/// known of these.
+pub fn wrap(text: &[u8], node: Node) -> Result<Wrapped, Undecided> {
+    let Ok(json) = Json::parse(text) else {
+        let remarks = lint(text).iter().map(Remark::of).collect();
+        return Ok(Wrapped { remarks, spec: None });
+    };
+    let (mut document, mistakes) = Document::decode(&json);
+    let extensions = Extensions::decode(&json);
+    let mut resolver =
+        Resolver { json: &json, node, remarks: Vec::new(), undecided: Undecided::default() };
+    resolver.resolve(&mut document, &extensions);
+    let said: BTreeSet<_> = mistakes.iter().map(|it| it.spot).collect();
+    resolver.refuse_mistakes(extensions.mistakes.iter().filter(|it| !said.contains(&it.spot)));
+
+    let Resolver { mut remarks, undecided, .. } = resolver;
+    if undecided != Undecided::default() {
+        return Err(undecided);
+    }
+    remarks.extend(spec::excesses(&document, &json));
+    let found = lint_document(&json, &document, &mistakes);
+    remarks.extend(found.iter().filter(|it| it.lint.id != RESOLVED).map(Remark::of));
+    remarks.sort_by_key(|it| it.span);
+    let sound = remarks.iter().all(|it| it.weight < Weight::Error);
+    Ok(Wrapped { remarks, spec: sound.then(|| Spec::of(&document)) })
+}
+
+/// The object that `kubectl apply` takes.
+pub fn object<'a>(name: &'a ObjectName, spec: &'a Spec) -> impl Serialize + use<'a> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Object<'a> {
+        api_version: &'static str,
+        kind: &'static str,
+        metadata: Metadata<'a>,
+        spec: &'a Spec,
+    }
+    #[derive(Serialize)]
+    struct Metadata<'a> {
+        name: &'a str,
+    }
+    Object {
+        api_version: "callgate.dev/v1alpha1",
+        kind: "SeccompProfile",
+        metadata: Metadata { name: name.as_str() },
+        spec,
+    }
+}
+
+impl Remark {
+    /// About a value and, if it has one, its key.
+    fn at(spot: Spot, json: &Json, weight: Weight, message: &str) -> Self {
+        let place = json.place_of_key(spot);
+        let separator = if place.path.is_empty() { "" } else { ": " };
+        let line = format!("{}{separator}{message}", place.path);
+        Self { weight, span: place.span.unwrap_or_default(), also: Vec::new(), line }
+    }
+
+    fn of(finding: &Finding) -> Self {
+        let Finding { lint, place, also, hint, .. } = finding;
+        // What it says to write is written.
+        let mended = hint.as_ref().and_then(|it| it.strip_prefix("write "));
+        let (weight, line) = match (mended, lint.severity) {
+            (Some(key), _) if lint.id == MENDED => {
+                (Weight::Note, format!("{}: taken as {key}", place.path))
+            }
+            (_, Severity::Warning) => (Weight::Warning, finding.to_string()),
+            (_, Severity::Error) => (Weight::Error, finding.to_string()),
+        };
+        let also = also.iter().filter_map(|it| it.span).collect();
+        Self { weight, span: place.span.unwrap_or_default(), also, line }
+    }
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

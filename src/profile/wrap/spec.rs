@@ -1,0 +1,153 @@
+//! A profile in the form in which a cluster stores it.
+
+use serde::Serialize;
+
+use super::{Remark, Weight};
+use crate::profile::{
+    document::{Arg, Document, Placed, Syscall},
+    json::{Json, Spot},
+};
+
+/// The `spec` of a `SeccompProfile`, with nothing in it that the API server
+/// would drop or refuse.
+///
+/// What [`spec_of`](crate::profile::spec_of) reads of it is the document it was
+/// made from, but for what has no effect: rules without names, and words that
+/// are there twice in a list that is a set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec {
+    default_action: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_errno_ret: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    architectures: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    flags: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    syscalls: Vec<Rule>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rule {
+    names: Vec<String>,
+    action: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errno_ret: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    args: Vec<Condition>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Condition {
+    index: u64,
+    value: Number,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_two: Option<Number>,
+    op: String,
+}
+
+/// The API server keeps whole numbers in 64 bits with a sign.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+enum Number {
+    Small(i64),
+    Large(String),
+}
+
+/// What the schema of the type allows (src/api/profile.rs), where a runtime
+/// would take more.
+const MOST_SYSCALLS: usize = 4096;
+const MOST_NAMES: usize = 1024;
+const LONGEST_NAME: usize = 64;
+const MOST_ARGS: usize = 6;
+const LARGEST_ERRNO: u64 = 4095;
+
+impl Spec {
+    pub(super) fn of(document: &Document) -> Self {
+        let rules = document.syscalls.iter().filter(|it| !it.names.is_empty());
+        Self {
+            default_action: document.default_action.it.clone(),
+            default_errno_ret: document.default_errno.as_ref().map(|it| it.it),
+            architectures: set(&document.architectures),
+            flags: set(&document.flags),
+            syscalls: rules.map(|it| Rule::of(it)).collect(),
+        }
+    }
+}
+
+impl Rule {
+    fn of(syscall: &Syscall) -> Self {
+        Self {
+            names: syscall.names.iter().map(|it| it.it.clone()).collect(),
+            action: syscall.action.it.clone(),
+            errno_ret: syscall.errno.as_ref().map(|it| it.it),
+            args: syscall.args.iter().map(|it| Condition::of(it)).collect(),
+        }
+    }
+}
+
+impl Condition {
+    fn of(arg: &Arg) -> Self {
+        let value_two = arg.value_two.it;
+        Self {
+            index: arg.index.it,
+            value: Number::of(arg.value.it),
+            value_two: (value_two != 0).then(|| Number::of(value_two)),
+            op: arg.op.it.clone(),
+        }
+    }
+}
+
+impl Number {
+    fn of(number: u64) -> Self {
+        i64::try_from(number).map_or_else(|_| Self::Large(number.to_string()), Self::Small)
+    }
+}
+
+fn set(words: &[Placed<String>]) -> Vec<String> {
+    let mut set: Vec<String> = Vec::new();
+    for word in words {
+        if !set.contains(&word.it) {
+            set.push(word.it.clone());
+        }
+    }
+    set
+}
+
+/// What no object can hold.
+pub(super) fn excesses(document: &Document, json: &Json) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    let mut refuse = |spot: Spot, message: String| {
+        remarks.push(Remark::at(spot, json, Weight::Error, &message));
+    };
+    let many = document.syscalls.len();
+    if many > MOST_SYSCALLS {
+        let message = format!("{many} rules are more than the {MOST_SYSCALLS} of an object");
+        refuse(document.syscalls[MOST_SYSCALLS].spot, message);
+    }
+    let errnos = document.syscalls.iter().filter_map(|it| it.errno.as_ref());
+    for errno in document.default_errno.iter().chain(errnos).filter(|it| it.it > LARGEST_ERRNO) {
+        let message = format!("is {}, an object can hold no more than {LARGEST_ERRNO}", errno.it);
+        refuse(errno.spot, message);
+    }
+    for rule in &document.syscalls {
+        if let Some(name) = rule.names.get(MOST_NAMES) {
+            let many = rule.names.len();
+            let message = format!("{many} names are more than the {MOST_NAMES} of an object");
+            refuse(name.spot, message);
+        }
+        if let Some(arg) = rule.args.get(MOST_ARGS) {
+            let many = rule.args.len();
+            let message = format!("{many} conditions are more than the {MOST_ARGS} of an object");
+            refuse(arg.spot, message);
+        }
+        for name in rule.names.iter().filter(|it| it.chars().count() > LONGEST_NAME) {
+            let message = format!("no system call has a name of more than {LONGEST_NAME} letters");
+            refuse(name.spot, message);
+        }
+    }
+    remarks
+}
