@@ -67,13 +67,34 @@ impl Api {
         self.send(Method::PATCH, path, "application/merge-patch+json", change).await
     }
 
+    /// What `kubectl create` would do with the text.
+    pub(crate) async fn post_yaml(&self, path: &str, object: &str) -> Reply {
+        self.send_text(Method::POST, path, "application/yaml", object.to_owned()).await
+    }
+
+    /// What `kubectl apply --server-side` would do with the text.
+    pub(crate) async fn apply_yaml(&self, path: &str, object: &str) -> Reply {
+        let content_type = "application/apply-patch+yaml";
+        self.send_text(Method::PATCH, path, content_type, object.to_owned()).await
+    }
+
     async fn send(&self, method: Method, path: &str, content_type: &str, body: &Value) -> Reply {
-        let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        self.send_text(method, path, content_type, text).await
+    }
+
+    async fn send_text(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        text: String,
+    ) -> Reply {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(CONTENT_TYPE, content_type)
-            .body(Body::from(bytes))
+            .body(Body::from(text.into_bytes()))
             .expect("paths of tests are right");
         let response = self.0.send(request).await.expect("the API server answers");
         let (head, body) = response.into_parts();

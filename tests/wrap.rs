@@ -1,5 +1,6 @@
 //! Runs the table of what becomes of profile files, `tests/wrap.yaml`, and the
-//! command that makes it so.
+//! command that makes it so. That Docker's own code agrees is tested in
+//! `e2e/oracle`, that an API server takes it in `e2e/tests/wrap.rs`.
 
 use std::{
     fs,

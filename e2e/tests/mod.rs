@@ -13,6 +13,7 @@ mod pods;
 mod profiles;
 mod rights;
 mod templates;
+mod wrap;
 
 use crate::trial::Entry;
 
@@ -30,6 +31,7 @@ pub(crate) fn all() -> Vec<Entry> {
         rights::trials(),
         conditions::trials(),
         authority::trials(),
+        wrap::trials(),
         every_table::trials(),
     ]
     .concat()
