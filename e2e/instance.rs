@@ -29,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) policy: String,
     /// Empty for `enforce`.
     pub(crate) mode: String,
+    /// Further flags.
+    pub(crate) flags: Vec<String>,
     pub(crate) profiles: BTreeMap<String, String>,
     /// The namespaces that it is for, by name; none: all that opt in by label,
     /// by the webhook configurations exactly as they are in manifests/base.
@@ -90,6 +92,7 @@ impl Instance {
         let process = Command::new(env!("CARGO_BIN_EXE_callgate"))
             .args(["serve", "--log-format", "json", "--log-level", "callgate=debug"])
             .args(facts)
+            .args(&setup.flags)
             .env("KUBECONFIG", kubeconfig)
             .args(["--listen", &SocketAddr::new(address, 0).to_string()])
             .args(["--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"])

@@ -96,6 +96,21 @@ fn what_cannot_be_done_is_said_in_one_line(#[case] words: &[&str], #[case] line:
     assert_eq!(output.status.code(), Some(2));
 }
 
+#[rstest]
+#[case::no_such_mode(
+    &["--default-mode", "loud"],
+    "error: invalid value 'loud' for '--default-mode <MODE>': expected one of enforce, warn, audit"
+)]
+#[case::it_has_a_mode_already(
+    &["--default-mode", "audit", "--standalone"],
+    "error: the argument '--default-mode <MODE>' cannot be used with '--standalone'"
+)]
+fn a_default_mode_is_one_for_a_cluster(#[case] words: &[&str], #[case] line: &str) {
+    let output = callgate(&[&["serve"], words].concat());
+    assert_eq!(said(&output).lines().next(), Some(line));
+    assert_eq!(output.status.code(), Some(2));
+}
+
 #[test]
 fn a_bad_policy_file_is_named_with_line_and_column() {
     let directory = tempfile::tempdir().expect("there is room");

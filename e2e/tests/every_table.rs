@@ -53,6 +53,7 @@ async fn run(it: Test, table: Arc<Table>) {
                 .map(|(path, text)| (path.to_string(), text.clone()))
                 .collect(),
             namespaces: vec![namespace.clone()],
+            ..Setup::default()
         };
         let _instance = it.instance(&format!("{policy}-{mode}"), setup).await;
         for (number, case) in cases.into_iter().filter(|(_, it)| !it.is_unasked()) {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::Reply,
+    instance::{Setup, lines_about},
     trial::{Test, container, pod, profile_of, trials},
     world::eventually,
 };
@@ -12,6 +13,8 @@ trials![
     a_policy_of_the_cluster_is_obeyed_and_so_is_its_change,
     a_policy_that_is_obeyed_cannot_be_deleted,
     a_label_that_names_no_policy_is_refused_and_the_policies_are_listed,
+    a_mode_that_is_none_is_refused_where_there_is_no_policy_yet,
+    the_default_mode_is_that_of_namespaces_that_name_none,
     a_pod_in_a_namespace_that_is_brand_new_is_judged,
     a_profile_of_the_cluster_can_be_named,
     numbers_of_64_bits_survive,
@@ -116,6 +119,44 @@ async fn a_label_that_names_no_policy_is_refused_and_the_policies_are_listed(it:
     let reply = it.api().merge(&path, &mode).await;
     let end = "callgate.dev/mode=loud: there is no such mode, only enforce, warn, audit";
     assert!(reply.message().ends_with(end), "{}", reply.message());
+}
+
+async fn a_mode_that_is_none_is_refused_where_there_is_no_policy_yet(it: Test) {
+    let namespace = it.plain_namespace().await;
+    let path = format!("/api/v1/namespaces/{namespace}");
+    let labels = |it: Value| json!({ "metadata": { "labels": it } });
+    let reply = it.api().merge(&path, &labels(json!({ "callgate.dev/mode": "loud" }))).await;
+    assert_eq!(
+        reply.message(),
+        "admission webhook \"objects.callgate.dev\" denied the request: \
+         callgate.dev/mode=loud: there is no such mode, only enforce, warn, audit"
+    );
+    let labels = [json!({ "callgate.dev/mode": "warn" }), json!({ "team": "shop" })].map(labels);
+    for label in labels {
+        it.api().merge(&path, &label).await.expect_ok("a label that is right");
+    }
+}
+
+async fn the_default_mode_is_that_of_namespaces_that_name_none(it: Test) {
+    let namespace = it.plain_namespace().await;
+    let flags = ["--default-policy=restricted", "--default-mode=audit"].map(str::to_owned);
+    let setup =
+        Setup { namespaces: vec![namespace.clone()], flags: flags.into(), ..Setup::default() };
+    let webhook = it.instance("default", setup).await;
+    let path = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+    let privileged = json!({ "containers": [container("app", &json!({ "privileged": true }))] });
+    let create = async || it.api().post(&path, &pod("web", &privileged)).await;
+    let reply = create().await;
+    assert!(reply.is_ok() && reply.warnings.is_empty(), "{reply:?}");
+    let log = lines_about(&webhook.log(), &namespace);
+    assert!(log.contains("\"rules\":\"privileged,unset\""), "it is recorded: {log}");
+
+    let own = json!({ "metadata": { "labels": { "callgate.dev/mode": "enforce" } } });
+    it.api().merge(&format!("/api/v1/namespaces/{namespace}"), &own).await.expect_ok("a mode");
+    eventually("its own mode wins", async || {
+        create().await.message().contains("[privileged]").then_some(())
+    })
+    .await;
 }
 
 async fn a_pod_in_a_namespace_that_is_brand_new_is_judged(it: Test) {

@@ -21,12 +21,14 @@ pub struct Book {
     namespaces: Namespaces,
     /// What a namespace without a label obeys; none: it is left alone.
     default: Option<String>,
+    /// How seriously, where no label says so.
+    default_mode: Mode,
 }
 
 #[derive(Clone, Debug)]
 enum Namespaces {
     /// Every namespace obeys the default: there is no cluster to ask.
-    All(Mode),
+    All,
     /// Those that are known, with their labels.
     Known(BTreeMap<String, Labels>),
 }
@@ -53,11 +55,11 @@ pub enum Governed<'a> {
 
 impl Book {
     /// One policy for every namespace.
-    pub fn of_one(policy: Policy, mode: Mode) -> Self {
+    pub fn of_one(policy: Policy, default_mode: Mode) -> Self {
         let default = Some(policy.name().to_owned());
         let policies = BTreeMap::from([(policy.name().to_owned(), policy)]);
-        let namespaces = Namespaces::All(mode);
-        Self { policies, unreadable: BTreeMap::new(), namespaces, default }
+        let namespaces = Namespaces::All;
+        Self { policies, unreadable: BTreeMap::new(), namespaces, default, default_mode }
     }
 
     /// The policies of a cluster beside the built-in ones, whose names are
@@ -71,7 +73,14 @@ impl Book {
         let all = policies.into_iter().chain(builtin);
         let policies = all.map(|it| (it.name().to_owned(), it)).collect();
         let namespaces = Namespaces::Known(namespaces);
-        Self { policies, unreadable: BTreeMap::new(), namespaces, default }
+        let default_mode = Mode::default();
+        Self { policies, unreadable: BTreeMap::new(), namespaces, default, default_mode }
+    }
+
+    /// The same, where namespaces of the cluster that name no mode have this one.
+    #[must_use]
+    pub fn with_default_mode(self, default_mode: Mode) -> Self {
+        Self { default_mode, ..self }
     }
 
     /// The same, with policies that exist but cannot be read, and why not.
@@ -83,7 +92,7 @@ impl Book {
     /// Who decides about a namespace whose labels are known to the book.
     pub fn governing(&self, namespace: &str) -> Governed<'_> {
         match &self.namespaces {
-            Namespaces::All(mode) => self.by(self.default.as_deref(), *mode),
+            Namespaces::All => self.by(self.default.as_deref(), self.default_mode),
             Namespaces::Known(known) => match known.get(namespace) {
                 Some(labels) => self.governing_by(labels),
                 None => Governed::Unknown,
@@ -93,8 +102,11 @@ impl Book {
 
     /// Who decides about a namespace that has these labels.
     pub fn governing_by<'a>(&'a self, Labels { policy, mode }: &'a Labels) -> Governed<'a> {
-        // A mode that we do not know is taken for the strictest.
-        let mode = mode.as_deref().and_then(Mode::parse).unwrap_or_default();
+        let mode = match mode.as_deref() {
+            None => self.default_mode,
+            // One that we do not know is taken for the strictest, whatever the default.
+            Some(it) => Mode::parse(it).unwrap_or_default(),
+        };
         self.by(policy.as_deref().or(self.default.as_deref()), mode)
     }
 
@@ -113,7 +125,9 @@ impl Book {
         {
             return Some(format!("{POLICY_LABEL}={name}: {}", self.no_such_policy(name)));
         }
-        if let Some(mode) = after.mode.as_deref().filter(|_| after.mode != before.mode)
+        // With a policy that is new, a mode that was idle begins to count.
+        let counts = after.mode != before.mode || before.policy.is_none() && after.policy.is_some();
+        if let Some(mode) = after.mode.as_deref().filter(|_| counts)
             && Mode::parse(mode).is_none()
         {
             let known = Mode::ALL.map(Mode::as_str).join(", ");
@@ -220,6 +234,16 @@ mod tests {
         assert_eq!(governing(&book(default), namespace), expected);
     }
 
+    #[rstest]
+    #[case::of_those_that_name_no_mode("bank", "restricted audit")]
+    #[case::not_of_those_that_do("shop", "restricted warn")]
+    #[case::not_of_those_whose_mode_is_unknown("odd", "baseline enforce")]
+    #[case::of_those_without_any_label("free", "baseline audit")]
+    fn the_default_mode_is_that(#[case] namespace: &str, #[case] expected: &str) {
+        let book = book(Some("baseline")).with_default_mode(Mode::Audit);
+        assert_eq!(governing(&book, namespace), expected);
+    }
+
     #[test]
     fn a_book_of_one_policy_governs_every_namespace() {
         let policy = Builtin::named("restricted").unwrap().policy();
@@ -240,6 +264,21 @@ mod tests {
         labels(None, None),
         labels(Some("baseline"), Some("loud")),
         Some("callgate.dev/mode=loud: there is no such mode, only enforce, warn, audit")
+    )]
+    #[case::no_such_mode_without_a_policy(
+        labels(None, None),
+        labels(None, Some("loud")),
+        Some("callgate.dev/mode=loud: there is no such mode, only enforce, warn, audit")
+    )]
+    #[case::it_begins_to_count(
+        labels(None, Some("loud")),
+        labels(Some("baseline"), Some("loud")),
+        Some("callgate.dev/mode=loud: there is no such mode, only enforce, warn, audit")
+    )]
+    #[case::a_mode_that_was_there_before(
+        labels(Some("baseline"), Some("loud")),
+        labels(Some("restricted"), Some("loud")),
+        None
     )]
     #[case::it_was_there_before(labels(Some("gone"), None), labels(Some("gone"), None), None)]
     #[case::it_is_taken_away(labels(Some("gone"), None), labels(None, None), None)]

@@ -59,6 +59,12 @@ impl Mode {
         Self::ALL.into_iter().find(|it| it.as_str() == text)
     }
 
+    /// The same, for flags: the error says which modes there are.
+    pub fn of_flag(text: &str) -> Result<Self, String> {
+        let known = || Self::ALL.map(Self::as_str).join(", ");
+        Self::parse(text).ok_or_else(|| format!("expected one of {}", known()))
+    }
+
     /// As the label spells it.
     pub fn as_str(self) -> &'static str {
         match self {

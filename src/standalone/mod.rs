@@ -37,7 +37,7 @@ pub struct Sources {
         value_name = "MODE",
         default_value = "enforce",
         requires = "standalone",
-        value_parser = mode,
+        value_parser = Mode::of_flag,
         env = "CALLGATE_MODE"
     )]
     pub mode: Mode,
@@ -75,9 +75,4 @@ impl Sources {
     pub fn read(&self) -> Result<Facts, SourceError> {
         Ok(Facts { catalog: self.catalog()?, policy: policy::read(&self.policy)? })
     }
-}
-
-fn mode(text: &str) -> Result<Mode, String> {
-    let known = || Mode::ALL.map(Mode::as_str).join(", ");
-    Mode::parse(text).ok_or_else(|| format!("expected one of {}", known()))
 }

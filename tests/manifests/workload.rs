@@ -86,7 +86,7 @@ fn it_has_more_time_to_stop_than_it_takes() {
 }
 
 #[test]
-fn components_change_flags_as_they_say() {
+fn components_and_overlays_change_flags_as_they_say() {
     let Some(built) = kustomize::all() else { return };
     let given = |objects: &[Value], it: &str| {
         let flags = flags(deployment(objects));
@@ -97,6 +97,9 @@ fn components_change_flags_as_they_say() {
     assert_eq!(given(built.base(), "tls_cert"), None);
     let everywhere = built.component("everywhere");
     assert_eq!(given(everywhere, "default_policy").as_deref(), Some("restricted"));
+    assert_eq!(given(built.base(), "default_mode").as_deref(), Some("enforce"));
+    assert_eq!(given(built.overlay("audit"), "default_mode").as_deref(), Some("audit"));
+    assert_eq!(given(built.overlay("enforce"), "default_mode").as_deref(), Some("enforce"));
     let files = built.component("cert-manager");
     assert_eq!(deployment(files), deployment(built.component("tls-secret")));
     for flag in ["tls_cert", "tls_key"] {

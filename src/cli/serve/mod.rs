@@ -14,7 +14,7 @@ use clap::Args;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use tokio::{net::TcpListener, runtime};
 
-use self::source::{Source, Told};
+use self::source::{Defaults, Source, Told};
 use crate::{
     admission::{self, App},
     cli::{
@@ -48,14 +48,8 @@ pub(super) struct Serve {
     #[arg(long, env = "CALLGATE_STANDALONE")]
     standalone: bool,
 
-    /// What namespaces without a label obey; without it they are left alone
-    #[arg(
-        long,
-        value_name = "NAME",
-        conflicts_with = "standalone",
-        env = "CALLGATE_DEFAULT_POLICY"
-    )]
-    default_policy: Option<String>,
+    #[command(flatten)]
+    defaults: Defaults,
 
     #[command(flatten)]
     sources: Sources,
@@ -80,7 +74,7 @@ impl Serve {
             listen,
             admin_listen,
             standalone,
-            default_policy,
+            defaults,
             sources,
             tls,
             authority,
@@ -102,7 +96,7 @@ impl Serve {
             let source = if standalone {
                 Source::of_files(sources)?
             } else {
-                Source::of_cluster(&sources, default_policy).await?
+                Source::of_cluster(&sources, defaults).await?
             };
             let listener = bind(listen).await?;
             let admin = bind(admin_listen).await?;

@@ -1,12 +1,14 @@
 //! Where judgements come from: files, or the objects of a cluster.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use anyhow::anyhow;
 use arc_swap::ArcSwap;
+use clap::Args;
 use kube::Client;
 use tokio::time::interval;
 
@@ -25,7 +27,31 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 
 pub(super) enum Source {
     Files { sources: Sources, facts: Facts },
-    Cluster { client: Client, default_policy: Option<String>, profiles: Catalog },
+    Cluster { client: Client, defaults: Defaults, profiles: Catalog },
+}
+
+/// What holds for namespaces of a cluster whose labels do not say otherwise.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Defaults {
+    /// What namespaces without a label obey; without it they are left alone
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "standalone",
+        env = "CALLGATE_DEFAULT_POLICY"
+    )]
+    default_policy: Option<String>,
+
+    /// How seriously namespaces take their policy whose labels name no mode
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "enforce",
+        conflicts_with = "standalone",
+        value_parser = Mode::of_flag,
+        env = "CALLGATE_DEFAULT_MODE"
+    )]
+    default_mode: Mode,
 }
 
 /// What is told to whom, when the facts change.
@@ -44,13 +70,10 @@ impl Source {
     }
 
     /// Needs the runtime that the client is to live in.
-    pub(super) async fn of_cluster(
-        sources: &Sources,
-        default_policy: Option<String>,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn of_cluster(sources: &Sources, defaults: Defaults) -> anyhow::Result<Self> {
         let client =
             cluster::connect().await.map_err(|it| anyhow!("cannot find a cluster: {it}"))?;
-        Ok(Self::Cluster { client, default_policy, profiles: sources.catalog()? })
+        Ok(Self::Cluster { client, defaults, profiles: sources.catalog()? })
     }
 
     /// What is known before anything is told: in a cluster, nothing, so that
@@ -58,14 +81,12 @@ impl Source {
     pub(super) fn first(&self) -> Snapshot {
         match self {
             Self::Files { sources, facts } => snapshot(facts.clone(), sources.mode),
-            Self::Cluster { default_policy, profiles, .. } => Snapshot {
-                book: Book::of_cluster(
-                    [],
-                    std::collections::BTreeMap::new(),
-                    default_policy.clone(),
-                ),
-                catalog: profiles.clone(),
-            },
+            Self::Cluster {
+                defaults: Defaults { default_policy, default_mode }, profiles, ..
+            } => {
+                let book = Book::of_cluster([], BTreeMap::new(), default_policy.clone());
+                Snapshot { book: book.with_default_mode(*default_mode), catalog: profiles.clone() }
+            }
         }
     }
 
@@ -96,12 +117,14 @@ impl Source {
                 };
                 tokio::spawn(standalone::follow(sources, facts, changed));
             }
-            Self::Cluster { client, default_policy, profiles } => {
+            Self::Cluster { client, defaults, profiles } => {
+                let Defaults { default_policy, default_mode } = defaults;
                 tokio::spawn(stay_in_touch(client.clone(), Arc::clone(&metrics)));
                 let told = Mutex::new(String::new());
                 tokio::spawn(cluster::watch(client, move |it| match it {
                     Watched::Changed(facts) => {
                         let book = facts.book(default_policy.as_deref());
+                        let book = book.with_default_mode(default_mode);
                         let catalog = facts.catalog(&profiles);
                         warn_of_missing(book.policies(), &catalog);
                         for cluster::Unreadable { name, why } in facts.unreadable() {
