@@ -6,7 +6,7 @@ ADMIN ?= 127.0.0.1:8080
 REVIEW ?= examples/reviews/misspelt-profile.json
 export RUST_BACKTRACE ?= 0
 
-.PHONY: run test test-long lint fix e2e demo bench image
+.PHONY: run test test-long lint fix e2e e2e-kind demo bench image
 
 ## Builds and serves on https://127.0.0.1:8443, and posts one review to it.
 run:
@@ -30,6 +30,10 @@ test-long:
 ## Only the suites on a real API server and on real nodes.
 e2e:
 	$(CARGO) test --locked --test e2e --test nodes
+
+## The same suites on two nodes of kind's; needs Docker, kind, kubectl and root.
+e2e-kind: image
+	e2e/kind
 
 lint:
 	$(CARGO) fmt --check

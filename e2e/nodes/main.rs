@@ -1,7 +1,8 @@
 //! The suite on real nodes: callgate as it is deployed in production, by `kubectl apply -k`.
 //!
 //! It needs root, as nodes do; other users skip it. Its cluster has two nodes
-//! (`e2e/cluster`), and the image is this tree, linked statically.
+//! (`e2e/cluster`), and the image is this tree, linked statically. With
+//! `CALLGATE_E2E_KUBECONFIG` it uses a cluster that is there and has the image.
 
 #[path = "../api.rs"]
 #[allow(dead_code, reason = "each suite uses its part")]
@@ -29,7 +30,10 @@ use futures_util::FutureExt;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
-use crate::{cluster::Failure, deployment::Deployment};
+use crate::{
+    cluster::{Failure, Place},
+    deployment::Deployment,
+};
 
 thread_local! {
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
@@ -42,7 +46,7 @@ fn main() -> ExitCode {
     if arguments.list {
         return libtest_mimic::run(&arguments, without_a_cluster()).exit_code();
     }
-    if let Some(site) = cluster::inside() {
+    if let Place::Inside(site) = cluster::place() {
         let runtime = Arc::new(Runtime::new().expect("a runtime can be had"));
         let deployment = Arc::new(runtime.block_on(Deployment::apply(site)));
         // The default prints at once, before the name of the test has its verdict.

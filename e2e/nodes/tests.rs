@@ -58,7 +58,7 @@ async fn both_replicas_are_ready_each_on_its_own_node(it: Arc<Deployment>) {
     assert_eq!(replicas.len(), 2, "{replicas:?}");
     assert!(replicas.iter().all(|it| it.is_ready && it.restarts == 0), "{replicas:?}");
     let nodes: BTreeSet<_> = replicas.iter().map(|it| it.node.as_str()).collect();
-    assert_eq!(nodes, BTreeSet::from(["node-a", "node-b"]));
+    assert_eq!(nodes.len(), 2, "{nodes:?}");
 }
 
 async fn a_pod_that_sets_nothing_runs_under_a_filter(it: Arc<Deployment>) {
