@@ -76,6 +76,11 @@ impl<'a> Answer<'a> {
         self
     }
 
+    /// Why it refuses, if it does.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        self.response.status.as_ref().map(|it| it.message.as_str())
+    }
+
     /// Adds a warning; it must hold no control character, or the API server drops it (R5).
     pub(super) fn warn(mut self, warning: String) -> Self {
         self.response.warnings.push(warning);

@@ -6,6 +6,7 @@ mod body;
 mod matter;
 mod observed;
 mod parts;
+mod refused;
 mod review;
 
 use std::{sync::Arc, time::Instant};
@@ -29,6 +30,7 @@ use bench::{Bench, Judgement};
 use review::{AdmissionRequest, Object};
 
 pub use observed::{Observed, Operation, Outcome, Webhook};
+pub use refused::{Owner, Refused};
 
 /// All that verdicts depend on besides the request, at one moment.
 #[derive(Clone, Debug)]
@@ -89,7 +91,9 @@ impl App {
         let found = self.find(&request).await;
         let snapshot = self.snapshot.load();
         let bench = Bench { webhook, snapshot: &snapshot, found: &found, today: (self.today)() };
-        let Judgement { answer, outcome, verdict } = bench.judge(&request);
+        let judgement = bench.judge(&request);
+        let refused = Refused::of(&body, &request, &judgement);
+        let Judgement { answer, outcome, verdict } = judgement;
         let response = answer.into_response();
         (self.observe)(&Observed {
             webhook,
@@ -101,6 +105,7 @@ impl App {
             uid: &request.uid,
             dry_run: request.is_dry_run(),
             judged: verdict.as_ref().map(Verdict::judged).unwrap_or_default(),
+            refused,
             elapsed: started.elapsed(),
         });
         response

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::policy::Judged;
+use crate::{admission::Refused, policy::Judged};
 
-/// One answered review. It names things and holds no part of the object.
+/// One answered review. It names things and holds no other part of the object.
 pub struct Observed<'a> {
     pub webhook: Webhook,
     pub operation: Operation,
@@ -16,6 +16,8 @@ pub struct Observed<'a> {
     pub uid: &'a str,
     pub dry_run: bool,
     pub judged: &'a [Judged<'a>],
+    /// Of a new pod that was refused, and would have been somebody's.
+    pub refused: Option<Refused<'a>>,
     /// From the last byte of the body to the answer.
     pub elapsed: Duration,
 }

@@ -1,0 +1,219 @@
+//! Pods that were refused before they were there, and whose they would have been.
+
+use crate::{
+    admission::{bench::Judgement, matter::Matter, review::AdmissionRequest},
+    json::objects,
+    pod::{Kind, Str},
+};
+
+/// A pod that never came to be: nobody can look at it, but at its owner.
+#[derive(Debug)]
+pub struct Refused<'a> {
+    pub owner: Owner<'a>,
+    /// Why, without the name of the pod: the same for all that its owner makes.
+    pub why: String,
+}
+
+/// An `OwnerReference`: what makes pods such as the refused one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner<'a> {
+    pub api_version: Str<'a>,
+    pub kind: Str<'a>,
+    pub name: Str<'a>,
+    pub uid: Str<'a>,
+}
+
+objects! {
+    struct Review<'a> {
+        request("request"): Request<'a>,
+    }
+
+    struct Request<'a> {
+        object("object"): Object<'a>,
+    }
+
+    struct Object<'a> {
+        metadata("metadata"): Metadata<'a>,
+    }
+
+    struct Metadata<'a> {
+        owners("ownerReferences"): Vec<Reference<'a>>,
+    }
+
+    struct Reference<'a> {
+        api_version("apiVersion"): Str<'a>,
+        kind("kind"): Str<'a>,
+        name("name"): Str<'a>,
+        uid("uid"): Str<'a>,
+        controller("controller"): bool,
+    }
+}
+
+impl<'a> Refused<'a> {
+    /// `None` for what is let through, what would not have been stored, what is
+    /// there already, and for a pod without an owner, whose creator is told.
+    ///
+    /// The body is read once more for that: refusals are few, and so no other
+    /// review pays for it.
+    pub(super) fn of(
+        body: &'a [u8],
+        request: &AdmissionRequest<'_>,
+        judgement: &Judgement<'_>,
+    ) -> Option<Self> {
+        let refusal = judgement.answer.refusal()?;
+        if request.is_dry_run() || request.parts.matter() != Some(Matter::Whole(Kind::Pod)) {
+            return None;
+        }
+        let owner = owner(body)?;
+        let verdict = judgement.verdict.as_ref();
+        let why = verdict.map_or_else(|| refusal.to_owned(), |it| it.message(None));
+        Some(Self { owner, why })
+    }
+}
+
+/// The controller of the pod in a review, else the first of its owners. What
+/// cannot be read has none.
+fn owner(body: &[u8]) -> Option<Owner<'_>> {
+    let review: Review<'_> = serde_json::from_slice(body).ok()?;
+    let mut owners = review.request?.object?.metadata?.owners?;
+    let controller = owners.iter().position(|it| it.controller == Some(true)).unwrap_or_default();
+    if owners.is_empty() {
+        return None;
+    }
+    let Reference { api_version, kind, name, uid, controller: _ } = owners.swap_remove(controller);
+    Some(Owner { api_version: api_version?, kind: kind?, name: name?, uid: uid? })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use arc_swap::ArcSwap;
+    use axum::body::Body;
+    use http::{Request, header::CONTENT_TYPE};
+    use rstest::rstest;
+    use serde_json::{Value, json};
+    use tower::ServiceExt;
+
+    use crate::{
+        admission::{App, Snapshot, router},
+        policy::{Book, Labels},
+        profile::Catalog,
+    };
+
+    fn app(told: Arc<Mutex<Vec<String>>>) -> App {
+        let label = |it: &str| Some(it.to_owned());
+        let namespaces = [
+            ("shop", Labels { policy: label("restricted"), mode: None }),
+            ("lost", Labels { policy: label("gone"), mode: None }),
+            ("calm", Labels { policy: label("restricted"), mode: label("warn") }),
+        ];
+        let namespaces = namespaces.map(|(name, it)| (name.to_owned(), it)).into();
+        let book = Book::of_cluster([], namespaces, None);
+        App {
+            snapshot: Arc::new(ArcSwap::from_pointee(Snapshot {
+                book,
+                catalog: Catalog::default(),
+            })),
+            today: || jiff::civil::date(2026, 11, 24),
+            find_namespace: None,
+            observe: Arc::new(move |it| {
+                let Some(refused) = &it.refused else { return };
+                let owner = &refused.owner;
+                let words = [&owner.api_version, &owner.kind, &owner.name, &owner.uid];
+                let words: Vec<_> = words.iter().map(|it| &***it).collect();
+                told.lock().unwrap().push(format!("{}: {}", words.join(" "), refused.why));
+            }),
+            max_body: 1 << 20,
+        }
+    }
+
+    /// What is told of a refused pod, after a change to its review.
+    async fn told(path: &str, change: impl FnOnce(&mut Value)) -> Vec<String> {
+        let owners = json!([
+            { "apiVersion": "example.com/v1", "kind": "Shop", "name": "ours", "uid": "u-1" },
+            {
+                "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d", "uid": "u-2",
+                "controller": true, "blockOwnerDeletion": true,
+            },
+        ]);
+        let unconfined = json!({ "seccompProfile": { "type": "Unconfined" } });
+        let mut review = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": {
+                "uid": "u-0", "operation": "CREATE", "namespace": "shop", "name": "web-5d-x7k2p",
+                "resource": { "group": "", "version": "v1", "resource": "pods" },
+                "object": {
+                    "metadata": { "name": "web-5d-x7k2p", "ownerReferences": owners },
+                    "spec": { "containers": [{ "name": "app", "securityContext": unconfined }] },
+                },
+            },
+        });
+        change(&mut review["request"]);
+        let told = Arc::default();
+        let request = Request::post(path).header(CONTENT_TYPE, "application/json");
+        let request = request.body(Body::from(review.to_string())).unwrap();
+        router(app(Arc::clone(&told))).oneshot(request).await.unwrap();
+        let told = told.lock().unwrap();
+        told.clone()
+    }
+
+    const WHY: &str = "policy \"restricted\" refuses pod in namespace \"shop\": \
+                       spec.containers[0] \"app\": Unconfined turns seccomp off [unconfined]";
+
+    #[tokio::test]
+    async fn the_controller_of_a_refused_pod_is_told_of_without_the_name_of_the_pod() {
+        let told = told("/validate", |_| ()).await;
+        assert_eq!(told, [format!("apps/v1 ReplicaSet web-5d u-2: {WHY}")]);
+    }
+
+    #[tokio::test]
+    async fn where_none_controls_it_is_the_first_owner() {
+        let told = told("/validate", |it| {
+            it["object"]["metadata"]["ownerReferences"][1]["controller"] = json!(false);
+        })
+        .await;
+        assert_eq!(told, [format!("example.com/v1 Shop ours u-1: {WHY}")]);
+    }
+
+    #[tokio::test]
+    async fn a_pod_that_nothing_could_judge_has_an_owner_as_well() {
+        let told = told("/validate", |it| it["namespace"] = json!("lost")).await;
+        let why = "apps/v1 ReplicaSet web-5d u-2: namespace \"lost\" is to obey a policy that is \
+                   not there: there is no policy \"gone\", only baseline, restricted";
+        assert_eq!(told, [why]);
+    }
+
+    #[rstest]
+    #[case::a_dry_run(|it: &mut Value| it["dryRun"] = json!(true))]
+    #[case::a_mode_that_warns(|it: &mut Value| it["namespace"] = json!("calm"))]
+    #[case::a_pod_that_obeys(
+        |it: &mut Value| it["object"]["spec"]["containers"][0]["securityContext"] =
+            json!({ "seccompProfile": { "type": "RuntimeDefault" } })
+    )]
+    #[case::a_pod_without_an_owner(
+        |it: &mut Value| it["object"]["metadata"]["ownerReferences"] = json!([])
+    )]
+    #[case::an_owner_without_a_uid(
+        |it: &mut Value| it["object"]["metadata"]["ownerReferences"] =
+            json!([{ "apiVersion": "v1", "kind": "Robot", "name": "r" }])
+    )]
+    #[case::an_owner_that_is_a_word(
+        |it: &mut Value| it["object"]["metadata"]["ownerReferences"] = json!("web")
+    )]
+    #[case::a_debug_container(|it: &mut Value| {
+        it["operation"] = json!("UPDATE");
+        it["subResource"] = json!("ephemeralcontainers");
+        it["oldObject"] = json!({});
+        it["object"]["spec"]["ephemeralContainers"] = it["object"]["spec"]["containers"].clone();
+    })]
+    #[tokio::test]
+    async fn nobody_is_told_of(#[case] change: fn(&mut Value)) {
+        assert_eq!(told("/validate", change).await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn what_is_repaired_is_told_to_nobody() {
+        assert_eq!(told("/mutate", |_| ()).await, Vec::<String>::new());
+    }
+}
