@@ -4,6 +4,7 @@ mod annotations;
 mod authority;
 mod conditions;
 mod debug;
+mod events;
 mod every_table;
 mod in_a_cluster;
 mod neighbours;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Vec<Entry> {
         outage::trials(),
         in_a_cluster::trials(),
         rights::trials(),
+        events::trials(),
         conditions::trials(),
         authority::trials(),
         wrap::trials(),

@@ -64,6 +64,13 @@ async fn its_own_objects_can_be_watched_and_no_others(it: Test) {
     }
     let reply = callgate.delete(&format!("{HOOKS}/validatingwebhookconfigurations/callgate")).await;
     assert_eq!(reply.status, 403);
+    let events = format!("/apis/events.k8s.io/v1/namespaces/{}/events", it.namespace);
+    // To be told that it means nothing takes the right to write it.
+    assert_eq!(callgate.post(&events, &json!({})).await.status, 422);
+    assert_eq!(callgate.merge(&format!("{events}/none"), &json!({})).await.status, 404);
+    for path in [events.clone(), format!("{events}/none")] {
+        assert_eq!(status(&path).await, 403, "{path}");
+    }
     let secret =
         json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "callgate-ca" } });
     let path = format!("{OWN}/secrets?dryRun=All");

@@ -3,24 +3,35 @@
 use std::sync::Arc;
 
 use crate::{
-    admission::{Observed, Outcome, Webhook},
+    admission::{Observed, Outcome, Owner, Refused, Webhook},
     cli::authority::News,
+    cluster::events::{self, Refusal},
     server::{Event, Readiness},
     telemetry::Metrics,
 };
 
-/// One counter, one observation and one line per verdict.
+/// Where refusals of new pods are told of besides, without waiting.
+pub(super) type Tell = Box<dyn Fn(Refusal) + Send + Sync>;
+
+/// One counter, one observation and one line per verdict; and, in a cluster,
+/// the owner of a refused pod is told.
 ///
 /// What is let through without a finding, or repaired, is a line for debugging:
 /// there are many, and the API server's audit log has them too.
-pub(super) fn reviews(metrics: Arc<Metrics>) -> Arc<dyn Fn(&Observed<'_>) + Send + Sync> {
+pub(super) fn reviews(
+    metrics: Arc<Metrics>,
+    tell: Option<Tell>,
+) -> Arc<dyn Fn(&Observed<'_>) + Send + Sync> {
     Arc::new(move |observed| {
-        let Observed { webhook, operation, outcome, judged, elapsed, .. } = observed;
+        let Observed { webhook, operation, outcome, judged, elapsed, refused, .. } = observed;
         metrics.review(webhook.as_str(), operation.as_str(), outcome.as_str(), *elapsed);
         if *webhook == Webhook::Validate {
             for it in *judged {
                 metrics.finding(it.found.rule.id, it.level.as_str());
             }
+        }
+        if let (Some(tell), Some(refused)) = (&tell, refused) {
+            tell(refusal(observed.namespace, refused));
         }
         match (webhook, outcome) {
             (_, Outcome::Unreadable | Outcome::Denied) => log::<true>(observed),
@@ -28,6 +39,17 @@ pub(super) fn reviews(metrics: Arc<Metrics>) -> Arc<dyn Fn(&Observed<'_>) + Send
             _ => log::<false>(observed),
         }
     })
+}
+
+fn refusal(namespace: &str, Refused { owner, why }: &Refused<'_>) -> Refusal {
+    let Owner { api_version, kind, name, uid } = owner;
+    let owner = events::Owner {
+        api_version: api_version.to_string(),
+        kind: kind.to_string(),
+        name: name.to_string(),
+        uid: uid.to_string(),
+    };
+    Refusal { namespace: namespace.to_owned(), owner, why: why.clone() }
 }
 
 /// Names and words of ours alone: never a part of the object, which may hold secrets.

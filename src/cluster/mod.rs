@@ -1,6 +1,7 @@
 //! What a cluster says, and what it keeps for us.
 
 pub mod authority;
+pub mod events;
 mod facts;
 mod find;
 mod watch;
@@ -12,6 +13,26 @@ use kube::Client;
 pub use facts::{Facts, Unreadable};
 pub use find::{Find, find_namespace};
 pub use watch::{Watched, watch};
+
+/// What became of something that we had to tell the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    Written,
+    /// The API server refused it, or did not answer.
+    Failed,
+    /// There was more to tell than there was room for.
+    Dropped,
+}
+
+impl Report {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
+}
 
 /// Finds the cluster as kubectl does, or by the service account of a pod.
 ///

@@ -37,6 +37,7 @@ pub struct Metrics {
     policies_unreadable: Gauge,
     authority_expiry: Gauge,
     authority_failures: Counter,
+    reports: Family<Report, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -57,6 +58,12 @@ struct Finding {
     level: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Report {
+    object: &'static str,
+    outcome: &'static str,
+}
+
 impl Metrics {
     /// Everything at zero, and `callgate_build_info` for this version.
     pub fn new(version: &'static str) -> Self {
@@ -75,6 +82,7 @@ impl Metrics {
             policies_unreadable: Gauge::default(),
             authority_expiry: Gauge::default(),
             authority_failures: Counter::default(),
+            reports: Family::default(),
         };
         metrics.registered(version)
     }
@@ -125,6 +133,12 @@ impl Metrics {
     /// that failed (`callgate_authority_failures_total`).
     pub fn authority_failed(&self) {
         self.authority_failures.inc();
+    }
+
+    /// Counts something that was to be told to the cluster
+    /// (`callgate_reports_total`).
+    pub fn reported(&self, object: &'static str, outcome: &'static str) {
+        self.reports.get_or_create(&Report { object, outcome }).inc();
     }
 
     /// Notes when the certificate now served ends, in seconds since 1970
@@ -187,6 +201,7 @@ impl Metrics {
             policies_unreadable,
             authority_expiry,
             authority_failures,
+            reports,
         } = &mut self;
         registry.register(
             "reviews",
@@ -249,6 +264,11 @@ impl Metrics {
             "Tries to keep the shared authority that failed",
             authority_failures.clone(),
         );
+        registry.register(
+            "reports",
+            "What was to be told to the cluster, by where and what became of it",
+            reports.clone(),
+        );
         registry.register("build", "The version that runs", Info::new([("version", version)]));
         self
     }
@@ -281,6 +301,7 @@ mod tests {
         metrics.policies_unreadable(2);
         metrics.authority_expires(UNIX_EPOCH + Duration::from_secs(1_900_000_001));
         metrics.authority_failed();
+        metrics.reported("event", "written");
         let page = metrics.render();
         for line in [
             r#"callgate_reviews_total{webhook="validate",operation="create",verdict="deny"} 2"#,
@@ -299,6 +320,7 @@ mod tests {
             "callgate_policies_unreadable 2",
             "callgate_authority_expiry_timestamp_seconds 1900000001",
             "callgate_authority_failures_total 1",
+            r#"callgate_reports_total{object="event",outcome="written"} 1"#,
             r#"callgate_build_info{version="1.2.3"} 1"#,
             "# EOF",
         ] {
@@ -311,10 +333,11 @@ mod tests {
         let metrics = Metrics::new("1.2.3");
         metrics.review("mutate", "create", "allow", Duration::ZERO);
         metrics.finding("unset", "audit");
+        metrics.reported("event", "dropped");
         let page = metrics.render();
         let lines = |start| page.lines().filter(move |it| it.starts_with(start)).count();
-        assert_eq!(lines("# HELP callgate_"), 14, "{page}");
-        assert_eq!(lines("# TYPE callgate_"), 14, "{page}");
+        assert_eq!(lines("# HELP callgate_"), 15, "{page}");
+        assert_eq!(lines("# TYPE callgate_"), 15, "{page}");
     }
 
     #[test]

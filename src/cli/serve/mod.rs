@@ -132,7 +132,7 @@ impl Ready {
             snapshot: Arc::clone(&current),
             today,
             find_namespace: source.find_namespace(),
-            observe: observe::reviews(Arc::clone(&metrics)),
+            observe: observe::reviews(Arc::clone(&metrics), source.events(&metrics)),
             max_body: limits.max_body_bytes,
         };
         let page = Arc::clone(&metrics);

@@ -14,6 +14,7 @@ use tokio::time::interval;
 
 use crate::{
     admission::{FindNamespace, Snapshot},
+    cli::observe::Tell,
     cluster::{self, Watched},
     policy::{Book, Mode, Policy},
     profile::Catalog,
@@ -102,6 +103,17 @@ impl Source {
             Self::Files { .. } => None,
             Self::Cluster { client, .. } => Some(cluster::find_namespace(client.clone())),
         }
+    }
+
+    /// Where the owners of refused pods are told, for as long as the runtime runs.
+    pub(super) fn events(&self, metrics: &Arc<Metrics>) -> Option<Tell> {
+        let metrics = Arc::clone(metrics);
+        let told = move |it: cluster::Report| metrics.reported("event", it.as_str());
+        // A pod's name, where there is one.
+        let instance = std::env::var("HOSTNAME").unwrap_or_else(|_| "callgate".to_owned());
+        let (tell, write) = cluster::events::reporter(self.client()?, instance, told);
+        tokio::spawn(write);
+        Some(Box::new(tell))
     }
 
     /// Follows the facts in the background, for ever.

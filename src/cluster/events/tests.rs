@@ -1,0 +1,310 @@
+//! Events against simulated clocks and an API server that does not answer.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use http::{Method, Request, Response, StatusCode};
+use kube::{Client, client::Body};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tower::service_fn;
+
+use super::*;
+
+fn refusal(namespace: &str, uid: &str, why: &str) -> Refusal {
+    let owner = Owner {
+        api_version: "apps/v1".to_owned(),
+        kind: "ReplicaSet".to_owned(),
+        name: "web-5d".to_owned(),
+        uid: uid.to_owned(),
+    };
+    Refusal { namespace: namespace.to_owned(), owner, why: why.to_owned() }
+}
+
+/// Both clocks, so long after a beginning.
+struct Clock(Instant);
+
+impl Clock {
+    fn at(&self, after: Duration) -> Moment {
+        let wall = "2026-11-24T10:00:00.123456789Z".parse::<Timestamp>().unwrap() + after;
+        Moment { wall, steady: self.0 + after }
+    }
+}
+
+/// What is written, and after how long, when these refusals come then, and
+/// nothing else happens for an hour after the last. Also, how many went lost.
+fn simulated(refusals: &[(Duration, Refusal)]) -> (Vec<(Duration, Occurrence)>, usize) {
+    let clock = Clock(Instant::now());
+    let (mut ledger, mut written, mut lost) = (Ledger::default(), Vec::new(), 0);
+    let mut now = Duration::ZERO;
+    let end = refusals.last().map_or(Duration::ZERO, |it| it.0) + Duration::from_hours(1);
+    let all = refusals.iter().map(|(at, it)| (*at, Some(it)));
+    for (until, refusal) in all.chain([(end, None)]) {
+        while let Some(wake) = ledger.wake() {
+            let wake = wake.saturating_duration_since(clock.0);
+            if wake >= until {
+                break;
+            }
+            if wake > now {
+                let just_before = clock.at(wake.saturating_sub(Duration::from_nanos(1)));
+                assert_eq!(ledger.next(just_before), None, "it wakes too late");
+                now = wake;
+            }
+            written.push((now, ledger.next(clock.at(now)).expect("it wakes too early")));
+        }
+        now = until;
+        if let Some(refusal) = refusal {
+            lost += usize::from(!ledger.note(refusal.clone(), clock.at(now)));
+        }
+    }
+    (written, lost)
+}
+
+#[test]
+fn a_replica_set_refused_for_an_hour_is_a_dozen_writes_of_one_event() {
+    // Once a second: far more often than its controller tries.
+    let all = (0..3600).map(|it| (Duration::from_secs(it), refusal("shop", "u", "why")));
+    let all: Vec<_> = all.collect();
+    let (written, lost) = simulated(&all);
+    let told: Vec<_> = written.iter().map(|(at, it)| (at.as_secs(), it.count)).collect();
+    assert_eq!(
+        told,
+        [
+            (0, 1),
+            (5, 6),
+            (15, 16),
+            (35, 36),
+            (75, 76),
+            (155, 156),
+            (315, 316),
+            (635, 636),
+            (1235, 1236),
+            (1835, 1836),
+            (2435, 2436),
+            (3035, 3036),
+            (3635, 3600),
+        ]
+    );
+    assert!(written[0].1.is_new && written[1..].iter().all(|(_, it)| !it.is_new));
+    let Occurrence { first, last, .. } = written[12].1;
+    assert_eq!(last.duration_since(first).as_secs(), 3599);
+    assert_eq!(lost, 0);
+}
+
+#[test]
+fn owners_reasons_and_namespaces_are_told_apart() {
+    let all = [("shop", "u", "a"), ("shop", "u", "b"), ("shop", "v", "a"), ("bank", "u", "a")];
+    let all = all.map(|(namespace, uid, why)| (Duration::ZERO, refusal(namespace, uid, why)));
+    let (written, _) = simulated(&all);
+    let mut told: Vec<_> = written.into_iter().map(|(_, it)| (it.refusal, it.count)).collect();
+    told.sort_by_key(|(it, _)| format!("{it:?}"));
+    let mut expected = all.map(|(_, it)| (it, 1));
+    expected.sort_by_key(|(it, _)| format!("{it:?}"));
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn after_half_an_hour_of_silence_another_series_begins() {
+    let again = |minutes| (Duration::from_mins(minutes), refusal("shop", "u", "why"));
+    let (written, _) = simulated(&[again(0), again(29), again(59)]);
+    let told: Vec<_> = written.iter().map(|(_, it)| (it.is_new, it.count)).collect();
+    assert_eq!(told, [(true, 1), (false, 2), (true, 1)]);
+    assert_ne!(written[0].1.first, written[2].1.first);
+}
+
+#[test]
+fn one_namespace_does_not_take_the_room_of_another() {
+    let mut all = vec![(Duration::ZERO, refusal("shop", "u", "why"))];
+    let soon = Duration::from_secs(1);
+    all.extend((0..10_000).map(|it| (soon, refusal("flood", &it.to_string(), "why"))));
+    all.push((2 * soon, refusal("shop", "u", "why")));
+    let (written, lost) = simulated(&all);
+    assert_eq!((lost, written.len()), (10_000 - 32, 34));
+    let mut shop = written.iter().filter(|(_, it)| it.refusal.namespace == "shop");
+    assert_eq!(shop.next_back().unwrap().1.count, 2);
+}
+
+#[test]
+fn all_together_have_room_for_512_and_are_written_one_by_one() {
+    let refusals = (0..600).map(|it| (Duration::ZERO, refusal(&format!("n-{it}"), "u", "why")));
+    let (written, lost) = simulated(&refusals.collect::<Vec<_>>());
+    assert_eq!((lost, written.len()), (600 - 512, 512));
+    let seconds: Vec<_> = written.iter().map(|(at, _)| at.as_secs()).collect();
+    let expected = std::iter::repeat_n(0, 50).chain(1..=462);
+    assert_eq!(seconds, expected.collect::<Vec<_>>());
+}
+
+/// Refusals of few enough owners to know all of them, close together and far
+/// apart.
+fn refusals() -> impl Strategy<Value = Vec<(Duration, Refusal)>> {
+    let pause = prop_oneof![20 => 0_u64..20, 60 => 0_u64..20_000, 1 => 0_u64..4_000_000];
+    let step = (pause, 0_usize..3, 0_usize..32);
+    proptest::collection::vec(step, 1..400).prop_map(|steps| {
+        let mut at = Duration::ZERO;
+        let step = |(pause, namespace, uid): (u64, usize, usize)| {
+            at += Duration::from_millis(pause);
+            (at, refusal(["a", "b", "c"][namespace], &uid.to_string(), "why"))
+        };
+        steps.into_iter().map(step).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_refusal_is_counted_once(all in refusals()) {
+        let (written, lost) = simulated(&all);
+        let told: u32 = counts(&written).into_iter().sum();
+        prop_assert_eq!((usize::try_from(told).unwrap(), lost), (all.len(), 0));
+    }
+
+    #[test]
+    fn writes_are_few_whatever_is_refused(all in refusals()) {
+        let (written, _) = simulated(&all);
+        for (from, (start, _)) in written.iter().enumerate() {
+            for (more, (end, _)) in written[from..].iter().enumerate() {
+                let seconds = usize::try_from(end.saturating_sub(*start).as_secs()).unwrap();
+                prop_assert!(more <= 50 + seconds, "{more} writes after the one at {start:?}");
+            }
+        }
+        let mut last = BTreeMap::new();
+        for (at, it) in &written {
+            let key = (&it.refusal.namespace, &it.refusal.owner.uid, it.first);
+            let before = last.insert(key, *at);
+            prop_assert_eq!(before.is_none(), it.is_new);
+            prop_assert!(before.is_none_or(|it| *at >= it + Duration::from_secs(5)));
+        }
+    }
+}
+
+/// The last count that was told of each series.
+fn counts(written: &[(Duration, Occurrence)]) -> Vec<u32> {
+    let mut last = BTreeMap::new();
+    for (_, it) in written {
+        let Refusal { namespace, owner, why } = &it.refusal;
+        last.insert((namespace, &owner.uid, why, it.first), it.count);
+    }
+    last.into_values().collect()
+}
+
+fn occurrence(count: u32) -> Occurrence {
+    let clock = Clock(Instant::now());
+    let (first, last) = (clock.at(Duration::ZERO).wall, clock.at(Duration::from_secs(90)).wall);
+    let refusal = refusal("shop", "4f1c", "policy \"restricted\" refuses pod");
+    Occurrence { refusal, first, last, count, is_new: count == 1 }
+}
+
+#[test]
+fn an_event_is_what_the_api_server_takes_and_kubectl_shows() {
+    let written = |count| serde_json::to_value(event("callgate-7c", &occurrence(count))).unwrap();
+    let mut expected = json!({
+        "apiVersion": "events.k8s.io/v1", "kind": "Event",
+        "metadata": { "name": "web-5d.18eaf2d578750d15", "namespace": "shop" },
+        "eventTime": "2026-11-24T10:00:00.123456Z",
+        "type": "Warning", "reason": "SeccompRefused", "action": "CreatePod",
+        "note": "policy \"restricted\" refuses pod",
+        "regarding": {
+            "apiVersion": "apps/v1", "kind": "ReplicaSet", "namespace": "shop",
+            "name": "web-5d", "uid": "4f1c",
+        },
+        "reportingController": "callgate", "reportingInstance": "callgate-7c",
+    });
+    assert_eq!(written(1), expected);
+    expected["series"] = json!({ "count": 7, "lastObservedTime": "2026-11-24T10:01:30.123456Z" });
+    assert_eq!(written(7), expected);
+}
+
+#[test]
+fn a_long_name_is_cut_where_a_name_may_end() {
+    let first = "2026-11-24T10:00:00Z".parse().unwrap();
+    let long = format!("{}-.{}", "a".repeat(234), "b".repeat(17));
+    assert_eq!(long.len(), 253);
+    assert_eq!(name_of(&long, first), format!("{}.18eaf2d571194000", "a".repeat(234)));
+}
+
+#[test]
+fn what_is_too_long_is_cut_and_what_cannot_be_is_left_out() {
+    let all = refusal("shop", "u", &"ä".repeat(600)).shortened().unwrap();
+    assert_eq!((all.why.len(), all.why.chars().last()), (1023, Some('…')));
+    let exact = "a".repeat(1024);
+    assert_eq!(refusal("shop", "u", &exact).shortened().unwrap().why, exact);
+    assert_eq!(refusal("shop", &"u".repeat(254), "why").shortened(), None);
+}
+
+/// What an API server is asked.
+type Asked = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// An API server that answers so; `None` for never.
+fn api(answer: fn(&Method) -> Option<StatusCode>) -> (Client, Asked) {
+    let asked = Asked::default();
+    let seen = Arc::clone(&asked);
+    let service = service_fn(move |request: Request<Body>| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let (head, body) = request.into_parts();
+            let body: Value = serde_json::from_slice(&body.collect_bytes().await.unwrap()).unwrap();
+            seen.lock().unwrap().push((format!("{} {}", head.method, head.uri.path()), body));
+            let Some(status) = answer(&head.method) else {
+                return std::future::pending().await;
+            };
+            let body = if status.is_success() {
+                json!({ "metadata": {} })
+            } else {
+                json!({
+                    "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                    "message": "no", "reason": "NotFound", "code": status.as_u16(),
+                })
+            };
+            let response = Response::builder().status(status);
+            Ok::<_, Infallible>(response.body(Body::from(body.to_string().into_bytes())).unwrap())
+        }
+    });
+    (Client::new(service, "callgate-system"), asked)
+}
+
+const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
+
+#[tokio::test]
+async fn of_an_event_that_is_there_only_the_series_is_written() {
+    let (client, asked) = api(|_| Some(StatusCode::OK));
+    assert_eq!(write(&client, "callgate-7c", &occurrence(1)).await, Report::Written);
+    assert_eq!(write(&client, "callgate-7c", &occurrence(7)).await, Report::Written);
+    let asked = asked.lock().unwrap();
+    let whole = serde_json::to_value(event("callgate-7c", &occurrence(1))).unwrap();
+    assert_eq!(asked[0], (format!("POST {EVENTS}"), whole.clone()));
+    let name = whole["metadata"]["name"].as_str().unwrap();
+    let series = json!({ "count": 7, "lastObservedTime": "2026-11-24T10:01:30.123456Z" });
+    assert_eq!(asked[1], (format!("PATCH {EVENTS}/{name}"), json!({ "series": series })));
+}
+
+#[tokio::test]
+async fn an_event_that_has_ended_is_written_whole() {
+    let (client, asked) = api(|method| {
+        Some(if method == Method::PATCH { StatusCode::NOT_FOUND } else { StatusCode::CREATED })
+    });
+    assert_eq!(write(&client, "callgate-7c", &occurrence(7)).await, Report::Written);
+    let whole = serde_json::to_value(event("callgate-7c", &occurrence(7))).unwrap();
+    assert_eq!(asked.lock().unwrap()[1], (format!("POST {EVENTS}"), whole));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_nobody_answers_nothing_piles_up_and_nobody_waits() {
+    let (client, asked) = api(|_| None);
+    let reports = Arc::<Mutex<Vec<Report>>>::default();
+    let heard = Arc::clone(&reports);
+    let told = move |it| heard.lock().unwrap().push(it);
+    let (tell, write) = reporter(client, "callgate-7c".to_owned(), told);
+    let of = |report| reports.lock().unwrap().iter().filter(|it| **it == report).count();
+    for uid in 0..1000 {
+        tell(refusal("shop", &uid.to_string(), "why"));
+    }
+    assert_eq!(of(Report::Dropped), 1000 - 256, "told at once, before anything was awaited");
+    assert!(timeout(Duration::from_hours(1), write).await.is_err(), "it ends");
+    assert_eq!(of(Report::Written), 0);
+    // Each was tried at most once.
+    assert_eq!(of(Report::Dropped) + of(Report::Failed), 1000);
+    assert_eq!(asked.lock().unwrap().len(), of(Report::Failed));
+}
