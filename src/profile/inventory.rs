@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 
 use crate::profile::{Broken, Defect, ProfilePath};
@@ -64,6 +65,13 @@ impl Inventory {
 // === impl Digest ===
 
 impl Digest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut own = [0; 32];
+        own.copy_from_slice(digest(&SHA256, bytes).as_ref());
+        Self(own)
+    }
+
     /// The first twelve digits, which is what fits into labels and messages.
     pub fn short(&self) -> String {
         let mut digits = self.to_string().split_off("sha256:".len());
@@ -188,6 +196,15 @@ mod tests {
         {
             assert_eq!(bad.parse::<Digest>(), Err(()), "{bad}");
         }
+    }
+
+    /// As `printf abc | sha256sum` says, and FIPS 180-2, appendix B.1.
+    #[test]
+    fn a_digest_is_that_of_sha256sum() {
+        assert_eq!(
+            Digest::of(b"abc").to_string(),
+            "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a profile is called, what it really does, and which profiles there are.
 
 mod calls;
+mod canonical;
 mod catalog;
 mod decode;
 mod defect;
