@@ -144,7 +144,8 @@ fn a_port_that_is_taken_is_named() {
 /// A webhook that ends with the test.
 struct Webhook {
     process: Child,
-    log: BufReader<std::process::ChildStderr>,
+    /// Gone once nobody reads it.
+    log: Option<BufReader<std::process::ChildStderr>>,
 }
 
 impl Webhook {
@@ -158,18 +159,15 @@ impl Webhook {
             .spawn()
             .expect("the binary starts");
         let log = BufReader::new(process.stderr.take().expect("it is piped"));
-        Self { process, log }
+        Self { process, log: Some(log) }
     }
 
     /// Reads the log up to the event with this message.
     fn until(&mut self, message: &str) -> Value {
         loop {
             let mut line = String::new();
-            assert_ne!(
-                self.log.read_line(&mut line).expect("the log is text"),
-                0,
-                "no {message:?}"
-            );
+            let log = self.log.as_mut().expect("somebody reads it");
+            assert_ne!(log.read_line(&mut line).expect("the log is text"), 0, "no {message:?}");
             let event: Value = serde_json::from_str(&line).expect("a line is an object");
             if event["message"] == message {
                 return event;
@@ -200,6 +198,27 @@ fn it_ends_well_when_it_is_told_to(#[case] signal: &str) {
     webhook.signal(signal);
     webhook.until("drained");
     assert_eq!(webhook.process.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn it_goes_on_when_nobody_reads_its_log() {
+    let mut webhook = Webhook::start(&["--drain-delay", "0s"]);
+    webhook.until("serving");
+    webhook.log = None;
+    webhook.signal("TERM");
+    assert_eq!(webhook.process.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn an_error_that_nobody_reads_is_an_error_all_the_same() {
+    let full = fs::File::options().write(true).open("/dev/full").expect("Linux has one");
+    let status = Command::new(env!("CARGO_BIN_EXE_callgate"))
+        .args(["explain", "unsett"])
+        .env_clear()
+        .stderr(full)
+        .status()
+        .expect("the binary starts");
+    assert_eq!(status.code(), Some(2));
 }
 
 #[test]

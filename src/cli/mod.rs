@@ -7,7 +7,10 @@ mod observe;
 mod profile;
 mod serve;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -53,10 +56,8 @@ impl Cli {
             Ok(Found::Nothing) => ExitCode::SUCCESS,
             Ok(Found::Errors) => ExitCode::from(FOUND),
             Err(error) => {
-                #[expect(clippy::print_stderr, reason = "the log may not be set up")]
-                {
-                    eprintln!("error: {error:#}");
-                }
+                // The log may not be set up, and nobody may be there to read.
+                let _ = writeln!(io::stderr(), "error: {error:#}");
                 ExitCode::from(COULD_NOT)
             }
         }

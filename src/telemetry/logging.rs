@@ -55,11 +55,14 @@ pub enum LoggingError {
 
 impl Logging {
     /// Sends every event of this process to stderr from now on, panics included.
+    /// A line that cannot be written is lost, and nothing else.
     pub fn init(self) -> Result<(), LoggingError> {
         let Self { log_format, log_level } = self;
         let lines = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::try_new(quieted(&log_level))?)
             .with_ansi(io::stderr().is_terminal())
+            // It would complain to stderr, and panic as that cannot be written to.
+            .log_internal_errors(false)
             .with_writer(io::stderr);
         match log_format {
             Format::Text => lines.finish().try_init()?,
