@@ -1,7 +1,8 @@
 //! Certificates and keys in PEM files.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -19,6 +20,10 @@ use super::provider;
 
 /// How often a pair is read that changes meanwhile.
 const ATTEMPTS: usize = 3;
+
+/// A chain of certificates is a few KB, a bundle of all public authorities a
+/// quarter of this.
+const LARGEST: u64 = 1024 * 1024;
 
 /// The two files of a serving certificate.
 #[derive(Clone, Debug)]
@@ -40,6 +45,8 @@ pub(super) struct Pair {
 pub enum FileError {
     #[error("cannot read {path:?}")]
     Read { path: PathBuf, source: io::Error },
+    #[error("{path:?} is larger than {LARGEST} bytes, it cannot be a certificate or a key")]
+    TooLarge { path: PathBuf },
     #[error("{path:?} is not PEM")]
     Pem { path: PathBuf, source: pem::Error },
     #[error("{path:?} holds no certificate")]
@@ -124,12 +131,20 @@ pub(super) fn not_after(identity: &CertifiedKey) -> SystemTime {
 }
 
 /// Writes a public file so that a reader sees all of it or none.
+///
+/// A device, a pipe or a directory is not replaced: that is an error. A link to
+/// a file is, and what it leads to stays as it was.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+        return Err(io::Error::other("it is there, and is no regular file"));
+    }
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
     let neighbour = path.with_added_extension("new");
-    fs::write(&neighbour, text)?;
+    // Of a writer that was killed; whatever a link leads to is not ours.
+    let _ = fs::remove_file(&neighbour);
+    File::create_new(&neighbour)?.write_all(text.as_bytes())?;
     fs::rename(&neighbour, path)
 }
 
@@ -144,11 +159,20 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    fs::read(path).map_err(|source| FileError::Read { path: path.to_owned(), source })
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|it| it.take(LARGEST + 1).read_to_end(&mut bytes))
+        .map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(FileError::TooLarge { path: path.to_owned() });
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::{fs::symlink, net::UnixListener};
+
     use rcgen::{CertificateParams, KeyPair};
     use rstest::rstest;
     use tempfile::TempDir;
@@ -219,5 +243,38 @@ mod tests {
         let missing = Path::new("/nowhere/tls.crt");
         let error = authorities(missing).unwrap_err();
         assert_eq!(error.to_string(), "cannot read \"/nowhere/tls.crt\"");
+    }
+
+    #[test]
+    fn a_file_without_end_is_not_read_to_its_end() {
+        let error = authorities(Path::new("/dev/zero")).unwrap_err();
+        let expected =
+            "\"/dev/zero\" is larger than 1048576 bytes, it cannot be a certificate or a key";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_replaced_by_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("socket");
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let link = directory.path().join("link");
+        symlink(&socket, &link).unwrap();
+        for path in [socket.as_path(), &link, directory.path()] {
+            let error = write(path, "authority").unwrap_err();
+            assert_eq!(error.to_string(), "it is there, and is no regular file");
+        }
+        assert!(link.is_symlink());
+    }
+
+    #[test]
+    fn a_link_that_somebody_planted_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name| directory.path().join(name);
+        fs::write(at("victim"), "precious").unwrap();
+        symlink(at("victim"), at("ca.crt.new")).unwrap();
+        write(&at("ca.crt"), "authority").unwrap();
+        assert_eq!(fs::read_to_string(at("victim")).unwrap(), "precious");
+        assert_eq!(fs::read_to_string(at("ca.crt")).unwrap(), "authority");
     }
 }
