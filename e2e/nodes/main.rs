@@ -15,6 +15,7 @@ mod image;
 mod load;
 #[path = "../patience.rs"]
 mod patience;
+mod runbook;
 mod tests;
 
 use std::{

@@ -13,6 +13,7 @@ use crate::{
     deployment::{Deployment, a_moment, pod, privileged},
     load,
     patience::eventually,
+    runbook::what_the_runbook_says_comes_true,
 };
 
 /// A test's name and what it does.
@@ -41,6 +42,7 @@ pub(crate) const ALL: &[Entry] = entries![
     a_policy_that_is_edited_is_obeyed,
     while_the_deployment_is_restarted_no_pod_is_refused,
     a_replica_that_is_killed_lets_nothing_through_and_is_back,
+    what_the_runbook_says_comes_true,
 ];
 
 async fn a_second_apply_changes_nothing(it: Arc<Deployment>) {

@@ -22,6 +22,27 @@ fn expressions() -> Vec<String> {
 }
 
 #[test]
+fn the_runbook_says_of_every_alert_what_to_do() {
+    let page = fs::read_to_string("docs/runbook.md").expect("there is a runbook");
+    let (_, alerts) = page.split_once("\n## Alerts\n").expect("it is about alerts");
+    let sections = alerts.split("\n### ").skip(1).map(|it| it.split_once('\n').expect("words"));
+    let mut told = Vec::new();
+    for (alert, words) in sections {
+        assert!(words.trim().len() > 80, "{alert}: {words}");
+        told.push(alert);
+    }
+    let text = fs::read_to_string(ALERTS).expect("there are alerts");
+    let rules: Value = serde_saphyr::from_str(&text).expect("it is YAML");
+    let rules = rules["spec"]["groups"][0]["rules"].as_array().expect("a list");
+    let names: Vec<_> = rules.iter().map(|it| it["alert"].as_str().expect("a name")).collect();
+    assert_eq!(told, names);
+    for rule in rules {
+        let anchor = rule["alert"].as_str().expect("a name").to_lowercase();
+        assert_eq!(rule["annotations"]["runbook"], format!("docs/runbook.md#{anchor}"));
+    }
+}
+
+#[test]
 fn every_metric_that_is_asked_for_is_there() {
     let metrics = Metrics::new("0.0.0");
     metrics.review("mutate", "create", "patched", Duration::ZERO);
