@@ -109,8 +109,8 @@ pub(super) fn authority(
         News::Authority { not_after } => metrics.authority_expires(not_after),
         // For good: that somebody overwrote a bundle is no reason to take all replicas away.
         News::Published(true) => trusted.met(),
-        News::Published(false) => {}
-        News::Stored(step) => tracing::info!(step, "authority stored"),
+        // What was written has been logged by whoever wrote it.
+        News::Published(false) | News::Stored(_) => {}
         News::Failed => metrics.authority_failed(),
     }
 }
