@@ -49,6 +49,15 @@ impl Api {
         self.send(Method::POST, path, "application/json", object).await
     }
 
+    /// The same, where it may be that nobody answers.
+    pub(crate) async fn try_get(&self, path: &str) -> Result<Reply, String> {
+        self.try_send(Method::GET, path, "application/json", String::new()).await
+    }
+
+    pub(crate) async fn try_post(&self, path: &str, object: &Value) -> Result<Reply, String> {
+        self.try_send(Method::POST, path, "application/json", object.to_string()).await
+    }
+
     pub(crate) async fn put(&self, path: &str, object: &Value) -> Reply {
         self.send(Method::PUT, path, "application/json", object).await
     }
@@ -90,21 +99,32 @@ impl Api {
         content_type: &str,
         text: String,
     ) -> Reply {
+        let reply = self.try_send(method, path, content_type, text).await;
+        reply.unwrap_or_else(|error| panic!("the API server does not answer: {error}"))
+    }
+
+    async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        text: String,
+    ) -> Result<Reply, String> {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(CONTENT_TYPE, content_type)
             .body(Body::from(text.into_bytes()))
             .expect("paths of tests are right");
-        let response = self.0.send(request).await.expect("the API server answers");
+        let response = self.0.send(request).await.map_err(|it| format!("{it:?}"))?;
         let (head, body) = response.into_parts();
-        let bytes = body.collect_bytes().await.expect("the API server finishes its answer");
+        let bytes = body.collect_bytes().await.map_err(|it| format!("half an answer: {it:?}"))?;
         let warnings = head.headers.get_all("warning").iter();
-        Reply {
+        Ok(Reply {
             status: head.status.as_u16(),
             warnings: warnings.map(|it| unquote(&String::from_utf8_lossy(it.as_bytes()))).collect(),
             body: serde_json::from_slice(&bytes).unwrap_or_default(),
-        }
+        })
     }
 }
 

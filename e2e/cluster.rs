@@ -23,6 +23,8 @@ pub(crate) enum Place {
 /// How to reach the API server, and how it reaches us.
 #[derive(Clone)]
 pub(crate) struct Site {
+    /// The state of the cluster, if it is ours.
+    pub(crate) directory: Option<PathBuf>,
     pub(crate) kubeconfig: PathBuf,
     /// The address of this process as the API server sees it. Never loopback:
     /// an `EndpointSlice` may not hold that.
@@ -55,6 +57,7 @@ pub(crate) fn inside() -> Option<Site> {
         address: IpAddr::from([10, 200, 0, 1]),
         server_log: Some(directory.join("log/kube-apiserver.log")),
         programs: Some(directory.join("bin")),
+        directory: Some(directory),
     })
 }
 
@@ -67,6 +70,7 @@ pub(crate) fn place() -> Place {
     };
     let address = env::var("CALLGATE_E2E_ADDRESS").ok().and_then(|it| it.parse().ok());
     Place::Inside(Site {
+        directory: None,
         kubeconfig: kubeconfig.into(),
         address: address.expect("CALLGATE_E2E_ADDRESS is this machine as the cluster reaches it"),
         server_log: None,

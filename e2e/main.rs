@@ -5,6 +5,7 @@
 //! `CALLGATE_E2E_ADDRESS` (this machine as that cluster reaches it) it uses
 //! one that is there.
 
+#[allow(dead_code, reason = "each suite uses its part")]
 mod api;
 #[allow(dead_code, reason = "each suite uses its part")]
 mod cluster;
@@ -21,6 +22,7 @@ mod replica;
 mod table;
 mod tests;
 mod trial;
+mod trust;
 mod world;
 
 use std::process::ExitCode;

@@ -9,33 +9,22 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use callgate::{
     cli::authority::{self, Authority, News},
     cluster::authority::Objects,
     tls::{Current, Times, server_config},
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
-    time_provider::TimeProvider,
-};
+use rustls::{pki_types::UnixTime, time_provider::TimeProvider};
 use serde_json::{Value, json};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::AbortHandle,
-};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio::{net::TcpListener, task::AbortHandle};
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     api::Api,
     trial::Test,
+    trust,
     world::{eventually, manifests},
 };
-
-/// As whom the API server knows the server.
-const NAME: &str = "callgate.callgate-system.svc";
 
 /// Long enough that a slow machine is no reason for a certificate to end, and
 /// an introduction that can be waited for: the rest of the time is skipped.
@@ -163,27 +152,12 @@ impl Site {
 
     /// What the Secret holds under a key, as text.
     pub(crate) async fn stored(&self, key: &str) -> Option<String> {
-        let secret = self.api.get(&self.secret).await.body;
-        let bytes = STANDARD.decode(secret["data"][key].as_str()?).ok()?;
-        String::from_utf8(bytes).ok()
+        trust::stored(&self.api, &self.secret, key).await
     }
 
     /// What every webhook of ours trusts, if all agree.
     pub(crate) async fn bundle(&self) -> Option<String> {
-        let mut bundles = Vec::new();
-        for path in &self.configurations {
-            let configuration = self.api.get(path).await.body;
-            for webhook in configuration["webhooks"].as_array()? {
-                let ours = webhook["name"].as_str()?.ends_with(".callgate.dev");
-                if ours {
-                    let text = webhook["clientConfig"]["caBundle"].as_str()?;
-                    bundles.push(STANDARD.decode(text).expect("the API server checks"));
-                }
-            }
-        }
-        let first = bundles.first()?.clone();
-        let all = bundles.iter().all(|it| *it == first);
-        all.then(|| String::from_utf8(first).expect("PEM is text"))
+        trust::bundle(&self.api, &self.configurations).await
     }
 
     pub(crate) async fn await_bundle(
@@ -196,7 +170,7 @@ impl Site {
 
     /// What a client makes of a replica, who trusts these authorities.
     pub(crate) async fn verify(&self, replica: SocketAddr, trusted: &str) -> Result<(), String> {
-        verify(&self.clock, replica, trusted).await
+        trust::verify(Arc::new(self.clock.clone()), replica, trusted).await
     }
 
     pub(crate) async fn await_signer(&self, replica: &Replica, authority: &str) {
@@ -238,24 +212,6 @@ impl Site {
         }
         Ok(calls)
     }
-}
-
-async fn verify(clock: &Clock, replica: SocketAddr, trusted: &str) -> Result<(), String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(trusted.as_bytes()) {
-        let certificate = certificate.map_err(|it| it.to_string())?;
-        roots.add(certificate).map_err(|it| it.to_string())?;
-    }
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_details(provider, Arc::new(clock.clone()))
-        .with_safe_default_protocol_versions()
-        .expect("the provider has them")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let stream = TcpStream::connect(replica).await.map_err(|it| it.to_string())?;
-    let name = ServerName::try_from(NAME).expect("it is a name");
-    let connector = TlsConnector::from(Arc::new(config));
-    connector.connect(name, stream).await.map(drop).map_err(|it| it.to_string())
 }
 
 impl Replica {

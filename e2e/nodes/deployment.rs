@@ -2,16 +2,21 @@
 
 use std::{
     env, fs,
+    net::SocketAddr,
     path::Path,
     process::{Command, Output},
-    time::Duration,
+    sync::Arc,
 };
 
+use rustls::time_provider::DefaultTimeProvider;
 use serde_json::{Value, json};
 
-use crate::{api::Api, cluster::Site, patience::eventually};
+use crate::{api::Api, cluster::Site, patience::eventually, trust};
 
 pub(crate) const PODS: &str = "/api/v1/namespaces/callgate-system/pods";
+
+/// Where the authority of all replicas is kept.
+pub(crate) const SECRET: &str = "/api/v1/namespaces/callgate-system/secrets/callgate-ca";
 
 pub(crate) struct Deployment {
     site: Site,
@@ -22,6 +27,8 @@ pub(crate) struct Deployment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Replica {
     pub(crate) name: String,
+    /// Where it serves, if it has an address yet.
+    pub(crate) address: Option<SocketAddr>,
     pub(crate) uid: String,
     pub(crate) node: String,
     pub(crate) is_ready: bool,
@@ -82,18 +89,77 @@ impl Deployment {
         self.namespace_obeying(name, "restricted").await
     }
 
+    /// Makes a policy, or changes it.
+    pub(crate) async fn policy(&self, name: &str, spec: Value) {
+        let policy = json!({
+            "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
+            "metadata": { "name": name }, "spec": spec,
+        });
+        self.api.apply(&path_of_policy(name), &policy).await.expect_ok("the policy");
+    }
+
     pub(crate) async fn namespace_obeying(&self, name: &str, policy: &str) -> String {
         let labels = json!({ "callgate.dev/policy": policy });
         let object = json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels },
         });
-        self.api.post("/api/v1/namespaces", &object).await.expect_ok("the namespace");
+        eventually("the replica that is asked knows the policy", async || {
+            self.api.post("/api/v1/namespaces", &object).await.is_ok().then_some(())
+        })
+        .await;
         let account = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
         eventually("pods can be created", async || {
             self.api.get(&account).await.is_ok().then_some(())
         })
         .await;
         name.to_owned()
+    }
+
+    /// Waits until there are so many replicas, all ready, and no other.
+    pub(crate) async fn scale(&self, replicas: usize) {
+        let replicas = format!("--replicas={replicas}");
+        self.kubectl_ok(&["-n", "callgate-system", "scale", "deployment/callgate", &replicas])
+            .await;
+        self.rolled_out().await;
+    }
+
+    /// Waits until none of these replicas is left.
+    pub(crate) async fn gone(&self, old: &[Replica]) {
+        eventually("the old replicas are gone", async || {
+            let now = self.replicas().await;
+            (!old.iter().any(|old| now.iter().any(|it| it.name == old.name))).then_some(())
+        })
+        .await;
+    }
+
+    /// What the Secret of the authority holds under a key.
+    pub(crate) async fn stored(&self, key: &str) -> Option<String> {
+        trust::stored(&self.api, SECRET, key).await
+    }
+
+    /// What all our webhooks trust, if they agree.
+    pub(crate) async fn bundle(&self) -> Option<String> {
+        trust::bundle(&self.api, &configurations()).await
+    }
+
+    /// The steps by which the replicas that are there changed the Secret.
+    pub(crate) async fn steps(&self) -> Vec<String> {
+        let select = "--selector=app.kubernetes.io/component=webhook";
+        let said = self.kubectl_ok(&["-n", "callgate-system", "logs", select, "--tail=-1"]).await;
+        let lines = said.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+        lines
+            .filter(|it| it["message"] == "authority stored")
+            .map(|it| it["step"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// Ends a program of the control plane as a crash does; a new one starts.
+    pub(crate) async fn restart(&self, program: &'static str) {
+        let directory = self.site.directory.clone().expect("the cluster is ours");
+        let restart = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/cluster/restart");
+        let run = move || Command::new(restart).arg(directory).arg(program).status();
+        let status = tokio::task::spawn_blocking(run).await.expect("it does not panic");
+        assert!(status.expect("it starts").success(), "{program} is not restarted");
     }
 
     pub(crate) async fn create(&self, namespace: &str, pod: &Value) -> crate::api::Reply {
@@ -117,13 +183,31 @@ impl Deployment {
     }
 }
 
+pub(crate) fn path_of_policy(name: &str) -> String {
+    format!("/apis/callgate.dev/v1alpha1/seccomppolicies/{name}")
+}
+
+pub(crate) fn configurations() -> [String; 2] {
+    ["mutating", "validating"].map(|kind| {
+        let root = "/apis/admissionregistration.k8s.io/v1";
+        format!("{root}/{kind}webhookconfigurations/callgate")
+    })
+}
+
 impl Replica {
+    /// Whether who trusts this authority, and no other, trusts the replica.
+    pub(crate) async fn serves_by(&self, authority: &str) -> bool {
+        let address = self.address.expect("a replica that is ready has an address");
+        trust::verify(Arc::new(DefaultTimeProvider), address, authority).await.is_ok()
+    }
+
     fn read(pod: &Value) -> Self {
         let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
         let conditions = pod["status"]["conditions"].as_array();
         let mut conditions = conditions.into_iter().flatten();
         Self {
             name: text(&pod["metadata"]["name"]),
+            address: format!("{}:8443", text(&pod["status"]["podIP"])).parse().ok(),
             uid: text(&pod["metadata"]["uid"]),
             node: text(&pod["spec"]["nodeName"]),
             is_ready: conditions.any(|it| it["type"] == "Ready" && it["status"] == "True"),
@@ -167,9 +251,4 @@ pub(crate) fn pod(name: &str, command: &[&str], context: &Value) -> Value {
 
 pub(crate) fn privileged(name: &str) -> Value {
     pod(name, &["true"], &json!({ "privileged": true }))
-}
-
-/// A moment for what is not to happen to happen.
-pub(crate) async fn a_moment() {
-    tokio::time::sleep(Duration::from_secs(1)).await;
 }

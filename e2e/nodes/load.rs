@@ -1,9 +1,8 @@
 //! Pods that are created without a pause, while something happens.
 
 use std::{
-    future::Future,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -11,21 +10,42 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::api::{Api, Reply};
+use crate::{
+    api::{Api, Reply},
+    patience::eventually,
+};
 
 /// What became of the pods.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) created: usize,
-    /// When, counted from the beginning, and why.
-    pub(crate) refused: Vec<(Duration, String)>,
+    pub(crate) refused: Vec<Refusal>,
+    /// Those that the API server itself had no answer to.
+    pub(crate) unanswered: Vec<Refusal>,
     /// Those that got in without a filter.
     pub(crate) unprotected: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Refusal {
+    /// When the pod was sent, counted from the beginning.
+    pub(crate) at: Duration,
+    pub(crate) why: String,
+}
+
+/// The pods, as whoever makes something happen sees them.
+pub(crate) struct Load {
+    start: Instant,
+    over: AtomicBool,
+    outcome: Mutex<Outcome>,
 }
 
 /// Callers at once: each has one request under way and the next one soon after.
 const CALLERS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// So many pods after an event have been sent after it, whichever caller is slow, and over whichever connection.
+pub(crate) const MANY: usize = 200;
 
 /// Lets pods be created in the namespace, all the while and until `happening`
 /// has come to its end.
@@ -35,35 +55,80 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) async fn during<T>(
     api: &Api,
     namespace: &str,
-    happening: impl Future<Output = T>,
+    happening: impl AsyncFnOnce(&Load) -> T,
 ) -> (T, Outcome) {
-    let over = Arc::new(AtomicBool::new(false));
-    let start = Instant::now();
+    let load = Arc::new(Load {
+        start: Instant::now(),
+        over: AtomicBool::new(false),
+        outcome: Mutex::default(),
+    });
+    let end = End(Arc::clone(&load));
+    let path = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
     let callers: Vec<_> = (0..CALLERS)
-        .map(|_| {
-            let (api, over) = (api.clone(), Arc::clone(&over));
-            let path = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
-            tokio::spawn(async move {
-                let mut outcome = Outcome::default();
-                while !over.load(Ordering::Relaxed) {
-                    outcome.take(start.elapsed(), &api.post(&path, &pod()).await);
-                    tokio::time::sleep(PAUSE).await;
-                }
-                outcome
-            })
-        })
+        .map(|_| tokio::spawn(Arc::clone(&load).call(api.clone(), path.clone())))
         .collect();
-    let result = happening.await;
-    over.store(true, Ordering::Relaxed);
-    let mut all = Outcome::default();
+    let result = happening(&load).await;
+    drop(end);
     for caller in callers {
-        let Outcome { created, refused, unprotected } = caller.await.expect("it does not panic");
-        all.created += created;
-        all.refused.extend(refused);
-        all.unprotected += unprotected;
+        caller.await.expect("it does not panic");
     }
-    all.refused.sort();
-    (result, all)
+    let mut outcome = load.outcome().clone();
+    outcome.refused.sort();
+    outcome.unanswered.sort();
+    (result, outcome)
+}
+
+/// Ends the load with whatever makes something happen, also where that panics.
+struct End(Arc<Load>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Load {
+    async fn call(self: Arc<Self>, api: Api, path: String) {
+        while !self.over.load(Ordering::Relaxed) {
+            let at = self.now();
+            let reply = api.try_post(&path, &pod()).await;
+            self.outcome().take(at, reply);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The time, counted as in a [`Refusal`].
+    pub(crate) fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Waits until many more pods have been created.
+    pub(crate) async fn goes_on(&self) {
+        self.sees("many more pods are created", |it| it.created).await;
+    }
+
+    /// Waits until many more pods have been refused.
+    pub(crate) async fn is_refused(&self) {
+        self.sees("many more pods are refused", |it| it.refused.len()).await;
+    }
+
+    /// Waits until pods are created again, and then for many more: since when
+    /// none should be refused.
+    pub(crate) async fn recovers(&self) -> Duration {
+        self.goes_on().await;
+        let since = self.now();
+        self.goes_on().await;
+        since
+    }
+
+    async fn sees(&self, what: &str, count: impl Fn(&Outcome) -> usize) {
+        let before = count(&self.outcome());
+        eventually(what, async || (count(&self.outcome()) >= before + MANY).then_some(())).await;
+    }
+
+    fn outcome(&self) -> MutexGuard<'_, Outcome> {
+        self.outcome.lock().expect("nobody panics with it")
+    }
 }
 
 /// A pod for both webhooks: there is something to set, and something to judge.
@@ -79,13 +144,59 @@ fn pod() -> Value {
 }
 
 impl Outcome {
-    fn take(&mut self, at: Duration, reply: &Reply) {
-        if !reply.is_ok() {
-            self.refused.push((at, format!("{} {}", reply.status, reply.message())));
-            return;
-        }
+    fn take(&mut self, at: Duration, reply: Result<Reply, String>) {
+        let reply = match reply {
+            Ok(reply) if reply.is_ok() => reply,
+            Ok(reply) => {
+                let why = format!("{} {}", reply.status, reply.message());
+                return self.refused.push(Refusal { at, why });
+            }
+            Err(why) => return self.unanswered.push(Refusal { at, why }),
+        };
         self.created += 1;
         let profile = &reply.body["spec"]["securityContext"]["seccompProfile"]["type"];
         self.unprotected += usize::from(*profile != "RuntimeDefault");
+    }
+
+    /// Says how much went wrong, to whoever measures it.
+    pub(crate) fn tell(&self, event: &str) {
+        let Self { created, refused, unanswered, .. } = self;
+        let failed = || refused.iter().chain(unanswered).map(|it| it.at.as_millis());
+        let (first, last) = (failed().min().unwrap_or(0), failed().max().unwrap_or(0));
+        crate::tell(&format!(
+            "{event}: {} of {} pods refused, {} not answered, from {first} to {last} ms",
+            refused.len(),
+            created + refused.len() + unanswered.len(),
+            unanswered.len(),
+        ));
+    }
+
+    /// Nobody noticed anything.
+    pub(crate) fn is_flawless(&self) {
+        self.lets_nothing_through();
+        self.is_flawless_since(Duration::ZERO);
+    }
+
+    /// Every pod that was sent from then on was created.
+    pub(crate) fn is_flawless_since(&self, since: Duration) {
+        let all = self.refused.iter().chain(&self.unanswered);
+        let late: Vec<_> = all.filter(|it| it.at >= since).collect();
+        assert!(late.is_empty(), "{} refused: {:#?}", late.len(), &late[..late.len().min(3)]);
+    }
+
+    /// What else happened, no pod got in without a filter.
+    pub(crate) fn lets_nothing_through(&self) {
+        assert_eq!(self.unprotected, 0);
+        assert!(self.created >= MANY, "only {} created", self.created);
+    }
+
+    /// Whatever was refused was refused because we could not be asked: the
+    /// call failed for one of these reasons, or the pod had not been repaired.
+    pub(crate) fn is_refused_only_for(&self, reasons: &[&str]) {
+        for Refusal { at, why } in &self.refused {
+            let failed = why.contains("failed calling webhook \"validate.callgate.dev\"")
+                && reasons.iter().any(|it| why.contains(it));
+            assert!(failed || why.contains("[unset]"), "{at:?}: {why}");
+        }
     }
 }

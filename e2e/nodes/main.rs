@@ -7,20 +7,24 @@
 #[path = "../api.rs"]
 #[allow(dead_code, reason = "each suite uses its part")]
 mod api;
+mod authority;
 #[path = "../cluster.rs"]
 #[allow(dead_code, reason = "each suite uses its part")]
 mod cluster;
 mod deployment;
 mod image;
 mod load;
+mod outage;
 #[path = "../patience.rs"]
 mod patience;
 mod runbook;
 mod tests;
+#[path = "../trust.rs"]
+mod trust;
 
 use std::{
     cell::RefCell,
-    fs,
+    env, fs,
     os::unix::fs::MetadataExt,
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
@@ -56,7 +60,7 @@ fn main() -> ExitCode {
             let (deployment, runtime) = (Arc::clone(&deployment), Arc::clone(&runtime));
             Trial::test(test.name, move || runtime.block_on(attempt(test, deployment)))
         };
-        let trials = tests::ALL.iter().copied().map(trial).collect();
+        let trials = all().map(trial).collect();
         return libtest_mimic::run(&arguments, trials).exit_code();
     }
     match run_inside() {
@@ -91,8 +95,20 @@ async fn attempt(test: tests::Entry, deployment: Arc<Deployment>) -> Result<(), 
 
 /// Every test, as one that could not be run.
 fn without_a_cluster() -> Vec<Trial> {
-    let skipped = |it: &tests::Entry| Trial::test(it.name, || Ok(())).with_ignored_flag(true);
-    tests::ALL.iter().map(skipped).collect()
+    let skipped = |it: tests::Entry| Trial::test(it.name, || Ok(())).with_ignored_flag(true);
+    all().map(skipped).collect()
+}
+
+/// Those that look at the Deployment as it was applied come first.
+fn all() -> impl Iterator<Item = tests::Entry> {
+    [tests::ALL, authority::ALL, outage::ALL].into_iter().flatten().copied()
+}
+
+/// What only `--nocapture` asks for.
+fn tell(text: &str) {
+    if env::args().any(|it| it == "--nocapture") {
+        say(text);
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "a test reports")]

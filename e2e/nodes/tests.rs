@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt, future::LocalBoxFuture};
-use serde_json::{Value, json};
+use futures_util::future::LocalBoxFuture;
+use serde_json::json;
 
 use crate::{
-    deployment::{Deployment, a_moment, pod, privileged},
+    deployment::{Deployment, Replica, path_of_policy, pod, privileged},
     load,
     patience::eventually,
     runbook::what_the_runbook_says_comes_true,
@@ -26,20 +26,32 @@ pub(crate) struct Entry {
 /// Makes a list of the functions, each under its own name.
 macro_rules! entries {
     ($($name:ident),* $(,)?) => {
-        &[$(Entry { name: stringify!($name), run: |it| $name(it).boxed_local() }),*]
+        &[$($crate::tests::Entry {
+            name: stringify!($name),
+            run: |it| ::futures_util::FutureExt::boxed_local($name(it)),
+        }),*]
     };
 }
+pub(crate) use entries;
+
+/// How soon a policy that was edited is obeyed.
+const OBEYED: Duration = Duration::from_secs(2);
 
 /// How long at most a Service goes on leading to a replica that is no more: about
 /// a second where nothing else is going on.
 const UNHEARD_OF: Duration = Duration::from_secs(10);
+
+/// What a call says of a replica that is no more.
+pub(crate) const GONE: [&str; 5] =
+    ["connection refused", "EOF", "connection reset", "broken pipe", "server closed"];
 
 pub(crate) const ALL: &[Entry] = entries![
     a_second_apply_changes_nothing,
     both_replicas_are_ready_each_on_its_own_node,
     a_pod_that_sets_nothing_runs_under_a_filter,
     a_privileged_pod_is_refused_through_the_service,
-    a_policy_that_is_edited_is_obeyed,
+    a_policy_that_is_edited_is_obeyed_by_the_next_pod,
+    a_policy_is_deleted_once_nobody_obeys_it,
     while_the_deployment_is_restarted_no_pod_is_refused,
     a_replica_that_is_killed_lets_nothing_through_and_is_back,
     what_the_runbook_says_comes_true,
@@ -92,90 +104,99 @@ async fn a_privileged_pod_is_refused_through_the_service(it: Arc<Deployment>) {
     );
 }
 
-async fn a_policy_that_is_edited_is_obeyed(it: Arc<Deployment>) {
-    let path = "/apis/callgate.dev/v1alpha1/seccomppolicies/shop";
-    let policy = |spec: Value| {
-        json!({
-            "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
-            "metadata": { "name": "shop" }, "spec": spec,
-        })
-    };
-    it.api.apply(path, &policy(json!({}))).await.expect_ok("the policy");
-    // Which replica is asked is not for us to say, and each learns by itself.
-    let namespace = eventually("the policy is known", async || {
-        let dry = json!({
-            "apiVersion": "v1", "kind": "Namespace",
-            "metadata": { "name": "edited", "labels": { "callgate.dev/policy": "shop" } },
-        });
-        let reply = it.api.post("/api/v1/namespaces?dryRun=All", &dry).await;
-        reply.is_ok().then_some("edited")
-    })
-    .await;
-    let namespace = it.namespace_obeying(namespace, "shop").await;
+async fn a_policy_that_is_edited_is_obeyed_by_the_next_pod(it: Arc<Deployment>) {
+    let spec = |level| json!({ "default": { "type": "RuntimeDefault" }, "rules": { "privileged": level } });
+    it.policy("shop", spec("Deny")).await;
+    let namespace = it.namespace_obeying("edited", "shop").await;
     let pods = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
     let refused = async || {
         let reply = it.api.post(&pods, &privileged("bad")).await;
-        reply.message().contains("policy \"shop\" refuses").then_some(())
+        reply.message().contains("policy \"shop\" refuses")
     };
-    eventually("the policy is obeyed", refused).await;
-
-    let change = json!({ "rules": { "privileged": "Warn", "unset": "Off" } });
-    it.api.apply(path, &policy(change)).await.expect_ok("the change");
-    let start = Instant::now();
-    eventually("the change is obeyed", async || {
-        it.api.post(&pods, &privileged("bad")).await.is_ok().then_some(())
+    let ((), outcome) = load::during(&it.api, &namespace, async |load| {
+        eventually("the policy is obeyed", async || refused().await.then_some(())).await;
+        for (level, expected) in [("Warn", false), ("Deny", true)] {
+            it.policy("shop", spec(level)).await;
+            let start = Instant::now();
+            eventually("the change is obeyed", async || {
+                (refused().await == expected).then_some(())
+            })
+            .await;
+            assert!(start.elapsed() < OBEYED, "{level}: it took {:?}", start.elapsed());
+        }
+        load.goes_on().await;
     })
     .await;
-    assert!(start.elapsed().as_secs() < 2, "it took {:?}", start.elapsed());
+    outcome.is_flawless();
+}
+
+async fn a_policy_is_deleted_once_nobody_obeys_it(it: Arc<Deployment>) {
+    it.policy("leaving", json!({ "default": { "type": "RuntimeDefault" } })).await;
+    let namespace = it.namespace_obeying("moving", "leaving").await;
+    let path = path_of_policy("leaving");
+    let trial = format!("{path}?dryRun=All");
+    let ((), outcome) = load::during(&it.api, &namespace, async |load| {
+        eventually("it is known who obeys it", async || {
+            (!it.api.delete(&trial).await.is_ok()).then_some(())
+        })
+        .await;
+        load.goes_on().await;
+        let reply = it.api.delete(&path).await;
+        assert_eq!(
+            reply.message(),
+            "admission webhook \"objects.callgate.dev\" denied the request: \
+             policy \"leaving\" is obeyed by \"moving\": label them otherwise first"
+        );
+        it.api.get(&path).await.expect_ok("the policy is still there");
+        let label = json!({ "metadata": { "labels": { "callgate.dev/policy": "restricted" } } });
+        let object = format!("/api/v1/namespaces/{namespace}");
+        it.api.merge(&object, &label).await.expect_ok("another label");
+        eventually("nobody obeys it any more", async || {
+            it.api.delete(&path).await.is_ok().then_some(())
+        })
+        .await;
+        load.goes_on().await;
+    })
+    .await;
+    assert_eq!(it.api.get(&path).await.status, 404);
+    outcome.is_flawless();
 }
 
 async fn while_the_deployment_is_restarted_no_pod_is_refused(it: Arc<Deployment>) {
     let namespace = it.namespace("restart").await;
     let before = it.replicas().await;
-    let ((), outcome) = load::during(&it.api, &namespace, async {
+    let ((), outcome) = load::during(&it.api, &namespace, async |load| {
         it.kubectl_ok(&["-n", "callgate-system", "rollout", "restart", "deployment/callgate"])
             .await;
         it.rolled_out().await;
-        eventually("the old replicas are gone", async || {
-            let now = it.replicas().await;
-            (!before.iter().any(|old| now.iter().any(|it| it.name == old.name))).then_some(())
-        })
-        .await;
-        a_moment().await;
+        it.gone(&before).await;
+        load.goes_on().await;
     })
     .await;
-    let first: Vec<_> = outcome.refused.iter().take(3).collect();
-    assert!(first.is_empty(), "{} refused: {first:#?}", outcome.refused.len());
-    assert_eq!(outcome.unprotected, 0);
-    assert!(outcome.created > 100, "{}", outcome.created);
+    outcome.is_flawless();
 }
 
 async fn a_replica_that_is_killed_lets_nothing_through_and_is_back(it: Arc<Deployment>) {
     let namespace = it.namespace("killed").await;
     for replica in it.replicas().await {
-        let ((), outcome) = load::during(&it.api, &namespace, async {
+        let ((), outcome) = load::during(&it.api, &namespace, async |load| {
             replica.kill();
             eventually("it is back", async || {
                 let now = it.replicas().await;
-                let back = |now: &crate::deployment::Replica| {
+                let back = |now: &Replica| {
                     now.name == replica.name && now.is_ready && now.restarts > replica.restarts
                 };
                 now.iter().any(back).then_some(())
             })
             .await;
-            a_moment().await;
+            load.goes_on().await;
         })
         .await;
-        assert_eq!(outcome.unprotected, 0);
-        assert!(outcome.created > 100, "{}", outcome.created);
+        outcome.lets_nothing_through();
         // Until the Service has heard of it, about a second, new connections still lead to it: then a call fails, and
         // with it the pod, or it is refused for what was not repaired.
-        for (at, why) in outcome.refused {
-            let gone =
-                ["connection refused", "EOF", "connection reset", "broken pipe", "server closed"];
-            let known = [&gone[..], &["[unset]"]].concat();
-            assert!(known.iter().any(|it| why.contains(it)), "{at:?}: {why}");
-            assert!(at < UNHEARD_OF, "{at:?}: {why}");
-        }
+        outcome.is_refused_only_for(&GONE);
+        outcome.is_flawless_since(UNHEARD_OF);
+        outcome.tell(&format!("{} killed", replica.name));
     }
 }

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use callgate::cli::authority::News;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use crate::{
     replica::{Replica, Site, TIMES},
     trial::{Test, trials},
+    trust::{overwritten, stranger},
     world::eventually,
 };
 
@@ -146,15 +146,9 @@ async fn a_bundle_that_is_overwritten_heals(it: Test) {
     let theirs = STANDARD.encode(stranger().0);
     for path in &site.configurations {
         let configuration = site.api.get(path).await.body;
-        let whole = |bundle: &Value| {
-            let mut webhooks = configuration["webhooks"].clone();
-            for webhook in webhooks.as_array_mut().expect("it lists webhooks") {
-                webhook["clientConfig"]["caBundle"] = bundle.clone();
-            }
-            json!({ "webhooks": webhooks })
-        };
         for bundle in [json!(theirs), Value::Null] {
-            site.api.merge(path, &whole(&bundle)).await.expect_ok("overwritten by hand");
+            let change = overwritten(&configuration, &bundle);
+            site.api.merge(path, &change).await.expect_ok("overwritten by hand");
             site.await_bundle("the bundle heals", |it| *it == authority).await;
         }
     }
@@ -201,15 +195,6 @@ async fn an_authority_brought_by_hand_takes_over_and_no_call_fails(it: Test) {
     assert!(bundle.contains(&ours), "who signed before is still known");
     caller.finish().await;
     site.uninstall().await;
-}
-
-/// An authority of somebody else, and its key.
-fn stranger() -> (String, String) {
-    let key = KeyPair::generate().expect("there is entropy");
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let certificate = params.self_signed(&key).expect("a new key can sign");
-    (certificate.pem().replace("\r\n", "\n"), key.serialize_pem())
 }
 
 async fn a_configuration_that_is_missing_is_not_made_and_gets_its_bundle_later(it: Test) {

@@ -1,0 +1,173 @@
+//! The authority that all replicas share, in a whole cluster: the Secret, the
+//! configurations, the API server's calls through the Service.
+//!
+//! Its laws are shown on the control plane alone (`e2e/tests/authority.rs`);
+//! here the caller is the API server itself.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use crate::{
+    deployment::{Deployment, SECRET, configurations},
+    load::{self, Load},
+    patience::eventually,
+    tests::{Entry, GONE, entries},
+    trust::{overwritten, stranger},
+};
+
+pub(crate) const ALL: &[Entry] = entries![
+    a_secret_that_is_deleted_or_damaged_heals_and_no_pod_is_refused,
+    a_bundle_that_is_overwritten_heals_and_lets_nothing_through,
+    the_authority_changes_hands_and_no_pod_is_refused,
+    replicas_that_start_at_once_on_nothing_agree_on_one_authority,
+];
+
+/// Long enough for the Deployment to roll out before the successor signs.
+const INTRODUCTION: Duration = Duration::from_secs(15);
+
+async fn current(it: &Deployment) -> String {
+    it.stored("ca.crt").await.expect("the Secret holds an authority")
+}
+
+async fn all_serve_by(it: &Deployment, authority: &str) -> bool {
+    let replicas = it.replicas().await;
+    let mut all = replicas.len() == 2;
+    for replica in replicas {
+        all &= replica.serves_by(authority).await;
+    }
+    all
+}
+
+async fn a_secret_that_is_deleted_or_damaged_heals_and_no_pod_is_refused(it: Arc<Deployment>) {
+    let namespace = it.namespace("damaged").await;
+    let (certificate, key) = (current(&it).await, it.stored("ca.key").await);
+    let nonsense = STANDARD.encode("nonsense");
+    let nonsense = json!({ "data": { "ca.crt": nonsense, "ca.key": nonsense } });
+    let ((), outcome) = load::during(&it.api, &namespace, async |load| {
+        for (damage, change) in [
+            ("deleted", None),
+            ("emptied", Some(json!({ "data": null }))),
+            ("overwritten by nonsense", Some(nonsense)),
+        ] {
+            match change {
+                None => it.api.delete(SECRET).await.expect_ok(damage),
+                Some(change) => it.api.merge(SECRET, &change).await.expect_ok(damage),
+            };
+            eventually(&format!("a Secret that is {damage} heals"), async || {
+                let healed = it.stored("ca.crt").await? == certificate;
+                (healed && it.stored("ca.key").await == key).then_some(())
+            })
+            .await;
+            load.goes_on().await;
+        }
+    })
+    .await;
+    assert_eq!(it.bundle().await, Some(certificate));
+    outcome.is_flawless();
+}
+
+async fn a_bundle_that_is_overwritten_heals_and_lets_nothing_through(it: Arc<Deployment>) {
+    let namespace = it.namespace("overwritten").await;
+    let authority = current(&it).await;
+    let theirs = json!(STANDARD.encode(stranger().0));
+    let (healed, outcome) = load::during(&it.api, &namespace, async |load| {
+        load.goes_on().await;
+        for path in &configurations() {
+            let configuration = it.api.get(path).await.body;
+            let change = overwritten(&configuration, &theirs);
+            it.api.merge(path, &change).await.expect_ok("overwritten by hand");
+        }
+        eventually("the bundle heals", async || {
+            it.bundle().await.filter(|it| *it == authority).map(drop)
+        })
+        .await;
+        load.recovers().await
+    })
+    .await;
+    outcome.tell("bundles overwritten");
+    // An API server that trusts somebody else cannot call us. Until the bundle is back, and it has heard of that, pods
+    // are refused: the call fails, or the pod has not been repaired.
+    outcome.is_refused_only_for(&["x509: certificate signed by unknown authority"]);
+    outcome.is_flawless_since(healed);
+    outcome.lets_nothing_through();
+    // Nobody took that for a reason to sign anew.
+    assert_eq!(current(&it).await, authority);
+}
+
+async fn the_authority_changes_hands_and_no_pod_is_refused(it: Arc<Deployment>) {
+    let namespace = it.namespace("rotated").await;
+    let first = current(&it).await;
+    let ((), outcome) = load::during(&it.api, &namespace, async |load| {
+        // Who means authorities to last for a hundred years finds that this one is as good as over.
+        let introduction = format!("--ca-introduction={}s", INTRODUCTION.as_secs());
+        with_flags(&it, &["--ca-lifetime=876000h", &introduction]).await;
+        changes_hands(&it, load, &first).await;
+        // With the flags of before.
+        let before = it.replicas().await;
+        it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
+        it.rolled_out().await;
+        it.gone(&before).await;
+        load.goes_on().await;
+    })
+    .await;
+    outcome.is_flawless();
+}
+
+async fn changes_hands(it: &Deployment, load: &Load, first: &str) {
+    let second = it.stored("next.crt").await.expect("both are ready before the successor signs");
+    let both = it.bundle().await.expect("all agree");
+    assert!(both.contains(first) && both.contains(&second), "it is introduced:\n{both}");
+    assert!(all_serve_by(it, first).await, "it does not sign yet");
+    load.goes_on().await;
+    eventually("the successor signs what is served", async || {
+        all_serve_by(it, &second).await.then_some(())
+    })
+    .await;
+    load.goes_on().await;
+    assert_eq!(current(it).await, second);
+    assert_eq!(it.stored("previous.crt").await.as_deref(), Some(first));
+    let both = it.bundle().await.expect("all agree");
+    assert!(both.contains(first) && both.contains(&second), "both stay known:\n{both}");
+    let steps = it.steps().await;
+    assert_eq!(steps, ["introduce", "promote"]);
+}
+
+/// Adds flags of `callgate serve`, and waits until all replicas have them.
+async fn with_flags(it: &Deployment, flags: &[&str]) {
+    let path = "/spec/template/spec/containers/0/args/-";
+    let add = |flag: &&str| json!({ "op": "add", "path": path, "value": flag });
+    let change = flags.iter().map(add).collect::<Value>().to_string();
+    let words = ["-n", "callgate-system", "patch", "deployment/callgate", "--type=json", "-p"];
+    let before = it.replicas().await;
+    it.kubectl_ok(&[&words[..], &[&change]].concat()).await;
+    it.rolled_out().await;
+    it.gone(&before).await;
+}
+
+async fn replicas_that_start_at_once_on_nothing_agree_on_one_authority(it: Arc<Deployment>) {
+    let namespace = it.namespace("reborn").await;
+    let before = it.replicas().await;
+    let old = current(&it).await;
+    let (calm, outcome) = load::during(&it.api, &namespace, async |load| {
+        load.goes_on().await;
+        it.scale(0).await;
+        it.gone(&before).await;
+        it.api.delete(SECRET).await.expect_ok("the Secret");
+        it.scale(2).await;
+        load.recovers().await
+    })
+    .await;
+    let authority = current(&it).await;
+    assert_ne!(authority, old);
+    assert_eq!(it.bundle().await.as_ref(), Some(&authority));
+    assert!(all_serve_by(&it, &authority).await);
+    // Who came second took what was there.
+    assert_eq!(it.steps().await, ["create"]);
+    outcome.tell("started on nothing");
+    // Nobody is there for a while, and then nobody whom the API server trusts yet.
+    outcome.is_refused_only_for(&[&GONE[..], &["no endpoints available", "x509"]].concat());
+    outcome.is_flawless_since(calm);
+    outcome.lets_nothing_through();
+}

@@ -1,0 +1,120 @@
+//! What happens to pods while a part of the cluster is away.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::{
+    deployment::{Deployment, path_of_policy, pod, privileged},
+    load,
+    patience::eventually,
+    tests::{Entry, GONE, entries},
+};
+
+pub(crate) const ALL: &[Entry] = entries![
+    while_the_api_server_is_restarted_nothing_gets_through_and_afterwards_all_is_well,
+    without_a_replica_pods_are_refused_and_the_system_runs_on,
+];
+
+async fn while_the_api_server_is_restarted_nothing_gets_through_and_afterwards_all_is_well(
+    it: Arc<Deployment>,
+) {
+    it.policy("lasting", json!({ "default": { "type": "RuntimeDefault" } })).await;
+    let namespace = it.namespace_obeying("lasting", "lasting").await;
+    let before = it.replicas().await;
+    let (up, outcome) = load::during(&it.api, &namespace, async |load| {
+        load.goes_on().await;
+        it.restart("kube-apiserver").await;
+        eventually("the API server is ready", async || {
+            it.api.try_get("/readyz").await.is_ok_and(|it| it.is_ok()).then_some(())
+        })
+        .await;
+        let up = load.now();
+        load.goes_on().await;
+        up
+    })
+    .await;
+    outcome.tell("API server restarted");
+    outcome.lets_nothing_through();
+    outcome.is_flawless_since(up);
+    // It may be away, or not be ready to judge; that we refused is no excuse.
+    assert!(!outcome.unanswered.is_empty(), "the API server was not away");
+    let ours = outcome.refused.iter().find(|it| it.why.contains("callgate.dev"));
+    assert_eq!(ours, None);
+    assert_eq!(it.replicas().await, before);
+    // What changes is heard of again.
+    it.policy("lasting", json!({ "rules": { "unset": "Deny", "privileged": "Off" } })).await;
+    let pods = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+    eventually("the change is obeyed", async || {
+        let reply = it.api.post(&pods, &pod("unset", &["true"], &json!({}))).await;
+        reply.message().contains("[unset]").then_some(())
+    })
+    .await;
+}
+
+async fn without_a_replica_pods_are_refused_and_the_system_runs_on(it: Arc<Deployment>) {
+    let namespace = it.namespace("closed").await;
+    it.policy("doomed", json!({ "default": { "type": "RuntimeDefault" } })).await;
+    let orphaned = it.namespace_obeying("orphaned", "doomed").await;
+    let before = it.replicas().await;
+    let (calm, outcome) = load::during(&it.api, &namespace, async |load| {
+        load.goes_on().await;
+        it.scale(0).await;
+        it.gone(&before).await;
+        load.is_refused().await;
+        let reply = it.create(&namespace, &privileged("bad")).await;
+        assert!(reply.message().contains("failed calling webhook"), "{}", reply.message());
+        // A pod that every policy lets pass is not held up, nor is one that is none of our business.
+        it.create(&namespace, &compliant("good")).await.expect_ok("a pod that is not sent to us");
+        it.create("default", &privileged("free")).await.expect_ok("a namespace without a policy");
+        runs_on_both_nodes(&it).await;
+        // What is to be judged by us alone is not: no pod depends on it before we are back.
+        it.api.delete(&path_of_policy("doomed")).await.expect_ok("nobody objects");
+        it.scale(2).await;
+        load.recovers().await
+    })
+    .await;
+    outcome.tell("scaled to zero and back");
+    outcome.is_refused_only_for(&[&GONE[..], &["no endpoints available"]].concat());
+    outcome.is_flawless_since(calm);
+    outcome.lets_nothing_through();
+
+    let reply = it.create(&orphaned, &pod("lost", &["true"], &json!({}))).await;
+    let expected = "admission webhook \"validate.callgate.dev\" denied the request: \
+                    namespace \"orphaned\" is to obey a policy that is not there: \
+                    there is no policy \"doomed\", only baseline, ";
+    assert!(reply.message().starts_with(expected), "{}", reply.message());
+}
+
+/// `RuntimeDefault` for the whole pod, and nothing else.
+fn compliant(name: &str) -> Value {
+    let mut pod = pod(name, &["true"], &json!({}));
+    pod["spec"]["securityContext"] = json!({ "seccompProfile": { "type": "RuntimeDefault" } });
+    pod
+}
+
+/// A `DaemonSet` of the system, with pods that no policy of ours would allow.
+async fn runs_on_both_nodes(it: &Deployment) {
+    let name = "suite";
+    let labels = json!({ "app": name });
+    let context = json!({ "privileged": true });
+    let object = json!({
+        "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": { "name": name },
+        "spec": {
+            "selector": { "matchLabels": labels },
+            "template": { "metadata": { "labels": labels }, "spec": {
+                "terminationGracePeriodSeconds": 0,
+                "containers": [{ "name": "app", "image": "busybox:1", "securityContext": context }],
+            }},
+        },
+    });
+    let all = "/apis/apps/v1/namespaces/kube-system/daemonsets";
+    it.api.post(all, &object).await.expect_ok("the DaemonSet");
+    let path = format!("{all}/{name}");
+    eventually("it runs on both nodes", async || {
+        let status = it.api.get(&path).await.body["status"]["numberReady"].clone();
+        (status == 2).then_some(())
+    })
+    .await;
+    it.api.delete(&path).await.expect_ok("its end");
+}

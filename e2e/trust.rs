@@ -1,0 +1,86 @@
+//! The authority that all replicas share, as its clients see it.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+    time_provider::TimeProvider,
+};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::api::Api;
+
+/// As whom the API server knows the server.
+const NAME: &str = "callgate.callgate-system.svc";
+
+/// What the Secret at the path holds under a key, as text.
+pub(crate) async fn stored(api: &Api, secret: &str, key: &str) -> Option<String> {
+    let secret = api.get(secret).await.body;
+    let bytes = STANDARD.decode(secret["data"][key].as_str()?).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+/// What every webhook of ours in the configurations trusts, if all agree.
+pub(crate) async fn bundle(api: &Api, configurations: &[String]) -> Option<String> {
+    let mut bundles = Vec::new();
+    for path in configurations {
+        let configuration = api.get(path).await.body;
+        for webhook in configuration["webhooks"].as_array()? {
+            let ours = webhook["name"].as_str()?.ends_with(".callgate.dev");
+            if ours {
+                let text = webhook["clientConfig"]["caBundle"].as_str()?;
+                bundles.push(STANDARD.decode(text).expect("the API server checks"));
+            }
+        }
+    }
+    let first = bundles.first()?.clone();
+    let all = bundles.iter().all(|it| *it == first);
+    all.then(|| String::from_utf8(first).expect("PEM is text"))
+}
+
+/// The change that gives all webhooks of the configuration another bundle.
+pub(crate) fn overwritten(configuration: &Value, bundle: &Value) -> Value {
+    let mut webhooks = configuration["webhooks"].clone();
+    for webhook in webhooks.as_array_mut().expect("it lists webhooks") {
+        webhook["clientConfig"]["caBundle"] = bundle.clone();
+    }
+    json!({ "webhooks": webhooks })
+}
+
+/// What a client makes of a replica, who trusts these authorities.
+pub(crate) async fn verify(
+    clock: Arc<dyn TimeProvider>,
+    replica: SocketAddr,
+    trusted: &str,
+) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(trusted.as_bytes()) {
+        let certificate = certificate.map_err(|it| it.to_string())?;
+        roots.add(certificate).map_err(|it| it.to_string())?;
+    }
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_details(provider, clock)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(replica).await.map_err(|it| it.to_string())?;
+    let name = ServerName::try_from(NAME).expect("it is a name");
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(name, stream).await.map(drop).map_err(|it| it.to_string())
+}
+
+/// An authority of somebody else, and its key.
+pub(crate) fn stranger() -> (String, String) {
+    let key = KeyPair::generate().expect("there is entropy");
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).expect("a new key can sign");
+    (certificate.pem().replace("\r\n", "\n"), key.serialize_pem())
+}
