@@ -10,7 +10,7 @@ use std::{
 };
 
 use callgate::{
-    cli::authority::{self, Authority, News},
+    cli::authority::{self, Authority, News, Service},
     cluster::authority::Objects,
     tls::{Current, Times, server_config},
 };
@@ -123,13 +123,19 @@ impl Site {
     }
 
     pub(crate) async fn replica(&self) -> Replica {
+        let service = Service { service: "callgate".to_owned(), service_namespace: None };
+        self.replica_behind(service).await
+    }
+
+    /// A replica that is called by another Service.
+    pub(crate) async fn replica_behind(&self, service: Service) -> Replica {
         let current = Arc::new(Current::default());
         let config = server_config(Arc::clone(&current), None).expect("it is complete");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there are ports");
         let address = listener.local_addr().expect("it is bound");
         let news = Arc::<Mutex<Vec<News>>>::default();
-        let (flags, clock) =
-            (Authority { objects: self.objects.clone(), times: TIMES }, self.clock.clone());
+        let flags = Authority { objects: self.objects.clone(), service, times: TIMES };
+        let clock = self.clock.clone();
         let told = Arc::clone(&news);
         let keep = authority::keep(
             self.api.client(),
@@ -170,7 +176,17 @@ impl Site {
 
     /// What a client makes of a replica, who trusts these authorities.
     pub(crate) async fn verify(&self, replica: SocketAddr, trusted: &str) -> Result<(), String> {
-        trust::verify(Arc::new(self.clock.clone()), replica, trusted).await
+        self.verify_as(trust::NAME, replica, trusted).await
+    }
+
+    /// The same, of a client that knows the replica by this name.
+    pub(crate) async fn verify_as(
+        &self,
+        name: &str,
+        replica: SocketAddr,
+        trusted: &str,
+    ) -> Result<(), String> {
+        trust::verify(Arc::new(self.clock.clone()), replica, name, trusted).await
     }
 
     pub(crate) async fn await_signer(&self, replica: &Replica, authority: &str) {

@@ -16,8 +16,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::api::Api;
 
-/// As whom the API server knows the server.
-const NAME: &str = "callgate.callgate-system.svc";
+/// As whom the API server knows a server that runs where the manifests put it.
+pub(crate) const NAME: &str = "callgate.callgate-system.svc";
 
 /// What the Secret at the path holds under a key, as text.
 pub(crate) async fn stored(api: &Api, secret: &str, key: &str) -> Option<String> {
@@ -53,10 +53,12 @@ pub(crate) fn overwritten(configuration: &Value, bundle: &Value) -> Value {
     json!({ "webhooks": webhooks })
 }
 
-/// What a client makes of a replica, who trusts these authorities.
+/// What a client makes of a replica, who knows it by this name and trusts
+/// these authorities.
 pub(crate) async fn verify(
     clock: Arc<dyn TimeProvider>,
     replica: SocketAddr,
+    name: &str,
     trusted: &str,
 ) -> Result<(), String> {
     let mut roots = RootCertStore::empty();
@@ -71,7 +73,7 @@ pub(crate) async fn verify(
         .with_root_certificates(roots)
         .with_no_client_auth();
     let stream = TcpStream::connect(replica).await.map_err(|it| it.to_string())?;
-    let name = ServerName::try_from(NAME).expect("it is a name");
+    let name = ServerName::try_from(name.to_owned()).expect("it is a name");
     let connector = TlsConnector::from(Arc::new(config));
     connector.connect(name, stream).await.map(drop).map_err(|it| it.to_string())
 }

@@ -198,7 +198,8 @@ impl Replica {
     /// Whether who trusts this authority, and no other, trusts the replica.
     pub(crate) async fn serves_by(&self, authority: &str) -> bool {
         let address = self.address.expect("a replica that is ready has an address");
-        trust::verify(Arc::new(DefaultTimeProvider), address, authority).await.is_ok()
+        let clock = Arc::new(DefaultTimeProvider);
+        trust::verify(clock, address, trust::NAME, authority).await.is_ok()
     }
 
     fn read(pod: &Value) -> Self {

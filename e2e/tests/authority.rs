@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use callgate::cli::authority::News;
+use callgate::cli::authority::{News, Service};
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,6 +21,7 @@ trials![
     a_bundle_that_is_overwritten_heals,
     an_authority_brought_by_hand_takes_over_and_no_call_fails,
     a_configuration_that_is_missing_is_not_made_and_gets_its_bundle_later,
+    a_replica_is_known_by_the_name_of_its_service_wherever_that_is,
 ];
 
 /// Two replicas that all clients can call.
@@ -217,5 +218,26 @@ async fn a_configuration_that_is_missing_is_not_made_and_gets_its_bundle_later(i
     let authority = current(&site).await;
     site.await_bundle("both have it", |it| *it == authority).await;
     site.await_signer(&replica, &authority).await;
+    site.uninstall().await;
+}
+
+async fn a_replica_is_known_by_the_name_of_its_service_wherever_that_is(it: Test) {
+    let site = Site::of(&it);
+    site.install().await;
+    let namespace = Some("elsewhere".to_owned());
+    let service = Service { service: "gate".to_owned(), service_namespace: namespace };
+    let moved = site.replica_behind(service).await;
+    let usual = site.replica().await;
+    let bundle = site.await_bundle("it is published", |it| !it.is_empty()).await;
+    for replica in [&moved, &usual] {
+        site.await_signer(replica, &bundle).await;
+    }
+    for name in ["gate.elsewhere.svc", "gate.elsewhere.svc.cluster.local"] {
+        site.verify_as(name, moved.address, &bundle).await.expect(name);
+        site.verify_as(name, usual.address, &bundle).await.expect_err(name);
+    }
+    // Without being told, it is where it runs, which a client has as its default.
+    let own = format!("callgate.{}.svc", it.api().client().default_namespace());
+    site.verify_as(&own, usual.address, &bundle).await.expect("its own name");
     site.uninstall().await;
 }

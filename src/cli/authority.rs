@@ -20,7 +20,22 @@ pub struct Authority {
     pub objects: Objects,
 
     #[command(flatten)]
+    pub service: Service,
+
+    #[command(flatten)]
     pub times: Times,
+}
+
+/// As whom the API server verifies a replica.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The Service that the API server calls
+    #[arg(long, value_name = "NAME", default_value = "callgate", env = "CALLGATE_SERVICE")]
+    pub service: String,
+
+    /// The namespace of that Service; without it, the one that callgate runs in
+    #[arg(long, value_name = "NAMESPACE", env = "CALLGATE_SERVICE_NAMESPACE")]
+    pub service_namespace: Option<String>,
 }
 
 /// What a replica has to tell about its certificate.
@@ -47,7 +62,7 @@ pub enum News {
 ///
 /// Every replica runs it; none leads. `current` has no certificate until the
 /// Secret has been read or written for the first time. `names` are added to
-/// the names of the service, `clock` says what time it is, and `report` hears
+/// those of the Service, `clock` says what time it is, and `report` hears
 /// only what changed, [`News::Failed`] and [`News::Stored`] excepted.
 ///
 /// ```no_run
@@ -65,12 +80,13 @@ pub enum News {
 pub fn keep(
     client: Client,
     flags: Authority,
-    names: Vec<String>,
+    mut names: Vec<String>,
     current: Arc<Current>,
     clock: impl Fn() -> SystemTime + Send + 'static,
     report: impl Fn(News) + Clone + Send + Sync + 'static,
 ) -> Result<impl Future<Output = ()> + Send, BadTimes> {
-    let Authority { objects, times } = flags;
+    let Authority { objects, service, times } = flags;
+    names.extend(service.names(client.default_namespace()));
     let mut keychain = Keychain::new(times, names, current)?;
     let mut told = Told::default();
     let news = report.clone();
@@ -96,6 +112,17 @@ pub fn keep(
         Kept::Published => {}
     };
     Ok(async move { cluster::keep(client, &objects, times.pulse(), decide, kept).await })
+}
+
+impl Service {
+    /// The host names that it is called by. The API server verifies the first
+    /// (`ServerNameFor` in its `webhook` package), whatever `own` namespace the
+    /// manifests were moved to.
+    fn names(&self, own: &str) -> [String; 2] {
+        let Self { service, service_namespace } = self;
+        let namespace = service_namespace.as_deref().unwrap_or(own);
+        ["svc", "svc.cluster.local"].map(|it| format!("{service}.{namespace}.{it}"))
+    }
 }
 
 /// What was told last.
@@ -132,4 +159,31 @@ fn changed<T: Copy + PartialEq>(last: &mut Option<T>, now: Option<T>) -> Option<
     }
     *last = now;
     now
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        service: Service,
+    }
+
+    #[rstest]
+    #[case::as_it_comes("", "callgate.here.svc")]
+    #[case::another_service("--service=gate", "gate.here.svc")]
+    #[case::somewhere_else("--service-namespace=there", "callgate.there.svc")]
+    fn the_api_server_verifies(#[case] flags: &str, #[case] expected: &str) {
+        let words = ["callgate"].into_iter().chain(flags.split_whitespace());
+        let Flags { service } = Flags::try_parse_from(words).unwrap();
+        assert_eq!(
+            service.names("here"),
+            [expected.to_owned(), format!("{expected}.cluster.local")]
+        );
+    }
 }

@@ -21,7 +21,8 @@ use rustls::{
 use super::{certificate::Certificate, provider, rotation::Term, times::BACKDATED};
 
 /// The names under which the webhook is reached: from the same machine, and as
-/// the API server verifies a service (`<name>.<namespace>.svc`).
+/// the API server verifies a service (`<name>.<namespace>.svc`), where the
+/// manifests put it.
 const NAMES: [&str; 5] = [
     "localhost",
     "127.0.0.1",
@@ -113,9 +114,10 @@ impl Authority {
             not_before: now - BACKDATED,
             not_after: end.min(self.certificate.term().not_after),
         };
-        let names = NAMES.into_iter().chain(more.iter().map(String::as_str));
+        let more = more.iter().map(String::as_str).filter(|it| !NAMES.contains(it));
         let mut params = CertificateParams::default();
-        params.subject_alt_names = names.map(san).collect::<Result<_, _>>()?;
+        params.subject_alt_names =
+            NAMES.into_iter().chain(more).map(san).collect::<Result<_, _>>()?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
@@ -213,6 +215,16 @@ mod tests {
     fn a_client_knows_the_server_as(#[case] name: &str) {
         let more = ["gate.example.com", "10.1.2.3", "*.example.org"];
         assert!(verify(&more, name, now()));
+    }
+
+    #[test]
+    fn a_name_that_is_asked_for_again_is_there_once() {
+        let again = NAMES.map(str::to_owned);
+        let leaf = authority().issue(&again, now(), now() + DAY).unwrap();
+        let der = leaf.identity.end_entity_cert().unwrap();
+        let (_, certificate) = x509_parser::parse_x509_certificate(der).unwrap();
+        let names = certificate.subject_alternative_name().unwrap().unwrap();
+        assert_eq!(names.value.general_names.len(), NAMES.len());
     }
 
     #[test]

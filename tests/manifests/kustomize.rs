@@ -8,7 +8,7 @@ use std::{
     sync::OnceLock,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Everything that can be installed, by what it is made of.
 #[derive(Debug)]
@@ -23,6 +23,11 @@ pub(crate) fn all() -> Option<&'static Built> {
         say("skipped: there is no kubectl yet; e2e/cluster/build makes it");
     }
     built.as_ref()
+}
+
+/// The base, moved to another namespace as kustomize does it.
+pub(crate) fn moved_to(namespace: &str) -> Option<Vec<Value>> {
+    Some(build_by(&kubectl()?, json!({ "namespace": namespace }), &[]))
 }
 
 /// The webhooks of a configuration; of other objects, none.
@@ -89,17 +94,20 @@ fn build(kubectl: &Path, folder: &str) -> Vec<Value> {
 
 /// Builds what somebody writes who wants the base with these components.
 fn build_with(kubectl: &Path, components: &[String]) -> Vec<Value> {
+    build_by(kubectl, json!({}), components)
+}
+
+/// And who wants something else besides.
+fn build_by(kubectl: &Path, mut wish: Value, components: &[String]) -> Vec<Value> {
     let directory = tempfile::tempdir().expect("there is room for temporary files");
     let own = directory.path().canonicalize().expect("it is there");
     // kustomize takes relative paths alone.
     let root = "../".repeat(own.components().count() - 1);
     let manifests = format!("{}{}/manifests", &root[..root.len() - 1], env!("CARGO_MANIFEST_DIR"));
     let components = components.iter().map(|it| format!("{manifests}/components/{it}"));
-    let text = serde_json::json!({
-        "resources": [format!("{manifests}/base")],
-        "components": components.collect::<Vec<_>>(),
-    });
-    fs::write(own.join("kustomization.yaml"), text.to_string()).expect("it is ours");
+    wish["resources"] = json!([format!("{manifests}/base")]);
+    wish["components"] = components.collect();
+    fs::write(own.join("kustomization.yaml"), wish.to_string()).expect("it is ours");
     build(kubectl, &own.to_string_lossy())
 }
 

@@ -114,3 +114,30 @@ fn every_object_is_ours_and_in_our_namespace_if_in_any() {
         }
     }
 }
+
+/// The certificate names the Service in the namespace of the pod, so the API
+/// server must look for it there, and callgate not be told otherwise.
+#[test]
+fn what_is_moved_to_another_namespace_is_called_there() {
+    let Some(objects) = kustomize::moved_to("elsewhere") else { return };
+    let mut called = 0;
+    for object in &objects {
+        let namespace = &object["metadata"]["namespace"];
+        assert!(namespace.is_null() || namespace == "elsewhere", "{}", object["kind"]);
+        for webhook in kustomize::webhooks(object) {
+            let service = &webhook["clientConfig"]["service"];
+            assert_eq!(service["name"], "callgate");
+            assert_eq!(service["namespace"], "elsewhere");
+            called += 1;
+        }
+        for subject in object["subjects"].as_array().into_iter().flatten() {
+            assert_eq!(subject["namespace"], "elsewhere");
+        }
+        if object["kind"] == "Deployment" {
+            let container = &object["spec"]["template"]["spec"]["containers"][0];
+            let told = [&container["args"], &container["env"]].map(Value::to_string).concat();
+            assert!(!told.contains("--service") && !told.contains("CALLGATE_SERVICE"), "{told}");
+        }
+    }
+    assert_eq!(called, 4);
+}
