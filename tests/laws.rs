@@ -4,6 +4,7 @@
 
 #[allow(dead_code, reason = "each test target uses its part")]
 mod door;
+#[allow(dead_code, reason = "each test target uses its part")]
 mod generated;
 
 use std::{
@@ -99,6 +100,18 @@ fn any_json() -> impl Strategy<Value = Value> {
         "annotations",
         "labels",
         "os",
+        "nodeName",
+        "nodeSelector",
+        "affinity",
+        "nodeAffinity",
+        "requiredDuringSchedulingIgnoredDuringExecution",
+        "nodeSelectorTerms",
+        "matchExpressions",
+        "matchFields",
+        "tolerations",
+        "key",
+        "operator",
+        "values",
         "serviceAccountName",
         "kubernetes.io/config.mirror",
     ]);
@@ -135,14 +148,40 @@ fn is_readable(pod: &Value) -> bool {
             && string(&profile["type"])
             && string(&profile["localhostProfile"])
     };
+    let list = |it: &Value, is: &dyn Fn(&Value) -> bool| {
+        it.is_null() || it.as_array().is_some_and(|it| it.iter().all(is))
+    };
     let container = |it: &Value| {
         it.is_object()
             && string(&it["name"])
             && string(&it["image"])
             && context(&it["securityContext"])
     };
-    let containers =
-        |it: &Value| it.is_null() || it.as_array().is_some_and(|it| it.iter().all(container));
+    let requirement = |it: &Value| {
+        let values = |it: &Value| it.as_array().is_some_and(|it| it.iter().all(Value::is_string));
+        it.is_object()
+            && string(&it["key"])
+            && string(&it["operator"])
+            && (it["values"].is_null() || values(&it["values"]))
+    };
+    let term = |it: &Value| {
+        it.is_object()
+            && list(&it["matchExpressions"], &requirement)
+            && list(&it["matchFields"], &requirement)
+    };
+    let toleration = |it: &Value| {
+        it.is_object()
+            && ["key", "operator", "value", "effect"].iter().all(|field| string(&it[*field]))
+    };
+    let affinity = &spec["affinity"];
+    let node_affinity = &affinity["nodeAffinity"];
+    let required = &node_affinity["requiredDuringSchedulingIgnoredDuringExecution"];
+    let places =
+        [affinity, node_affinity, required].into_iter().all(|it| it.is_null() || it.is_object())
+            && list(&required["nodeSelectorTerms"], &term)
+            && list(&spec["tolerations"], &toleration)
+            && string(&spec["nodeName"])
+            && strings(&spec["nodeSelector"]);
     let ours = metadata["annotations"].as_object().map(|it| {
         let ours = it
             .iter()
@@ -162,7 +201,8 @@ fn is_readable(pod: &Value) -> bool {
         && context(&spec["securityContext"])
         && ["initContainers", "containers", "ephemeralContainers"]
             .iter()
-            .all(|it| containers(&spec[*it]))
+            .all(|it| list(&spec[*it], &container))
+        && places
 }
 
 /// The effective profile of every container (S5), by list and name.
@@ -327,6 +367,49 @@ proptest! {
             let (a, b) = (ask(path, text.clone().into_bytes()), ask(path, turned.clone()));
             prop_assert_eq!(sorted_lines(&a.response()), sorted_lines(&b.response()));
         }
+    }
+}
+
+/// Chance hardly ever gets that deep.
+#[test]
+fn a_wrong_type_in_what_places_a_pod_is_never_let_through() {
+    const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+    let affinity = |required: Value| json!({ "nodeAffinity": { REQUIRED: required } });
+    let term = |term: Value| affinity(json!({ "nodeSelectorTerms": [term] }));
+    let wrong = [
+        ("nodeName", json!(7)),
+        ("nodeSelector", json!([])),
+        ("nodeSelector", json!({ "zone": 1 })),
+        ("affinity", json!([])),
+        ("affinity", json!({ "nodeAffinity": "none" })),
+        ("affinity", affinity(json!([]))),
+        ("affinity", affinity(json!({ "nodeSelectorTerms": {} }))),
+        ("affinity", term(Value::Null)),
+        ("affinity", term(json!([]))),
+        ("affinity", term(json!({ "matchExpressions": {} }))),
+        ("affinity", term(json!({ "matchExpressions": [7] }))),
+        ("affinity", term(json!({ "matchExpressions": [{ "key": 7 }] }))),
+        ("affinity", term(json!({ "matchExpressions": [{ "operator": [] }] }))),
+        ("affinity", term(json!({ "matchExpressions": [{ "values": "z1" }] }))),
+        ("affinity", term(json!({ "matchExpressions": [{ "values": [1] }] }))),
+        ("affinity", term(json!({ "matchFields": [{ "values": [null] }] }))),
+        ("tolerations", json!({})),
+        ("tolerations", json!(["Exists"])),
+        ("tolerations", json!([{ "key": 7 }])),
+        ("tolerations", json!([{ "operator": true }])),
+        ("tolerations", json!([{ "value": 7 }])),
+        ("tolerations", json!([{ "effect": ["NoSchedule"] }])),
+    ];
+    let own = json!({ "seccompProfile": { "type": "RuntimeDefault" } });
+    let mut pod = json!({ "metadata": { "name": "web" }, "spec": { "securityContext": own } });
+    let allowed = |path: &str, pod: &Value| ask(path, review(pod)).response()["allowed"] == true;
+    assert!(allowed("/validate", &pod));
+    for (field, value) in wrong {
+        pod["spec"][field] = value;
+        for path in ["/mutate", "/validate"] {
+            assert!(!is_readable(&pod) && !allowed(path, &pod), "{path} {pod}");
+        }
+        pod["spec"].as_object_mut().expect("it is one").remove(field);
     }
 }
 

@@ -1,15 +1,19 @@
-//! What a pod says about seccomp, read without copying and without reading the rest.
+//! What a pod says about seccomp and its nodes, read without copying and without reading the rest.
 
+mod affinity;
 mod annotation;
 mod container;
 mod seccomp;
 mod subject;
 mod text;
+mod toleration;
 mod view;
 
+pub use affinity::{Requirement, Term};
 pub use annotation::{Annotation, MIRROR, POD_ANNOTATION, Target};
 pub use container::{Container, List, Scope};
 pub use seccomp::{Effective, Seccomp};
 pub use subject::{Kind, Subject};
 pub use text::Str;
+pub use toleration::Toleration;
 pub use view::{Metadata, Pod, Spec};

@@ -13,7 +13,7 @@ use serde::{
 
 use crate::{
     json::objects,
-    pod::{Str, annotation::concerns_us},
+    pod::{Str, affinity::Affinity, annotation::concerns_us, toleration::Toleration},
 };
 
 objects! {
@@ -34,6 +34,10 @@ objects! {
     /// `PodSpec`, as far as it matters here.
     pub struct Spec<'a> {
         os("os"): Os<'a>,
+        pub(super) node_name("nodeName"): Str<'a>,
+        pub(super) affinity("affinity"): Affinity<'a>,
+        pub(super) node_selector("nodeSelector"): Pairs<'a, AllKeys>,
+        pub(super) tolerations("tolerations"): Vec<Toleration<'a>>,
         service_account_name("serviceAccountName"): Str<'a>,
         pub(super) security_context("securityContext"): SecurityContext<'a>,
         pub(super) init_containers("initContainers"): Vec<RawContainer<'a>>,
@@ -92,8 +96,13 @@ impl<'a> Pod<'a> {
 
     pub fn is_windows(&self) -> bool {
         // S13: only `spec.os.name` counts. A node selector proves nothing.
-        let os = self.spec.as_ref().and_then(|it| it.os.as_ref());
-        os.and_then(|it| it.name.as_deref()) == Some("windows")
+        self.os() == Some("windows")
+    }
+
+    /// The operating system that the pod is for, if it says so.
+    pub fn os(&self) -> Option<&str> {
+        let os = self.spec.as_ref()?.os.as_ref()?;
+        os.name.as_deref().filter(|it| !it.is_empty())
     }
 
     /// `default`, where the spec names none: so does the API server.
