@@ -25,7 +25,7 @@ test:
 
 ## Tries the laws on many more inputs than CI has time for.
 test-long:
-	PROPTEST_CASES=50000 $(CARGO) test --locked --release --test laws
+	PROPTEST_CASES=50000 $(CARGO) test --locked --release --test laws --test placement
 
 ## Only the suites on a real API server and on real nodes.
 e2e:

@@ -13,6 +13,7 @@ mod cluster;
 #[allow(dead_code, reason = "each test target uses its part")]
 mod door;
 #[path = "../tests/generated/mod.rs"]
+#[allow(dead_code, reason = "each test target uses its part")]
 mod generated;
 mod instance;
 mod patience;

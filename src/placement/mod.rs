@@ -1,11 +1,23 @@
 //! Where a pod can land, and what it finds there.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod demand;
+mod known;
+mod toleration;
+mod words;
+
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use crate::{
+    placement::{
+        demand::Demand,
+        known::{Known, Lexicon},
+        words::second,
+    },
     pod::Pod,
-    profile::{Digest, Inventory, Problem, ProfilePath},
+    profile::{Digest, File, Inventory, Problem, ProfilePath},
 };
+
+pub use demand::MOST_REQUIREMENTS;
 
 /// How many nodes a message names.
 pub const MOST_NAMED: usize = 3;
@@ -19,7 +31,7 @@ pub struct Node {
     pub unschedulable: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Taint {
     pub key: String,
     pub value: String,
@@ -28,16 +40,16 @@ pub struct Taint {
 
 /// All nodes and what is on them, at one moment. A clone is cheap, so that a
 /// change of one node is no work for the others.
+///
+/// What many nodes have in common, which is most of their labels and profiles,
+/// is kept once.
 #[derive(Clone, Debug, Default)]
 pub struct Nodes {
-    nodes: BTreeMap<String, Arc<Known>>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Known {
-    node: Option<Node>,
-    /// None, where no agent has reported.
-    inventory: Option<Inventory>,
+    by_name: BTreeMap<Arc<str>, Arc<Known>>,
+    lexicon: Lexicon,
+    /// How many words there may be before it is worth finding out which are
+    /// still used.
+    enough: usize,
 }
 
 /// What the nodes on which a pod can land say of one profile.
@@ -63,58 +75,214 @@ pub struct Found {
     pub nodes: usize,
 }
 
+// === impl Nodes ===
+
 impl Nodes {
     pub fn put(&mut self, name: &str, node: Node) {
-        Arc::make_mut(self.nodes.entry(name.to_owned()).or_default()).node = Some(node);
+        let place = self.lexicon.place(node);
+        self.known(name).node = Some(place);
+        self.sweep();
     }
 
+    /// Forgets the node and what was reported of it.
     pub fn gone(&mut self, name: &str) {
-        self.nodes.remove(name);
+        self.by_name.remove(name);
     }
 
+    /// Takes down what is on a node, `None`: that nobody knows. It may come
+    /// before the node itself, which until then no pod can land on.
     pub fn report(&mut self, name: &str, inventory: Option<Inventory>) {
-        Arc::make_mut(self.nodes.entry(name.to_owned()).or_default()).inventory = inventory;
+        let files = inventory.map(|it| self.lexicon.files(&it));
+        let known = self.known(name);
+        known.files = files;
+        if known.is_nothing() {
+            self.by_name.remove(name);
+        }
+        self.sweep();
     }
 
     /// What the nodes that `pod` can land on say of the profile at `path`.
-    pub fn spread(&self, _pod: &Pod<'_>, path: &ProfilePath) -> Spread<'_> {
+    ///
+    /// A pod that is bound has one such node, whether it is known or not. Neither
+    /// taints nor labels matter then: the scheduler is not asked, and if the
+    /// kubelet turns the pod down, it runs nowhere else.
+    pub fn spread(&self, pod: &Pod<'_>, path: &ProfilePath) -> Spread<'_> {
         let mut spread = Spread::default();
-        for (name, known) in self.nodes.iter().filter(|(_, it)| it.node.is_some()) {
+        let path = self.lexicon.paths.find(path);
+        let mut places = BTreeMap::new();
+        self.each_eligible(pod, |name, known| {
             spread.eligible += 1;
-            match known.inventory.as_ref().map(|it| it.files.get(path)) {
-                None => spread.unknown += 1,
-                Some(None) => {
-                    spread.lacking += 1;
-                    if spread.lacking_names.len() < MOST_NAMED {
-                        spread.lacking_names.push(name);
-                    }
+            let Some(files) = known.and_then(|it| it.files.as_ref()) else {
+                spread.unknown += 1;
+                return;
+            };
+            let Some(number) = second(files, path) else {
+                spread.lacking += 1;
+                if spread.lacking_names.len() < MOST_NAMED {
+                    spread.lacking_names.extend(name);
                 }
-                Some(Some(file)) => {
-                    let same =
-                        |it: &&mut Found| (it.digest, it.problem) == (file.digest, file.problem);
-                    match spread.found.iter_mut().find(same) {
-                        Some(found) => found.nodes += 1,
-                        None => spread.found.push(Found {
-                            digest: file.digest,
-                            problem: file.problem,
-                            nodes: 1,
-                        }),
-                    }
-                }
-            }
-        }
-        spread.found.sort_by_key(|it| std::cmp::Reverse(it.nodes));
+                return;
+            };
+            let place = *places.entry(number).or_insert_with(|| {
+                let File { digest, problem } = *self.lexicon.files.value(number);
+                spread.found.push(Found { digest, problem, nodes: 0 });
+                spread.found.len() - 1
+            });
+            spread.found[place].nodes += 1;
+        });
+        spread.found.sort_by_key(|it| Reverse(it.nodes));
         spread
+    }
+
+    /// The names of the nodes that `pod` can land on, in alphabetical order;
+    /// that of a node which is not known is not among them.
+    pub fn eligible(&self, pod: &Pod<'_>) -> Vec<&str> {
+        let mut names = Vec::new();
+        self.each_eligible(pod, |name, _| names.extend(name));
+        names
     }
 
     /// Every path that some node has, and whether it has it without a problem
     /// somewhere, in alphabetical order.
     pub fn paths(&self) -> BTreeMap<&ProfilePath, bool> {
-        let mut paths = BTreeMap::new();
-        let inventories = self.nodes.values().filter_map(|it| it.inventory.as_ref());
-        for (path, file) in inventories.flat_map(|it| &it.files) {
-            *paths.entry(path).or_default() |= file.problem.is_none();
+        let is_sound: Vec<_> =
+            self.lexicon.files.values().iter().map(|it| it.problem.is_none()).collect();
+        let mut sound = vec![None; self.lexicon.paths.len()];
+        for (path, file) in
+            self.by_name.values().flat_map(|it| it.files.iter().flat_map(|it| &**it))
+        {
+            *sound[*path as usize].get_or_insert(false) |= is_sound[*file as usize];
         }
-        paths
+        let paths = self.lexicon.paths.values().iter().zip(sound);
+        paths.filter_map(|(path, sound)| Some((&**path, sound?))).collect()
+    }
+
+    /// Whether some node has the file without a problem; `None` where no node
+    /// has it at all. It takes less time than [`paths`](Self::paths).
+    pub fn find(&self, path: &ProfilePath) -> Option<bool> {
+        let path = self.lexicon.paths.find(path);
+        let rows = self.by_name.values().filter_map(|it| it.files.as_ref());
+        let files = rows.filter_map(|it| Some(self.lexicon.files.value(second(it, path)?)));
+        files.map(|it| it.problem.is_none()).reduce(|a, b| a || b)
+    }
+
+    fn each_eligible<'a>(
+        &'a self,
+        pod: &Pod<'_>,
+        mut visit: impl FnMut(Option<&'a str>, Option<&'a Known>),
+    ) {
+        if let Some(name) = pod.node_name() {
+            let known = self.by_name.get_key_value(name);
+            return visit(known.map(|it| &**it.0), known.map(|it| &**it.1));
+        }
+        let demand = Demand::of(pod, &self.lexicon);
+        for (name, known) in &self.by_name {
+            if known.node.as_ref().is_some_and(|it| demand.is_met(name, it)) {
+                visit(Some(name), Some(known));
+            }
+        }
+    }
+
+    fn known(&mut self, name: &str) -> &mut Known {
+        Arc::make_mut(self.by_name.entry(Arc::from(name)).or_default())
+    }
+
+    fn sweep(&mut self) {
+        if self.lexicon.len() > self.enough {
+            self.lexicon.sweep(&mut self.by_name);
+            self.enough = 2 * self.lexicon.len() + 1_000;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labelled(key: &str, value: &str) -> Node {
+        let labels = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        Node { labels, ..Node::default() }
+    }
+
+    fn inventory(path: &str, byte: u8) -> Inventory {
+        let file = File { digest: Some([byte; 32].into()), problem: None };
+        Inventory { files: BTreeMap::from([(path.parse().unwrap(), file)]) }
+    }
+
+    fn pod(spec: &str) -> Pod<'_> {
+        serde_json::from_str(spec).unwrap()
+    }
+
+    /// In a cluster that grows and shrinks every node has a name that was never there.
+    #[test]
+    fn what_is_gone_is_forgotten() {
+        let mut nodes = Nodes::default();
+        nodes.put("stays", labelled("zone", "z1"));
+        nodes.report("stays", Some(inventory("web.json", 7)));
+        let then = nodes.clone();
+        for number in 0..10_000 {
+            let name = format!("node-{number}");
+            nodes.put(&name, labelled("hostname", &name));
+            nodes.report(&name, Some(inventory(&format!("{name}.json"), 8)));
+            nodes.gone(&name);
+            assert!(nodes.lexicon.len() < 1_100, "{}", nodes.lexicon.len());
+        }
+        let path = "web.json".parse().unwrap();
+        for nodes in [&then, &nodes] {
+            assert_eq!(nodes.find(&path), Some(true));
+            assert_eq!(nodes.paths().len(), 1);
+            let pod = pod(r#"{"spec": {"nodeSelector": {"zone": "z1"}}}"#);
+            let found = Found { digest: Some([7; 32].into()), problem: None, nodes: 1 };
+            let spread = Spread { eligible: 1, found: vec![found], ..Spread::default() };
+            assert_eq!(nodes.spread(&pod, &path), spread);
+        }
+    }
+
+    #[test]
+    fn a_pod_that_is_bound_to_nobody_knows_what_is_on_one_unknown_node() {
+        let mut nodes = Nodes::default();
+        nodes.put("node-a", Node::default());
+        nodes.report("node-a", Some(inventory("web.json", 7)));
+        nodes.report("node-b", Some(Inventory::default()));
+        let path = "web.json".parse().unwrap();
+        let spread = |spec| nodes.spread(&pod(spec), &path);
+        let unknown = Spread { eligible: 1, unknown: 1, ..Spread::default() };
+        assert_eq!(spread(r#"{"spec": {"nodeName": "node-z"}}"#), unknown);
+        let lacking =
+            Spread { eligible: 1, lacking: 1, lacking_names: vec!["node-b"], ..Spread::default() };
+        assert_eq!(spread(r#"{"spec": {"nodeName": "node-b"}}"#), lacking);
+        // Without the node itself only who is bound to it asks about it.
+        assert_eq!(spread(r#"{"spec": {}}"#).eligible, 1);
+    }
+
+    #[test]
+    fn the_first_nodes_that_lack_it_are_named_and_the_most_common_content_comes_first() {
+        let mut nodes = Nodes::default();
+        let contents = [None, Some(1), Some(2), None, Some(2), None, None];
+        for (number, content) in contents.into_iter().enumerate().rev() {
+            let name = format!("node-{number}");
+            nodes.put(&name, Node::default());
+            let inventory = content.map_or_else(Inventory::default, |it| inventory("web.json", it));
+            nodes.report(&name, Some(inventory));
+        }
+        nodes.put("node-x", Node::default());
+        let found =
+            |byte: u8, nodes| Found { digest: Some([byte; 32].into()), problem: None, nodes };
+        let expected = Spread {
+            eligible: 8,
+            unknown: 1,
+            lacking: 4,
+            lacking_names: vec!["node-0", "node-3", "node-5"],
+            found: vec![found(2, 2), found(1, 1)],
+        };
+        assert_eq!(nodes.spread(&pod(r#"{"spec": {}}"#), &"web.json".parse().unwrap()), expected);
+    }
+
+    #[test]
+    fn of_a_node_that_nobody_has_seen_or_reported_nothing_is_kept() {
+        let mut nodes = Nodes::default();
+        nodes.report("node-a", Some(Inventory::default()));
+        nodes.report("node-a", None);
+        assert!(nodes.by_name.is_empty());
     }
 }

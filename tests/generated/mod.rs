@@ -1,5 +1,7 @@
 //! Pods that nobody thought of.
 
+pub(crate) mod nodes;
+
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 

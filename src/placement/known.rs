@@ -1,0 +1,119 @@
+//! What is kept of each node: numbers, and what they stand for.
+
+use std::{collections::BTreeMap, hash::Hash, sync::Arc};
+
+use crate::{
+    placement::{
+        Node, Taint,
+        toleration::cordon,
+        words::{Row, Words, row},
+    },
+    profile::{File, Inventory, ProfilePath},
+};
+
+/// A node, what is on it, or both: whoever watches learns of them apart.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    pub(super) node: Option<Place>,
+    /// The files by the numbers of path and content. None, where no agent has reported.
+    pub(super) files: Option<Row>,
+}
+
+/// What the scheduler looks at, as far as it decides.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// By the numbers of key and value.
+    pub(super) labels: Row,
+    pub(super) taints: Arc<[u32]>,
+}
+
+/// What the numbers stand for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lexicon {
+    /// The keys and values of labels.
+    pub(super) texts: Arc<Words<Arc<str>>>,
+    pub(super) taints: Arc<Words<Arc<Taint>>>,
+    pub(super) paths: Arc<Words<Arc<ProfilePath>>>,
+    pub(super) files: Arc<Words<File>>,
+}
+
+/// What a number stands for.
+#[derive(Clone, Copy)]
+enum Word {
+    Text,
+    Taint,
+    Path,
+    File,
+}
+
+impl Lexicon {
+    pub(super) fn place(&mut self, node: Node) -> Place {
+        let Node { labels, mut taints, unschedulable } = node;
+        let mut text = |it: &String| Words::number(&mut self.texts, &**it, |it| it.into());
+        let labels = row(labels.iter().map(|(key, value)| (text(key), text(value))));
+        taints.extend(unschedulable.then(cordon));
+        taints.retain(Taint::is_hard);
+        let number = |it: &Taint| Words::number(&mut self.taints, it, |it| Arc::new(it.clone()));
+        Place { labels, taints: taints.iter().map(number).collect() }
+    }
+
+    pub(super) fn files(&mut self, inventory: &Inventory) -> Row {
+        row(inventory.files.iter().map(|(path, file)| {
+            let path = Words::number(&mut self.paths, path, |it| Arc::new(it.clone()));
+            (path, Words::number(&mut self.files, file, |it| *it))
+        }))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.texts.len() + self.taints.len() + self.paths.len() + self.files.len()
+    }
+
+    /// Forgets what none of the nodes has any more.
+    pub(super) fn sweep(&mut self, nodes: &mut BTreeMap<Arc<str>, Arc<Known>>) {
+        let lengths = [self.texts.len(), self.taints.len(), self.paths.len(), self.files.len()];
+        let mut used = lengths.map(|it| vec![false; it]);
+        for known in nodes.values() {
+            known.renumbered(|word, number| {
+                used[word as usize][number as usize] = true;
+                number
+            });
+        }
+        let [texts, taints, paths, files] = used;
+        let moved = [
+            keep(&mut self.texts, &texts),
+            keep(&mut self.taints, &taints),
+            keep(&mut self.paths, &paths),
+            keep(&mut self.files, &files),
+        ];
+        for known in nodes.values_mut() {
+            let new = known.renumbered(|word, number| moved[word as usize][number as usize]);
+            *known = Arc::new(new);
+        }
+    }
+}
+
+fn keep<T: Clone + Eq + Hash>(words: &mut Arc<Words<T>>, used: &[bool]) -> Vec<u32> {
+    let (kept, moved) = words.keeping(used);
+    *words = Arc::new(kept);
+    moved
+}
+
+impl Known {
+    pub(super) fn is_nothing(&self) -> bool {
+        self.node.is_none() && self.files.is_none()
+    }
+
+    /// The same by other numbers, in the same order.
+    fn renumbered(&self, mut new: impl FnMut(Word, u32) -> u32) -> Self {
+        let mut row = |row: &Row, first, second| -> Row {
+            row.iter().map(|it| (new(first, it.0), new(second, it.1))).collect()
+        };
+        let files = self.files.as_ref().map(|it| row(it, Word::Path, Word::File));
+        let labels = self.node.as_ref().map(|it| row(&it.labels, Word::Text, Word::Text));
+        let node = self.node.as_ref().zip(labels).map(|(it, labels)| Place {
+            labels,
+            taints: it.taints.iter().map(|it| new(Word::Taint, *it)).collect(),
+        });
+        Self { node, files }
+    }
+}

@@ -1,0 +1,266 @@
+//! What holds for all nodes and all demands, not only for those of the table.
+//!
+//! `PROPTEST_CASES` sets how many are tried; `make test-long` sets it high.
+
+use std::collections::BTreeMap;
+
+use callgate::{
+    placement::{MOST_REQUIREMENTS, Node, Nodes, Spread},
+    pod::Pod,
+    profile::{File, Inventory, Problem, ProfilePath},
+};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use serde_json::{Value, json};
+
+use crate::generated::nodes::{NAMES, demands, expression, node, nodes, toleration};
+
+const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+
+/// What may happen to a node.
+#[derive(Clone, Debug)]
+enum Change {
+    Put(Node),
+    Gone,
+    Report(Option<Inventory>),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        4 => node().prop_map(Change::Put),
+        4 => option::weighted(0.8, inventory()).prop_map(Change::Report),
+        1 => Just(Change::Gone),
+    ]
+}
+
+fn inventory() -> impl Strategy<Value = Inventory> {
+    let path = select(vec!["web.json", "callgate/web.json", "old/db.json"]);
+    let digest = option::weighted(0.8, (0..3_u8).prop_map(|it| [it; 32].into()));
+    let problem = option::weighted(0.3, select(vec![Problem::Hollow, Problem::NotJson]));
+    let file = (digest, problem).prop_map(|(digest, problem)| File { digest, problem });
+    proptest::collection::btree_map(path, file, 0..4).prop_map(|files| Inventory {
+        files: files.into_iter().map(|(path, file)| (parsed(path), file)).collect(),
+    })
+}
+
+fn parsed(path: &str) -> ProfilePath {
+    path.parse().expect("a path")
+}
+
+fn all(nodes: &BTreeMap<&str, Node>) -> Nodes {
+    let mut all = Nodes::default();
+    for (name, node) in nodes {
+        all.put(name, node.clone());
+    }
+    all
+}
+
+fn eligible<'a>(nodes: &'a Nodes, spec: &Value) -> Vec<&'a str> {
+    let text = json!({ "spec": spec }).to_string();
+    nodes.eligible(&serde_json::from_str(&text).expect("demands are readable"))
+}
+
+fn spread<'a>(nodes: &'a Nodes, spec: &Value, path: &str) -> Spread<'a> {
+    let text = json!({ "spec": spec }).to_string();
+    let pod: Pod<'_> = serde_json::from_str(&text).expect("demands are readable");
+    nodes.spread(&pod, &parsed(path))
+}
+
+fn terms(spec: &mut Value) -> Option<&mut Vec<Value>> {
+    spec.pointer_mut(&format!("/affinity/nodeAffinity/{REQUIRED}/nodeSelectorTerms"))?
+        .as_array_mut()
+}
+
+fn is_empty(term: &Value) -> bool {
+    ["matchExpressions", "matchFields"]
+        .iter()
+        .all(|it| term[*it].as_array().is_none_or(Vec::is_empty))
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_requirement_more_never_adds_a_node(
+        nodes in nodes(), spec in demands(), which in any::<usize>(), new in expression(),
+    ) {
+        let nodes = all(&nodes);
+        let mut more = spec.clone();
+        if let Some(terms) = terms(&mut more) {
+            let which = which % terms.len();
+            // An empty term matches nothing: there any requirement adds.
+            prop_assume!(!is_empty(&terms[which]));
+            let term = terms[which].as_object_mut().expect("a term");
+            let list = term.entry("matchExpressions").or_insert(json!([]));
+            list.as_array_mut().expect("a list").push(new);
+        } else {
+            more["affinity"]["nodeAffinity"][REQUIRED] =
+                json!({ "nodeSelectorTerms": [{ "matchExpressions": [new] }] });
+        }
+        let before = eligible(&nodes, &spec);
+        prop_assert!(eligible(&nodes, &more).iter().all(|it| before.contains(it)));
+    }
+
+    #[test]
+    fn a_label_more_to_select_never_adds_a_node(
+        nodes in nodes(), spec in demands(), value in select(vec!["", "8", "lost"]),
+    ) {
+        let nodes = all(&nodes);
+        let mut more = spec.clone();
+        more["nodeSelector"]["gpu"] = json!(value);
+        let before = eligible(&nodes, &spec);
+        prop_assert!(eligible(&nodes, &more).iter().all(|it| before.contains(it)));
+    }
+
+    #[test]
+    fn a_term_more_never_removes_a_node(nodes in nodes(), spec in demands(), new in demands()) {
+        let nodes = all(&nodes);
+        let (mut more, mut new) = (spec.clone(), new);
+        if let (Some(terms), Some(new)) = (terms(&mut more), terms(&mut new)) {
+            terms.append(new);
+            let after = eligible(&nodes, &more);
+            prop_assert!(eligible(&nodes, &spec).iter().all(|it| after.contains(it)));
+        }
+    }
+
+    #[test]
+    fn a_toleration_more_never_removes_a_node(
+        nodes in nodes(), spec in demands(), new in toleration(),
+    ) {
+        let nodes = all(&nodes);
+        let mut more = spec.clone();
+        more["tolerations"].as_array_mut().expect("a list").push(new);
+        let after = eligible(&nodes, &more);
+        prop_assert!(eligible(&nodes, &spec).iter().all(|it| after.contains(it)));
+    }
+
+    /// One node is no matter to another, so each can be asked about alone.
+    #[test]
+    fn a_demand_is_met_by_each_node_for_itself(nodes in nodes(), spec in demands()) {
+        let together = all(&nodes);
+        let alone = nodes.iter().filter(|(name, node)| {
+            let mut only = Nodes::default();
+            only.put(name, (*node).clone());
+            !eligible(&only, &spec).is_empty()
+        });
+        prop_assert_eq!(eligible(&together, &spec), alone.map(|it| *it.0).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_name_of_a_node_as_a_field_leaves_that_node_alone(
+        nodes in nodes(), spec in demands(), name in select(NAMES.to_vec()),
+    ) {
+        let nodes = all(&nodes);
+        let mut pinned = spec.clone();
+        let field = json!({ "key": "metadata.name", "operator": "In", "values": [name] });
+        match terms(&mut pinned) {
+            Some(terms) => for term in terms.iter_mut().filter(|it| !is_empty(it)) {
+                let term = term.as_object_mut().expect("a term");
+                let fields = term.entry("matchFields").or_insert(json!([]));
+                fields.as_array_mut().expect("a list").push(field.clone());
+            },
+            None => {
+                pinned["affinity"]["nodeAffinity"][REQUIRED] =
+                    json!({ "nodeSelectorTerms": [{ "matchFields": [field] }] });
+            }
+        }
+        let mut expected = eligible(&nodes, &spec);
+        expected.retain(|it| *it == name);
+        prop_assert_eq!(eligible(&nodes, &pinned), expected);
+    }
+
+    #[test]
+    fn the_order_of_a_demand_is_no_matter(nodes in nodes(), spec in demands()) {
+        let nodes = all(&nodes);
+        let mut turned = spec.clone();
+        turned["tolerations"].as_array_mut().expect("a list").reverse();
+        for term in terms(&mut turned).into_iter().flatten() {
+            for list in ["matchExpressions", "matchFields"] {
+                if let Some(list) = term[list].as_array_mut() {
+                    list.reverse();
+                }
+            }
+        }
+        if let Some(terms) = terms(&mut turned) {
+            terms.reverse();
+        }
+        prop_assert_eq!(eligible(&nodes, &spec), eligible(&nodes, &turned));
+    }
+
+    /// However the nodes have become what they are, in whatever order: the same is
+    /// said of them as if they had been so from the beginning. And who holds on to
+    /// an older clone still sees what was then.
+    #[test]
+    fn only_the_present_counts(
+        changes in vec((select(NAMES.to_vec()), change()), 0..40),
+        spec in demands(),
+        path in select(vec!["web.json", "callgate/web.json", "nowhere.json"]),
+    ) {
+        let mut nodes = Nodes::default();
+        let mut present: BTreeMap<&str, (Option<Node>, Option<Inventory>)> = BTreeMap::new();
+        for (name, change) in changes {
+            let before = nodes.clone();
+            let seen = format!("{:?}", spread(&nodes, &spec, path));
+            let entry = present.entry(name).or_default();
+            match change {
+                Change::Put(node) => {
+                    entry.0 = Some(node.clone());
+                    nodes.put(name, node);
+                }
+                Change::Gone => {
+                    present.remove(name);
+                    nodes.gone(name);
+                }
+                Change::Report(inventory) => {
+                    entry.1.clone_from(&inventory);
+                    nodes.report(name, inventory);
+                }
+            }
+            prop_assert_eq!(format!("{:?}", spread(&before, &spec, path)), seen);
+        }
+        let fresh = rebuilt(&present);
+        let bound = json!({ "nodeName": "node-a" });
+        for spec in [&spec, &bound, &json!({})] {
+            prop_assert_eq!(eligible(&nodes, spec), eligible(&fresh, spec));
+            let Spread { eligible, unknown, lacking, lacking_names, found } =
+                spread(&nodes, spec, path);
+            let having: usize = found.iter().map(|it| it.nodes).sum();
+            prop_assert_eq!(eligible, unknown + lacking + having);
+            prop_assert_eq!(lacking_names.len(), lacking.min(3));
+            prop_assert!(found.iter().is_sorted_by(|a, b| a.nodes >= b.nodes));
+            let again = spread(&fresh, spec, path);
+            prop_assert_eq!(Spread { eligible, unknown, lacking, lacking_names, found }, again);
+        }
+        prop_assert_eq!(nodes.paths(), fresh.paths());
+        let path = parsed(path);
+        prop_assert_eq!(nodes.find(&path), nodes.paths().get(&path).copied());
+    }
+}
+
+/// The nodes as they are, put in order from the last to the first.
+fn rebuilt(present: &BTreeMap<&str, (Option<Node>, Option<Inventory>)>) -> Nodes {
+    let mut nodes = Nodes::default();
+    for (name, (node, inventory)) in present.iter().rev() {
+        nodes.report(name, inventory.clone());
+        if let Some(node) = node {
+            nodes.put(name, node.clone());
+        }
+    }
+    nodes
+}
+
+#[test]
+fn an_affinity_that_is_too_long_is_met_by_every_node() {
+    let mut nodes = Nodes::default();
+    nodes.put("node-a", Node::default());
+    let spec = |count: usize| {
+        let expression = json!({ "key": "zone", "operator": "Exists" });
+        let terms = json!([{ "matchExpressions": vec![expression; count] }]);
+        json!({ "affinity": { "nodeAffinity": { REQUIRED: { "nodeSelectorTerms": terms } } } })
+    };
+    assert_eq!(eligible(&nodes, &spec(MOST_REQUIREMENTS)), Vec::<&str>::new());
+    assert_eq!(eligible(&nodes, &spec(MOST_REQUIREMENTS + 1)), ["node-a"]);
+}
