@@ -10,6 +10,7 @@ mod in_a_cluster;
 mod neighbours;
 mod old_pods;
 mod outage;
+mod placement;
 mod pods;
 mod profiles;
 mod rights;
@@ -20,6 +21,7 @@ use crate::trial::Entry;
 
 pub(crate) fn all() -> Vec<Entry> {
     [
+        placement::trials(),
         pods::trials(),
         profiles::trials(),
         debug::trials(),
