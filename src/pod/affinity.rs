@@ -32,6 +32,16 @@ objects! {
     }
 }
 
+/// How much there is of `spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution`.
+#[derive(Clone, Copy, Debug)]
+pub enum Required<'a> {
+    NoAffinity,
+    NoNodeAffinity,
+    NoTerms,
+    /// A node has to meet one of these terms; of none, no node meets any.
+    OneOf(&'a [Term<'a>]),
+}
+
 impl<'a> Pod<'a> {
     /// The node that the pod is bound to, without the scheduler's doing.
     pub fn node_name(&self) -> Option<&str> {
@@ -46,9 +56,39 @@ impl<'a> Pod<'a> {
         let selector = affinity.node_affinity.as_ref()?.required.as_ref()?;
         Some(selector.terms.as_deref().unwrap_or_default())
     }
+
+    /// The same, and how much of the way there is where there are none, so that
+    /// a patch can add the rest.
+    pub fn required(&self) -> Required<'_> {
+        let affinity = self.spec.as_ref().and_then(|it| it.affinity.as_ref());
+        match (affinity, self.required_terms()) {
+            (_, Some(terms)) => Required::OneOf(terms),
+            (None, _) => Required::NoAffinity,
+            (Some(it), _) if it.node_affinity.is_none() => Required::NoNodeAffinity,
+            _ => Required::NoTerms,
+        }
+    }
 }
 
 impl<'a> Term<'a> {
+    /// Whether it requires nothing, which no node meets
+    /// (`isEmptyNodeSelectorTerm` in component-helpers/scheduling/corev1/nodeaffinity).
+    pub fn is_empty(&self) -> bool {
+        self.expressions().is_empty() && self.fields().is_empty()
+    }
+
+    /// Whether `matchExpressions` is a list, so that a patch can add to it.
+    pub fn has_expressions(&self) -> bool {
+        self.expressions.is_some()
+    }
+
+    /// Whether only nodes with a label of that key meet it.
+    pub fn requires_label(&self, label: &str) -> bool {
+        let requires =
+            |it: &Requirement<'_>| it.key() == label && matches!(it.operator(), "Exists" | "In");
+        self.expressions().iter().any(requires)
+    }
+
     /// About labels.
     pub fn expressions(&self) -> &[Requirement<'a>] {
         self.expressions.as_deref().unwrap_or_default()
@@ -71,5 +111,74 @@ impl<'a> Requirement<'a> {
 
     pub fn values(&self) -> &[Str<'a>] {
         self.values.as_deref().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::nothing("{}", "NoAffinity")]
+    #[case::null(r#"{"affinity": null}"#, "NoAffinity")]
+    #[case::empty(r#"{"affinity": {}}"#, "NoNodeAffinity")]
+    #[case::of_pods(r#"{"affinity": {"podAffinity": {}}}"#, "NoNodeAffinity")]
+    #[case::null_inside(r#"{"affinity": {"nodeAffinity": null}}"#, "NoNodeAffinity")]
+    #[case::preferred(
+        r#"{"affinity": {"nodeAffinity":
+            {"preferredDuringSchedulingIgnoredDuringExecution": []}}}"#,
+        "NoTerms"
+    )]
+    #[case::null_required(
+        r#"{"affinity": {"nodeAffinity":
+            {"requiredDuringSchedulingIgnoredDuringExecution": null}}}"#,
+        "NoTerms"
+    )]
+    #[case::no_terms(
+        r#"{"affinity": {"nodeAffinity":
+            {"requiredDuringSchedulingIgnoredDuringExecution": {}}}}"#,
+        "OneOf 0"
+    )]
+    #[case::terms(
+        r#"{"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution":
+            {"nodeSelectorTerms": [{}, {"matchFields": []}]}}}}"#,
+        "OneOf 2"
+    )]
+    fn required(#[case] spec: &str, #[case] expected: &str) {
+        let text = format!(r#"{{"spec": {spec}}}"#);
+        let pod: Pod<'_> = serde_json::from_str(&text).unwrap();
+        let actual = match pod.required() {
+            Required::OneOf(terms) => format!("OneOf {}", terms.len()),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(actual, expected);
+    }
+
+    #[rstest]
+    #[case::empty("{}", true, false)]
+    #[case::empty_lists(r#"{"matchExpressions": [], "matchFields": []}"#, true, false)]
+    #[case::a_field(
+        r#"{"matchFields": [{"key": "metadata.name", "operator": "In"}]}"#,
+        false,
+        false
+    )]
+    #[case::it(r#"{"matchExpressions": [{"key": "a/b", "operator": "Exists"}]}"#, false, true)]
+    #[case::a_value(r#"{"matchExpressions": [{"key": "a/b", "operator": "In"}]}"#, false, true)]
+    #[case::not_it(r#"{"matchExpressions": [{"key": "a/b", "operator": "NotIn"}]}"#, false, false)]
+    #[case::another(
+        r#"{"matchExpressions": [{"key": "a/c", "operator": "Exists"}]}"#,
+        false,
+        false
+    )]
+    #[case::a_field_of_that_name(
+        r#"{"matchFields": [{"key": "a/b", "operator": "Exists"}]}"#,
+        false,
+        false
+    )]
+    fn a_term(#[case] term: &str, #[case] is_empty: bool, #[case] requires: bool) {
+        let term: Term<'_> = serde_json::from_str(term).unwrap();
+        assert_eq!((term.is_empty(), term.requires_label("a/b")), (is_empty, requires));
     }
 }

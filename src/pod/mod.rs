@@ -9,7 +9,7 @@ mod text;
 mod toleration;
 mod view;
 
-pub use affinity::{Requirement, Term};
+pub use affinity::{Required, Requirement, Term};
 pub use annotation::{Annotation, MIRROR, POD_ANNOTATION, Target};
 pub use container::{Container, List, Scope};
 pub use seccomp::{Effective, Seccomp};
