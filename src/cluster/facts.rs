@@ -94,10 +94,9 @@ impl Facts {
     pub fn catalog(&self, others: &Catalog) -> Catalog {
         let others = others.iter().map(|(path, defect)| (path.clone(), defect.cloned()));
         let own = self.profiles.known.iter().filter_map(|(name, defect)| {
-            let path: ProfilePath = format!("callgate/{name}.json").parse().ok()?;
-            Some((path, defect.clone()))
+            Some((ProfilePath::of_object(name).ok()?, defect.clone()))
         });
-        others.chain(own).collect()
+        others.collect::<Catalog>().bringing(own)
     }
 
     pub fn unreadable(&self) -> Vec<Unreadable> {

@@ -1,6 +1,6 @@
 //! The profiles that pods may name, at one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::profile::{Defect, ProfilePath};
 
@@ -11,6 +11,8 @@ use crate::profile::{Defect, ProfilePath};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
     profiles: BTreeMap<ProfilePath, Option<Defect>>,
+    /// Those that agents bring to every node.
+    brought: BTreeSet<ProfilePath>,
 }
 
 /// The longest path for which a similar one is searched: the API server sets no
@@ -19,7 +21,7 @@ const LONGEST_COMPARED: usize = 256;
 
 impl FromIterator<(ProfilePath, Option<Defect>)> for Catalog {
     fn from_iter<I: IntoIterator<Item = (ProfilePath, Option<Defect>)>>(profiles: I) -> Self {
-        Self { profiles: profiles.into_iter().collect() }
+        Self { profiles: profiles.into_iter().collect(), brought: BTreeSet::new() }
     }
 }
 
@@ -28,6 +30,25 @@ impl Catalog {
     /// and what is wrong with it. Whole paths are compared, never parts (S3).
     pub fn get(&self, path: &ProfilePath) -> Option<Option<&Defect>> {
         self.profiles.get(path).map(Option::as_ref)
+    }
+
+    /// The same, with profiles that agents bring to every node; they replace
+    /// what was known at their paths.
+    #[must_use]
+    pub fn bringing(
+        mut self,
+        profiles: impl IntoIterator<Item = (ProfilePath, Option<Defect>)>,
+    ) -> Self {
+        for (path, defect) in profiles {
+            self.brought.insert(path.clone());
+            self.profiles.insert(path, defect);
+        }
+        self
+    }
+
+    /// Whether agents bring it to every node.
+    pub fn is_brought(&self, path: &ProfilePath) -> bool {
+        self.brought.contains(path)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&ProfilePath, Option<&Defect>)> {

@@ -22,6 +22,9 @@ use serde::Deserialize;
 #[serde(try_from = "String")]
 pub struct ProfilePath(String);
 
+/// The folder that is the agents' alone.
+const FOLDER: &str = "callgate/";
+
 /// Why a string is not a [`ProfilePath`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPath {
@@ -46,6 +49,16 @@ pub enum InvalidPath {
 impl ProfilePath {
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Where the agents put the profile of the `SeccompProfile` of that name.
+    pub fn of_object(name: &str) -> Result<Self, InvalidPath> {
+        format!("{FOLDER}{name}.json").parse()
+    }
+
+    /// The name of the `SeccompProfile` that would be put there.
+    pub fn object_name(&self) -> Option<&str> {
+        self.0.strip_prefix(FOLDER)?.strip_suffix(".json")
     }
 
     /// The last component.
