@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 fn restricted() -> Router {
     let policy = Builtin::named("restricted").expect("it is built in").policy();
     let book = Book::of_one(policy, Mode::Enforce);
-    door::open(Snapshot { book, catalog: Catalog::default() })
+    door::open(Snapshot::without_nodes(book, Catalog::default()))
 }
 
 fn review(object: &Value) -> Value {
@@ -127,7 +127,7 @@ async fn a_template_that_cannot_be_read_is_refused_where_bad_ones_are() {
                 spec: { templates: Deny }\n";
     let policy = Policy::parse(text).expect("a policy");
     let book = Book::of_one(policy, Mode::Enforce);
-    let door = door::open(Snapshot { book, catalog: Catalog::default() });
+    let door = door::open(Snapshot::without_nodes(book, Catalog::default()));
     let mut review = review(&json!({ "spec": { "template": [] } }));
     review["request"]["resource"] = json!({ "group": "apps", "resource": "deployments" });
     let response = post(&door, "/validate", review.to_string()).await.response();
@@ -341,7 +341,7 @@ fn in_a_cluster() -> Router {
         };
         Box::pin(async move { found })
     });
-    door::open_to(Snapshot { book, catalog: Catalog::default() }, Some(find))
+    door::open_to(Snapshot::without_nodes(book, Catalog::default()), Some(find))
 }
 
 fn privileged_in(namespace: &str) -> String {

@@ -62,7 +62,7 @@ async fn verdict(policy: &str, object: &Value) -> Vec<String> {
         profiles: Some(PathBuf::from("profiles")),
     };
     let Facts { policy, catalog } = sources.read().expect("policy and profiles can be read");
-    let router = door::open(Snapshot { book: Book::of_one(policy, Mode::Enforce), catalog });
+    let router = door::open(Snapshot::without_nodes(Book::of_one(policy, Mode::Enforce), catalog));
     let mutation = post(&router, "/mutate", review(object).to_string()).await;
     let object = patched(object, &patch_of(&mutation.response()));
     let validation = post(&router, "/validate", review(&object).to_string()).await;

@@ -16,10 +16,10 @@ use axum::Router;
 use callgate::{
     admission::Snapshot,
     policy::{Book, Mode, Policy},
-    profile::{Catalog, Document},
+    profile::{Catalog, Document, ProfilePath},
 };
 use door::{patch_of, patched, post, taken_apart};
-use generated::pod;
+use generated::{affinity, pod};
 use http::StatusCode;
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -34,7 +34,8 @@ spec:
   default: { type: RuntimeDefault }
   bindings:
     - podSelector: { matchLabels: { app: web } }
-      profile: { type: Localhost, localhostProfile: web.json }
+      profile: { type: Localhost, localhostProfile: callgate/web.json }
+  placement: Pin
   exemptions:
     - name: spared
       reason: to see what becomes of the others
@@ -43,15 +44,20 @@ spec:
       match: { containers: [spared] }
 ";
 
+/// The profiles that agents bring to the nodes.
+const BROUGHT: [&str; 2] = ["db", "web"];
+
 static DOOR: LazyLock<(Runtime, Router)> = LazyLock::new(|| {
     let profiles = [("web.json", r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#), ("hollow.json", "{}")];
     let catalog: Catalog = profiles
         .into_iter()
         .map(|(path, text)| (path.parse().expect("a path"), Document::inspect(text.as_bytes())))
         .collect();
+    let brought = BROUGHT.map(|it| (ProfilePath::of_object(it).expect("a name"), None));
+    let catalog = catalog.bringing(brought);
     let policy = Policy::parse(POLICY).expect("a policy");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    (runtime, door::open(Snapshot { book: Book::of_one(policy, Mode::Enforce), catalog }))
+    (runtime, door::open(Snapshot::without_nodes(Book::of_one(policy, Mode::Enforce), catalog)))
 });
 
 fn ask(path: &str, body: Vec<u8>) -> door::Reply {
@@ -239,12 +245,72 @@ fn untouchable(pod: &Value) -> Value {
         annotations.retain(|key, _| !key.contains("seccomp.security.alpha"));
     }
     forget(&mut pod["spec"]);
+    // What is required of nodes has laws of its own.
+    for parent in ["/spec/affinity/nodeAffinity", "/spec/affinity", "/spec"] {
+        let Some(parent) = pod.pointer_mut(parent).and_then(Value::as_object_mut) else { continue };
+        parent.remove("requiredDuringSchedulingIgnoredDuringExecution");
+        parent.retain(|key, it| !key.ends_with("ffinity") || !it.is_null() && *it != json!({}));
+    }
     for list in ["initContainers", "containers", "ephemeralContainers"] {
         for container in pod["spec"][list].as_array_mut().into_iter().flatten() {
             forget(container);
         }
     }
     pod
+}
+
+/// Whether a node is one of those that the pod requires, as the scheduler reads
+/// it: one term of several is enough, all of a term must hold, an empty one
+/// holds for no node.
+fn is_required(pod: &Value, name: &str, labels: &BTreeMap<&str, &str>) -> bool {
+    const REQUIRED: &str =
+        "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution";
+    let Some(required) = pod.pointer(REQUIRED).filter(|it| !it.is_null()) else { return true };
+    let list = |it: &Value| it.as_array().cloned().unwrap_or_default();
+    let holds = |it: &Value, value: Option<&str>| {
+        let among = || value.is_some_and(|value| list(&it["values"]).contains(&json!(value)));
+        match it["operator"].as_str() {
+            Some("Exists") => value.is_some(),
+            Some("DoesNotExist") => value.is_none(),
+            Some("In") => among(),
+            Some("NotIn") => !among(),
+            other => panic!("no test makes {other:?}"),
+        }
+    };
+    list(&required["nodeSelectorTerms"]).iter().any(|term| {
+        let (labelled, fields) = (list(&term["matchExpressions"]), list(&term["matchFields"]));
+        let label = |it: &Value| labels.get(it["key"].as_str().expect("a key")).copied();
+        !(labelled.is_empty() && fields.is_empty())
+            && labelled.iter().all(|it| holds(it, label(it)))
+            && fields.iter().all(|it| holds(it, Some(name)))
+    })
+}
+
+/// The labels of the profiles that the pod names and agents bring.
+fn labels_to_wait_for(pod: &Value) -> BTreeSet<String> {
+    let text = pod["spec"].to_string();
+    let named = BROUGHT.iter().filter(|it| text.contains(&format!("\"callgate/{it}.json\"")));
+    named.map(|it| format!("profile.callgate.dev/{it}")).collect()
+}
+
+/// A pod with a profile to wait for.
+fn waiting() -> impl Strategy<Value = Value> {
+    (pod(), affinity()).prop_map(|(mut pod, affinity)| {
+        let profile = json!({ "type": "Localhost", "localhostProfile": "callgate/web.json" });
+        pod["spec"]["securityContext"] = json!({ "seccompProfile": profile });
+        pod["spec"]["affinity"] = affinity;
+        pod
+    })
+}
+
+fn node() -> impl Strategy<Value = (&'static str, BTreeMap<&'static str, &'static str>)> {
+    let keys = select(vec!["disk", "zone", "profile.callgate.dev/db"]);
+    let labels = proptest::collection::btree_map(keys, select(vec!["a", "b"]), 0..4);
+    let has_it = prop_oneof![1 => Just(None), 4 => select(vec!["a", "b"]).prop_map(Some)];
+    (select(vec!["node-a", "node-b"]), labels, has_it).prop_map(|(name, mut labels, has_it)| {
+        labels.extend(has_it.map(|it| ("profile.callgate.dev/web", it)));
+        (name, labels)
+    })
 }
 
 /// A line without the index of the container, which a new order changes.
@@ -316,8 +382,45 @@ proptest! {
     }
 
     #[test]
-    fn a_patch_touches_profiles_and_legacy_annotations_alone(pod in pod()) {
+    fn a_patch_touches_profiles_legacy_annotations_and_required_nodes_alone(pod in pod()) {
         prop_assert_eq!(untouchable(&pod), untouchable(&patched(&pod, &mutate(&pod))));
+    }
+
+    /// Nor are there more nodes for it than before, be it that there were none.
+    #[test]
+    fn a_pinned_pod_lands_only_on_nodes_with_its_profiles(pod in waiting(), node in node()) {
+        let (name, labels) = node;
+        let after = patched(&pod, &mutate(&pod));
+        if is_required(&after, name, &labels) {
+            prop_assert!(is_required(&pod, name, &labels), "{} is new to {}", name, pod);
+            let bound = pod["spec"]["nodeName"] == "node-a";
+            let windows = pod["spec"]["os"]["name"] == "windows";
+            for label in labels_to_wait_for(&after) {
+                let has_it = labels.contains_key(label.as_str());
+                prop_assert!(bound || windows || has_it, "{} lacks {}: {}", name, label, after);
+            }
+        }
+    }
+
+    #[test]
+    fn a_pinned_pod_lands_on_every_node_that_it_required_and_that_has_its_profiles(
+        pod in waiting(), node in node()
+    ) {
+        let (name, mut labels) = node;
+        let after = patched(&pod, &mutate(&pod));
+        let all = labels_to_wait_for(&after);
+        for label in &all {
+            labels.entry(label).or_insert("a");
+        }
+        prop_assert_eq!(is_required(&pod, name, &labels), is_required(&after, name, &labels));
+    }
+
+    #[test]
+    fn a_pod_that_is_bound_to_a_node_is_not_pinned(pod in waiting()) {
+        let mut pod = pod;
+        pod["spec"]["nodeName"] = json!("node-a");
+        let after = patched(&pod, &mutate(&pod));
+        prop_assert_eq!(&pod["spec"]["affinity"], &after["spec"]["affinity"]);
     }
 
     #[test]
@@ -325,6 +428,8 @@ proptest! {
         let left = findings(&patched(&pod, &mutate(&pod)));
         prop_assert!(!left.iter().any(|it| it.ends_with("[unset]")), "{:?}", left);
         prop_assert!(!left.iter().any(|it| it.contains("contradicts the field")), "{:?}", left);
+        let warned = ask("/validate", review(&patched(&pod, &mutate(&pod)))).response();
+        prop_assert!(!warned["warnings"].to_string().contains("nothing keeps this pod"));
     }
 
     /// S15, as the API server would compare them.

@@ -82,7 +82,7 @@ impl InProcess {
 fn ours() -> Router {
     let policy = Builtin::named("restricted").expect("it is built in").policy();
     let book = Book::of_one(policy, Mode::Enforce);
-    let snapshot = Snapshot { book, catalog: Catalog::default() };
+    let snapshot = Snapshot::without_nodes(book, Catalog::default());
     let metrics = Metrics::new("0.0.0");
     admission::router(App {
         find_namespace: None,

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use callgate::{
+    placement::Nodes,
     pod::{Kind, Scope, Subject},
     policy::{Facts, Mode, Policy, Verdict},
-    profile::Catalog,
+    profile::{Catalog, ProfilePath},
 };
 use jiff::civil::date;
 use proptest::{
@@ -36,6 +37,7 @@ kind: SeccompPolicy
 metadata: { name: strictest }
 spec:
   default: { type: RuntimeDefault }
+  placement: Pin
   rules: { legacy-annotation: Deny }
 ";
 
@@ -94,7 +96,8 @@ async fn unsound(
         policy: STRICTEST.replace(
             "rules: { legacy-annotation: Deny }",
             "rules: { privileged: Audit, unconfined: Audit, unknown-type: Audit, \
-             invalid-path: Audit, missing-profile: Audit, hollow-profile: Audit }",
+             invalid-path: Audit, missing-profile: Audit, partial-profile: Audit, \
+             hollow-profile: Audit }",
         ),
         namespaces: vec![namespace.clone()],
         ..Setup::default()
@@ -146,6 +149,12 @@ fn judge(
     (unsound, spared)
 }
 
+/// A profile that pods can be pinned for.
+fn catalog() -> Catalog {
+    let path = ProfilePath::of_object("web").expect("a name");
+    Catalog::default().bringing([(path, None)])
+}
+
 /// What the strictest policy says, and how much it would change.
 fn verdict(pod: &Value) -> (Vec<String>, usize) {
     let text = pod.to_string();
@@ -153,7 +162,8 @@ fn verdict(pod: &Value) -> (Vec<String>, usize) {
     let Subject { pod, .. } = Kind::Pod.read(&mut json).expect("a pod").expect("a pod");
     let facts = Facts {
         policy: &Policy::parse(STRICTEST).expect("a policy"),
-        catalog: &Catalog::default(),
+        catalog: &catalog(),
+        nodes: &Nodes::default(),
         namespace: "shop",
         today: date(2026, 11, 24),
     };

@@ -10,7 +10,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderValue, header::CONTENT_TYPE};
 use serde::Serialize;
 
-use crate::policy::{self, Operation};
+use crate::{
+    policy::{self, Operation},
+    profile::ProfilePath,
+};
 
 /// An answer to one review. The HTTP status is always 200: any other makes a
 /// refusal a failed call, which a webhook that fails open lets through (R3).
@@ -105,12 +108,16 @@ impl<'a> Answer<'a> {
     }
 
     pub(super) fn patch(mut self, patch: &policy::Patch, policy: &str) -> Self {
-        let policy::Patch { operations, injected, removed } = patch;
+        let policy::Patch { operations, injected, pinned, removed } = patch;
         if operations.is_empty() {
             return self;
         }
         if let Some(profile) = injected {
             self = self.note("injected", profile.to_string());
+        }
+        if !pinned.is_empty() {
+            let paths: Vec<_> = pinned.iter().map(ProfilePath::as_str).collect();
+            self = self.note("pinned", paths.join(","));
         }
         for key in removed {
             self = self.warn(format!(

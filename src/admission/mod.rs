@@ -23,6 +23,7 @@ use http::Request;
 use jiff::civil::Date;
 
 use crate::{
+    placement::Nodes,
     policy::{Book, Governed, Labels, Verdict},
     profile::Catalog,
 };
@@ -33,10 +34,13 @@ pub use observed::{Observed, Operation, Outcome, Webhook};
 pub use refused::{Owner, Refused};
 
 /// All that verdicts depend on besides the request, at one moment.
+///
+/// Each part is shared with the snapshots before and after that it is the same in.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    pub book: Book,
-    pub catalog: Catalog,
+    pub book: Arc<Book>,
+    pub catalog: Arc<Catalog>,
+    pub nodes: Nodes,
 }
 
 /// Asks for the labels of a namespace that the snapshot does not know yet, or
@@ -72,6 +76,13 @@ async fn mutate(State(app): State<App>, request: Request<axum::body::Body>) -> R
 /// Refuses what the policy forbids, naming every finding at once.
 async fn validate(State(app): State<App>, request: Request<axum::body::Body>) -> Response {
     app.answer(Webhook::Validate, request).await
+}
+
+impl Snapshot {
+    /// Of a world without nodes.
+    pub fn without_nodes(book: Book, catalog: Catalog) -> Self {
+        Self { book: Arc::new(book), catalog: Arc::new(catalog), nodes: Nodes::default() }
+    }
 }
 
 impl App {

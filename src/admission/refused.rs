@@ -111,10 +111,10 @@ mod tests {
         let namespaces = namespaces.map(|(name, it)| (name.to_owned(), it)).into();
         let book = Book::of_cluster([], namespaces, None);
         App {
-            snapshot: Arc::new(ArcSwap::from_pointee(Snapshot {
+            snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::without_nodes(
                 book,
-                catalog: Catalog::default(),
-            })),
+                Catalog::default(),
+            ))),
             today: || jiff::civil::date(2026, 11, 24),
             find_namespace: None,
             observe: Arc::new(move |it| {

@@ -42,6 +42,10 @@ pub struct SeccompPolicySpec {
     #[schemars(length(max = 256))]
     pub bindings: Vec<Binding>,
 
+    /// What is made of the nodes that a pod can land on.
+    #[serde(default)]
+    pub placement: Placement,
+
     /// What a pod template leads to that makes pods which will be refused.
     #[serde(default)]
     pub templates: Templates,
@@ -50,7 +54,7 @@ pub struct SeccompPolicySpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     #[x_kube(validation = Rule::new(
-        "self.all(rule, rule in ['privileged', 'unset', 'unconfined', 'unknown-type', 'invalid-path', 'missing-profile', 'hollow-profile', 'legacy-annotation'])"
+        "self.all(rule, rule in ['privileged', 'unset', 'unconfined', 'unknown-type', 'invalid-path', 'missing-profile', 'partial-profile', 'hollow-profile', 'legacy-annotation'])"
     ).message("there is no such rule; `callgate explain` lists them"))]
     pub rules: BTreeMap<String, Level>,
 
@@ -87,6 +91,16 @@ pub enum InjectedType {
 pub struct Binding {
     pub pod_selector: LabelSelector,
     pub profile: InjectedProfile,
+}
+
+/// `Check` looks at them, `Pin` also keeps pods to nodes that have the profile,
+/// `Ignore` does neither.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub enum Placement {
+    #[default]
+    Check,
+    Pin,
+    Ignore,
 }
 
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize)]

@@ -9,11 +9,10 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny},
 };
-use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
 use crate::{
     pod::Pod,
-    policy::{BUILTIN, Exemption, Level, RULES, Rule, selector::Selector},
+    policy::{BUILTIN, Exemption, Level, Placement, PolicyError, RULES, Rule, selector::Selector},
     profile::ProfilePath,
 };
 
@@ -24,6 +23,7 @@ pub struct Policy {
     default: Option<Profile>,
     bindings: Vec<Binding>,
     levels: BTreeMap<&'static str, Level>,
+    placement: Placement,
     templates: Templates,
     exemptions: Vec<Exemption>,
 }
@@ -43,15 +43,6 @@ pub enum Templates {
     Warn,
     Deny,
     Ignore,
-}
-
-/// Why a text is not a policy, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{message}", at(*.position))]
-pub struct PolicyError {
-    /// Line and column, from 1, where they are known.
-    pub position: Option<(u64, u64)>,
-    pub message: String,
 }
 
 /// The name of a rule that exists.
@@ -101,6 +92,8 @@ struct Spec {
     default: Option<Profile>,
     #[serde(default)]
     bindings: Vec<Binding>,
+    #[serde(default)]
+    placement: Placement,
     #[serde(default)]
     templates: Templates,
     #[serde(default)]
@@ -160,10 +153,11 @@ impl Policy {
     }
 
     fn of(Manifest { metadata, spec, .. }: Manifest) -> Self {
-        let Spec { default, bindings, templates, rules, exemptions } = spec;
+        let Spec { default, bindings, placement, templates, rules, exemptions } = spec;
         let level = |rule: &Rule| rules.get(&RuleName(rule.id)).copied().unwrap_or(rule.level);
         let levels = RULES.iter().map(|it| (it.id, level(it))).collect();
-        Self { name: metadata.name.0, default, bindings, levels, templates, exemptions }
+        let name = metadata.name.0;
+        Self { name, default, bindings, levels, placement, templates, exemptions }
     }
 
     pub fn name(&self) -> &str {
@@ -172,6 +166,10 @@ impl Policy {
 
     pub fn level(&self, rule: &Rule) -> Level {
         self.levels[rule.id]
+    }
+
+    pub fn placement(&self) -> Placement {
+        self.placement
     }
 
     pub fn templates(&self) -> Templates {
@@ -270,53 +268,4 @@ fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Exemption>
             Err(de::Error::custom(format!("there are two exemptions {:?}", twice.name.as_str())))
         }
     }
-}
-
-impl From<serde_saphyr::Error> for PolicyError {
-    fn from(error: serde_saphyr::Error) -> Self {
-        let position = error.location().map(|it| (it.line(), it.column()));
-        Self { position, message: in_one_line(&error) }
-    }
-}
-
-/// What is wrong, for whoever wrote the text: without the excerpt and the advice
-/// to programmers that the library would add.
-fn in_one_line(error: &serde_saphyr::Error) -> String {
-    use serde_saphyr::Error as E;
-    match error {
-        E::WithSnippet { error, .. } | E::AliasError { error, .. } => in_one_line(error),
-        E::SerdeUnknownField { field, expected, .. } => {
-            format!("there is no field {field:?}, {}", instead_of(field, expected))
-        }
-        E::SerdeUnknownVariant { variant, expected, .. } if variant == "~" => {
-            format!("nothing is written here, expected {}", expected.join(", "))
-        }
-        E::SerdeUnknownVariant { variant, expected, .. } => {
-            format!("{variant:?} is not allowed here, {}", instead_of(variant, expected))
-        }
-        E::SerdeMissingField { field, .. } => format!("the field {field:?} is missing"),
-        E::DuplicateMappingKey { key: Some(key), .. } => format!("the key {key:?} is there twice"),
-        E::MultipleDocuments { .. } => "there is more than one document, write one".to_owned(),
-        E::Eof { .. } => "the text ends where something is expected".to_owned(),
-        E::Unexpected { expected: "mapping start", .. } => "expected a mapping".to_owned(),
-        E::Unexpected { expected: "sequence start", .. } => "expected a list".to_owned(),
-        E::ExternallyTaggedEnumExpectedScalarOrMapping { .. } => "expected a word".to_owned(),
-        E::Budget { .. } => "this is too large or nested too deeply for a policy".to_owned(),
-        E::UnknownAnchor { .. } => "the alias has no anchor".to_owned(),
-        other => UserMessageFormatter.format_message(other).replace('\n', " "),
-    }
-}
-
-fn instead_of(written: &str, allowed: &[&str]) -> String {
-    let lower = written.to_lowercase();
-    let distance = |it: &&&str| strsim::damerau_levenshtein(&it.to_lowercase(), &lower);
-    let tolerated = written.len().div_ceil(3).min(3);
-    match allowed.iter().min_by_key(distance).filter(|it| distance(it) <= tolerated) {
-        Some(near) => format!("did you mean {near:?}?"),
-        None => format!("expected {}", allowed.join(", ")),
-    }
-}
-
-fn at(position: Option<(u64, u64)>) -> String {
-    position.map(|(line, column)| format!("{line}:{column}: ")).unwrap_or_default()
 }

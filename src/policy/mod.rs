@@ -4,8 +4,11 @@ mod book;
 mod builtin;
 mod document;
 mod exemption;
+mod landing;
 mod level;
+mod mistake;
 mod patch;
+mod pin;
 mod place;
 mod rules;
 mod selector;
@@ -13,19 +16,24 @@ mod verdict;
 
 pub use book::{Book, Governed, Labels, MODE_LABEL, POLICY_LABEL};
 pub use builtin::{BUILTIN, Builtin};
-pub use document::{Policy, PolicyError, Profile, Templates};
+pub use document::{Policy, Profile, Templates};
 pub use exemption::Exemption;
+pub use landing::Placement;
 pub use level::{Level, Mode};
-pub use patch::{Operation, Patch, patch};
+pub use mistake::PolicyError;
+pub use patch::{Operation, Patch};
 pub use place::Place;
 pub use rules::RULES;
 pub use verdict::{Judged, MOST_LINES, MOST_WARNINGS, Verdict, cut};
 
+use std::{cell::RefCell, rc::Rc};
+
 use jiff::civil::Date;
 
 use crate::{
+    placement::{Nodes, Spread},
     pod::{Annotation, Container, Effective, Pod, Scope, Seccomp},
-    profile::Catalog,
+    profile::{Catalog, ProfilePath},
 };
 
 /// One thing the policy can object to.
@@ -58,6 +66,8 @@ enum Check {
 pub struct Facts<'a> {
     pub policy: &'a Policy,
     pub catalog: &'a Catalog,
+    /// None at all where there is no cluster.
+    pub nodes: &'a Nodes,
     /// The namespace that the request names; the object need not name it.
     pub namespace: &'a str,
     /// Exemptions end with their day, in UTC.
@@ -67,8 +77,13 @@ pub struct Facts<'a> {
 /// The facts, and what they mean for the pod at hand.
 struct Context<'a> {
     facts: Facts<'a>,
+    pod: &'a Pod<'a>,
+    /// Whether it is yet to be made.
+    is_new: bool,
     /// What the policy injects into this pod where nothing is set.
     injected: Option<&'a Profile>,
+    /// What the nodes said of a profile: to ask all of them takes its time.
+    spreads: RefCell<Vec<(ProfilePath, Rc<Spread<'a>>)>>,
 }
 
 /// What one rule says of one place.
@@ -81,12 +96,14 @@ pub struct Finding {
 }
 
 /// A change that makes a finding go away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fix {
     /// Set the profile that the policy names for this pod.
     Inject,
     /// Remove the annotation.
     RemoveAnnotation,
+    /// Keep the pod to nodes that have this profile.
+    Pin(ProfilePath),
 }
 
 /// A finding, who found it, and where.
@@ -104,7 +121,7 @@ pub fn evaluate<'a>(pod: &'a Pod<'_>, scope: &Scope, facts: Facts<'a>) -> Vec<Fo
     if pod.is_windows() {
         return Vec::new();
     }
-    let context = Context { facts, injected: facts.policy.profile_for(pod) };
+    let context = Context::of(pod, scope, facts);
     let rules = || RULES.iter().filter(|it| facts.policy.level(it) != Level::Off);
     let mut found = Vec::new();
     if *scope == Scope::Whole {
@@ -134,6 +151,34 @@ pub fn evaluate<'a>(pod: &'a Pod<'_>, scope: &Scope, facts: Facts<'a>) -> Vec<Fo
         }
     }
     found
+}
+
+/// What would be found in `pod` if the profile at `path` was declared at `places`.
+fn found_in<'a>(
+    pod: &'a Pod<'_>,
+    scope: &Scope,
+    facts: Facts<'a>,
+    places: &[Place<'a>],
+    path: &ProfilePath,
+) -> Vec<Found<'a>> {
+    let context = Context::of(pod, scope, facts);
+    let declared = Seccomp::Localhost(Some(path.as_str()));
+    let mut found = Vec::new();
+    for place in places {
+        let rules = RULES.iter().filter(|it| facts.policy.level(it) != Level::Off);
+        found.extend(rules.filter_map(|it| it.on_profile(*place, declared, &context)));
+    }
+    found
+}
+
+// === impl Context ===
+
+impl<'a> Context<'a> {
+    fn of(pod: &'a Pod<'_>, scope: &Scope, facts: Facts<'a>) -> Self {
+        let injected = facts.policy.profile_for(pod);
+        let is_new = *scope == Scope::Whole;
+        Self { facts, pod, is_new, injected, spreads: RefCell::default() }
+    }
 }
 
 // === impl Rule ===

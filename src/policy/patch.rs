@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
-    pod::{Annotation, Container, Pod, Scope, Seccomp, Target},
-    policy::{Fix, Found, Place, Profile},
+    pod::{Annotation, Pod, Scope, Seccomp, Target},
+    policy::{Fix, Found, Place, Profile, pin},
+    profile::ProfilePath,
 };
 
 /// What is done to a pod. No operation means that there is nothing to do.
@@ -15,6 +17,8 @@ pub struct Patch {
     pub operations: Vec<Operation>,
     /// The profile that is set, if one is.
     pub injected: Option<Profile>,
+    /// The profiles that the pod is kept to the nodes of.
+    pub pinned: BTreeSet<ProfilePath>,
     /// The keys of the annotations that are taken away.
     pub removed: Vec<String>,
 }
@@ -31,7 +35,8 @@ pub enum Operation {
     Remove { path: String },
 }
 
-/// What is added: a profile, inside a new security context where there is none.
+/// What is added: a profile, inside a new security context where there is none;
+/// or what a pod requires of its node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Added {
@@ -40,6 +45,7 @@ pub enum Added {
         seccomp_profile: Declared,
     },
     Profile(Declared),
+    Affinity(Value),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,54 +57,70 @@ pub struct Declared {
     localhost_profile: Option<String>,
 }
 
-/// Builds the patch that applies the fixes of `found` to `pod`, an object of
-/// kind Pod; `profile` is what the policy injects into it.
+/// Where the profile of the policy is to be set, so that no finding of `found`
+/// that it fixes remains.
 ///
 /// `spared` is whether somebody is exempt from having a profile: only then is
 /// it set per container. Otherwise one profile for the whole pod covers also
 /// the sidecars and debug containers to come.
-pub fn patch(
+pub(super) fn injections<'a>(
+    pod: &'a Pod<'_>,
+    scope: &Scope,
+    found: &[&Found<'_>],
+    spared: bool,
+) -> Vec<Place<'a>> {
+    let unset = |place: &Place<'_>| {
+        found.iter().any(|it| it.finding.fix == Some(Fix::Inject) && it.place == *place)
+    };
+    let places: Vec<_> = pod.containers().map(|it| Place::of(&it)).filter(unset).collect();
+    let whole = *scope == Scope::Whole && !spared && !places.is_empty();
+    if whole { vec![Place::Pod] } else { places }
+}
+
+/// Builds the patch that removes the annotations of `found` from `pod`, an
+/// object of kind Pod, sets `profile` at `places`, and keeps the pod to nodes
+/// that have the `pinned` profiles.
+pub(super) fn patch(
     pod: &Pod<'_>,
     scope: &Scope,
     found: &[&Found<'_>],
-    profile: Option<&Profile>,
-    spared: bool,
+    (profile, places): (Option<&Profile>, &[Place<'_>]),
+    pinned: BTreeSet<ProfilePath>,
 ) -> Patch {
     let mut operations = Vec::new();
     let mut removed: BTreeSet<&str> = BTreeSet::new();
     for it in found {
-        if let (Some(Fix::RemoveAnnotation), Place::Annotation { key }) = (it.finding.fix, it.place)
+        if let (Some(Fix::RemoveAnnotation), Place::Annotation { key }) =
+            (&it.finding.fix, it.place)
         {
             removed.insert(key);
         }
     }
-    if let Some(profile) = profile {
-        let whole = *scope == Scope::Whole;
-        let unset = |it: &Container<'_>| {
-            found
-                .iter()
-                .any(|one| one.finding.fix == Some(Fix::Inject) && one.place == Place::of(it))
-        };
-        let targets: Vec<_> = pod.containers().filter(unset).collect();
-        if whole && !spared && !targets.is_empty() {
-            operations.push(add("/spec", pod.has_security_context(), profile));
-            removed.extend(clashing(pod, Target::Pod, profile));
-        } else {
-            for it in targets {
-                let parent = format!("/spec/{}/{}", it.list.field(), it.index);
-                operations.push(add(&parent, it.has_security_context, profile));
-                if whole {
-                    removed.extend(clashing(pod, Target::Container(it.name), profile));
+    let injected = profile.filter(|_| !places.is_empty());
+    if let Some(profile) = injected {
+        for place in places {
+            let (parent, has_context, target) = match place {
+                Place::Container { list, index, name, .. } => {
+                    let has_context = pod
+                        .containers()
+                        .any(|it| Place::of(&it) == *place && it.has_security_context);
+                    let parent = format!("/spec/{}/{index}", list.field());
+                    (parent, has_context, Target::Container(name))
                 }
+                _ => ("/spec".to_owned(), pod.has_security_context(), Target::Pod),
+            };
+            operations.push(add(&parent, has_context, profile));
+            if *scope == Scope::Whole {
+                removed.extend(clashing(pod, target, profile));
             }
         }
     }
-    let injected = profile.filter(|_| !operations.is_empty()).cloned();
+    operations.extend(pin::steps(pod, &pinned.iter().filter_map(pin::label).collect()));
     let removed: Vec<_> = removed.into_iter().map(str::to_owned).collect();
     let remove =
         |key: &String| Operation::Remove { path: format!("/metadata/annotations/{}", escape(key)) };
     operations.extend(removed.iter().map(remove));
-    Patch { operations, injected, removed }
+    Patch { operations, injected: injected.cloned(), pinned, removed }
 }
 
 /// The annotations that would make the API server refuse the pod for what we

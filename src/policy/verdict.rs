@@ -1,12 +1,15 @@
 //! What follows from the findings, and how it is said.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use crate::{
     pod::{Kind, Pod, Scope},
     policy::{
-        Exemption, Facts, Fix, Found, Level, Mode, Patch, Profile, Templates, evaluate, patch,
+        Exemption, Facts, Fix, Found, Level, Mode, Patch, Place, Profile, Templates, evaluate,
+        found_in,
+        patch::{injections, patch},
     },
+    profile::ProfilePath,
 };
 
 /// A finding with what it leads to.
@@ -40,26 +43,33 @@ const LONGEST_LINE: usize = 250;
 impl<'a> Verdict<'a> {
     /// Judges `pod`, which stands in an object of `kind`.
     pub fn of(kind: Kind, pod: &'a Pod<'_>, scope: &Scope, facts: Facts<'a>, mode: Mode) -> Self {
-        let templates = facts.policy.templates();
-        let judge = |mut found: Found<'a>| {
-            let level = match (kind, templates) {
-                (Kind::Pod, _) | (_, Templates::Deny) => facts.policy.level(found.rule),
-                (_, Templates::Warn) => facts.policy.level(found.rule).min(Level::Warn),
-                (_, Templates::Ignore) => return None,
-            };
-            // S20: the pods that a template makes are fixed, the template is not.
-            let injected = found.finding.fix == Some(Fix::Inject) && mode == Mode::Enforce;
-            if injected && kind != Kind::Pod {
-                return None;
-            }
-            found.say_what_becomes_of_it(mode, facts.policy.profile_for(pod));
-            let exemption = exemption(&mut found, pod, facts);
-            let level = if exemption.is_some() { Level::Audit } else { level.under(mode) };
-            let enforced = facts.policy.level(found.rule);
-            Some(Judged { found, level, enforced, exemption })
+        let mut verdict = Self { kind, facts, mode, judged: Vec::new() };
+        let judge = |it| verdict.judge(it, pod);
+        verdict.judged = evaluate(pod, scope, facts).into_iter().filter_map(judge).collect();
+        verdict
+    }
+
+    /// What follows from a finding; nothing, where it is of no concern.
+    fn judge<'f>(&self, mut found: Found<'f>, pod: &Pod<'_>) -> Option<Judged<'f>>
+    where
+        'a: 'f,
+    {
+        let Self { kind, facts, mode, .. } = *self;
+        let level = match (kind, facts.policy.templates()) {
+            (Kind::Pod, _) | (_, Templates::Deny) => facts.policy.level(found.rule),
+            (_, Templates::Warn) => facts.policy.level(found.rule).min(Level::Warn),
+            (_, Templates::Ignore) => return None,
         };
-        let judged = evaluate(pod, scope, facts).into_iter().filter_map(judge).collect();
-        Self { kind, facts, mode, judged }
+        // S20: the pods that a template makes are fixed, the template is not.
+        let is_fixed = matches!(found.finding.fix, Some(Fix::Inject | Fix::Pin(_)));
+        if is_fixed && mode == Mode::Enforce && kind != Kind::Pod {
+            return None;
+        }
+        found.say_what_becomes_of_it(mode, facts.policy.profile_for(pod));
+        let exemption = exemption(&mut found, pod, facts);
+        let level = if exemption.is_some() { Level::Audit } else { level.under(mode) };
+        let enforced = facts.policy.level(found.rule);
+        Some(Judged { found, level, enforced, exemption })
     }
 
     pub fn is_denied(&self) -> bool {
@@ -85,7 +95,31 @@ impl<'a> Verdict<'a> {
         let (fixed, spared): (Vec<_>, Vec<_>) = fixable.partition(|it| it.level >= Level::Warn);
         let fixed: Vec<_> = fixed.into_iter().map(|it| &it.found).collect();
         let spared = spared.iter().any(|it| it.exemption.is_some() && it.found.rule.id == "unset");
-        patch(pod, scope, &fixed, self.facts.policy.profile_for(pod), spared)
+        let profile = self.facts.policy.profile_for(pod);
+        let places = match profile {
+            Some(_) => injections(pod, scope, &fixed, spared),
+            None => Vec::new(),
+        };
+        let mut pinned: BTreeSet<_> = fixed.iter().filter_map(|it| it.pinned()).collect();
+        if let Some(Profile::Localhost(path)) = profile {
+            pinned.extend(self.to_come(pod, scope, &places, path));
+        }
+        patch(pod, scope, &fixed, (profile, &places), pinned)
+    }
+
+    /// The profile that is about to be set, if the pod has to be pinned for it:
+    /// the rules are asked as if it was set already, so that the next time they
+    /// find nothing.
+    fn to_come(
+        &self,
+        pod: &Pod<'_>,
+        scope: &Scope,
+        places: &[Place<'_>],
+        path: &ProfilePath,
+    ) -> Option<ProfilePath> {
+        let asked = found_in(pod, scope, self.facts, places, path);
+        let mut judged = asked.into_iter().filter_map(|it| self.judge(it, pod));
+        judged.find_map(|it| it.found.pinned().filter(|_| it.level >= Level::Warn))
     }
 
     /// Why it is refused, and the way out: a headline, then a line a finding.
@@ -194,17 +228,32 @@ impl Judged<'_> {
 }
 
 impl Found<'_> {
-    /// A missing profile is a different matter where `/mutate` was to set it.
+    /// What `/mutate` was to repair is a different matter.
     fn say_what_becomes_of_it(&mut self, mode: Mode, injected: Option<&Profile>) {
-        let (Some(Fix::Inject), Some(profile)) = (self.finding.fix, injected) else {
-            return;
+        let (would, does) = match (&self.finding.fix, injected) {
+            (Some(Fix::Inject), Some(profile)) => {
+                (format!("set {profile}"), format!("sets {profile}"))
+            }
+            (Some(Fix::Pin(_)), _) => {
+                let what = "it to nodes that have the profile";
+                (format!("pin {what}"), format!("pins {what}"))
+            }
+            _ => return,
         };
         self.finding.hint = Some(match mode {
             Mode::Enforce => {
-                format!("the mutating webhook sets {profile}, but was not called or was overruled")
+                format!("the mutating webhook {does}, but was not called or was overruled")
             }
-            Mode::Warn | Mode::Audit => format!("mode \"enforce\" would set {profile}"),
+            Mode::Warn | Mode::Audit => format!("mode \"enforce\" would {would}"),
         });
+    }
+
+    /// The profile for which the pod is to be pinned.
+    fn pinned(&self) -> Option<ProfilePath> {
+        match &self.finding.fix {
+            Some(Fix::Pin(path)) => Some(path.clone()),
+            _ => None,
+        }
     }
 }
 

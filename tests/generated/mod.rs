@@ -9,7 +9,7 @@ fn profile() -> impl Strategy<Value = Value> {
     prop_oneof![
         4 => Just(json!({ "type": "RuntimeDefault" })),
         2 => Just(json!({ "type": "Unconfined" })),
-        3 => select(vec!["web.json", "hollow.json", "wep.json", "", ".", "../x", "a//b", "ä.json"])
+        3 => select(vec!["web.json", "callgate/web.json", "callgate/db.json", "hollow.json", "wep.json", "", ".", "../x", "a//b", "ä.json"])
             .prop_map(|it| json!({ "type": "Localhost", "localhostProfile": it })),
         1 => Just(json!({ "type": "Localhost" })),
         1 => Just(json!({ "type": "OCI" })),
@@ -75,6 +75,67 @@ fn annotations() -> impl Strategy<Value = Value> {
     proptest::collection::btree_map(keys, values, 0..4).prop_map(|it| json!(it))
 }
 
+/// What is required of a node, here of one that callgate may have labelled.
+fn requirement() -> impl Strategy<Value = Value> {
+    let keys = select(vec!["disk", "zone", "profile.callgate.dev/web", "profile.callgate.dev/db"]);
+    prop_oneof![
+        (keys.clone(), select(vec!["Exists", "DoesNotExist"]))
+            .prop_map(|(key, operator)| json!({ "key": key, "operator": operator })),
+        (keys, select(vec!["In", "NotIn"]), select(vec!["a", "b"])).prop_map(
+            |(key, operator, value)| json!({ "key": key, "operator": operator, "values": [value] })
+        ),
+    ]
+}
+
+fn term() -> impl Strategy<Value = Value> {
+    let field = json!([{ "key": "metadata.name", "operator": "In", "values": ["node-a"] }]);
+    let fields = prop_oneof![3 => Just(None), 1 => Just(Some(json!([]))), 2 => Just(Some(field))];
+    (option::of(vec(requirement(), 0..3)), fields).prop_map(|(expressions, fields)| {
+        let mut term = json!({});
+        if let Some(expressions) = expressions {
+            term["matchExpressions"] = json!(expressions);
+        }
+        if let Some(fields) = fields {
+            term["matchFields"] = fields;
+        }
+        term
+    })
+}
+
+/// An affinity, with as much or as little in it as there can be.
+pub(crate) fn affinity() -> impl Strategy<Value = Value> {
+    let required = prop_oneof![
+        1 => Just(Value::Null),
+        1 => Just(json!({})),
+        6 => vec(term(), 0..4).prop_map(|it| json!({ "nodeSelectorTerms": it })),
+    ];
+    let preferred = json!([{ "weight": 1, "preference": {
+        "matchExpressions": [{ "key": "disk", "operator": "Exists" }],
+    } }]);
+    let of_nodes = (option::of(required), any::<bool>()).prop_map(move |(required, prefers)| {
+        let mut affinity = json!({});
+        if let Some(required) = required {
+            affinity["requiredDuringSchedulingIgnoredDuringExecution"] = required;
+        }
+        if prefers {
+            affinity["preferredDuringSchedulingIgnoredDuringExecution"] = preferred.clone();
+        }
+        affinity
+    });
+    let of_nodes = prop_oneof![1 => Just(Value::Null), 6 => of_nodes];
+    let affinity = (option::of(of_nodes), any::<bool>()).prop_map(|(of_nodes, of_pods)| {
+        let mut affinity = json!({});
+        if let Some(of_nodes) = of_nodes {
+            affinity["nodeAffinity"] = of_nodes;
+        }
+        if of_pods {
+            affinity["podAffinity"] = json!({});
+        }
+        affinity
+    });
+    prop_oneof![1 => Just(Value::Null), 6 => affinity]
+}
+
 /// A pod with anything that matters to seccomp, right or wrong.
 pub(crate) fn pod() -> impl Strategy<Value = Value> {
     let lists = (
@@ -83,31 +144,41 @@ pub(crate) fn pod() -> impl Strategy<Value = Value> {
         option::of(containers(&["debug"])),
     );
     let rest = (option::of(context()), option::of(annotations()), any::<bool>(), 0..10_u8);
-    (lists, rest).prop_map(|((init, main, debug), (context, annotations, web, os))| {
-        let mut pod = json!({ "metadata": { "name": "web" }, "spec": { "containers": main } });
-        let fields = [
-            ("initContainers", init),
-            ("ephemeralContainers", debug),
-            ("securityContext", context),
-        ];
-        for (field, value) in fields {
-            if let Some(mut value) = value {
-                // A pod has no `privileged` (S11).
-                if let Some(context) = value.as_object_mut() {
-                    context.remove("privileged");
+    let place = (option::of(affinity()), 0..10_u8);
+    (lists, rest, place).prop_map(
+        |((init, main, debug), (context, annotations, web, os), place)| {
+            let mut pod = json!({ "metadata": { "name": "web" }, "spec": { "containers": main } });
+            let fields = [
+                ("initContainers", init),
+                ("ephemeralContainers", debug),
+                ("securityContext", context),
+            ];
+            for (field, value) in fields {
+                if let Some(mut value) = value {
+                    // A pod has no `privileged` (S11).
+                    if let Some(context) = value.as_object_mut() {
+                        context.remove("privileged");
+                    }
+                    pod["spec"][field] = value;
                 }
-                pod["spec"][field] = value;
             }
-        }
-        if let Some(annotations) = annotations {
-            pod["metadata"]["annotations"] = annotations;
-        }
-        if web {
-            pod["metadata"]["labels"] = json!({ "app": "web" });
-        }
-        if os == 0 {
-            pod["spec"]["os"] = json!({ "name": "windows" });
-        }
-        pod
-    })
+            if let Some(annotations) = annotations {
+                pod["metadata"]["annotations"] = annotations;
+            }
+            if web {
+                pod["metadata"]["labels"] = json!({ "app": "web" });
+            }
+            let (affinity, bound) = place;
+            if let Some(affinity) = affinity {
+                pod["spec"]["affinity"] = affinity;
+            }
+            if bound < 2 {
+                pod["spec"]["nodeName"] = json!(["", "node-a"][usize::from(bound)]);
+            }
+            if os == 0 {
+                pod["spec"]["os"] = json!({ "name": "windows" });
+            }
+            pod
+        },
+    )
 }

@@ -56,10 +56,8 @@ async fn our_own_pods_are_beyond_reproach() {
             },
         });
         let policy = Builtin::named("restricted").expect("it is built in").policy();
-        let router = open(Snapshot {
-            book: Book::of_one(policy, Mode::Enforce),
-            catalog: Catalog::default(),
-        });
+        let router =
+            open(Snapshot::without_nodes(Book::of_one(policy, Mode::Enforce), Catalog::default()));
         let mutation = post(&router, "/mutate", review.to_string()).await.response();
         assert!(patch_of(&mutation).is_empty(), "{name}: {mutation}");
         let mut validation = post(&router, "/validate", review.to_string()).await.response();

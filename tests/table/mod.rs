@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use callgate::{
     admission::Snapshot,
+    placement::{Node, Nodes, Taint},
     pod::{Kind, List, Pod, Scope, Subject},
     policy::{Book, Builtin, Facts, Level, Mode, Policy, Verdict},
-    profile::{Catalog, Document, ProfilePath},
+    profile::{Catalog, Digest, Document, File, Inventory, Problem, ProfilePath},
 };
 use jiff::civil::date;
 use serde::Deserialize;
@@ -19,6 +20,9 @@ pub(crate) struct Table {
     /// The files under the seccomp directory, by path.
     #[serde(default)]
     pub(crate) profiles: BTreeMap<ProfilePath, String>,
+    /// The profiles that agents bring to the nodes, by the name of their object.
+    #[serde(default)]
+    pub(crate) brought: BTreeMap<String, String>,
     /// Policies that cases name, by the name; the built-in ones are there anyway.
     #[serde(default)]
     pub(crate) policies: BTreeMap<String, Value>,
@@ -34,6 +38,9 @@ pub(crate) struct Case {
     pub(crate) policy: String,
     #[serde(default)]
     pub(crate) mode: CaseMode,
+    /// The nodes there are, by name.
+    #[serde(default)]
+    pub(crate) nodes: BTreeMap<String, CaseNode>,
     /// The kind of `object`.
     #[serde(default = "pod")]
     pub(crate) kind: String,
@@ -58,6 +65,38 @@ pub(crate) struct Case {
     /// the rest: `/validate` sees what `/mutate` has left.
     #[serde(default)]
     pub(crate) server: Option<Server>,
+}
+
+/// A node, and what its agent says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CaseNode {
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) taints: Vec<CaseTaint>,
+    /// None: there is no agent.
+    #[serde(default)]
+    pub(crate) profiles: Option<BTreeMap<ProfilePath, CaseFile>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CaseTaint {
+    pub(crate) key: String,
+    #[serde(default)]
+    pub(crate) value: String,
+    pub(crate) effect: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CaseFile {
+    /// The first twelve digits; the others are zeros.
+    #[serde(default)]
+    digest: Option<String>,
+    #[serde(default)]
+    pub(crate) problem: Option<String>,
 }
 
 /// What is done with an object: the lines of the refusal, the warnings, the patch.
@@ -115,11 +154,18 @@ pub(crate) fn all() -> Vec<(String, Table)> {
 }
 
 impl Table {
-    pub(crate) fn catalog(&self) -> Catalog {
-        let inspect = |(path, text): (&ProfilePath, &String)| {
-            (path.clone(), Document::inspect(text.as_bytes()))
-        };
-        self.profiles.iter().map(inspect).collect()
+    /// What is known of profiles: by files, by objects, and by what nodes say.
+    pub(crate) fn catalog(&self, case: &Case) -> Catalog {
+        let inspect = |text: &String| Document::inspect(text.as_bytes());
+        let nodes = case.nodes();
+        let on_nodes = nodes.paths().into_iter().filter(|(_, is_sound)| *is_sound);
+        let on_nodes = on_nodes.map(|(path, _)| (path.clone(), None));
+        let files = self.profiles.iter().map(|(path, text)| (path.clone(), inspect(text)));
+        let objects = self
+            .brought
+            .iter()
+            .map(|(name, text)| (ProfilePath::of_object(name).expect("a name"), inspect(text)));
+        on_nodes.chain(files).collect::<Catalog>().bringing(objects)
     }
 
     /// The policy of that name, as a file would hold it; `None` for a built-in one.
@@ -143,8 +189,9 @@ impl Table {
 
     pub(crate) fn snapshot(&self, case: &Case) -> Snapshot {
         Snapshot {
-            book: Book::of_one(self.policy(&case.policy), case.mode.into()),
-            catalog: self.catalog(),
+            book: Book::of_one(self.policy(&case.policy), case.mode.into()).into(),
+            catalog: self.catalog(case).into(),
+            nodes: case.nodes(),
         }
     }
 
@@ -158,7 +205,8 @@ impl Table {
             .expect("cases hold a pod");
         let facts = Facts {
             policy: &self.policy(&case.policy),
-            catalog: &self.catalog(),
+            catalog: &self.catalog(case),
+            nodes: &case.nodes(),
             namespace: NAMESPACE,
             today: date(2026, 11, 24),
         };
@@ -177,6 +225,23 @@ impl Case {
     /// Whether no API server can be asked about it.
     pub(crate) fn is_unasked(&self) -> bool {
         matches!(self.server, Some(Server::Unasked(_)))
+    }
+
+    fn nodes(&self) -> Nodes {
+        let mut nodes = Nodes::default();
+        for (name, it) in &self.nodes {
+            let taint = |CaseTaint { key, value, effect }: &CaseTaint| Taint {
+                key: key.clone(),
+                value: value.clone(),
+                effect: effect.clone(),
+            };
+            let taints = it.taints.iter().map(taint).collect();
+            nodes.put(name, Node { labels: it.labels.clone(), taints, unschedulable: false });
+            let Some(profiles) = &it.profiles else { continue };
+            let files = profiles.iter().map(|(path, it)| (path.clone(), it.read())).collect();
+            nodes.report(name, Some(Inventory { files }));
+        }
+        nodes
     }
 
     fn scope(&self) -> Scope {
@@ -224,6 +289,18 @@ impl Case {
                 "dryRun": false,
             },
         })
+    }
+}
+
+impl CaseFile {
+    /// As its agent writes it.
+    pub(crate) fn digest(&self) -> Option<String> {
+        self.digest.as_ref().map(|it| format!("sha256:{it:0<64}"))
+    }
+
+    fn read(&self) -> File {
+        let digest = self.digest().map(|it| it.parse::<Digest>().expect("twelve digits"));
+        File { digest, problem: self.problem.as_deref().map(Problem::parse) }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     admission::{FindNamespace, Snapshot},
     cli::observe::Tell,
     cluster::{self, Watched},
+    placement::Nodes,
     policy::{Book, Mode, Policy},
     profile::Catalog,
     server::Condition,
@@ -86,7 +87,7 @@ impl Source {
                 defaults: Defaults { default_policy, default_mode }, profiles, ..
             } => {
                 let book = Book::of_cluster([], BTreeMap::new(), default_policy.clone());
-                Snapshot { book: book.with_default_mode(*default_mode), catalog: profiles.clone() }
+                Snapshot::without_nodes(book.with_default_mode(*default_mode), profiles.clone())
             }
         }
     }
@@ -143,7 +144,12 @@ impl Source {
                             tracing::error!(policy = name, error = why, "policy cannot be read");
                         }
                         metrics.policies_unreadable(facts.unreadable().len());
-                        current.store(Arc::new(Snapshot { book, catalog }));
+                        let (book, catalog) = (book.into(), catalog.into());
+                        current.store(Arc::new(Snapshot {
+                            book,
+                            catalog,
+                            nodes: Nodes::default(),
+                        }));
                         synced.met();
                         told.lock().unwrap_or_else(PoisonError::into_inner).clear();
                     }
@@ -180,7 +186,7 @@ async fn stay_in_touch(client: Client, metrics: Arc<Metrics>) {
 }
 
 fn snapshot(Facts { policy, catalog }: Facts, mode: Mode) -> Snapshot {
-    Snapshot { book: Book::of_one(policy, mode), catalog }
+    Snapshot::without_nodes(Book::of_one(policy, mode), catalog)
 }
 
 /// Pods that get such a profile are refused: better to say so before the first.

@@ -3,7 +3,7 @@
 use crate::{
     pod::Seccomp,
     policy::{Check, Context, Finding, Level, Rule},
-    profile::Defect,
+    profile::{Defect, ProfilePath},
 };
 
 /// L1, L3: to whoever looks at the pod alone it seems confined.
@@ -18,8 +18,13 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
     let Seccomp::Localhost(Some(path)) = declared else {
         return None;
     };
-    let Some(Some(Defect::Hollow(hollow))) = context.facts.catalog.get(&path.parse().ok()?) else {
-        return None;
-    };
-    Some(Finding::new(format!("profile {path:?} filters nothing: {hollow}")))
+    let parsed: ProfilePath = path.parse().ok()?;
+    if let Some(Some(Defect::Hollow(hollow))) = context.facts.catalog.get(&parsed) {
+        return Some(Finding::new(format!("profile {path:?} filters nothing: {hollow}")));
+    }
+    let landing = context.landing(&parsed)?;
+    let hollow = landing.hollow();
+    (hollow > 0).then(|| {
+        Finding::new(format!("profile {path:?} filters nothing on {}", landing.of_nodes(hollow)))
+    })
 }

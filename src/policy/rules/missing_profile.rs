@@ -2,7 +2,7 @@
 
 use crate::{
     pod::Seccomp,
-    policy::{Check, Context, Finding, Level, Rule},
+    policy::{Check, Context, Finding, Fix, Level, Rule, pin::Pinning},
     profile::{Defect, ProfilePath},
 };
 
@@ -21,17 +21,53 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
     // A path that is none is for `invalid-path`.
     let path: ProfilePath = path.parse().ok()?;
     let catalog = context.facts.catalog;
-    let finding = match catalog.get(&path) {
-        Some(Some(Defect::Broken(broken))) => Finding::new(format!(
-            "no container runtime can load profile {:?}: {broken}",
-            path.as_str()
-        )),
-        Some(_) => return None,
-        None => Finding::new(format!("profile {:?} is not in the catalog", path.as_str())),
+    let broken = match catalog.get(&path) {
+        Some(Some(Defect::Broken(broken))) => Some(broken),
+        _ => None,
     };
-    Some(match catalog.closest(&path) {
-        Some(near) if *near != path => finding.hint(format!("did you mean {:?}?", near.as_str())),
-        _ if catalog.is_empty() => finding.hint("the catalog is empty"),
-        _ => finding,
-    })
+    if let Some(broken) = broken {
+        let message =
+            format!("no container runtime can load profile {:?}: {broken}", path.as_str());
+        return Some(Finding::new(message).look_for(&path, context));
+    }
+    let pinning = context.pinning(&path);
+    // The scheduler waits until there is a node that has it.
+    if pinning == Some(Pinning::Done) {
+        return None;
+    }
+    let finding = Finding::new(missing(&path, context)?);
+    if pinning == Some(Pinning::Wanted) {
+        return Some(finding.fix(Fix::Pin(path)));
+    }
+    if catalog.is_brought(&path) {
+        return Some(finding.hint("callgate is bringing it: try again in a moment"));
+    }
+    Some(finding.look_for(&path, context))
+}
+
+/// In what way there is no such profile, if so.
+pub(super) fn missing(path: &ProfilePath, context: &Context<'_>) -> Option<String> {
+    let is_known = context.facts.catalog.get(path).is_some();
+    let nowhere = || format!("profile {:?} is not in the catalog", path.as_str());
+    let Some(landing) = context.landing(path) else {
+        return (!is_known).then(nowhere);
+    };
+    match (landing.having(), landing.unknown()) {
+        (0, 0) => Some(landing.of_none(path.as_str())),
+        // It may be where nobody has looked, if it is known from somewhere.
+        (0, _) => (!is_known).then(nowhere),
+        _ => None,
+    }
+}
+
+impl Finding {
+    /// Adds the profile that was probably meant.
+    fn look_for(self, path: &ProfilePath, context: &Context<'_>) -> Self {
+        let catalog = context.facts.catalog;
+        match catalog.closest(path) {
+            Some(near) if near != path => self.hint(format!("did you mean {:?}?", near.as_str())),
+            _ if catalog.is_empty() => self.hint("the catalog is empty"),
+            _ => self,
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod hollow_profile;
 mod invalid_path;
 mod legacy_annotation;
 mod missing_profile;
+mod partial_profile;
 mod privileged;
 mod unconfined;
 mod unknown_type;
@@ -11,7 +12,7 @@ mod unset;
 
 use crate::policy::Rule;
 
-/// All rules. `partial-profile` joins them with the inventories of nodes.
+/// All rules.
 pub const RULES: &[Rule] = &[
     privileged::RULE,
     unset::RULE,
@@ -19,6 +20,7 @@ pub const RULES: &[Rule] = &[
     unknown_type::RULE,
     invalid_path::RULE,
     missing_profile::RULE,
+    partial_profile::RULE,
     hollow_profile::RULE,
     legacy_annotation::RULE,
 ];

@@ -1,0 +1,201 @@
+//! Where a pod can land, and what it would find there of a profile.
+
+use std::{fmt::Write, rc::Rc};
+
+use serde::Deserialize;
+
+use crate::{
+    placement::{Found, Spread},
+    policy::{
+        Context,
+        pin::{self, Pinning},
+    },
+    profile::{Digest, Problem, ProfilePath},
+};
+
+/// What a policy makes of where a pod can land.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Placement {
+    /// The nodes are looked at.
+    #[default]
+    Check,
+    /// Besides, pods are kept to nodes that have the profile, if it is one that
+    /// agents bring: the scheduler waits for such a node.
+    Pin,
+    /// The catalog alone decides.
+    Ignore,
+}
+
+/// What is known of a profile on the nodes that a pod can land on.
+pub(super) struct Landing<'a>(Rc<Spread<'a>>);
+
+/// How many contents of one file a message tells apart.
+const MOST_CONTENTS: usize = 2;
+
+impl<'a> Context<'a> {
+    /// What the nodes say of the profile; `None` where nobody has looked at any
+    /// that the pod can land on, or where the policy does not care: then the
+    /// catalog alone decides.
+    pub(super) fn landing(&self, path: &ProfilePath) -> Option<Landing<'a>> {
+        if self.facts.policy.placement() == Placement::Ignore {
+            return None;
+        }
+        let known = self.spreads.borrow().iter().find(|(it, _)| it == path).map(|it| it.1.clone());
+        let spread = known.unwrap_or_else(|| {
+            let spread = Rc::new(self.facts.nodes.spread(self.pod, path));
+            self.spreads.borrow_mut().push((path.clone(), Rc::clone(&spread)));
+            spread
+        });
+        (spread.eligible > spread.unknown).then_some(Landing(spread))
+    }
+
+    /// Whether the pod is, or can be, kept to the nodes that have the profile;
+    /// `None` where that is not what the policy wants.
+    pub(super) fn pinning(&self, path: &ProfilePath) -> Option<Pinning> {
+        let is_wanted = self.facts.policy.placement() == Placement::Pin;
+        if is_wanted { self.pinning_under_pin(path) } else { None }
+    }
+
+    /// The same under a policy that wants it.
+    pub(super) fn pinning_under_pin(&self, path: &ProfilePath) -> Option<Pinning> {
+        let is_possible = self.facts.catalog.is_brought(path) && self.is_new;
+        if !is_possible {
+            return None;
+        }
+        Some(pin::pinning(self.pod, &pin::label(path)?))
+    }
+}
+
+impl Landing<'_> {
+    fn count(&self, is: impl Fn(Option<Problem>) -> bool) -> usize {
+        self.0.found.iter().filter(|it| is(it.problem)).map(|it| it.nodes).sum()
+    }
+
+    /// How many nodes have it, be it one that filters or one that does not.
+    pub(super) fn having(&self) -> usize {
+        self.count(is_loadable)
+    }
+
+    /// On how many it filters nothing.
+    pub(super) fn hollow(&self) -> usize {
+        self.count(|it| it.is_some_and(Problem::is_hollow))
+    }
+
+    /// On how many there is a file that no container runtime can load.
+    pub(super) fn broken(&self) -> usize {
+        self.count(|it| !is_loadable(it))
+    }
+
+    /// How many have said that they have nothing to run under.
+    pub(super) fn lacking(&self) -> usize {
+        self.0.lacking + self.broken()
+    }
+
+    /// How many have said nothing.
+    pub(super) fn unknown(&self) -> usize {
+        self.0.unknown
+    }
+
+    /// Whether it is not the same everywhere.
+    pub(super) fn differs(&self) -> bool {
+        self.contents().len() > 1
+    }
+
+    /// The contents of the file, the most common first.
+    fn contents(&self) -> Vec<(Digest, usize)> {
+        let mut contents: Vec<(Digest, usize)> = Vec::new();
+        for Found { digest, nodes, .. } in self.0.found.iter().filter(|it| is_loadable(it.problem))
+        {
+            // What was not read cannot be compared.
+            let Some(digest) = digest else { continue };
+            match contents.iter_mut().find(|(it, _)| it == digest) {
+                Some((_, count)) => *count += nodes,
+                None => contents.push((*digest, *nodes)),
+            }
+        }
+        contents.sort_by(|(a, many), (b, more)| more.cmp(many).then(a.cmp(b)));
+        contents
+    }
+
+    /// So many of the nodes, in words.
+    pub(super) fn of_nodes(&self, count: usize) -> String {
+        match (count, self.0.eligible) {
+            (1, 1) => "the only node this pod can land on".to_owned(),
+            (0, all) => format!("none of the {all} nodes this pod can land on"),
+            (count, all) if count == all => format!("all {all} nodes this pod can land on"),
+            (count, all) => format!("{count} of the {all} nodes this pod can land on"),
+        }
+    }
+
+    /// The first words about a profile that is on none of the nodes.
+    pub(super) fn of_none(&self, path: &str) -> String {
+        let broken = self.broken();
+        match (broken, self.0.eligible, self.0.lacking_names.first()) {
+            (0, 1, Some(name)) => {
+                format!("profile {path:?} is not on {name:?}, {}", self.of_nodes(1))
+            }
+            (0, ..) => format!("profile {path:?} is on {}", self.of_nodes(0)),
+            (_, 1, _) => {
+                let words = self.problems();
+                format!(
+                    "no container runtime can load profile {path:?} from {} ({words})",
+                    self.of_nodes(1)
+                )
+            }
+            _ => {
+                let words = self.problems();
+                format!(
+                    "profile {path:?} can be loaded on {}: it is broken on {broken} ({words})",
+                    self.of_nodes(0)
+                )
+            }
+        }
+    }
+
+    /// Who lacks it, who has another, and who has not said.
+    pub(super) fn details(&self) -> String {
+        let Spread { unknown, lacking, lacking_names, .. } = &*self.0;
+        let mut details = Vec::new();
+        if *lacking > 0 {
+            let names: Vec<_> = lacking_names.iter().map(|it| format!("{it:?}")).collect();
+            let mut words = names.join(", ");
+            if *lacking > names.len() {
+                write!(words, " and {} more", lacking - names.len()).expect("a string takes all");
+            }
+            details.push(words + if *lacking == 1 { " lacks it" } else { " lack it" });
+        }
+        if self.broken() > 0 {
+            details.push(format!("it is broken on {} ({})", self.broken(), self.problems()));
+        }
+        if self.differs() {
+            let contents = self.contents();
+            let told = contents.iter().take(MOST_CONTENTS);
+            details.extend(told.map(|(it, count)| format!("{} {}", have(*count), it.short())));
+            let others: usize = contents.iter().skip(MOST_CONTENTS).map(|it| it.1).sum();
+            if others > 0 {
+                details.push(format!("{} others", have(others)));
+            }
+        }
+        if *unknown > 0 {
+            details.push(format!("{unknown} {} unknown", if *unknown == 1 { "is" } else { "are" }));
+        }
+        details.join(", ")
+    }
+
+    fn problems(&self) -> String {
+        let problems = self.0.found.iter().filter_map(|it| it.problem);
+        let mut words: Vec<_> =
+            problems.filter(|it| !it.is_hollow()).map(Problem::as_str).collect();
+        words.sort_unstable();
+        words.dedup();
+        words.join(", ")
+    }
+}
+
+fn is_loadable(problem: Option<Problem>) -> bool {
+    problem.is_none_or(Problem::is_hollow)
+}
+
+fn have(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "has" } else { "have" })
+}

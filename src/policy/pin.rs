@@ -1,0 +1,89 @@
+//! Keeps a pod to the nodes that have a profile, by the node affinity that it requires.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::{
+    pod::{Pod, Required, Term},
+    policy::{Operation, patch::Added},
+    profile::ProfilePath,
+};
+
+/// What is to be said of a pod and a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pinning {
+    /// The pod lands only on nodes that have the profile.
+    Done,
+    /// A patch can see to it.
+    Wanted,
+    /// No patch could: the scheduler is not asked about this pod, or could
+    /// place it nowhere as it is.
+    Impossible,
+}
+
+/// The key of the label that the agents give to nodes which have the profile;
+/// `None` for a profile that no agent brings.
+pub(super) fn label(path: &ProfilePath) -> Option<String> {
+    Some(format!("profile.callgate.dev/{}", path.object_name()?))
+}
+
+pub(super) fn pinning(pod: &Pod<'_>, label: &str) -> Pinning {
+    if pod.node_name().is_some() {
+        return Pinning::Impossible;
+    }
+    let Required::OneOf(terms) = pod.required() else {
+        return Pinning::Wanted;
+    };
+    let mut terms = terms.iter().filter(|it| !it.is_empty()).peekable();
+    // Terms that no node meets must stay so: a requirement more, and one might.
+    if terms.peek().is_none() {
+        return Pinning::Impossible;
+    }
+    if terms.all(|it| it.requires_label(label)) { Pinning::Done } else { Pinning::Wanted }
+}
+
+/// The steps that make a pod require all these labels of its node.
+///
+/// One term of several is enough for a node, so each of them gets every
+/// requirement. What is added to is seen to be there (R1).
+pub(super) fn steps(pod: &Pod<'_>, labels: &BTreeSet<String>) -> Vec<Operation> {
+    const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+    if labels.is_empty() {
+        return Vec::new();
+    }
+    let one = json!({ "nodeSelectorTerms": [{ "matchExpressions": expressions(labels) }] });
+    let step = |path: &str, value| vec![add(format!("/spec/affinity{path}"), value)];
+    match pod.required() {
+        Required::NoAffinity => step("", json!({ "nodeAffinity": { REQUIRED: one } })),
+        Required::NoNodeAffinity => step("/nodeAffinity", json!({ REQUIRED: one })),
+        Required::NoTerms => step(&format!("/nodeAffinity/{REQUIRED}"), one),
+        Required::OneOf(terms) => {
+            let path = format!("/spec/affinity/nodeAffinity/{REQUIRED}/nodeSelectorTerms");
+            let terms = terms.iter().enumerate().filter(|(_, it)| !it.is_empty());
+            terms.flat_map(|(at, it)| narrow(&format!("{path}/{at}"), it, labels)).collect()
+        }
+    }
+}
+
+fn narrow(path: &str, term: &Term<'_>, labels: &BTreeSet<String>) -> Vec<Operation> {
+    let lacking: BTreeSet<_> =
+        labels.iter().filter(|it| !term.requires_label(it)).cloned().collect();
+    let all = expressions(&lacking);
+    if all.is_empty() {
+        Vec::new()
+    } else if term.has_expressions() {
+        let path = format!("{path}/matchExpressions/-");
+        all.into_iter().map(|it| add(path.clone(), it)).collect()
+    } else {
+        vec![add(format!("{path}/matchExpressions"), Value::Array(all))]
+    }
+}
+
+fn expressions(labels: &BTreeSet<String>) -> Vec<Value> {
+    labels.iter().map(|key| json!({ "key": key, "operator": "Exists" })).collect()
+}
+
+fn add(path: String, value: Value) -> Operation {
+    Operation::Add { path, value: Added::Affinity(value) }
+}

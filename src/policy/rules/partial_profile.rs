@@ -1,0 +1,58 @@
+#![doc = include_str!("partial-profile.md")]
+
+use crate::{
+    pod::Seccomp,
+    policy::{
+        Check, Context, Finding, Fix, Level, Rule, pin::Pinning, rules::missing_profile::missing,
+    },
+    profile::ProfilePath,
+};
+
+/// 1.9: which node a pod lands on is decided after it was admitted.
+pub(super) const RULE: Rule = Rule {
+    id: "partial-profile",
+    level: Level::Warn,
+    page: include_str!("partial-profile.md"),
+    check: Check::Profile(check),
+};
+
+fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
+    let Seccomp::Localhost(Some(path)) = declared else {
+        return None;
+    };
+    let path: ProfilePath = path.parse().ok()?;
+    match context.pinning(&path) {
+        Some(Pinning::Done) => return None,
+        // However it is spread now: nodes come and go.
+        Some(Pinning::Wanted) => {
+            let message =
+                format!("nothing keeps this pod from nodes that lack profile {:?}", path.as_str());
+            return Some(Finding::new(message).fix(Fix::Pin(path)));
+        }
+        Some(Pinning::Impossible) | None => {}
+    }
+    let landing = context.landing(&path)?;
+    if missing(&path, context).is_some() {
+        return None;
+    }
+    let (having, lacking, path_text) = (landing.having(), landing.lacking(), path.as_str());
+    let details = landing.details();
+    let message = if having == 0 {
+        format!("profile {path_text:?} is known on {}: {details}", landing.of_nodes(0))
+    } else if lacking > 0 {
+        format!("profile {path_text:?} is on {}: {details}", landing.of_nodes(having))
+    } else if landing.differs() {
+        let having = landing.of_nodes(having);
+        format!("profile {path_text:?} is not the same on {having}: {details}")
+    } else {
+        return None;
+    };
+    let finding = Finding::new(message);
+    Some(if !context.facts.catalog.is_brought(&path) {
+        finding.hint("a SeccompProfile is brought to every node")
+    } else if lacking > 0 && context.pinning_under_pin(&path) == Some(Pinning::Wanted) {
+        finding.hint("under placement: Pin the scheduler waits for a node with it")
+    } else {
+        finding.hint("callgate is bringing it: wait a moment")
+    })
+}
