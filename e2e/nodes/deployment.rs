@@ -153,6 +153,11 @@ impl Deployment {
             .collect()
     }
 
+    /// Whether the cluster was made for this suite, which then reaches all its parts.
+    pub(crate) fn is_in_our_hands(&self) -> bool {
+        self.site.directory.is_some()
+    }
+
     /// Ends a program of the control plane as a crash does; a new one starts.
     pub(crate) async fn restart(&self, program: &'static str) {
         let directory = self.site.directory.clone().expect("the cluster is ours");
