@@ -103,6 +103,8 @@ pub(crate) async fn what_the_runbook_says_comes_true(it: Arc<Deployment>) {
 
     it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
     it.rolled_out().await;
+    let namespace = it.namespace("afterwards").await;
+    await_refusal(&it, &namespace, "[privileged]").await;
 }
 
 /// A namespace as there are many, with a Deployment whose pods would be refused.

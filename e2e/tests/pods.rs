@@ -167,7 +167,9 @@ async fn a_dry_run_says_what_would_be(it: Test) {
 }
 
 async fn server_side_apply_is_a_creation_like_any_other(it: Test) {
-    let object = pod("applied", &bare());
+    let mut object = pod("applied", &bare());
+    // Where there are nodes, nobody is to give it one between the two.
+    object["spec"]["schedulerName"] = json!("nobody");
     let stored = it.api().apply(&it.pod("applied"), &object).await.expect_ok("an apply");
     assert_eq!(profile_of(&stored, "/spec").as_deref(), Some("RuntimeDefault"));
     let again = it.api().apply(&it.pod("applied"), &object).await.expect_ok("a second apply");
