@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::nodes::Fleet;
 use crate::{
+    placement::Nodes,
     policy::{Book, Labels, MODE_LABEL, POLICY_LABEL, Policy},
     profile::{Catalog, Defect, Document, ProfilePath, spec_of},
 };
@@ -29,12 +31,13 @@ pub(super) struct Objects<T> {
     is_complete: bool,
 }
 
-/// The policies and profiles of a cluster, and who obeys what.
+/// The policies and profiles of a cluster, who obeys what, and what is on the nodes.
 #[derive(Debug, Default)]
 pub struct Facts {
     pub(super) namespaces: Objects<Labels>,
     pub(super) policies: Objects<Result<Policy, String>>,
     pub(super) profiles: Objects<Option<Defect>>,
+    pub(super) fleet: Fleet,
 }
 
 /// An object that was let in, perhaps while the webhook was away, and that
@@ -78,7 +81,15 @@ impl<T> Objects<T> {
 impl Facts {
     /// Whether everything has been listed once: before that nothing can be judged.
     pub fn is_complete(&self) -> bool {
-        self.namespaces.is_complete && self.policies.is_complete && self.profiles.is_complete
+        self.namespaces.is_complete
+            && self.policies.is_complete
+            && self.profiles.is_complete
+            && self.fleet.is_complete()
+    }
+
+    /// Each node, and what its agent says.
+    pub fn nodes(&self) -> &Nodes {
+        self.fleet.nodes()
     }
 
     /// What follows for judgements; `default` is what namespaces without a label obey.
@@ -90,13 +101,16 @@ impl Facts {
             .with_unreadable(unreadable)
     }
 
-    /// The profiles of the cluster, beside those that are known from elsewhere.
+    /// The profiles of the cluster and those on its nodes, beside those that are
+    /// known from elsewhere. Of a path that several speak of, an object has the
+    /// last word, and a node the first.
     pub fn catalog(&self, others: &Catalog) -> Catalog {
         let others = others.iter().map(|(path, defect)| (path.clone(), defect.cloned()));
         let own = self.profiles.known.iter().filter_map(|(name, defect)| {
             Some((ProfilePath::of_object(name).ok()?, defect.clone()))
         });
-        others.collect::<Catalog>().bringing(own)
+        let on_nodes = self.fleet.paths().map(|path| (path.clone(), None));
+        on_nodes.chain(others).collect::<Catalog>().bringing(own)
     }
 
     pub fn unreadable(&self) -> Vec<Unreadable> {
@@ -128,7 +142,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::policy::Governed;
+    use crate::{policy::Governed, profile::Inventory};
 
     #[test]
     fn a_list_replaces_what_was_known_when_it_ends() {
@@ -166,6 +180,9 @@ mod tests {
         };
         assert!(!facts.is_complete());
         facts.profiles.take(Change::End);
+        assert!(!facts.is_complete(), "nobody has told of nodes yet");
+        facts.fleet.take_node(Change::End);
+        facts.fleet.take_report(Change::End);
         assert!(facts.is_complete());
         facts.namespaces.take(Change::Put(
             "bank".into(),
@@ -188,5 +205,23 @@ mod tests {
         let catalog = facts.catalog(&others);
         let all: Vec<_> = catalog.iter().map(|(path, it)| (path.as_str(), it.is_some())).collect();
         assert_eq!(all, [("callgate/web.json", true), ("here.json", false)]);
+        assert!(catalog.is_brought(&"callgate/web.json".parse().unwrap()));
+        assert!(!catalog.is_brought(&"here.json".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_sound_on_some_node_is_in_the_catalog_and_an_object_has_the_last_word() {
+        let hollow = json!({ "metadata": { "name": "web" }, "spec": {} });
+        let mut facts = Facts { profiles: listed("web", profile(&hollow)), ..Facts::default() };
+        let profiles = json!([
+            { "path": "callgate/web.json" }, { "path": "there.json" },
+            { "path": "bad.json", "problem": "not-json" },
+        ]);
+        let inventory = Inventory::read(&json!({ "status": { "profiles": profiles } }));
+        facts.fleet.take_report(Change::Put("node-a".into(), Some(inventory)));
+        facts.fleet.refresh();
+        let catalog = facts.catalog(&Catalog::default());
+        let all: Vec<_> = catalog.iter().map(|(path, it)| (path.as_str(), it.is_some())).collect();
+        assert_eq!(all, [("callgate/web.json", true), ("there.json", false)]);
     }
 }

@@ -4,6 +4,8 @@ pub mod authority;
 pub mod events;
 mod facts;
 mod find;
+mod nodes;
+mod slim;
 mod watch;
 
 use std::error::Error;

@@ -18,16 +18,21 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     chain,
     facts::{Change, Facts, labels, policy, profile},
+    slim::{Said, SlimNode},
 };
 use crate::{
+    placement::Node,
     policy::{Labels, Policy},
-    profile::Defect,
+    profile::{Defect, Inventory},
 };
 
 /// What is told of a watch.
 pub enum Watched<'a> {
     /// Everything is known, and something of it is new.
     Changed(&'a Facts),
+    /// Only of nodes something is new, and that is all there is to say of most
+    /// changes; `paths` is whether the catalog is another by it.
+    Moved { facts: &'a Facts, paths: bool },
     /// A watch failed; it is tried again. What was known last goes on to count.
     Failed(String),
 }
@@ -37,16 +42,31 @@ enum Any {
     Namespace(Change<Labels>),
     Policy(Change<Result<Policy, String>>),
     Profile(Change<Option<Defect>>),
+    Node(Change<Node>),
+    Said(Change<Option<Inventory>>),
+}
+
+/// What is new, the greatest of it last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum News {
+    Nothing,
+    OfNodes,
+    OfAll,
 }
 
 /// How long changes are gathered before they are told of: a list of a thousand
 /// namespaces that are labelled one by one is not a thousand snapshots.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// Follows namespaces (their metadata alone), policies and profiles, for ever.
+/// How many nodes are listed at a time: each is of tens of kilobytes, of which
+/// hardly anything is kept.
+const PAGE: u32 = 100;
+
+/// Follows namespaces (their metadata alone), policies, profiles and nodes, for ever.
 pub async fn watch(client: Client, tell: impl Fn(Watched<'_>)) {
     let mut changes = std::pin::pin!(all(client));
     let mut facts = Facts::default();
+    let mut news = News::Nothing;
     let mut due: Option<Instant> = None;
     loop {
         let change = match due {
@@ -55,7 +75,8 @@ pub async fn watch(client: Client, tell: impl Fn(Watched<'_>)) {
         };
         match change {
             Ok(Some(Ok(change))) => {
-                if facts.take(change) {
+                news = news.max(facts.take(change));
+                if news > News::Nothing {
                     due = due.or_else(|| Some(Instant::now() + GATHER));
                 }
             }
@@ -64,7 +85,11 @@ pub async fn watch(client: Client, tell: impl Fn(Watched<'_>)) {
             Err(_) => {
                 due = None;
                 if facts.is_complete() {
-                    tell(Watched::Changed(&facts));
+                    let paths = facts.fleet.refresh();
+                    match std::mem::replace(&mut news, News::Nothing) {
+                        News::OfAll => tell(Watched::Changed(&facts)),
+                        _ => tell(Watched::Moved { facts: &facts, paths }),
+                    }
                 }
             }
         }
@@ -72,12 +97,15 @@ pub async fn watch(client: Client, tell: impl Fn(Watched<'_>)) {
 }
 
 impl Facts {
-    fn take(&mut self, change: Any) -> bool {
-        match change {
-            Any::Namespace(it) => self.namespaces.take(it),
-            Any::Policy(it) => self.policies.take(it),
-            Any::Profile(it) => self.profiles.take(it),
-        }
+    fn take(&mut self, change: Any) -> News {
+        let (is_new, news) = match change {
+            Any::Namespace(it) => (self.namespaces.take(it), News::OfAll),
+            Any::Policy(it) => (self.policies.take(it), News::OfAll),
+            Any::Profile(it) => (self.profiles.take(it), News::OfAll),
+            Any::Node(it) => (self.fleet.take_node(it), News::OfNodes),
+            Any::Said(it) => (self.fleet.take_report(it), News::OfNodes),
+        };
+        if is_new { news } else { News::Nothing }
     }
 }
 
@@ -88,8 +116,17 @@ fn all(client: Client) -> impl Stream<Item = Result<Any, String>> {
         .map(|it| told(it, |it| labels(it.labels()), Any::Namespace));
     let policies =
         own(client.clone(), "SeccompPolicy").map(|it| told(it, read(policy), Any::Policy));
-    let profiles = own(client, "SeccompProfile").map(|it| told(it, read(profile), Any::Profile));
-    select(namespaces, select(policies, profiles))
+    let profiles =
+        own(client.clone(), "SeccompProfile").map(|it| told(it, read(profile), Any::Profile));
+    let paged = || watcher::Config::default().page_size(PAGE);
+    let nodes = watcher(Api::<SlimNode>::all(client.clone()), paged())
+        .default_backoff()
+        .map(|it| told(it, |it| it.node.clone(), Any::Node));
+    let said = watcher(Api::<Said>::all(client), paged())
+        .default_backoff()
+        .map(|it| told(it, |it| it.inventory.clone(), Any::Said));
+    let objects = select(namespaces, select(policies, profiles));
+    select(objects, select(nodes, said))
 }
 
 /// Objects of ours as they are, whether they mean anything or not: a typed

@@ -16,7 +16,6 @@ use crate::{
     admission::{FindNamespace, Snapshot},
     cli::observe::Tell,
     cluster::{self, Watched},
-    placement::Nodes,
     policy::{Book, Mode, Policy},
     profile::Catalog,
     server::Condition,
@@ -144,13 +143,20 @@ impl Source {
                             tracing::error!(policy = name, error = why, "policy cannot be read");
                         }
                         metrics.policies_unreadable(facts.unreadable().len());
-                        let (book, catalog) = (book.into(), catalog.into());
-                        current.store(Arc::new(Snapshot {
-                            book,
-                            catalog,
-                            nodes: Nodes::default(),
-                        }));
+                        let (book, catalog, nodes) =
+                            (book.into(), catalog.into(), facts.nodes().clone());
+                        current.store(Arc::new(Snapshot { book, catalog, nodes }));
                         synced.met();
+                        told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                    }
+                    Watched::Moved { facts, paths } => {
+                        let before = current.load_full();
+                        let catalog = match paths {
+                            true => facts.catalog(&profiles).into(),
+                            false => Arc::clone(&before.catalog),
+                        };
+                        let (book, nodes) = (Arc::clone(&before.book), facts.nodes().clone());
+                        current.store(Arc::new(Snapshot { book, catalog, nodes }));
                         told.lock().unwrap_or_else(PoisonError::into_inner).clear();
                     }
                     Watched::Failed(why) => {

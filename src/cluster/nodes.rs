@@ -1,0 +1,262 @@
+//! All that is known of the nodes, kept up to date event by event.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{BuildHasher, RandomState},
+};
+
+use super::facts::Change;
+use crate::{
+    placement::{Node, Nodes},
+    profile::{Inventory, ProfilePath},
+};
+
+/// The nodes of a cluster, and what their agents say.
+#[derive(Debug, Default)]
+pub(super) struct Fleet {
+    nodes: Nodes,
+    there: Told<Node>,
+    reporting: Told<Option<Inventory>>,
+    /// Where some node has a profile to run under.
+    paths: BTreeSet<ProfilePath>,
+}
+
+/// What a watch has told, as far as it has to be told from what it tells next.
+#[derive(Debug)]
+struct Told<T> {
+    /// A fingerprint for each name: the objects themselves are with the nodes.
+    known: BTreeMap<String, u64>,
+    listed: BTreeSet<String>,
+    is_complete: bool,
+    keys: RandomState,
+    of: fn(&T, &RandomState) -> u64,
+}
+
+/// What is to be done about one node.
+enum Step<T> {
+    Put(String, T),
+    Gone(String),
+}
+
+impl Fleet {
+    pub(super) fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.there.is_complete && self.reporting.is_complete
+    }
+
+    /// Where some node has a profile to run under, as of the last
+    /// [`refresh`](Self::refresh).
+    pub(super) fn paths(&self) -> impl Iterator<Item = &ProfilePath> {
+        self.paths.iter()
+    }
+
+    /// Says whether there is anything new in that.
+    pub(super) fn take_node(&mut self, change: Change<Node>) -> bool {
+        let is_end = matches!(change, Change::End);
+        let steps = self.there.take(change);
+        let is_new = is_end || !steps.is_empty();
+        for step in steps {
+            match step {
+                Step::Put(name, node) => self.nodes.put(&name, node),
+                Step::Gone(name) => {
+                    self.nodes.gone(&name);
+                    // What its agent has said was forgotten with it.
+                    self.reporting.known.remove(&name);
+                }
+            }
+        }
+        is_new
+    }
+
+    /// Says whether there is anything new in that.
+    pub(super) fn take_report(&mut self, change: Change<Option<Inventory>>) -> bool {
+        let is_end = matches!(change, Change::End);
+        let steps = self.reporting.take(change);
+        let is_new = is_end || !steps.is_empty();
+        for step in steps {
+            match step {
+                Step::Put(name, inventory) => self.nodes.report(&name, inventory),
+                Step::Gone(name) => self.nodes.report(&name, None),
+            }
+        }
+        is_new
+    }
+
+    /// Goes through all nodes; says whether a profile is somewhere now that was
+    /// nowhere, or the other way round.
+    pub(super) fn refresh(&mut self) -> bool {
+        let paths = self.nodes.paths();
+        let sound = || paths.iter().filter(|(_, is_sound)| **is_sound).map(|(path, _)| *path);
+        if sound().eq(&self.paths) {
+            return false;
+        }
+        self.paths = sound().cloned().collect();
+        true
+    }
+}
+
+impl<T> Told<T> {
+    /// What is new in a change: a node tells every few seconds that it is alive,
+    /// and that is nothing.
+    fn take(&mut self, change: Change<T>) -> Vec<Step<T>> {
+        match change {
+            Change::Begin => self.listed.clear(),
+            Change::Listed(name, object) => {
+                self.listed.insert(name.clone());
+                return self.put(name, object);
+            }
+            Change::End => {
+                self.is_complete = true;
+                let listed = std::mem::take(&mut self.listed);
+                let gone: Vec<_> =
+                    self.known.keys().filter(|it| !listed.contains(*it)).cloned().collect();
+                return gone.into_iter().filter_map(|it| self.gone(it)).collect();
+            }
+            Change::Put(name, object) => return self.put(name, object),
+            Change::Gone(name) => return self.gone(name).into_iter().collect(),
+        }
+        Vec::new()
+    }
+
+    fn put(&mut self, name: String, object: T) -> Vec<Step<T>> {
+        let fingerprint = (self.of)(&object, &self.keys);
+        if self.known.insert(name.clone(), fingerprint) == Some(fingerprint) {
+            return Vec::new();
+        }
+        vec![Step::Put(name, object)]
+    }
+
+    fn gone(&mut self, name: String) -> Option<Step<T>> {
+        self.known.remove(&name).map(|_| Step::Gone(name))
+    }
+}
+
+impl Default for Told<Node> {
+    fn default() -> Self {
+        Self::by(|Node { labels, taints, unschedulable }, keys| {
+            let taints: Vec<_> = taints.iter().map(|it| (&it.key, &it.value, &it.effect)).collect();
+            keys.hash_one((labels, taints, unschedulable))
+        })
+    }
+}
+
+impl Default for Told<Option<Inventory>> {
+    fn default() -> Self {
+        Self::by(|it, keys| keys.hash_one(it.as_ref().map(|it| &it.files)))
+    }
+}
+
+impl<T> Told<T> {
+    fn by(of: fn(&T, &RandomState) -> u64) -> Self {
+        let (known, listed) = (BTreeMap::new(), BTreeSet::new());
+        Self { known, listed, is_complete: false, keys: RandomState::new(), of }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        pod::Pod,
+        profile::{File, Problem},
+    };
+
+    fn labelled(disk: &str) -> Node {
+        Node { labels: BTreeMap::from([("disk".into(), disk.into())]), ..Node::default() }
+    }
+
+    fn inventory(files: &[(&str, Option<Problem>)]) -> Option<Inventory> {
+        let file = |(path, problem): &(&str, Option<Problem>)| {
+            (path.parse().unwrap(), File { digest: None, problem: *problem })
+        };
+        Some(Inventory { files: files.iter().map(file).collect() })
+    }
+
+    fn node(fleet: &mut Fleet, name: &str, it: Node) -> bool {
+        fleet.take_node(Change::Put(name.into(), it))
+    }
+
+    fn says(fleet: &mut Fleet, name: &str, it: Option<Inventory>) -> bool {
+        fleet.take_report(Change::Put(name.into(), it))
+    }
+
+    fn paths(fleet: &mut Fleet) -> (bool, Vec<&str>) {
+        (fleet.refresh(), fleet.paths().map(ProfilePath::as_str).collect())
+    }
+
+    /// How many nodes there are, how many are unknown, and how many lack `x.json`.
+    fn spread(fleet: &Fleet) -> (usize, usize, usize) {
+        let spread = fleet.nodes().spread(&Pod::default(), &"x.json".parse().unwrap());
+        (spread.eligible, spread.unknown, spread.lacking)
+    }
+
+    #[test]
+    fn a_sign_of_life_is_no_news() {
+        let mut fleet = Fleet::default();
+        assert!(node(&mut fleet, "a", labelled("ssd")));
+        assert!(!node(&mut fleet, "a", labelled("ssd")));
+        assert!(node(&mut fleet, "a", labelled("tape")));
+        assert!(node(&mut fleet, "a", Node { unschedulable: true, ..labelled("tape") }));
+        let one = |problem| inventory(&[("x.json", problem)]);
+        assert!(says(&mut fleet, "a", one(None)));
+        assert!(!says(&mut fleet, "a", one(None)));
+        assert!(says(&mut fleet, "a", one(Some(Problem::Hollow))));
+        assert!(says(&mut fleet, "a", inventory(&[])));
+        assert!(says(&mut fleet, "a", None), "to say nothing is not to have nothing");
+    }
+
+    #[test]
+    fn a_profile_is_there_as_long_as_one_node_has_it_to_run_under() {
+        let mut fleet = Fleet::default();
+        let sound = || inventory(&[("x.json", None)]);
+        says(&mut fleet, "a", sound());
+        assert_eq!(paths(&mut fleet), (true, vec!["x.json"]));
+        says(&mut fleet, "b", sound());
+        says(&mut fleet, "a", inventory(&[("x.json", Some(Problem::Hollow))]));
+        assert_eq!(paths(&mut fleet), (false, vec!["x.json"]));
+        says(&mut fleet, "b", inventory(&[("y.json", None)]));
+        assert_eq!(paths(&mut fleet), (true, vec!["y.json"]));
+        fleet.take_report(Change::Gone("b".into()));
+        assert_eq!(paths(&mut fleet), (true, vec![]));
+    }
+
+    #[test]
+    fn what_an_agent_said_counts_from_the_moment_that_its_node_is_there() {
+        let mut fleet = Fleet::default();
+        says(&mut fleet, "a", inventory(&[]));
+        assert_eq!(spread(&fleet), (0, 0, 0));
+        node(&mut fleet, "a", labelled("ssd"));
+        assert_eq!(spread(&fleet), (1, 0, 1));
+        assert!(fleet.take_node(Change::Gone("a".into())));
+        assert!(!fleet.take_node(Change::Gone("a".into())));
+        assert_eq!(spread(&fleet), (0, 0, 0));
+        node(&mut fleet, "a", labelled("ssd"));
+        assert_eq!(spread(&fleet), (1, 1, 0), "another node of that name: nobody has looked");
+        assert!(says(&mut fleet, "a", inventory(&[])));
+        assert_eq!(spread(&fleet), (1, 0, 1));
+        assert!(fleet.take_report(Change::Gone("a".into())));
+        assert_eq!(spread(&fleet), (1, 1, 0));
+    }
+
+    #[test]
+    fn who_is_not_in_a_list_is_gone_when_it_ends() {
+        let mut fleet = Fleet::default();
+        node(&mut fleet, "a", labelled("ssd"));
+        node(&mut fleet, "b", labelled("ssd"));
+        says(&mut fleet, "b", inventory(&[]));
+        assert_eq!(spread(&fleet), (2, 1, 1));
+        fleet.take_node(Change::Begin);
+        fleet.take_node(Change::Listed("b".into(), labelled("ssd")));
+        assert_eq!(spread(&fleet), (2, 1, 1), "until it ends nobody is gone");
+        assert!(fleet.take_node(Change::End));
+        assert_eq!(spread(&fleet), (1, 0, 1));
+        assert!(!fleet.is_complete());
+        fleet.take_report(Change::Begin);
+        assert!(fleet.take_report(Change::End));
+        assert_eq!(spread(&fleet), (1, 1, 0));
+        assert!(fleet.is_complete());
+    }
+}
