@@ -1,5 +1,6 @@
 //! What must be seen on a real API server.
 
+mod accepted;
 mod annotations;
 mod authority;
 mod conditions;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Entry> {
         in_a_cluster::trials(),
         rights::trials(),
         events::trials(),
+        accepted::trials(),
         conditions::trials(),
         authority::trials(),
         wrap::trials(),

@@ -73,6 +73,12 @@ async fn its_own_objects_can_be_watched_and_no_others(it: Test) {
     for path in [events.clone(), format!("{events}/none")] {
         assert_eq!(status(&path).await, 403, "{path}");
     }
+    for plural in ["seccomppolicies", "seccompprofiles"] {
+        let path = format!("/apis/callgate.dev/v1alpha1/{plural}/none");
+        let reply = callgate.merge(&format!("{path}/status"), &json!({})).await;
+        assert_eq!(reply.status, 404, "{}", reply.message());
+        assert_eq!(callgate.merge(&path, &json!({})).await.status, 403, "{path}");
+    }
     let secret =
         json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "callgate-ca" } });
     let path = format!("{OWN}/secrets?dryRun=All");

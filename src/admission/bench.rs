@@ -13,7 +13,7 @@ use crate::{
     policy::{
         Facts, Governed, Labels, MOST_LINES, MOST_WARNINGS, Mode, Policy, Templates, Verdict, cut,
     },
-    profile::{Finding, Severity},
+    profile::{Finding, Severity, errors},
 };
 
 /// All that a judgement is based on, besides the request.
@@ -149,23 +149,16 @@ impl<'a> Judgement<'a> {
 
 /// A profile with an error is refused, one with warnings is warned about.
 fn judge_profile<'a>(answer: Answer<'a>, findings: &[Finding], name: &str) -> Judgement<'a> {
-    let of = |severity| findings.iter().filter(move |it| it.lint.severity == severity);
-    let errors = of(Severity::Error).count();
-    if errors > 0 {
-        let lines = of(Severity::Error).take(MOST_LINES).map(|it| format!("\n  spec.{it}"));
-        let more = match errors.saturating_sub(MOST_LINES) {
-            0 => String::new(),
-            more => format!("\n  and {more} more findings"),
-        };
-        let lines: String = lines.collect();
-        let message = format!("profile {name:?} is not one to run under:{lines}{more}");
+    if let Some(lines) = errors(findings, MOST_LINES) {
+        let message = format!("profile {name:?} is not one to run under:{lines}");
         return Judgement::of(answer.deny(message), Outcome::Denied);
     }
-    let warnings = of(Severity::Warning).count();
-    let shown = of(Severity::Warning).take(MOST_WARNINGS);
+    let warnings = || findings.iter().filter(|it| it.lint.severity == Severity::Warning);
+    let count = warnings().count();
+    let shown = warnings().take(MOST_WARNINGS);
     let mut words: Vec<_> = shown.map(|it| cut(format!("profile {name:?}: spec.{it}"))).collect();
-    if warnings > MOST_WARNINGS {
-        words.push(format!("profile {name:?}: and {} more findings", warnings - MOST_WARNINGS));
+    if count > MOST_WARNINGS {
+        words.push(format!("profile {name:?}: and {} more findings", count - MOST_WARNINGS));
     }
     Judgement::of(answer.warnings(words), Outcome::Allowed)
 }

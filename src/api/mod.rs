@@ -6,12 +6,14 @@
 mod node;
 mod policy;
 mod profile;
+mod status;
 
 use kube::{CustomResourceExt, Resource};
 
 pub use node::{InstalledProfile, SeccompNode, SeccompNodeSpec, SeccompNodeStatus, Source};
 pub use policy::{SeccompPolicy, SeccompPolicySpec};
 pub use profile::{SeccompProfile, SeccompProfileSpec};
+pub use status::Status;
 
 /// The group of all our types.
 pub const GROUP: &str = "callgate.dev";

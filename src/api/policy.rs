@@ -9,6 +9,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Status;
+
 /// What a namespace demands of its pods, and what it gives them.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, Deserialize, Serialize)]
 #[kube(
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
     plural = "seccomppolicies",
     shortname = "scpol",
     category = "callgate",
+    status = "Status",
     printcolumn(
         name = "Default",
         type_ = "string",
@@ -25,6 +28,12 @@ use serde::{Deserialize, Serialize};
         description = "What is injected where nothing is set"
     ),
     printcolumn(name = "Templates", type_ = "string", json_path = ".spec.templates"),
+    printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Accepted\")].status",
+        description = "Whether callgate can make something of it"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("!(self.metadata.name in ['baseline', 'restricted'])")
         .message("baseline and restricted are built in, choose another name"),

@@ -1,11 +1,14 @@
 //! `SeccompProfile`.
 
 #![expect(unreachable_pub, reason = "KubeSchema writes every type again inside of a function")]
+#![expect(clippy::duplicated_attributes, reason = "two columns are strings")]
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::Status;
 
 /// A seccomp profile in the form of the OCI runtime specification (config-linux, "Seccomp").
 ///
@@ -19,7 +22,14 @@ use serde::{Deserialize, Serialize};
     plural = "seccompprofiles",
     shortname = "scprof",
     category = "callgate",
+    status = "Status",
     printcolumn(name = "Default", type_ = "string", json_path = ".spec.defaultAction"),
+    printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Accepted\")].status",
+        description = "Whether callgate can make something of it"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]

@@ -1,9 +1,11 @@
 //! What a cluster says, and what it keeps for us.
 
 pub mod authority;
+mod conditions;
 pub mod events;
 mod facts;
 mod find;
+mod moment;
 mod nodes;
 mod slim;
 mod watch;
@@ -56,4 +58,9 @@ fn chain(error: &dyn Error) -> String {
         source = error.source();
     }
     text
+}
+
+/// The beginning of a text, of at most so many bytes.
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
 }

@@ -6,8 +6,8 @@ use futures_util::{Stream, StreamExt, stream::select};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, ResourceExt,
-    api::{ApiResource, DynamicObject},
-    core::{GroupVersionKind, PartialObjectMeta},
+    api::DynamicObject,
+    core::PartialObjectMeta,
     runtime::{
         WatchStreamExt,
         watcher::{self, Event, watcher},
@@ -16,7 +16,8 @@ use kube::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    chain,
+    Report, chain,
+    conditions::{self, Kind},
     facts::{Change, Facts, labels, policy, profile},
     slim::{Said, SlimNode},
 };
@@ -35,6 +36,8 @@ pub enum Watched<'a> {
     Moved { facts: &'a Facts, paths: bool },
     /// A watch failed; it is tried again. What was known last goes on to count.
     Failed(String),
+    /// A condition of a policy or profile was to be written.
+    Reported(Report),
 }
 
 /// A change of any type.
@@ -62,9 +65,15 @@ const GATHER: Duration = Duration::from_millis(50);
 /// hardly anything is kept.
 const PAGE: u32 = 100;
 
-/// Follows namespaces (their metadata alone), policies, profiles and nodes, for ever.
+/// Follows namespaces (their metadata alone), policies, profiles and nodes, for
+/// ever, and writes into policies and profiles what is made of them.
 pub async fn watch(client: Client, tell: impl Fn(Watched<'_>)) {
-    let mut changes = std::pin::pin!(all(client));
+    let (see, keep) = conditions::keeper(client.clone(), |it| tell(Watched::Reported(it)));
+    tokio::join!(follow(all(&client, &see), &tell), keep);
+}
+
+async fn follow(changes: impl Stream<Item = Result<Any, String>>, tell: impl Fn(Watched<'_>)) {
+    let mut changes = std::pin::pin!(changes);
     let mut facts = Facts::default();
     let mut news = News::Nothing;
     let mut due: Option<Instant> = None;
@@ -109,20 +118,23 @@ impl Facts {
     }
 }
 
-fn all(client: Client) -> impl Stream<Item = Result<Any, String>> {
+fn all(
+    client: &Client,
+    see: &impl Fn(Kind, &Event<DynamicObject>),
+) -> impl Stream<Item = Result<Any, String>> {
     let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
     let namespaces = watcher(namespaces, watcher::Config::default())
         .default_backoff()
         .map(|it| told(it, |it| labels(it.labels()), Any::Namespace));
-    let policies =
-        own(client.clone(), "SeccompPolicy").map(|it| told(it, read(policy), Any::Policy));
-    let profiles =
-        own(client.clone(), "SeccompProfile").map(|it| told(it, read(profile), Any::Profile));
+    let seen =
+        |kind| own(client, kind).inspect(move |it| it.iter().for_each(|event| see(kind, event)));
+    let policies = seen(Kind::Policy).map(|it| told(it, read(policy), Any::Policy));
+    let profiles = seen(Kind::Profile).map(|it| told(it, read(profile), Any::Profile));
     let paged = || watcher::Config::default().page_size(PAGE);
     let nodes = watcher(Api::<SlimNode>::all(client.clone()), paged())
         .default_backoff()
         .map(|it| told(it, |it| it.node.clone(), Any::Node));
-    let said = watcher(Api::<Said>::all(client), paged())
+    let said = watcher(Api::<Said>::all(client.clone()), paged())
         .default_backoff()
         .map(|it| told(it, |it| it.inventory.clone(), Any::Said));
     let objects = select(namespaces, select(policies, profiles));
@@ -132,13 +144,11 @@ fn all(client: Client) -> impl Stream<Item = Result<Any, String>> {
 /// Objects of ours as they are, whether they mean anything or not: a typed
 /// watch would fail for all of them when one cannot be decoded.
 fn own(
-    client: Client,
-    kind: &str,
+    client: &Client,
+    kind: Kind,
 ) -> impl Stream<Item = Result<Event<DynamicObject>, watcher::Error>> {
-    let kind = GroupVersionKind::gvk("callgate.dev", "v1alpha1", kind);
-    let plural = format!("{}s", kind.kind.to_lowercase().replace("policy", "policie"));
-    let resource = ApiResource::from_gvk_with_plural(&kind, &plural);
-    watcher(Api::all_with(client, &resource), watcher::Config::default()).default_backoff()
+    let objects = Api::all_with(client.clone(), &kind.resource());
+    watcher(objects, watcher::Config::default()).default_backoff()
 }
 
 fn read<T>(of: impl Fn(&serde_json::Value) -> T) -> impl Fn(&DynamicObject) -> T {

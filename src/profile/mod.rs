@@ -21,6 +21,6 @@ pub use defect::{Broken, Defect, Hollow};
 pub use document::{Document, MAX_BYTES};
 pub use inventory::{Digest, File, Inventory, Problem};
 pub use json::{Json, Malformed, Place, Position, Span};
-pub use lints::{Finding, LINTS, Lint, Severity, lint, lint_tree};
+pub use lints::{Finding, LINTS, Lint, Severity, errors, lint, lint_tree};
 pub use object::spec_of;
 pub use path::{InvalidPath, ProfilePath};

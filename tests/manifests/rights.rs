@@ -64,6 +64,8 @@ const RIGHTS: &[Right] = &[
     right(CLUSTER, "callgate.dev", "seccompprofiles", "watch", "cluster/watch.rs follows them"),
     right(CLUSTER, "events.k8s.io", "events", "create", "cluster/events tells the owner of a refused pod, in whichever namespace"),
     right(CLUSTER, "events.k8s.io", "events", "patch", "cluster/events counts on instead of writing another"),
+    right(CLUSTER, "callgate.dev", "seccomppolicies/status", "patch", "cluster/conditions applies what is made of it"),
+    right(CLUSTER, "callgate.dev", "seccompprofiles/status", "patch", "cluster/conditions applies what is made of it"),
     of_authority(CLUSTER, HOOKS, MUTATING, "get", "a replica is ready once its authority is in the bundle"),
     of_authority(CLUSTER, HOOKS, MUTATING, "list", "a watch of one object begins with a list of it"),
     of_authority(CLUSTER, HOOKS, MUTATING, "watch", "what somebody else wrote over the bundle is seen at once"),

@@ -159,6 +159,7 @@ impl Source {
                         current.store(Arc::new(Snapshot { book, catalog, nodes }));
                         told.lock().unwrap_or_else(PoisonError::into_inner).clear();
                     }
+                    Watched::Reported(it) => metrics.reported("condition", it.as_str()),
                     Watched::Failed(why) => {
                         metrics.watch_failed();
                         say_once(&told, why);

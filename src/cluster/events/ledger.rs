@@ -9,6 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{Owner, Refusal};
+use crate::cluster::moment::Moment;
 
 /// How long the count of an Event waits for more, the first time. It doubles
 /// with every write, as the back-off of the controllers that try again does.
@@ -30,13 +31,6 @@ const MOST_OF_ONE: usize = 32;
 /// Writes that may follow each other at once, and how many may go on.
 const BURST: u32 = 50;
 const EVERY: Duration = Duration::from_secs(1);
-
-/// An instant by both clocks: Events carry dates, and pauses are measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
-    pub(super) wall: Timestamp,
-    pub(super) steady: Instant,
-}
 
 /// What there is to say of a series now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,11 +165,5 @@ impl Budget {
     fn spend(&mut self, now: Instant) {
         let spent = self.spent.map_or(now, |it| it.max(now));
         self.spent = Some(spent + EVERY);
-    }
-}
-
-impl Moment {
-    fn since(self, earlier: Self) -> Duration {
-        self.steady.saturating_duration_since(earlier.steady)
     }
 }

@@ -26,8 +26,8 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Report, chain};
-use ledger::{Ledger, Moment, Occurrence};
+use super::{Report, chain, cut, moment::Moment};
+use ledger::{Ledger, Occurrence};
 
 /// A pod that was refused, and whose it would have been.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,21 +105,17 @@ async fn keep<W: Future<Output = Report>>(
         tokio::select! {
             refusal = refusals.recv() => match refusal {
                 None => return,
-                Some(it) => if !ledger.note(it, now()) {
+                Some(it) => if !ledger.note(it, Moment::now()) {
                     told(Report::Dropped);
                 }
             },
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
-                if let Some(it) = ledger.next(now()) {
+                if let Some(it) = ledger.next(Moment::now()) {
                     told(write(it).await);
                 }
             }
         }
     }
-}
-
-fn now() -> Moment {
-    Moment { wall: Timestamp::now(), steady: Instant::now().into_std() }
 }
 
 async fn write(client: &Client, instance: &str, occurrence: &Occurrence) -> Report {
@@ -211,11 +207,6 @@ impl Refusal {
         }
         Some(self)
     }
-}
-
-/// The beginning of a text, of at most so many bytes.
-fn cut(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
 }
 
 #[cfg(test)]

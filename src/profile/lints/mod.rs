@@ -159,6 +159,18 @@ pub(super) fn lint_document(
     remarks.into_iter().map(|(lint, remark)| lint.on_tree(remark, json)).collect()
 }
 
+/// The errors among findings about the spec of an object, each on a line of its
+/// own, behind a line break; after `most` lines the rest are counted. `None`
+/// without an error.
+pub fn errors(findings: &[Finding], most: usize) -> Option<String> {
+    let errors: Vec<_> = findings.iter().filter(|it| it.lint.severity == Severity::Error).collect();
+    let mut lines: Vec<_> = errors.iter().take(most).map(|it| format!("\n  spec.{it}")).collect();
+    if errors.len() > most {
+        lines.push(format!("\n  and {} more findings", errors.len() - most));
+    }
+    (!lines.is_empty()).then(|| lines.concat())
+}
+
 impl Lint {
     fn on_tree(&'static self, remark: Remark, json: &Json) -> Finding {
         let Remark { at, also, message, hint } = remark;

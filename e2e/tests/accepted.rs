@@ -1,0 +1,142 @@
+//! Policies and profiles say what is made of them.
+
+use serde_json::{Value, json};
+
+use crate::{
+    trial::{Test, container, pod, trials},
+    world::eventually,
+};
+
+trials![
+    an_object_that_can_be_obeyed_says_so_for_every_spec,
+    an_object_that_means_nothing_says_so_and_stops_nobody,
+];
+
+const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
+const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
+const HOOKS: &str =
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/callgate";
+
+fn object(kind: &str, name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "callgate.dev/v1alpha1", "kind": kind,
+        "metadata": { "name": name }, "spec": spec,
+    })
+}
+
+/// The condition once it is about the spec that is stored.
+async fn accepted(it: &Test, path: &str) -> Value {
+    eventually("its condition is about this spec", async || {
+        let object = it.api().get(path).await.expect_ok("the object");
+        let condition = object["status"]["conditions"].get(0)?.clone();
+        (condition["observedGeneration"] == object["metadata"]["generation"]).then_some(condition)
+    })
+    .await
+}
+
+fn words(condition: &Value) -> [&str; 4] {
+    ["type", "status", "reason", "message"].map(|it| condition[it].as_str().unwrap_or_default())
+}
+
+async fn an_object_that_can_be_obeyed_says_so_for_every_spec(it: Test) {
+    let path = format!("{POLICIES}/{}", it.namespace);
+    let apply = async |spec: &Value| {
+        let policy = object("SeccompPolicy", &it.namespace, spec);
+        it.api().apply(&path, &policy).await.expect_ok("the policy");
+    };
+    apply(&json!({})).await;
+    let first = accepted(&it, &path).await;
+    assert_eq!(words(&first), ["Accepted", "True", "Valid", "namespaces can obey it"]);
+    apply(&json!({ "templates": "Deny" })).await;
+    let mut second = accepted(&it, &path).await;
+    assert_eq!(
+        (&first["observedGeneration"], &second["observedGeneration"]),
+        (&json!(1), &json!(2))
+    );
+    second["observedGeneration"] = json!(1);
+    assert_eq!(second, first, "it is true since then");
+    let stored = it.api().get(&path).await.expect_ok("the policy");
+    let managers = stored["metadata"]["managedFields"].as_array().expect("a list");
+    let ours = managers.iter().find(|it| it["manager"] == "callgate").expect("we wrote");
+    assert_eq!(ours["subresource"], "status", "and nothing else");
+    it.api().delete(&path).await.expect_ok("its end");
+}
+
+/// Lets objects of this name past the webhook, as they would be while it is away.
+async fn look_away(it: &Test, name: &str) {
+    eventually("the webhook looks away", async || {
+        let mut hooks = it.api().get(HOOKS).await.expect_ok("the configuration");
+        let all = hooks["webhooks"].as_array_mut()?.iter_mut();
+        let objects = all.into_iter().find(|it| it["name"] == "objects.callgate.dev")?;
+        let but = json!({ "name": "but-one", "expression": format!("request.name != {name:?}") });
+        if objects["matchConditions"].is_null() {
+            objects["matchConditions"] = json!([]);
+        }
+        objects["matchConditions"].as_array_mut()?.push(but);
+        it.api().put(HOOKS, &hooks).await.is_ok().then_some(())
+    })
+    .await;
+}
+
+async fn look_again(it: &Test) {
+    eventually("the webhook looks again", async || {
+        let mut hooks = it.api().get(HOOKS).await.expect_ok("the configuration");
+        for webhook in hooks["webhooks"].as_array_mut()? {
+            if let Some(all) = webhook["matchConditions"].as_array_mut() {
+                all.retain(|it| it["name"] != "but-one");
+            }
+        }
+        it.api().put(HOOKS, &hooks).await.is_ok().then_some(())
+    })
+    .await;
+}
+
+async fn an_object_that_means_nothing_says_so_and_stops_nobody(it: Test) {
+    let name = &it.namespace;
+    let (policy, profile) = (format!("{POLICIES}/{name}"), format!("{PROFILES}/{name}"));
+    let write = async |path: &str, kind: &str, spec: Value| {
+        let object = object(kind, name, &spec);
+        eventually("it is let in", async || {
+            it.api().apply(path, &object).await.is_ok().then_some(())
+        })
+        .await;
+    };
+    look_away(&it, name).await;
+    let elsewhere = json!({ "type": "Localhost", "localhostProfile": "./web.json" });
+    write(&policy, "SeccompPolicy", json!({ "default": elsewhere })).await;
+    let unstartable = json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "syscalls": [{ "names": ["read"], "action": "SCMP_ACT_ALLOW" }],
+    });
+    write(&profile, "SeccompProfile", unstartable).await;
+    look_again(&it).await;
+
+    let refused = accepted(&it, &policy).await;
+    let why = "localhostProfile \"./web.json\" is not in its shortest form, write \"web.json\"";
+    assert_eq!(words(&refused), ["Accepted", "False", "Invalid", why]);
+    let unusable = accepted(&it, &profile).await;
+    let [.., status, reason, message] = words(&unusable);
+    assert_eq!((status, reason), ("False", "Invalid"));
+    assert!(message.starts_with("it is not one to run under:\n  spec."), "{message}");
+    assert!(message.contains("[no-execve]"), "{message}");
+
+    let privileged = json!({ "containers": [container("app", &json!({ "privileged": true }))] });
+    let line = "spec.containers[0] \"app\": privileged turns seccomp off, whatever profile it names \
+                [privileged]";
+    it.refuses(&pod("web", &privileged), &[line]).await;
+
+    write(&policy, "SeccompPolicy", json!({ "default": { "type": "RuntimeDefault" } })).await;
+    let mended = accepted(&it, &policy).await;
+    assert_eq!(words(&mended), ["Accepted", "True", "Valid", "namespaces can obey it"]);
+    let usable = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" }],
+    });
+    write(&profile, "SeccompProfile", usable).await;
+    let path = format!("pods can name it \"callgate/{name}.json\"");
+    let mended = accepted(&it, &profile).await;
+    assert_eq!(words(&mended), ["Accepted", "True", "Valid", &path]);
+    for path in [policy, profile] {
+        it.api().delete(&path).await.expect_ok("its end");
+    }
+}

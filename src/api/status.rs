@@ -1,0 +1,17 @@
+//! What callgate says of an object.
+
+#![expect(unreachable_pub, reason = "KubeSchema writes every type again inside of a function")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Whether callgate can make something of the object: the condition `Accepted`.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
+    #[schemars(length(max = 8))]
+    pub conditions: Vec<Condition>,
+}

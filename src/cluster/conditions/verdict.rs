@@ -1,0 +1,63 @@
+//! What is made of an object, in the words of a condition.
+
+use serde_json::Value;
+
+use crate::{
+    cluster::{cut, facts},
+    policy::{Builtin, MOST_LINES},
+    profile::{Defect, Document, Json, errors, lint_tree, spec_of},
+};
+
+/// In bytes: more is no message but a document.
+const LONGEST: usize = 4096;
+
+/// The condition without its dates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// `True` or `False`.
+    pub(super) status: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+}
+
+impl Verdict {
+    fn yes(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { status: "True", reason, message: cut(&message.into(), LONGEST).to_owned() }
+    }
+
+    fn no(message: impl Into<String>) -> Self {
+        Self {
+            status: "False",
+            reason: "Invalid",
+            message: cut(&message.into(), LONGEST).to_owned(),
+        }
+    }
+
+    /// By the code by which namespaces would obey it.
+    pub(super) fn of_policy(object: &Value) -> Self {
+        match facts::policy(object) {
+            Err(why) => Self::no(why),
+            Ok(policy) if Builtin::named(policy.name()).is_some() => {
+                Self::no("the name is that of a built-in policy, which is obeyed instead")
+            }
+            Ok(_) => Self::yes("Valid", "namespaces can obey it"),
+        }
+    }
+
+    /// By the linter that it had to pass to be written, and by what its
+    /// runtime would make of it.
+    pub(super) fn of_profile(object: &Value, name: &str) -> Self {
+        let spec = spec_of(object);
+        let path = format!("callgate/{name}.json");
+        if let Some(lines) = errors(&lint_tree(&Json::from(&spec)), MOST_LINES) {
+            return Self::no(format!("it is not one to run under:{lines}"));
+        }
+        match Document::inspect(spec.to_string().as_bytes()) {
+            Some(Defect::Broken(why)) => Self::no(format!("no runtime can load it: {why}")),
+            Some(Defect::Hollow(why)) => {
+                Self::yes("Hollow", format!("{path:?} stops nothing: {why}"))
+            }
+            None => Self::yes("Valid", format!("pods can name it {path:?}")),
+        }
+    }
+}
