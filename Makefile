@@ -6,7 +6,7 @@ ADMIN ?= 127.0.0.1:8080
 REVIEW ?= examples/reviews/misspelt-profile.json
 export RUST_BACKTRACE ?= 0
 
-.PHONY: run test test-long lint fix e2e e2e-kind demo bench image
+.PHONY: run test test-long lint fix e2e e2e-kind demo bench bench-cluster image
 
 ## Builds and serves on https://127.0.0.1:8443, and posts one review to it.
 run:
@@ -58,6 +58,12 @@ demo:
 
 bench:
 	$(CARGO) bench --locked --bench reviews
+
+## What a create costs on a real API server, and what a replica of a large cluster holds in memory.
+bench-cluster:
+	@e2e/cluster/check
+	@e2e/cluster/build >/dev/null
+	$(CARGO) bench --locked --bench cluster
 
 ## The container image, by Docker.
 image:

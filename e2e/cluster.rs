@@ -47,6 +47,8 @@ pub(crate) struct Needs {
     pub(crate) nodes: usize,
     /// Archives of what runs on them.
     pub(crate) images: Vec<PathBuf>,
+    /// Nothing beside the API server takes the processor: no controller manager, no scheduler.
+    pub(crate) quiet: bool,
 }
 
 /// The cluster of our own, if this process is inside.
@@ -91,6 +93,7 @@ pub(crate) fn run_inside(needs: &Needs) -> Result<ExitCode, Failure> {
         .arg(&state)
         .arg(needs.nodes.to_string())
         .env("IMAGES", images.join(" "))
+        .env("CONTROLLERS", if needs.quiet { "0" } else { "1" })
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

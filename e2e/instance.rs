@@ -35,12 +35,18 @@ pub(crate) struct Setup {
     /// The namespaces that it is for, by name; none: all that opt in by label,
     /// by the webhook configurations exactly as they are in manifests/base.
     pub(crate) namespaces: Vec<String>,
+    /// Empty for a line for every review, which is how tests see calls.
+    pub(crate) log_level: String,
+    /// Another callgate than this build's.
+    pub(crate) program: Option<PathBuf>,
 }
 
 /// A running webhook that the API server calls. It ends when dropped.
 pub(crate) struct Instance {
     process: Child,
     directory: TempDir,
+    /// Where it tells of itself.
+    admin: Option<SocketAddr>,
 }
 
 impl Instance {
@@ -89,8 +95,10 @@ impl Instance {
             ["--ca-out".to_owned(), at("ca.crt").to_string_lossy().into_owned()].into()
         };
         let log = File::create(at("log")).expect("the directory is ours");
-        let process = Command::new(env!("CARGO_BIN_EXE_callgate"))
-            .args(["serve", "--log-format", "json", "--log-level", "callgate=debug"])
+        let level = if setup.log_level.is_empty() { "callgate=debug" } else { &setup.log_level };
+        let own = Path::new(env!("CARGO_BIN_EXE_callgate"));
+        let process = Command::new(setup.program.as_deref().unwrap_or(own))
+            .args(["serve", "--log-format", "json", "--log-level", level])
             .args(facts)
             .args(&setup.flags)
             .env("KUBECONFIG", kubeconfig)
@@ -104,13 +112,14 @@ impl Instance {
             .stderr(log)
             .spawn()
             .expect("the binary starts");
-        let instance = Self { process, directory };
+        let mut instance = Self { process, directory, admin: None };
         let serving = eventually("the webhook serves", async || instance.serving()).await;
         let (port, admin) = (serving.0.port(), serving.1);
+        instance.admin = Some(admin);
         publish(api, address, port, name).await;
         let authority = fs::read(instance.directory.path().join("ca.crt")).ok();
         register(api, name, authority.as_deref(), &setup.namespaces, change).await;
-        eventually("the webhook is ready", async || is_ready(admin).await.then_some(())).await;
+        eventually("the webhook is ready", async || instance.ask("/readyz").await).await;
         instance
     }
 
@@ -127,20 +136,25 @@ impl Instance {
         self.directory.path().join("log")
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What its admin port answers, if that is a 200.
+    pub(crate) async fn ask(&self, path: &str) -> Option<String> {
+        let mut answer = String::new();
+        let mut stream = TcpStream::connect(self.admin?).await.ok()?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.ok()?;
+        stream.read_to_string(&mut answer).await.ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        (head.split(' ').nth(1) == Some("200")).then(|| body.to_owned())
+    }
+
     /// Ends the process, as a crash would.
     pub(crate) fn kill(&mut self) {
         self.process.kill().expect("it is ours");
         self.process.wait().expect("it is ours");
     }
-}
-
-async fn is_ready(admin: SocketAddr) -> bool {
-    let mut answer = String::new();
-    let Ok(mut stream) = TcpStream::connect(admin).await else { return false };
-    let asked = stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await;
-    asked.is_ok()
-        && stream.read_to_string(&mut answer).await.is_ok()
-        && answer.split(' ').nth(1) == Some("200")
 }
 
 impl Drop for Instance {

@@ -15,6 +15,7 @@ mod door;
 #[path = "../tests/generated/mod.rs"]
 #[allow(dead_code, reason = "each test target uses its part")]
 mod generated;
+#[allow(dead_code, reason = "each suite uses its part")]
 mod instance;
 mod patience;
 mod replica;

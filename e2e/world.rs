@@ -42,7 +42,7 @@ pub(crate) fn manifests(name: &str) -> Vec<Value> {
 }
 
 /// Installs our types, and waits until they are served.
-async fn define(api: &Api) {
+pub(crate) async fn define(api: &Api) {
     for definition in manifests("../crds/crds") {
         let name = definition["metadata"]["name"].as_str().expect("it has a name").to_owned();
         let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");

@@ -6,3 +6,4 @@ pub(crate) mod over_tls;
 pub(crate) mod ratio;
 pub(crate) mod review;
 mod server;
+mod usage;

@@ -103,7 +103,7 @@ impl OverTls {
     /// memory, and has held at most, in KiB.
     pub(crate) fn memory(&self) -> (usize, u64, u64) {
         let Side { server, answered, .. } = &self.ours;
-        (*answered, server.status("VmRSS"), server.status("VmHWM"))
+        (*answered, server.usage().status("VmRSS"), server.usage().status("VmHWM"))
     }
 
     /// Goes on until our server has answered as many as `reviews`.
@@ -138,7 +138,7 @@ impl Side {
     /// Has `reviews` answered and returns what each cost in microseconds of CPU.
     async fn drive(&mut self, exchange: &Exchange, reviews: usize) -> f64 {
         let each = reviews.div_ceil(CONNECTIONS);
-        let before = self.server.cpu();
+        let before = self.server.usage().cpu();
         let mut running = JoinSet::new();
         for mut connection in self.connections.drain(..) {
             let exchange = exchange.clone();
@@ -153,7 +153,7 @@ impl Side {
         self.answered += each * CONNECTIONS;
         // For its threads to come to rest: only then is their time up to date.
         sleep(Duration::from_millis(2)).await;
-        let spent = self.server.cpu().saturating_sub(before);
+        let spent = self.server.usage().cpu().saturating_sub(before);
         #[expect(clippy::cast_precision_loss, reason = "some thousands")]
         {
             spent.as_secs_f64() * 1e6 / (each * CONNECTIONS) as f64

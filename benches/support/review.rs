@@ -133,16 +133,21 @@ const CONTAINER: &str = r#"
 "resources":{"limits":{"cpu":"2","memory":"1Gi"},"requests":{"cpu":"250m","memory":"512Mi"}},
 "volumeMounts":[<mounts>{"name":"kube-api-access-x7k2p","readOnly":true,
 "mountPath":"/var/run/secrets/kubernetes.io/serviceaccount"}],
+<probes>
+"terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File",
+"imagePullPolicy":"IfNotPresent",
+"securityContext":{"capabilities":{"drop":["ALL"]},"runAsNonRoot":true,
+"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false}}
+"#;
+
+/// An init container has none.
+const PROBES: &str = r#"
 "livenessProbe":{"httpGet":{"path":"/livez","port":"http","scheme":"HTTP"},
 "initialDelaySeconds":10,"timeoutSeconds":2,"periodSeconds":10,"successThreshold":1,
 "failureThreshold":3},
 "readinessProbe":{"httpGet":{"path":"/readyz","port":"http","scheme":"HTTP"},
 "initialDelaySeconds":10,"timeoutSeconds":2,"periodSeconds":10,"successThreshold":1,
 "failureThreshold":3},
-"terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File",
-"imagePullPolicy":"IfNotPresent",
-"securityContext":{"capabilities":{"drop":["ALL"]},"runAsNonRoot":true,
-"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false}}
 "#;
 
 const ENV: [&str; 4] = [
@@ -173,13 +178,13 @@ impl Measure {
     }
 
     fn spec(&self, profile: &str) -> String {
-        let containers = |count, name| {
-            let all = (0..count).map(|it| self.container(&format!("{name}-{it}")));
+        let containers = |count, name, probes| {
+            let all = (0..count).map(|it| self.container(&format!("{name}-{it}"), probes));
             all.collect::<Vec<_>>().join(",")
         };
         let volumes = repeated(&VOLUMES, self.volumes);
-        let (setup, app) =
-            (containers(self.init_containers, "setup"), containers(self.containers, "app"));
+        let setup = containers(self.init_containers, "setup", "");
+        let app = containers(self.containers, "app", &fill(PROBES, &[]));
         let parts = [
             ("volumes", &*volumes),
             ("initContainers", &setup),
@@ -189,9 +194,10 @@ impl Measure {
         fill(SPEC, &parts).replace(r#""initContainers":[],"#, "")
     }
 
-    fn container(&self, name: &str) -> String {
+    fn container(&self, name: &str, probes: &str) -> String {
         let (env, mounts) = (repeated(&ENV, self.env), repeated(&MOUNTS, self.mounts));
-        fill(CONTAINER, &[("name", name), ("env", &env), ("mounts", &mounts)])
+        let parts = [("name", name), ("probes", probes), ("env", &*env), ("mounts", &*mounts)];
+        fill(CONTAINER, &parts)
     }
 }
 

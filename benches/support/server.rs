@@ -1,16 +1,16 @@
 //! A server in a process of its own, and what it takes from the machine.
 
 use std::{
-    fs,
     io::{BufRead, BufReader, Read, stderr},
     net::SocketAddr,
     path::Path,
     process::{Child, ChildStderr, Command, Stdio},
     thread,
-    time::Duration,
 };
 
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+use super::usage::Usage;
 
 /// Stopped when it is dropped.
 pub(crate) struct Process {
@@ -40,26 +40,8 @@ impl Process {
         Self { child, address, authority }
     }
 
-    /// The time its threads have run so far, in the kernel too.
-    ///
-    /// `stat` counts in steps of 10 ms, `schedstat` in nanoseconds, but brings a
-    /// thread up to date only when it pauses: ask when the server is idle.
-    pub(crate) fn cpu(&self) -> Duration {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
-        let nanoseconds = threads.map(|it| {
-            let path = it.expect("it runs").path().join("schedstat");
-            let text = fs::read_to_string(path).expect("a kernel with scheduler statistics");
-            text.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(0)
-        });
-        Duration::from_nanos(nanoseconds.sum())
-    }
-
-    /// A field of its status that is in kB.
-    pub(crate) fn status(&self, field: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = fs::read_to_string(path).expect("it runs");
-        let value = status.lines().find_map(|it| it.strip_prefix(field)?.strip_prefix(':'));
-        value.and_then(|it| it.split_whitespace().next()?.parse().ok()).expect("it is in kB")
+    pub(crate) fn usage(&self) -> Usage {
+        Usage(self.child.id())
     }
 }
 

@@ -1,0 +1,166 @@
+//! What callgate costs a real API server, and what it needs in a large cluster.
+//!
+//! `cargo bench --bench cluster`; docs/performance.md explains the figures. It
+//! starts a control plane of its own (`e2e/cluster`) and runs itself inside.
+
+#[path = "../../e2e/api.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod api;
+#[path = "../../e2e/cluster.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod cluster;
+mod creates;
+mod fill;
+#[path = "../../e2e/instance.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod instance;
+mod memory;
+#[path = "../../e2e/patience.rs"]
+mod patience;
+#[path = "../support/review.rs"]
+mod review;
+#[path = "../support/usage.rs"]
+mod usage;
+#[path = "../../e2e/world.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod world;
+
+use std::{
+    io::{self, Write, stderr, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, ValueEnum};
+use serde_json::Value;
+use tokio::runtime;
+
+use crate::{
+    api::Api,
+    cluster::{Failure, Needs, Place, Site},
+    fill::Size,
+    instance::{Instance, Setup},
+};
+
+#[derive(Debug, Parser)]
+struct Flags {
+    /// Said by `cargo bench`; without it nothing is measured
+    #[arg(long)]
+    bench: bool,
+
+    /// Measure only this
+    #[arg(long)]
+    only: Option<Part>,
+
+    /// How many pods of a kind are created in each namespace
+    #[arg(long, default_value_t = 3000)]
+    creates: usize,
+
+    /// How many reviews are sent before memory is measured again
+    #[arg(long, default_value_t = 5000)]
+    reviews: usize,
+
+    /// How many nodes the large cluster has
+    #[arg(long, default_value_t = 0)]
+    nodes: usize,
+
+    /// Another callgate than this build's
+    #[arg(long, value_name = "FILE")]
+    callgate: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// What a create costs
+    Creates,
+    /// What a replica of a large cluster holds in memory
+    Memory,
+}
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    if !flags.bench {
+        return ExitCode::SUCCESS;
+    }
+    let outcome = match cluster::place() {
+        Place::Inside(site) => Ok(measure(&flags, &site)),
+        Place::Outside => cluster::run_inside(&Needs { quiet: true, ..Needs::default() }).map(Ok),
+    };
+    let words = match outcome {
+        Ok(Ok(code)) => return code,
+        Ok(Err(error)) => error.to_string(),
+        Err(Failure::Impossible(why) | Failure::Broken(why)) => format!("no cluster: {why}"),
+    };
+    let _ = writeln!(stderr(), "{words}");
+    ExitCode::FAILURE
+}
+
+/// One client, on one thread: what it takes is the same for all.
+fn measure(flags: &Flags, site: &Site) -> io::Result<ExitCode> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let api = Api::connect(&site.kubeconfig).await;
+        world::define(&api).await;
+        if flags.only != Some(Part::Memory) {
+            let webhook = start(flags, &api, site).await;
+            creates::measure(&api, &webhook, flags.creates, &mut stdout()).await?;
+            drop(webhook);
+            uninstall(&api).await;
+        }
+        if flags.only != Some(Part::Creates) {
+            let filled = fill::fill(&api, Size::of_the_target(flags.nodes)).await;
+            let webhook = start(flags, &api, site).await;
+            memory::measure(&api, &webhook, &filled, flags.reviews, &mut stdout()).await?;
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Callgate as production has it: by its manifests, and with its own log level.
+async fn start(flags: &Flags, api: &Api, site: &Site) -> Instance {
+    let setup =
+        Setup { log_level: "info".to_owned(), program: flags.callgate.clone(), ..Setup::default() };
+    Instance::start(api, site, "callgate", &setup, |_| ()).await
+}
+
+async fn uninstall(api: &Api) {
+    for kind in ["mutating", "validating"] {
+        let root = "/apis/admissionregistration.k8s.io/v1";
+        let path = format!("{root}/{kind}webhookconfigurations/callgate");
+        api.delete(&path).await.expect_ok("the webhook configuration goes");
+    }
+}
+
+/// The pod of a review as somebody sends it to the API server, which adds the rest.
+fn pod_of(review: &review::Review) -> Value {
+    let mut review: Value = serde_json::from_str(&review.body).expect("a review is JSON");
+    let mut pod = review["request"]["object"].take();
+    if let Some(pod) = pod.as_object_mut() {
+        pod.remove("status");
+    }
+    if let Some(metadata) = pod["metadata"].as_object_mut() {
+        for added in ["creationTimestamp", "managedFields", "namespace", "uid"] {
+            metadata.remove(added);
+        }
+    }
+    pod
+}
+
+/// Makes a namespace in which the pods of reviews can be created.
+async fn namespace(api: &Api, name: &str, labels: &Value) {
+    let object = serde_json::json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": { "name": name, "labels": labels },
+    });
+    api.post("/api/v1/namespaces", &object).await.expect_ok("the namespace");
+    account(api, name).await;
+}
+
+/// Without its service account a pod is refused.
+async fn account(api: &Api, namespace: &str) {
+    let account = serde_json::json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "checkout" },
+    });
+    let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
+    api.post(&path, &account).await.expect_ok("the service account");
+}
