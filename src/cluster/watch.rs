@@ -61,9 +61,13 @@ enum News {
 /// namespaces that are labelled one by one is not a thousand snapshots.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// How many nodes are listed at a time: each is of tens of kilobytes, of which
-/// hardly anything is kept.
+/// How many namespaces or nodes a list brings at once: of the tens of kilobytes of
+/// a node hardly anything is kept.
 const PAGE: u32 = 100;
+
+/// How many objects of ours a list brings at once: a profile of ten kilobytes
+/// takes ten times that while it is read.
+const OBJECTS: u32 = 20;
 
 /// Follows namespaces (their metadata alone), policies, profiles and nodes, for
 /// ever, and writes into policies and profiles what is made of them.
@@ -123,14 +127,14 @@ fn all(
     see: &impl Fn(Kind, &Event<DynamicObject>),
 ) -> impl Stream<Item = Result<Any, String>> {
     let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
-    let namespaces = watcher(namespaces, watcher::Config::default())
+    let paged = || watcher::Config::default().page_size(PAGE);
+    let namespaces = watcher(namespaces, paged())
         .default_backoff()
         .map(|it| told(it, |it| labels(it.labels()), Any::Namespace));
     let seen =
         |kind| own(client, kind).inspect(move |it| it.iter().for_each(|event| see(kind, event)));
     let policies = seen(Kind::Policy).map(|it| told(it, read(policy), Any::Policy));
     let profiles = seen(Kind::Profile).map(|it| told(it, read(profile), Any::Profile));
-    let paged = || watcher::Config::default().page_size(PAGE);
     let nodes = watcher(Api::<SlimNode>::all(client.clone()), paged())
         .default_backoff()
         .map(|it| told(it, |it| it.node.clone(), Any::Node));
@@ -148,7 +152,8 @@ fn own(
     kind: Kind,
 ) -> impl Stream<Item = Result<Event<DynamicObject>, watcher::Error>> {
     let objects = Api::all_with(client.clone(), &kind.resource());
-    watcher(objects, watcher::Config::default()).default_backoff()
+    let config = watcher::Config::default().page_size(OBJECTS);
+    watcher(objects, config).default_backoff()
 }
 
 fn read<T>(of: impl Fn(&serde_json::Value) -> T) -> impl Fn(&DynamicObject) -> T {
