@@ -100,7 +100,7 @@ async fn nodes_are_eligible_where_the_scheduler_finds_them_feasible(it: Test) {
             assert!(theirs.contains(&"windows".to_owned()), "{theirs:?}");
             theirs.retain(|it| it != "windows");
         }
-        let ours = ours.eligible(&read);
+        let ours: Vec<_> = ours.eligible(&read).names().collect();
         if ours != theirs {
             wrong.push(format!("{}\n  theirs {theirs:?}\n  ours   {ours:?}", pod["spec"]));
         }

@@ -11,7 +11,7 @@ use crate::{
     placement::{
         demand::Demand,
         known::{Known, Lexicon},
-        words::second,
+        words::{NOBODYS, Row, second},
     },
     pod::Pod,
     profile::{Digest, File, Inventory, Problem, ProfilePath},
@@ -52,6 +52,18 @@ pub struct Nodes {
     enough: usize,
 }
 
+/// The nodes that one pod can land on, to be asked about each of its profiles.
+#[derive(Clone, Debug)]
+pub struct Eligible<'a> {
+    lexicon: &'a Lexicon,
+    /// In alphabetical order; the second is nothing where no agent has reported.
+    known: Vec<(&'a str, Option<&'a Row>)>,
+    /// Of how many an agent has reported.
+    reported: usize,
+    /// How many there are besides, of which not even the name is known.
+    strange: usize,
+}
+
 /// What the nodes on which a pod can land say of one profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spread<'a> {
@@ -63,7 +75,8 @@ pub struct Spread<'a> {
     pub lacking: usize,
     /// The first of those that lack it, [`MOST_NAMED`] at most, in alphabetical order.
     pub lacking_names: Vec<&'a str>,
-    /// What the others have at that path, the most common first.
+    /// What the others have at that path, the most common first; what is equally
+    /// common, in the order of the nodes.
     pub found: Vec<Found>,
 }
 
@@ -102,44 +115,28 @@ impl Nodes {
     }
 
     /// What the nodes that `pod` can land on say of the profile at `path`.
+    pub fn spread(&self, pod: &Pod<'_>, path: &ProfilePath) -> Spread<'_> {
+        self.eligible(pod).spread(path)
+    }
+
+    /// The nodes that `pod` can land on.
     ///
     /// A pod that is bound has one such node, whether it is known or not. Neither
     /// taints nor labels matter then: the scheduler is not asked, and if the
     /// kubelet turns the pod down, it runs nowhere else.
-    pub fn spread(&self, pod: &Pod<'_>, path: &ProfilePath) -> Spread<'_> {
-        let mut spread = Spread::default();
-        let path = self.lexicon.paths.find(path);
-        let mut places = BTreeMap::new();
-        self.each_eligible(pod, |name, known| {
-            spread.eligible += 1;
-            let Some(files) = known.and_then(|it| it.files.as_ref()) else {
-                spread.unknown += 1;
-                return;
-            };
-            let Some(number) = second(files, path) else {
-                spread.lacking += 1;
-                if spread.lacking_names.len() < MOST_NAMED {
-                    spread.lacking_names.extend(name);
-                }
-                return;
-            };
-            let place = *places.entry(number).or_insert_with(|| {
-                let File { digest, problem } = *self.lexicon.files.value(number);
-                spread.found.push(Found { digest, problem, nodes: 0 });
-                spread.found.len() - 1
-            });
-            spread.found[place].nodes += 1;
-        });
-        spread.found.sort_by_key(|it| Reverse(it.nodes));
-        spread
-    }
-
-    /// The names of the nodes that `pod` can land on, in alphabetical order;
-    /// that of a node which is not known is not among them.
-    pub fn eligible(&self, pod: &Pod<'_>) -> Vec<&str> {
-        let mut names = Vec::new();
-        self.each_eligible(pod, |name, _| names.extend(name));
-        names
+    pub fn eligible(&self, pod: &Pod<'_>) -> Eligible<'_> {
+        let lexicon = &self.lexicon;
+        let known: Vec<_> = if let Some(name) = pod.node_name() {
+            self.by_name.get_key_value(name).map(named).into_iter().collect()
+        } else {
+            let demand = Demand::of(pod, lexicon);
+            let is_met =
+                |name: &str, it: &Known| it.node.as_ref().is_some_and(|it| demand.is_met(name, it));
+            self.by_name.iter().filter(|(name, it)| is_met(name, it)).map(named).collect()
+        };
+        let reported = known.iter().filter(|it| it.1.is_some()).count();
+        let is_strange = pod.node_name().is_some() && known.is_empty();
+        Eligible { lexicon, known, reported, strange: usize::from(is_strange) }
     }
 
     /// Every path that some node has, and whether it has it without a problem
@@ -166,23 +163,6 @@ impl Nodes {
         files.map(|it| it.problem.is_none()).reduce(|a, b| a || b)
     }
 
-    fn each_eligible<'a>(
-        &'a self,
-        pod: &Pod<'_>,
-        mut visit: impl FnMut(Option<&'a str>, Option<&'a Known>),
-    ) {
-        if let Some(name) = pod.node_name() {
-            let known = self.by_name.get_key_value(name);
-            return visit(known.map(|it| &**it.0), known.map(|it| &**it.1));
-        }
-        let demand = Demand::of(pod, &self.lexicon);
-        for (name, known) in &self.by_name {
-            if known.node.as_ref().is_some_and(|it| demand.is_met(name, it)) {
-                visit(Some(name), Some(known));
-            }
-        }
-    }
-
     fn known(&mut self, name: &str) -> &mut Known {
         Arc::make_mut(self.by_name.entry(Arc::from(name)).or_default())
     }
@@ -192,6 +172,54 @@ impl Nodes {
             self.lexicon.sweep(&mut self.by_name);
             self.enough = 2 * self.lexicon.len() + 1_000;
         }
+    }
+}
+
+fn named<'a>((name, known): (&'a Arc<str>, &'a Arc<Known>)) -> (&'a str, Option<&'a Row>) {
+    (name, known.files.as_ref())
+}
+
+// === impl Eligible ===
+
+impl<'a> Eligible<'a> {
+    /// The names that are known, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.known.iter().map(|it| it.0)
+    }
+
+    /// What these nodes say of the profile at `path`. Where no node at all has
+    /// such a file, none is looked at: a pod may name thousands of profiles.
+    pub fn spread(&self, path: &ProfilePath) -> Spread<'a> {
+        let path = self.lexicon.paths.find(path);
+        let mut spread = Spread {
+            eligible: self.known.len() + self.strange,
+            unknown: self.known.len() + self.strange - self.reported,
+            lacking: self.reported,
+            ..Spread::default()
+        };
+        let reported = self.known.iter().filter_map(|it| Some((it.0, it.1?)));
+        if path == NOBODYS {
+            spread.lacking_names = reported.map(|it| it.0).take(MOST_NAMED).collect();
+            return spread;
+        }
+        let mut places = BTreeMap::new();
+        for (name, files) in reported {
+            let Some(number) = second(files, path) else {
+                if spread.lacking_names.len() < MOST_NAMED {
+                    spread.lacking_names.push(name);
+                }
+                continue;
+            };
+            let place = *places.entry(number).or_insert_with(|| {
+                let File { digest, problem } = *self.lexicon.files.value(number);
+                spread.found.push(Found { digest, problem, nodes: 0 });
+                spread.found.len() - 1
+            });
+            spread.found[place].nodes += 1;
+            spread.lacking -= 1;
+        }
+        spread.found.sort_by_key(|it| Reverse(it.nodes));
+        spread
     }
 }
 
@@ -275,7 +303,14 @@ mod tests {
             lacking_names: vec!["node-0", "node-3", "node-5"],
             found: vec![found(2, 2), found(1, 1)],
         };
-        assert_eq!(nodes.spread(&pod(r#"{"spec": {}}"#), &"web.json".parse().unwrap()), expected);
+        let pod = pod(r#"{"spec": {}}"#);
+        assert_eq!(nodes.spread(&pod, &"web.json".parse().unwrap()), expected);
+
+        let nowhere = nodes.spread(&pod, &"nowhere.json".parse().unwrap());
+        let lacking_names = vec!["node-0", "node-1", "node-2"];
+        let expected =
+            Spread { eligible: 8, unknown: 1, lacking: 7, lacking_names, found: Vec::new() };
+        assert_eq!(nowhere, expected);
     }
 
     #[test]

@@ -56,7 +56,8 @@ fn all(nodes: &BTreeMap<&str, Node>) -> Nodes {
 
 fn eligible<'a>(nodes: &'a Nodes, spec: &Value) -> Vec<&'a str> {
     let text = json!({ "spec": spec }).to_string();
-    nodes.eligible(&serde_json::from_str(&text).expect("demands are readable"))
+    let pod = serde_json::from_str(&text).expect("demands are readable");
+    nodes.eligible(&pod).names().collect()
 }
 
 fn spread<'a>(nodes: &'a Nodes, spec: &Value, path: &str) -> Spread<'a> {
