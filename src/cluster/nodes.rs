@@ -168,19 +168,19 @@ mod tests {
         Node { labels: BTreeMap::from([("disk".into(), disk.into())]), ..Node::default() }
     }
 
-    fn inventory(files: &[(&str, Option<Problem>)]) -> Option<Inventory> {
+    fn inventory(files: &[(&str, Option<Problem>)]) -> Inventory {
         let file = |(path, problem): &(&str, Option<Problem>)| {
             (path.parse().unwrap(), File { digest: None, problem: *problem })
         };
-        Some(Inventory { files: files.iter().map(file).collect() })
+        Inventory { files: files.iter().map(file).collect() }
     }
 
     fn node(fleet: &mut Fleet, name: &str, it: Node) -> bool {
         fleet.take_node(Change::Put(name.into(), it))
     }
 
-    fn says(fleet: &mut Fleet, name: &str, it: Option<Inventory>) -> bool {
-        fleet.take_report(Change::Put(name.into(), it))
+    fn says(fleet: &mut Fleet, name: &str, it: impl Into<Option<Inventory>>) -> bool {
+        fleet.take_report(Change::Put(name.into(), it.into()))
     }
 
     fn paths(fleet: &mut Fleet) -> (bool, Vec<&str>) {

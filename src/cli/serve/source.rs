@@ -151,9 +151,10 @@ impl Source {
                     }
                     Watched::Moved { facts, paths } => {
                         let before = current.load_full();
-                        let catalog = match paths {
-                            true => facts.catalog(&profiles).into(),
-                            false => Arc::clone(&before.catalog),
+                        let catalog = if paths {
+                            facts.catalog(&profiles).into()
+                        } else {
+                            Arc::clone(&before.catalog)
                         };
                         let (book, nodes) = (Arc::clone(&before.book), facts.nodes().clone());
                         current.store(Arc::new(Snapshot { book, catalog, nodes }));
