@@ -484,3 +484,43 @@ async fn a_profile_that_only_records_is_warned_about() {
     assert!(warning.starts_with("profile \"restricted\": spec."), "{warning}");
     assert!(warning.ends_with("[permissive]"), "{warning}");
 }
+
+#[tokio::test]
+async fn whoever_deletes_a_profile_is_told_what_follows() {
+    let text = "apiVersion: callgate.dev/v1alpha1\nkind: SeccompPolicy\nmetadata: { name: own }\n\
+                spec: { default: { type: Localhost, localhostProfile: callgate/restricted.json } }\n";
+    let policy = Policy::parse(text).expect("a policy");
+    let book = Book::of_cluster([policy], std::collections::BTreeMap::new(), None);
+    let door = door::open(Snapshot::without_nodes(book, Catalog::default()));
+    let profiles = json!({ "group": "callgate.dev", "resource": "seccompprofiles" });
+    let deleted = own(profiles, "DELETE", &Value::Null, &json!({}));
+    let response = post(&door, "/validate", deleted).await.response();
+    let expected = json!({ "uid": "u-1", "allowed": true, "warnings": [
+        "policy \"own\" sets profile \"restricted\": its pods will be refused, change it first",
+        "profile \"restricted\" stays on the nodes for as long as their agents keep what is \
+         released (24 hours by default), then pods that name \"callgate/restricted.json\" no \
+         longer start",
+    ] });
+    assert_eq!(response, expected);
+}
+
+#[tokio::test]
+async fn a_profile_whose_name_fits_into_no_label_is_refused() {
+    let profiles = json!({ "group": "callgate.dev", "resource": "seccompprofiles" });
+    let spec = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        { "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" },
+    ] });
+    let review = own(profiles, "CREATE", &json!({ "spec": spec }), &Value::Null);
+    let allowed = async |name: &str| {
+        let named = review.replace("\"name\":\"restricted\"", &format!("\"name\":\"{name}\""));
+        post(&in_a_cluster(), "/validate", named).await.response()
+    };
+    assert_eq!(allowed(&"x".repeat(63)).await["allowed"], true);
+    let message = allowed(&"x".repeat(64)).await["status"]["message"].clone();
+    let expected = format!(
+        "{:?} cannot be the name of an object, expected at most 63 lower case letters, digits, \
+         hyphens and dots, between letters and digits",
+        "x".repeat(64)
+    );
+    assert_eq!(message, json!(expected));
+}

@@ -13,7 +13,7 @@ use crate::{
     policy::{
         Facts, Governed, Labels, MOST_LINES, MOST_WARNINGS, Mode, Policy, Templates, Verdict, cut,
     },
-    profile::{Finding, Severity, errors},
+    profile::{Finding, ProfilePath, Severity, errors, wrap::ObjectName},
 };
 
 /// All that a judgement is based on, besides the request.
@@ -67,6 +67,10 @@ impl<'a> Bench<'a> {
             Object::Profile(findings) => {
                 judge_profile(answer, findings, request.name().unwrap_or_default())
             }
+            Object::ProfileGone => {
+                let warnings = self.warn_of_the_end_of(request.name().unwrap_or_default());
+                Judgement::of(answer.warnings(warnings), Outcome::Allowed)
+            }
             own => self.judge_own(answer, own, request.name().unwrap_or_default()),
         }
     }
@@ -85,6 +89,23 @@ impl<'a> Bench<'a> {
             Some(why) => Judgement::of(answer.deny(why), Outcome::Denied),
             None => Judgement::of(answer, Outcome::Allowed),
         }
+    }
+
+    /// A profile may be deleted, but whoever does it should know what follows.
+    fn warn_of_the_end_of(&self, profile: &str) -> Vec<String> {
+        let Ok(path) = ProfilePath::of_object(profile) else { return Vec::new() };
+        let setting = self.snapshot.book.setting(&path).take(MOST_WARNINGS - 1);
+        let policies = setting.map(|it| {
+            format!(
+                "policy {it:?} sets profile {profile:?}: its pods will be refused, change it first"
+            )
+        });
+        let nodes = format!(
+            "profile {profile:?} stays on the nodes for as long as their agents keep what is \
+             released (24 hours by default), then pods that name {:?} no longer start",
+            path.as_str()
+        );
+        policies.chain([nodes]).map(cut).collect()
     }
 
     /// Who decides about a namespace; nobody, where it has not opted in.
@@ -149,6 +170,12 @@ impl<'a> Judgement<'a> {
 
 /// A profile with an error is refused, one with warnings is warned about.
 fn judge_profile<'a>(answer: Answer<'a>, findings: &[Finding], name: &str) -> Judgement<'a> {
+    // One that is generated is not there yet, and never too long.
+    if let Err(why) = name.parse::<ObjectName>()
+        && !name.is_empty()
+    {
+        return Judgement::of(answer.deny(why.to_string()), Outcome::Denied);
+    }
     if let Some(lines) = errors(findings, MOST_LINES) {
         let message = format!("profile {name:?} is not one to run under:{lines}");
         return Judgement::of(answer.deny(message), Outcome::Denied);

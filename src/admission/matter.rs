@@ -17,6 +17,8 @@ pub(super) enum Matter {
     PolicyGone,
     /// A profile of ours that is written.
     Profile,
+    /// A profile of ours that is deleted.
+    ProfileGone,
 }
 
 impl Matter {
@@ -30,6 +32,9 @@ impl Matter {
             ("callgate.dev", "seccompprofiles") if written => return Some(Self::Profile),
             ("callgate.dev", "seccomppolicies") if operation == "DELETE" => {
                 return Some(Self::PolicyGone);
+            }
+            ("callgate.dev", "seccompprofiles") if operation == "DELETE" => {
+                return Some(Self::ProfileGone);
             }
             _ => {}
         }
@@ -48,7 +53,8 @@ impl Matter {
         match self {
             Self::Whole(kind) => Some(kind),
             Self::Added => Some(Kind::Pod),
-            Self::Labels | Self::Policy | Self::PolicyGone | Self::Profile => None,
+            Self::Labels | Self::Policy | Self::PolicyGone => None,
+            Self::Profile | Self::ProfileGone => None,
         }
     }
 
@@ -59,7 +65,7 @@ impl Matter {
             Self::Added => Kind::Pod.noun(),
             Self::Labels => "namespace",
             Self::Policy | Self::PolicyGone => "policy",
-            Self::Profile => "profile",
+            Self::Profile | Self::ProfileGone => "profile",
         }
     }
 }
@@ -89,6 +95,7 @@ mod tests {
     #[case::a_profile("callgate.dev", "seccompprofiles", "", "UPDATE", Some(Matter::Profile))]
     #[case::its_status("callgate.dev", "seccomppolicies", "status", "UPDATE", None)]
     #[case::its_end("callgate.dev", "seccomppolicies", "", "DELETE", Some(Matter::PolicyGone))]
+    #[case::its_end_too("callgate.dev", "seccompprofiles", "", "DELETE", Some(Matter::ProfileGone))]
     #[case::a_config_map("", "configmaps", "", "CREATE", None)]
     fn is_ours(
         #[case] group: &str,

@@ -104,6 +104,7 @@ impl<'a> Parts<'a> {
                 Ok(Object::Policy(Box::new(policy)))
             }
             Matter::PolicyGone => Ok(Object::PolicyGone),
+            Matter::ProfileGone => Ok(Object::ProfileGone),
             Matter::Profile => {
                 let object = by_path(object()?, |it| Value::deserialize(it))?;
                 Ok(Object::Profile(lint_tree(&Json::from(&spec_of(&object)))))

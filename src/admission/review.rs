@@ -48,6 +48,8 @@ pub(super) enum Object<'a> {
     Policy(Box<Policy>),
     /// A policy that is deleted; the request names it.
     PolicyGone,
+    /// A profile that is deleted; the request names it.
+    ProfileGone,
     /// A profile that is written, and what is wrong with it.
     Profile(Vec<Finding>),
     /// It is ours to judge, but cannot be read; `matter` is unknown if not even

@@ -23,6 +23,8 @@ use super::Status;
     shortname = "scprof",
     category = "callgate",
     status = "Status",
+    validation = Rule::new("self.metadata.name.size() <= 63")
+        .message("at most 63 characters: nodes bear the name in the key of a label"),
     printcolumn(name = "Default", type_ = "string", json_path = ".spec.defaultAction"),
     printcolumn(
         name = "Accepted",

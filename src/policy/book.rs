@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::policy::{BUILTIN, Builtin, Mode, Policy};
+use crate::{
+    policy::{BUILTIN, Builtin, Mode, Policy},
+    profile::ProfilePath,
+};
 
 /// The label by which a namespace opts in.
 pub const POLICY_LABEL: &str = "callgate.dev/policy";
@@ -181,6 +184,12 @@ impl Book {
         };
         let obeying = known.iter().filter(|(_, it)| it.policy.as_deref() == Some(policy));
         obeying.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The names of the policies that set the profile at `path`, in alphabetical order.
+    pub fn setting(&self, path: &ProfilePath) -> impl Iterator<Item = &str> {
+        let setting = self.policies().filter(move |it| it.injected_paths().any(|it| it == path));
+        setting.map(Policy::name)
     }
 
     pub fn policies(&self) -> impl Iterator<Item = &Policy> {
