@@ -1,7 +1,6 @@
 //! `SeccompProfile`.
 
 #![expect(unreachable_pub, reason = "KubeSchema writes every type again inside of a function")]
-#![expect(clippy::duplicated_attributes, reason = "two columns are strings")]
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::{CustomResource, KubeSchema};
