@@ -10,6 +10,7 @@ use crate::{
     door::{patched, put_together},
     instance::Setup,
     table::{self, Case, NAMESPACE, Outcome, Server, Table},
+    tests::on_nodes::Stage,
     trial::{Entry, Test},
 };
 
@@ -31,12 +32,22 @@ pub(crate) fn trials() -> Vec<Entry> {
 type Group<'a> = BTreeMap<(&'a str, &'static str), Vec<(usize, &'a Case)>>;
 
 async fn run(it: Test, table: Arc<Table>) {
-    let mut groups = Group::new();
+    let (mut groups, mut on_nodes) = (Group::new(), Group::new());
     for (number, case) in table.cases.iter().enumerate() {
         let key = (case.policy.as_str(), Mode::from(case.mode).as_str());
+        let groups = if case.is_about_nodes(&table) { &mut on_nodes } else { &mut groups };
         groups.entry(key).or_default().push((number, case));
     }
     let mut wrong = Vec::new();
+    for ((policy, mode), cases) in on_nodes {
+        let stage = Stage::set(&it, &table, policy, mode, &cases).await;
+        for (number, case) in &stage.cases {
+            if let Err(why) = attempt(&it, &stage.table, &stage.namespace, *number, case).await {
+                wrong.push(format!("{}: {why}", case.name));
+            }
+        }
+        stage.clear(&it).await;
+    }
     for ((policy, mode), cases) in groups {
         let namespace = it.plain_namespace().await;
         for (number, case) in cases.iter().filter(|(_, it)| !it.is_unasked()) {
@@ -66,7 +77,7 @@ async fn run(it: Test, table: Arc<Table>) {
 }
 
 /// Makes the pod that a debug container will be added to, before anybody objects.
-async fn prepare(it: &Test, namespace: &str, number: usize, case: &Case) {
+pub(super) async fn prepare(it: &Test, namespace: &str, number: usize, case: &Case) {
     let Some(old) = case.old() else { return };
     let path = format!("/api/v1/namespaces/{namespace}/pods");
     let mut bare = renamed(&old, namespace, number);
@@ -126,7 +137,16 @@ fn accepted(case: &Case, warned: &[String], reply: &Reply) -> Result<(), String>
         return Err(format!("{removals} removals are not told of: {:?}", reply.warnings));
     }
     for step in &case.patch {
-        let stored = reply.body.pointer(step["path"].as_str().unwrap_or_default());
+        let path = step["path"].as_str().unwrap_or_default();
+        let stored = match path.strip_suffix("/-") {
+            // It is one of the list, since there is no telling in which order.
+            Some(list) => reply
+                .body
+                .pointer(list)
+                .and_then(Value::as_array)
+                .and_then(|it| it.iter().find(|it| **it == step["value"])),
+            None => reply.body.pointer(path),
+        };
         let holds = match step["op"].as_str() {
             Some("add") => stored == Some(&step["value"]),
             _ => stored.is_none(),

@@ -10,6 +10,7 @@ mod every_table;
 mod in_a_cluster;
 mod neighbours;
 mod old_pods;
+mod on_nodes;
 mod outage;
 mod placement;
 mod pods;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<Entry> {
         placement::trials(),
         pods::trials(),
         profiles::trials(),
+        on_nodes::trials(),
         debug::trials(),
         old_pods::trials(),
         annotations::trials(),

@@ -30,7 +30,7 @@ pub(crate) struct Table {
 }
 
 /// One object, and what becomes of it.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -68,7 +68,7 @@ pub(crate) struct Case {
 }
 
 /// A node, and what its agent says.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CaseNode {
     #[serde(default)]
@@ -80,7 +80,7 @@ pub(crate) struct CaseNode {
     pub(crate) profiles: Option<BTreeMap<ProfilePath, CaseFile>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CaseTaint {
     pub(crate) key: String,
@@ -89,7 +89,7 @@ pub(crate) struct CaseTaint {
     pub(crate) effect: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CaseFile {
     /// The first twelve digits; the others are zeros.
@@ -222,6 +222,14 @@ impl Table {
 }
 
 impl Case {
+    /// Whether it is about nodes, or about profiles that agents bring to them.
+    pub(crate) fn is_about_nodes(&self, table: &Table) -> bool {
+        let policy = table.policies.get(&self.policy).map(Value::to_string).unwrap_or_default();
+        let text = self.object.to_string() + &policy;
+        let names = |it: &String| text.contains(&format!("callgate/{it}.json"));
+        !self.nodes.is_empty() || table.brought.keys().any(names)
+    }
+
     /// Whether no API server can be asked about it.
     pub(crate) fn is_unasked(&self) -> bool {
         matches!(self.server, Some(Server::Unasked(_)))

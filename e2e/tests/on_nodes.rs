@@ -1,0 +1,308 @@
+//! Nodes that run nothing, with what their agents would say: what becomes of pods that could land there.
+
+use callgate::{pod::Kind, policy::Builtin};
+use serde_json::{Value, json};
+
+use crate::{
+    api::Reply,
+    table::{Case, NAMESPACE, Outcome, Table},
+    tests::every_table::prepare,
+    trial::{Test, pod, trials},
+    world::eventually,
+};
+
+trials![a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_waits_for_it];
+
+const NODES: &str = "/api/v1/nodes";
+const REPORTS: &str = "/apis/callgate.dev/v1alpha1/seccompnodes";
+const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
+const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
+
+/// The label and the taint of the nodes of one case: pods of others neither see nor bear them.
+const CASE: &str = "callgate.test/case";
+
+/// Cases of one policy and mode, with all that they need in the cluster.
+pub(super) struct Stage {
+    pub(super) namespace: String,
+    /// Its policies and profiles, under the names that they have in the cluster.
+    pub(super) table: Table,
+    pub(super) cases: Vec<(usize, Case)>,
+    nodes: Vec<String>,
+}
+
+impl Stage {
+    pub(super) async fn set(
+        it: &Test,
+        table: &Table,
+        policy: &str,
+        mode: &str,
+        cases: &[(usize, &Case)],
+    ) -> Self {
+        it.opt_in().await;
+        let namespace = it.plain_namespace().await;
+        // The last word of the name is a number of its own.
+        let own = namespace.rsplit('-').next().unwrap_or_default().to_owned();
+        let mut stage = Self {
+            namespace,
+            table: Table {
+                profiles: std::collections::BTreeMap::new(),
+                brought: table.brought.clone(),
+                policies: table.policies.clone(),
+                cases: Vec::new(),
+            },
+            cases: Vec::new(),
+            nodes: Vec::new(),
+        };
+        for (name, text) in &table.brought {
+            let spec: Value = serde_json::from_str(text).expect("cases bring profiles");
+            let object = object("SeccompProfile", name, &spec);
+            it.api().apply(&format!("{PROFILES}/{name}"), &object).await.expect_ok("the profile");
+        }
+        let policy = stage.policy(it, policy, &own).await;
+        for (number, case) in cases.iter().filter(|(_, it)| !it.is_unasked()) {
+            let case = stage.moved(case, &policy, &format!("{own}-{number}"));
+            prepare(it, &stage.namespace, *number, &case).await;
+            stage.nodes.extend(put(it, &case, &format!("{own}-{number}")).await);
+            stage.cases.push((*number, case));
+        }
+        stage.nodes.push(await_news(it, &own, table.brought.keys()).await);
+        obey(it, &stage.namespace, &policy, mode).await;
+        stage
+    }
+
+    /// Makes the policy an object, and returns its name.
+    async fn policy(&mut self, it: &Test, name: &str, own: &str) -> String {
+        if Builtin::named(name).is_some() {
+            return name.to_owned();
+        }
+        let spec = self.table.policies.remove(name).expect("a table has its policies");
+        let own = format!("{name}-{own}");
+        let text = spec
+            .to_string()
+            .replace(&format!("\"{NAMESPACE}\""), &format!("\"{}\"", self.namespace));
+        let stored = serde_json::from_str(&text).expect("it was JSON");
+        let object = object("SeccompPolicy", &own, &stored);
+        it.api().apply(&format!("{POLICIES}/{own}"), &object).await.expect_ok("the policy");
+        self.table.policies.insert(own.clone(), spec);
+        own
+    }
+
+    /// The case among nodes of its own, and what the function says of it there.
+    fn moved(&self, case: &Case, policy: &str, own: &str) -> Case {
+        let mut case = case.clone();
+        policy.clone_into(&mut case.policy);
+        let nodes = std::mem::take(&mut case.nodes).into_iter();
+        case.nodes = nodes
+            .map(|(name, mut node)| {
+                node.labels.insert(CASE.to_owned(), own.to_owned());
+                (format!("{name}-{own}"), node)
+            })
+            .collect();
+        let kind = case.kind();
+        keep_to(&mut case.object, kind, own);
+        if let Some(old) = &mut case.old {
+            keep_to(old, kind, own);
+        }
+        let Outcome { denied, warned, .. } = self.table.judge(&case, &case.object());
+        (case.denied, case.warned) = (denied, warned);
+        case
+    }
+
+    pub(super) async fn clear(self, it: &Test) {
+        for name in &self.nodes {
+            it.api().delete(&format!("{NODES}/{name}")).await;
+            it.api().delete(&format!("{REPORTS}/{name}")).await;
+        }
+    }
+}
+
+/// Makes the pod one for the nodes of this case alone.
+fn keep_to(object: &mut Value, kind: Kind, own: &str) {
+    let path = format!("/{}spec", kind.prefix().replace('.', "/"));
+    let spec = object.pointer_mut(&path).expect("cases have a spec");
+    spec["nodeSelector"][CASE] = json!(own);
+    // Nodes that run nothing are not ready.
+    let keys = [CASE, "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
+    let tolerations = keys.map(|key| json!({ "key": key, "operator": "Exists" }));
+    match spec["tolerations"].as_array_mut() {
+        Some(it) => it.extend(tolerations),
+        None => spec["tolerations"] = json!(tolerations),
+    }
+    if let Some(name) = spec["nodeName"].as_str() {
+        spec["nodeName"] = json!(format!("{name}-{own}"));
+    }
+}
+
+/// Makes the nodes of a case, and what their agents say; returns their names.
+async fn put(it: &Test, case: &Case, own: &str) -> Vec<String> {
+    for (name, node) in &case.nodes {
+        let taint = |key: &str, value: &str, effect: &str| json!({ "key": key, "value": value, "effect": effect });
+        let mut taints: Vec<_> =
+            node.taints.iter().map(|it| taint(&it.key, &it.value, &it.effect)).collect();
+        taints.push(taint(CASE, own, "NoSchedule"));
+        make_node(it, name, &json!(node.labels), taints).await;
+        let Some(profiles) = &node.profiles else { continue };
+        let files = profiles.iter().map(|(path, file)| {
+            let mut entry = json!({ "path": path.as_str(), "size": 7, "source": "node" });
+            if let Some(digest) = file.digest() {
+                entry["digest"] = json!(digest);
+            }
+            if let Some(problem) = &file.problem {
+                entry["problem"] = json!(problem);
+            }
+            entry
+        });
+        report(it, name, files.collect()).await;
+    }
+    case.nodes.keys().cloned().collect()
+}
+
+async fn make_node(it: &Test, name: &str, labels: &Value, taints: Vec<Value>) {
+    let node = json!({
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": { "name": name, "labels": labels }, "spec": { "taints": taints },
+    });
+    it.api().post(NODES, &node).await.expect_ok("the node");
+}
+
+async fn report(it: &Test, name: &str, profiles: Vec<Value>) {
+    let object = object("SeccompNode", name, &json!({}));
+    it.api().apply(&format!("{REPORTS}/{name}"), &object).await.expect_ok("the report");
+    let status = json!({ "status": { "profiles": profiles } });
+    let path = format!("{REPORTS}/{name}/status");
+    it.api().merge(&path, &status).await.expect_ok("what it says");
+}
+
+/// Waits until the webhook knows of all that was made before: watches keep the order.
+async fn await_news(it: &Test, own: &str, brought: impl Iterator<Item = &String>) -> String {
+    let (name, path) = (format!("last-{own}"), format!("last-{own}.json"));
+    let labels = json!({ CASE: name });
+    make_node(it, &name, &labels, vec![]).await;
+    report(it, &name, vec![json!({ "path": path, "size": 7, "source": "node" })]).await;
+    let mut paths = vec![path];
+    paths.extend(brought.map(|it| format!("callgate/{it}.json")));
+    for path in paths {
+        // No node has this label, so what is in the catalog is let pass.
+        let mut pod = naming(&path);
+        pod["spec"]["nodeSelector"] = json!({ CASE: "of-none" });
+        eventually("the webhook knows of the profile", async || {
+            it.api().post(&format!("{}?dryRun=All", it.pods()), &pod).await.is_ok().then_some(())
+        })
+        .await;
+    }
+    name
+}
+
+async fn obey(it: &Test, namespace: &str, policy: &str, mode: &str) {
+    let labels = json!({ "callgate.dev/policy": policy, "callgate.dev/mode": mode });
+    let labels = json!({ "metadata": { "labels": labels } });
+    let path = format!("/api/v1/namespaces/{namespace}");
+    eventually("the label is accepted", async || {
+        it.api().merge(&path, &labels).await.is_ok().then_some(())
+    })
+    .await;
+    it.world.await_calls(&it.world.webhook, namespace).await;
+}
+
+fn object(kind: &str, name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "callgate.dev/v1alpha1", "kind": kind,
+        "metadata": { "name": name }, "spec": spec,
+    })
+}
+
+fn naming(path: &str) -> Value {
+    let profile = json!({ "type": "Localhost", "localhostProfile": path });
+    let spec = json!({
+        "securityContext": { "seccompProfile": profile },
+        "containers": [{ "name": "app", "image": "app" }],
+    });
+    pod("web", &spec)
+}
+
+async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_waits_for_it(it: Test) {
+    it.opt_in().await;
+    let own = it.namespace.rsplit('-').next().expect("it ends with a number").to_owned();
+    let (name, nodes) = (format!("sloe-{own}"), ["a", "b"].map(|it| format!("story-{it}-{own}")));
+    let path = format!("callgate/{name}.json");
+    for node in &nodes {
+        let taint = json!({ "key": CASE, "effect": "NoSchedule" });
+        make_node(&it, node, &json!({ CASE: own }), vec![taint]).await;
+        report(&it, node, vec![]).await;
+    }
+    let spec = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        { "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" },
+    ] });
+    let profile = format!("{PROFILES}/{name}");
+    it.api()
+        .apply(&profile, &object("SeccompProfile", &name, &spec))
+        .await
+        .expect_ok("the profile");
+
+    let mut pod = naming(&path);
+    keep_to(&mut pod, Kind::Pod, &own);
+    let dry = format!("{}?dryRun=All", it.pods());
+    let tried = async || it.api().post(&dry, &pod).await;
+    let until = async |what: &str, is: &dyn Fn(&Reply) -> bool| {
+        eventually(what, async || Some(tried().await).filter(|it| is(it))).await
+    };
+    let line = format!(
+        "spec.securityContext: profile {path:?} is on none of the 2 nodes this pod can land on; \
+         callgate is bringing it: try again in a moment [missing-profile]"
+    );
+    let refusal = it.refusal("web", &[&line]);
+    until("it is on no node, and refused", &|it| it.message() == refusal).await;
+
+    let digest = format!("sha256:{:a<64}", "");
+    let there = json!({ "path": path, "digest": digest, "size": 7, "source": "callgate" });
+    report(&it, &nodes[0], vec![there.clone()]).await;
+    let warning = format!(
+        "policy \"restricted\": spec.securityContext: profile {path:?} is on 1 of the 2 nodes this \
+         pod can land on: {:?} lacks it; under placement: Pin the scheduler waits for a node with \
+         it [partial-profile]",
+        nodes[1]
+    );
+    until("it is on one node, and warned about", &|it| it.warnings == [warning.clone()]).await;
+    report(&it, &nodes[1], vec![there]).await;
+    let reply = until("it is on both nodes", &|it| it.warnings.is_empty()).await;
+    let stored = reply.expect_ok("nothing is wrong");
+    assert!(stored["spec"]["affinity"].is_null(), "restricted pins nothing");
+
+    let policy = format!("sloe-{own}");
+    let pins = json!({ "placement": "Pin", "default": {
+        "type": "Localhost", "localhostProfile": path,
+    } });
+    let pins = object("SeccompPolicy", &policy, &pins);
+    it.api().apply(&format!("{POLICIES}/{policy}"), &pins).await.expect_ok("the policy");
+    obey(&it, &it.namespace, &policy, "enforce").await;
+    let label = json!([{ "key": format!("profile.callgate.dev/{name}"), "operator": "Exists" }]);
+    let terms = json!([{ "matchExpressions": label }]);
+    // No node has the label, and yet it is not refused.
+    let is_pinned = |reply: &Reply| {
+        let affinity = &reply.body["spec"]["affinity"]["nodeAffinity"];
+        affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"] == terms
+            && reply.warnings.is_empty()
+    };
+    until("pods are pinned", &is_pinned).await;
+
+    let warned = eventually("the webhook knows who sets it", async || {
+        let reply = it.api().delete(&format!("{profile}?dryRun=All")).await;
+        assert!(reply.is_ok(), "{}", reply.message());
+        Some(reply.warnings).filter(|it| it.len() == 2)
+    })
+    .await;
+    let expected = [
+        format!(
+            "policy {policy:?} sets profile {name:?}: its pods will be refused, change it first"
+        ),
+        format!(
+            "profile {name:?} stays on the nodes for as long as their agents keep what is released \
+             (24 hours by default), then pods that name {path:?} no longer start"
+        ),
+    ];
+    assert_eq!(warned, expected);
+    for node in &nodes {
+        it.api().delete(&format!("{NODES}/{node}")).await;
+        it.api().delete(&format!("{REPORTS}/{node}")).await;
+    }
+}
