@@ -5,6 +5,7 @@
 //! carries requests to the core and answers away from it.
 
 pub mod admission;
+pub mod agent;
 pub mod api;
 pub mod cli;
 pub mod cluster;

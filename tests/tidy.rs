@@ -32,7 +32,7 @@ const OUTSIDE: &[&str] = &[
 
 /// The modules that carry, none of which may name another.
 const ADAPTERS: &[&str] =
-    &["admission", "api", "cluster", "server", "standalone", "telemetry", "tls"];
+    &["admission", "agent", "api", "cluster", "server", "standalone", "telemetry", "tls"];
 
 #[test]
 fn the_core_names_nothing_outside() {

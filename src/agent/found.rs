@@ -1,0 +1,98 @@
+//! What is found on a node.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+};
+
+use super::{host::HostError, name::Name};
+use crate::profile::{Digest, Problem};
+
+/// Who put a file there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// We did.
+    Callgate,
+    /// We did, and nobody wants it any more.
+    Released,
+    /// Somebody else.
+    Node,
+}
+
+/// A file, as the report has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub path: String,
+    pub digest: Option<Digest>,
+    /// In bytes.
+    pub size: u64,
+    pub source: Source,
+    pub problem: Option<Problem>,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The profile that is not in place for it; none, where all are.
+    pub name: Option<Name>,
+    pub kind: &'static str,
+    /// In words, with its causes.
+    pub why: String,
+}
+
+/// What a pass found, and what it did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Whether it was known which profiles are wanted.
+    pub is_decided: bool,
+    /// How many are wanted.
+    pub wanted: usize,
+    /// Files, our own first, and then in alphabetical order.
+    pub entries: Vec<Entry>,
+    /// How many more files there are, at least.
+    pub unlisted: usize,
+    /// The profiles that are wanted and there, and of use.
+    pub usable: BTreeMap<Name, Digest>,
+    /// Why some are not in place. Empty means that all are.
+    pub failures: Vec<Failure>,
+    /// Anything else that went wrong.
+    pub troubles: Vec<Failure>,
+    pub written: Vec<Name>,
+    pub removed: Vec<Name>,
+}
+
+impl Found {
+    /// Whether every profile that is wanted is in place.
+    pub fn is_ready(&self) -> bool {
+        self.is_decided && self.failures.is_empty()
+    }
+
+    /// How many of the profiles that are wanted are not in place.
+    pub fn lacking(&self) -> usize {
+        let by_name: BTreeSet<_> = self.failures.iter().map(|it| it.name.as_ref()).collect();
+        if by_name.contains(&None) { self.wanted } else { by_name.len() }
+    }
+}
+
+impl Source {
+    /// As the schema of `SeccompNode` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Callgate => "callgate",
+            Self::Released => "released",
+            Self::Node => "node",
+        }
+    }
+}
+
+impl Failure {
+    pub(super) fn of(name: Option<&Name>, error: &HostError) -> Self {
+        let mut why = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            why = format!("{why}: {error}");
+            source = error.source();
+        }
+        Self { name: name.cloned(), kind: error.kind(), why }
+    }
+}

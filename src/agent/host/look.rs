@@ -1,0 +1,203 @@
+//! Looks into one file.
+
+use std::{
+    fs::{File, Metadata},
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rustix::{
+    fd::OwnedFd,
+    fs::{Mode, OFlags, ResolveFlags, openat, openat2},
+};
+
+use super::{MODE, Own, Root};
+use crate::{
+    agent::{name::Name, wanted::Text},
+    profile::{Digest, Document, MAX_BYTES, Problem},
+};
+
+/// What was seen of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// None, where the next look has to read again whatever it finds.
+    stamp: Option<Stamp>,
+    /// In bytes.
+    pub size: u64,
+    /// None, where it was not read.
+    pub digest: Option<Digest>,
+    pub problem: Option<Problem>,
+    /// Whether its mode is the one that we write.
+    pub has_our_mode: bool,
+}
+
+/// As long as these are the same, so are the bytes: whoever writes cannot set
+/// the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// The clock of a file system ticks slowly: what was changed just now may be
+/// changed again with the same stamp.
+const SETTLED: Duration = Duration::from_secs(2);
+
+impl Own {
+    /// Looks at the file of a profile; none, if there is no regular file under
+    /// its name. A link is none.
+    ///
+    /// What holds the `expected` text needs no judging.
+    pub fn look(&self, name: &Name, known: Option<&Look>, expected: Option<&Text>) -> Option<Look> {
+        let file = name.file();
+        let open = |flags| {
+            let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            Ok(openat(&self.0, &file, flags, Mode::empty())?)
+        };
+        look(open, known, expected, SystemTime::now())
+    }
+}
+
+impl Root {
+    /// Looks at a file as the runtime would see it, which follows links, as
+    /// long as they stay under the seccomp directory; none, if there is no
+    /// file. One that leads out of it is there and cannot be read.
+    pub fn look(&self, path: &str, known: Option<&Look>) -> Option<Look> {
+        look(|flags| self.open_beneath(path, flags), known, None, SystemTime::now())
+    }
+
+    pub(super) fn open_beneath(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        Ok(openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)?)
+    }
+}
+
+fn look(
+    open: impl Fn(OFlags) -> io::Result<OwnedFd>,
+    known: Option<&Look>,
+    expected: Option<&Text>,
+    now: SystemTime,
+) -> Option<Look> {
+    // Only a regular file is opened for reading: to open a pipe is to wait for
+    // its writer, and a device may do anything.
+    let metadata = match open(OFlags::PATH).and_then(|it| File::from(it).metadata()) {
+        Ok(it) if it.is_file() => it,
+        Ok(_) => return None,
+        Err(it) if is_nowhere(&it) => return None,
+        Err(_) => return Some(Look::unreadable(None)),
+    };
+    let stamp = Stamp::of(&metadata);
+    if let Some(known) = known.filter(|it| it.stamp == Some(stamp)) {
+        return Some(known.clone());
+    }
+    if metadata.len() > MAX_BYTES {
+        let problem = Some(Problem::TooLarge);
+        return Some(Look { problem, ..Look::unreadable(Some(&metadata)) });
+    }
+    let reading = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    match open(reading).map(File::from).and_then(read) {
+        Ok((metadata, bytes)) => {
+            let digest = Digest::of(&bytes);
+            let judge = || Document::inspect(&bytes).as_ref().map(Problem::from);
+            let expected = expected.filter(|it| it.digest == digest);
+            Some(Look {
+                stamp: Some(Stamp::of(&metadata)).filter(|it| it.is_settled(now)),
+                digest: Some(digest),
+                problem: expected.map_or_else(judge, |it| it.problem),
+                ..Look::unreadable(Some(&metadata))
+            })
+        }
+        Err(_) => Some(Look::unreadable(Some(&metadata))),
+    }
+}
+
+/// The bytes, and what they are of: what was looked at by the same name before
+/// may be another file by now.
+fn read(mut file: File) -> io::Result<(Metadata, Vec<u8>)> {
+    let metadata = file.metadata()?;
+    let mut bytes = Vec::new();
+    if metadata.is_file() {
+        Read::by_ref(&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    }
+    if metadata.is_file() && metadata.len() == bytes.len() as u64 {
+        return Ok((metadata, bytes));
+    }
+    Err(io::Error::other("it changes while it is read"))
+}
+
+/// A link that leads nowhere or in a circle is for no pod to use.
+pub(super) fn is_nowhere(error: &io::Error) -> bool {
+    let a_circle = rustix::io::Errno::LOOP.raw_os_error();
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        || error.raw_os_error() == Some(a_circle)
+}
+
+impl Look {
+    fn unreadable(metadata: Option<&Metadata>) -> Self {
+        Self {
+            stamp: None,
+            size: metadata.map(Metadata::len).unwrap_or_default(),
+            digest: None,
+            problem: Some(Problem::Unreadable),
+            has_our_mode: metadata.is_some_and(|it| it.mode() & 0o7777 == MODE),
+        }
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let seconds = u64::try_from(self.changed.0).unwrap_or_default();
+        let changed = UNIX_EPOCH + Duration::from_secs(seconds);
+        now.duration_since(changed).is_ok_and(|it| it > SETTLED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const SOUND: &str = r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#;
+
+    #[test]
+    fn what_has_not_changed_is_not_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a.json"), SOUND).unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let open = |flags| root.open_beneath("a.json", flags);
+        let later = SystemTime::now() + 2 * SETTLED;
+        let first = look(open, None, None, later).unwrap();
+        assert_eq!(first.digest, Some(Digest::of(SOUND.as_bytes())));
+        // What is handed in comes back: nobody has read.
+        let known = Look { problem: Some(Problem::Hollow), ..first.clone() };
+        assert_eq!(look(open, Some(&known), None, later), Some(known.clone()));
+        fs::write(directory.path().join("a.json"), SOUND).unwrap();
+        assert_eq!(look(open, Some(&known), None, later).unwrap().problem, None);
+    }
+
+    #[test]
+    fn what_has_changed_just_now_is_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a.json"), SOUND).unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let open = |flags| root.open_beneath("a.json", flags);
+        let first = look(open, None, None, SystemTime::now()).unwrap();
+        let known = Look { problem: Some(Problem::Hollow), ..first };
+        assert_eq!(look(open, Some(&known), None, SystemTime::now()).unwrap().problem, None);
+    }
+}

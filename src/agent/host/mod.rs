@@ -1,0 +1,190 @@
+//! The files of a node: all that is done to them, and no decision.
+//!
+//! Everything is relative to an opened directory. A link is never followed on
+//! the way to what we write, and nothing outside of `callgate` is written.
+
+mod look;
+mod prepare;
+mod released;
+mod walk;
+
+use std::{
+    error::Error,
+    fs::File,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fd::OwnedFd,
+    fs::{AtFlags, Mode, OFlags, fchmod, fsync, open, openat, renameat, unlinkat},
+    io::Errno,
+};
+
+pub use self::{
+    look::Look,
+    prepare::{OWNER, prepare},
+    walk::Walk,
+};
+use super::{OWN, name::Name};
+
+/// How a profile is left behind: the runtime, which is root, and everybody else may read it.
+const MODE: u32 = 0o644;
+
+/// How many are written before the first is moved: the first that is sent to
+/// the disk takes most of the others along, and each is an open file.
+const TOGETHER: usize = 64;
+
+/// How temporary neighbours begin; no profile can be called so.
+const NEW: &str = ".new-";
+
+/// Why something could not be done on the node.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    #[error("cannot open the seccomp directory {path:?}")]
+    Root { path: PathBuf, source: io::Error },
+    #[error(
+        "cannot open {OWN:?} in the seccomp directory, which has to be a directory and no link"
+    )]
+    Own { source: io::Error },
+    #[error("cannot list {OWN:?} in the seccomp directory")]
+    List { source: io::Error },
+    #[error("cannot write profile {name:?}")]
+    Write { name: String, source: io::Error },
+    #[error("cannot move profile {name:?} into place")]
+    Rename { name: String, source: io::Error },
+    #[error("cannot make sure that {OWN:?} in the seccomp directory is on the disk")]
+    Sync { source: io::Error },
+    #[error("cannot remove profile {name:?}")]
+    Remove { name: String, source: io::Error },
+    #[error("profile {name:?} is not what was written")]
+    Differs { name: String },
+    #[error("cannot note for how long files have been kept")]
+    Note { source: io::Error },
+    #[error("cannot make {OWN:?} in the seccomp directory")]
+    Make { source: io::Error },
+    #[error("cannot give {OWN:?} in the seccomp directory to user {OWNER}")]
+    Give { source: io::Error },
+}
+
+/// The seccomp directory of a node, opened.
+pub struct Root(OwnedFd);
+
+/// The directory in it that is ours, opened.
+pub struct Own(OwnedFd);
+
+impl Root {
+    /// Opens it, whatever links lead to it: that is the word of whoever
+    /// started us.
+    pub fn open(path: &Path) -> Result<Self, HostError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        open(path, flags, Mode::empty())
+            .map(Self)
+            .map_err(|it| HostError::Root { path: path.to_owned(), source: it.into() })
+    }
+
+    /// Opens our own directory, as it is called now.
+    pub fn own(&self) -> Result<Own, HostError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&self.0, OWN, flags, Mode::empty())
+            .map(Own)
+            .map_err(|it| HostError::Own { source: it.into() })
+    }
+}
+
+impl Own {
+    /// Puts profiles in place, so that whoever opens one sees the old bytes or
+    /// the new ones, and after a crash too. What is under the name is replaced,
+    /// not followed.
+    ///
+    /// They are on the disk when the answers are there.
+    pub fn install(&self, files: &[(&Name, &str)]) -> Vec<Result<(), HostError>> {
+        let mut installed: Vec<_> =
+            files.chunks(TOGETHER).flat_map(|it| self.move_in(it)).collect();
+        if let Err(error) = fsync(&self.0) {
+            let unsure = |it: Result<(), _>| it.and(Err(HostError::Sync { source: error.into() }));
+            installed = installed.into_iter().map(unsure).collect();
+        }
+        installed
+    }
+
+    fn move_in(&self, files: &[(&Name, &str)]) -> Vec<Result<(), HostError>> {
+        let temporary = |at: usize| format!("{NEW}{at}");
+        let write = |(at, (_, text)): (usize, &(&Name, &str))| self.write(&temporary(at), text);
+        let written: Vec<_> = files.iter().enumerate().map(write).collect();
+        let move_in = |(at, (file, (name, _))): (usize, (io::Result<File>, &(&Name, &str)))| {
+            let (temporary, name) = (temporary(at), *name);
+            let write = |source| HostError::Write { name: name.to_string(), source };
+            let rename = |source| HostError::Rename { name: name.to_string(), source };
+            let synced = file.and_then(|it| it.sync_all()).map_err(write);
+            let moved = synced.and_then(|()| self.rename(&temporary, &name.file()).map_err(rename));
+            if moved.is_err() {
+                self.give_up(&temporary);
+            }
+            moved
+        };
+        written.into_iter().zip(files).enumerate().map(move_in).collect()
+    }
+
+    /// Removes a file, or a link to one.
+    pub fn remove(&self, name: &Name) -> Result<(), HostError> {
+        unlinkat(&self.0, name.file(), AtFlags::empty())
+            .and_then(|()| fsync(&self.0))
+            .map_err(|it| HostError::Remove { name: name.to_string(), source: it.into() })
+    }
+
+    /// Removes what an agent has left behind that was killed while it wrote.
+    pub fn clean(&self, names: &[String]) {
+        for name in names.iter().filter(|it| it.starts_with(NEW)) {
+            if let Err(error) = unlinkat(&self.0, name, AtFlags::empty()) {
+                tracing::warn!(file = name, %error, "cannot remove what was left behind");
+            }
+        }
+    }
+
+    /// Writes a temporary neighbour, as a rename is atomic only within a file
+    /// system. What is in it may not be on the disk yet.
+    fn write(&self, temporary: &str, text: &str) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let (flags, mode) = (flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
+        let file = match openat(&self.0, temporary, flags, mode) {
+            // Left behind since we have looked.
+            Err(Errno::EXIST) => {
+                unlinkat(&self.0, temporary, AtFlags::empty())?;
+                openat(&self.0, temporary, flags, mode)
+            }
+            other => other,
+        };
+        let mut file = File::from(file?);
+        file.write_all(text.as_bytes())?;
+        fchmod(&file, Mode::from_raw_mode(MODE))?;
+        Ok(file)
+    }
+
+    fn rename(&self, temporary: &str, file: &str) -> io::Result<()> {
+        Ok(renameat(&self.0, temporary, &self.0, file)?)
+    }
+
+    /// What is left behind all the same is removed by the next pass.
+    fn give_up(&self, temporary: &str) {
+        let _ = unlinkat(&self.0, temporary, AtFlags::empty());
+    }
+}
+
+impl HostError {
+    /// What kind of failure it is, for whoever counts.
+    pub fn kind(&self) -> &'static str {
+        let Some(error) = self.source().and_then(|it| it.downcast_ref::<io::Error>()) else {
+            return "differs";
+        };
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "disk-full",
+            io::ErrorKind::ReadOnlyFilesystem => "read-only",
+            io::ErrorKind::PermissionDenied => "permission",
+            io::ErrorKind::NotFound => "missing",
+            io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => "in-the-way",
+            _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => "in-the-way",
+            _ => "io",
+        }
+    }
+}

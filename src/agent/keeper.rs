@@ -1,0 +1,220 @@
+//! Keeps the files of a node as they should be, one pass after another.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use super::{
+    OWN,
+    found::{Entry, Failure, Found, Source},
+    host::{HostError, Look, Own, Root},
+    name::Name,
+    plan::{Plan, Present, Released, Step, plan},
+    wanted::{Want, Wanted},
+};
+
+/// How many files are looked into and reported; the schema of `SeccompNode`
+/// takes no more.
+const MOST_FILES: usize = 1000;
+
+/// How many bytes their paths may have together. With all that comes with a
+/// path, its notes of who wrote what included, an object of it stays below
+/// half of etcd's limit of 1.5 MiB.
+const MOST_PATH_BYTES: usize = 128 * 1024;
+
+/// How much of `--keep-deleted-for` may be forgotten when an agent dies.
+const FORGOTTEN: u32 = 20;
+const FORGOTTEN_AT_MOST: Duration = Duration::from_mins(5);
+
+/// The files of a node, and what is remembered of them.
+pub struct Keeper {
+    root: PathBuf,
+    keep: Duration,
+    known: BTreeMap<String, Look>,
+    released: Released,
+    noted: Option<Released>,
+}
+
+impl Keeper {
+    /// Keeps `callgate` under the seccomp directory `root`; a file that nobody
+    /// wants any more stays for `keep`.
+    pub fn new(root: PathBuf, keep: Duration) -> Self {
+        Self { root, keep, known: BTreeMap::new(), released: Released::new(), noted: None }
+    }
+
+    /// Looks at all files, does what is to be done, and looks again at what
+    /// was written. `elapsed` is the time since the last pass.
+    ///
+    /// Nothing is written or removed as long as it is not known what is wanted.
+    pub fn pass(&mut self, wanted: Option<&Wanted>, elapsed: Duration) -> Found {
+        let mut found = Found { is_decided: wanted.is_some(), ..Found::default() };
+        found.wanted = wanted.map(BTreeMap::len).unwrap_or_default();
+        for (name, want) in wanted.into_iter().flatten() {
+            if let Want::Refused(why) = want {
+                let why = format!("profile {:?} is not installed: {why}", name.as_str());
+                found.failures.push(Failure { name: Some(name.clone()), kind: "lint", why });
+            }
+        }
+        let root = match Root::open(&self.root) {
+            Ok(root) => root,
+            Err(error) => {
+                found.failures.push(Failure::of(None, &error));
+                return found;
+            }
+        };
+        let own = root.own().and_then(|own| Ok((own.names()?, own)));
+        let mut looks = BTreeMap::new();
+        match own {
+            Ok((names, own)) => {
+                own.clean(&names);
+                looks = self.keep_own(&root, &own, &names, wanted, elapsed, &mut found);
+            }
+            Err(error) => found.failures.push(Failure::of(None, &error)),
+        }
+        self.list(&root, looks, wanted, &mut found);
+        found
+    }
+
+    /// Sees to our own directory; returns what is there then, by path.
+    fn keep_own(
+        &mut self,
+        root: &Root,
+        own: &Own,
+        names: &[String],
+        wanted: Option<&Wanted>,
+        elapsed: Duration,
+        found: &mut Found,
+    ) -> BTreeMap<String, Look> {
+        if self.noted.is_none() {
+            self.released = own.released();
+            self.noted = Some(self.released.clone());
+        }
+        let mut present = BTreeMap::new();
+        let mut looks = BTreeMap::new();
+        for name in names.iter().filter_map(|it| Name::of_file(it)) {
+            let text = wanted.and_then(|it| it.get(&name)?.text());
+            let look = own.look(&name, self.known.get(&name.path()), text);
+            present.insert(name.clone(), look.as_ref().map_or(Present::Foreign, Look::present));
+            looks.extend(look.map(|it| (name.path(), it)));
+        }
+        let Some(wanted) = wanted else { return looks };
+
+        let digests = wanted.iter().map(|(name, it)| (name.clone(), it.digest())).collect();
+        let aged =
+            self.released.iter().map(|(name, it)| (name.clone(), it.saturating_add(elapsed)));
+        let Plan { steps, released } = plan(&digests, &present, &aged.collect(), self.keep);
+        self.released = released;
+        let mut texts = Vec::new();
+        for step in &steps {
+            match step {
+                Step::Write(name) => {
+                    if let Some((name, Want::Install(it))) = wanted.get_key_value(name) {
+                        texts.push((name, it.text.as_str()));
+                    }
+                }
+                Step::Remove(name) => match own.remove(name) {
+                    Ok(()) => {
+                        looks.remove(&name.path());
+                        found.removed.push(name.clone());
+                    }
+                    Err(error) => found.troubles.push(Failure::of(Some(name), &error)),
+                },
+            }
+        }
+        let results = if texts.is_empty() { Vec::new() } else { own.install(&texts) };
+        for ((name, _), result) in texts.iter().zip(results) {
+            // By its name again, as whoever starts a container opens it.
+            let look = root.own().map(|it| it.look(name, None, wanted[*name].text()));
+            let is_there =
+                matches!(&look, Ok(Some(it)) if it.present() == Present::File(digests[*name]));
+            looks.remove(&name.path());
+            looks.extend(look.ok().flatten().map(|it| (name.path(), it)));
+            let differs = || HostError::Differs { name: name.to_string() };
+            match result.and(if is_there { Ok(()) } else { Err(differs()) }) {
+                Ok(()) => found.written.push((*name).clone()),
+                Err(error) => found.failures.push(Failure::of(Some(name), &error)),
+            }
+        }
+        if let Err(error) = self.note(own) {
+            found.troubles.push(Failure::of(None, &error));
+        }
+        looks
+    }
+
+    /// Notes for how long files have been kept, but not at every pass.
+    fn note(&mut self, own: &Own) -> Result<(), HostError> {
+        let noted = self.noted.get_or_insert_default();
+        let least = (self.keep / FORGOTTEN).min(FORGOTTEN_AT_MOST);
+        let is_old = |(name, age): (&Name, &Duration)| {
+            noted.get(name).is_none_or(|it| age.saturating_sub(*it) > least)
+        };
+        if self.released.len() != noted.len() || self.released.iter().any(is_old) {
+            own.note(&self.released)?;
+            noted.clone_from(&self.released);
+        }
+        Ok(())
+    }
+
+    /// Adds the files of everybody else, and says what all of them are.
+    fn list(
+        &mut self,
+        root: &Root,
+        own: BTreeMap<String, Look>,
+        wanted: Option<&Wanted>,
+        found: &mut Found,
+    ) {
+        let (mut count, mut bytes) = (0, 0);
+        let mut fits = |path: &str| {
+            (count, bytes) = (count + 1, bytes + path.len());
+            count <= MOST_FILES && bytes <= MOST_PATH_BYTES
+        };
+        let mut known = BTreeMap::new();
+        for (path, look) in own {
+            let name = path.strip_prefix(OWN).and_then(|it| Name::of_file(it.strip_prefix('/')?));
+            let want = name.as_ref().zip(wanted).and_then(|(name, it)| it.get(name));
+            let released = name.as_ref().is_some_and(|it| self.released.contains_key(it));
+            let source = match want {
+                Some(Want::Install(it)) if look.digest != Some(it.digest) => Source::Node,
+                _ if released => Source::Released,
+                _ => Source::Callgate,
+            };
+            let is_wanted = want.is_some() || wanted.is_none();
+            if let (true, Some(name), Some(digest), None) =
+                (is_wanted, &name, look.digest, look.problem)
+            {
+                found.usable.insert(name.clone(), digest);
+            }
+            if fits(&path) {
+                found.entries.push(look.entry(path.clone(), source));
+            } else {
+                found.unlisted += 1;
+            }
+            known.insert(path, look);
+        }
+        let walk = root.walk();
+        found.unlisted += usize::from(walk.is_cut);
+        // Names that begin with a dot are our notes there, and what is not finished.
+        let is_note = |it: &str| it.strip_prefix(OWN).is_some_and(|it| it.starts_with("/."));
+        for path in walk.paths {
+            if known.contains_key(&path) || is_note(&path) {
+                continue;
+            }
+            if !fits(&path) {
+                found.unlisted += 1;
+            } else if let Some(look) = root.look(&path, self.known.get(&path)) {
+                found.entries.push(look.entry(path.clone(), Source::Node));
+                known.insert(path, look);
+            }
+        }
+        self.known = known;
+    }
+}
+
+impl Look {
+    fn present(&self) -> Present {
+        if self.has_our_mode { Present::File(self.digest) } else { Present::Altered }
+    }
+
+    fn entry(&self, path: String, source: Source) -> Entry {
+        let Self { size, digest, problem, .. } = *self;
+        Entry { path, digest, size, source, problem }
+    }
+}

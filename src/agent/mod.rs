@@ -1,0 +1,29 @@
+//! Brings profiles to one node, and says what is there.
+//!
+//! [`plan()`] decides what is to be done to the files and [`writes`] what to
+//! tell the API server; both are pure. [`host`] does the one, [`Agent::run`]
+//! the other, in this order: write, sync, rename, read again, hash, and only
+//! then report.
+
+mod found;
+pub mod host;
+mod keeper;
+mod name;
+mod plan;
+mod report;
+mod run;
+mod wanted;
+mod watch;
+
+pub use self::{
+    found::{Entry, Failure, Found, Source},
+    keeper::Keeper,
+    name::Name,
+    plan::{Plan, Present, Released, Step, plan},
+    report::{Condition, ReportError, Seen, Write, writes},
+    run::{Agent, Hear, News},
+    wanted::{Text, Want, Wanted, want},
+};
+
+/// The directory under the seccomp directory that is ours alone.
+const OWN: &str = "callgate";

@@ -1,0 +1,214 @@
+//! What the API server is told of a node. Pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Node;
+use serde_json::{Value, json};
+
+use super::{OWN, found::Found, name::Name};
+use crate::profile::Digest;
+
+/// Why the API server could not be told.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error("cannot {what}")]
+    Refused { what: &'static str, source: kube::Error },
+    #[error("cannot {what}: no answer within {seconds} s")]
+    Late { what: &'static str, seconds: u64 },
+}
+
+/// A node with its profiles in place bears it, for the scheduler to look at.
+pub(super) const LABEL_PREFIX: &str = "profile.callgate.dev/";
+
+/// What a node may be born with, so that nothing lands on it too early.
+pub(super) const TAINT: &str = "callgate.dev/agent-not-ready";
+
+pub(super) const CONDITION: &str = "SeccompProfilesReady";
+
+/// How many profiles a message names.
+const MOST_NAMED: usize = 3;
+
+/// The longest message; a node is read by many.
+const LONGEST_MESSAGE: usize = 512;
+
+/// What the API server holds of us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub node_uid: String,
+    /// Our labels alone.
+    pub labels: BTreeMap<String, String>,
+    pub condition: Option<Condition>,
+    pub is_tainted: bool,
+    /// The `SeccompNode`: who owns it, and what it says.
+    pub object: Option<(Vec<String>, Value)>,
+}
+
+/// The node condition `SeccompProfilesReady`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    pub status: String,
+    pub reason: String,
+    pub message: String,
+}
+
+/// One call of the API server.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// The `SeccompNode`, owned by the node of this uid.
+    Create(String),
+    /// The `SeccompNode` that is there, given to the node of this uid.
+    Own(String),
+    /// All that the `SeccompNode` says.
+    Status(Value),
+    Condition(Condition),
+    /// Labels to set, and to remove.
+    Labels(BTreeMap<String, Option<String>>),
+    Untaint,
+}
+
+/// What to tell, in this order: first what is there, then that it may be
+/// relied on, and only then is anybody let in.
+///
+/// `refresh` says the condition again although nothing has changed, as a sign
+/// of life.
+///
+/// Before it is known what is wanted, the condition of an earlier life stands
+/// only as long as our files are still those that it spoke of: the disk may be
+/// another by now.
+pub fn writes(found: &Found, seen: &Seen, refresh: bool) -> Vec<Write> {
+    let mut writes = Vec::new();
+    let profiles = profiles(found);
+    match &seen.object {
+        None => writes.push(Write::Create(seen.node_uid.clone())),
+        Some((owners, _)) if owners[..] != [seen.node_uid.clone()] => {
+            writes.push(Write::Own(seen.node_uid.clone()));
+        }
+        Some(_) => {}
+    }
+    let told = seen.object.as_ref().map(|(_, it)| it);
+    if told != Some(&profiles) {
+        writes.push(Write::Status(profiles.clone()));
+    }
+    let condition = if found.is_decided {
+        Some(condition(found))
+    } else {
+        let still = told.is_some_and(|it| ours(it).eq(ours(&profiles)));
+        (!still && seen.condition.is_some())
+            .then(|| Condition::not("Starting", "the files are not those that were reported last"))
+    };
+    if let Some(condition) = condition.filter(|it| refresh || seen.condition.as_ref() != Some(it)) {
+        writes.push(Write::Condition(condition));
+    }
+    let labels = labels(found, &seen.labels);
+    if !labels.is_empty() {
+        writes.push(Write::Labels(labels));
+    }
+    if found.is_ready() && seen.is_tainted {
+        writes.push(Write::Untaint);
+    }
+    writes
+}
+
+/// `status.profiles` of the `SeccompNode`.
+fn profiles(found: &Found) -> Value {
+    let entries = found.entries.iter().map(|it| {
+        let mut entry = json!({ "path": it.path, "size": it.size, "source": it.source.as_str() });
+        if let Some(digest) = it.digest {
+            entry["digest"] = digest.to_string().into();
+        }
+        if let Some(problem) = it.problem {
+            entry["problem"] = problem.as_str().into();
+        }
+        entry
+    });
+    entries.collect()
+}
+
+/// The paths and digests of our own directory.
+fn ours(profiles: &Value) -> impl Iterator<Item = (&Value, &Value)> {
+    let all = profiles.as_array().into_iter().flatten();
+    all.filter(|it| {
+        let path = it["path"].as_str().unwrap_or_default();
+        path.strip_prefix(OWN).is_some_and(|it| it.starts_with('/'))
+    })
+    .map(|it| (&it["path"], &it["digest"]))
+}
+
+fn condition(found: &Found) -> Condition {
+    if found.is_ready() {
+        let message = match found.wanted {
+            1 => "the only profile is in place".to_owned(),
+            all => format!("all {all} profiles are in place"),
+        };
+        return Condition { status: "True".into(), reason: "Installed".into(), message };
+    }
+    let reasons: Vec<_> = found.failures.iter().take(MOST_NAMED).map(|it| &*it.why).collect();
+    let more = found.failures.len().saturating_sub(MOST_NAMED);
+    let mut message = reasons.join("; ");
+    if message.len() > LONGEST_MESSAGE {
+        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+        message.push('…');
+    }
+    if more > 0 {
+        message = format!("{message}; and {more} more");
+    }
+    Condition::not("NotInstalled", &message)
+}
+
+/// The changes that lead to the labels that there should be. Before it is known
+/// what is wanted, what is not true is removed and nothing added.
+fn labels(found: &Found, seen: &BTreeMap<String, String>) -> BTreeMap<String, Option<String>> {
+    let usable = found.usable.iter();
+    let wanted: BTreeMap<_, _> =
+        usable.filter_map(|(name, digest)| Some((label(name)?, Digest::short(digest)))).collect();
+    let stale = seen.iter().filter(|(key, value)| wanted.get(*key) != Some(value));
+    let mut changes: BTreeMap<_, _> = stale.map(|(key, _)| (key.clone(), None)).collect();
+    if found.is_decided {
+        let missing = wanted.into_iter().filter(|(key, value)| seen.get(key) != Some(value));
+        changes.extend(missing.map(|(key, value)| (key, Some(value))));
+    }
+    changes
+}
+
+/// The key of a profile's label; none, where its name is too long for one.
+fn label(name: &Name) -> Option<String> {
+    const LONGEST: usize = 63;
+    (name.as_str().len() <= LONGEST).then(|| format!("{LABEL_PREFIX}{name}"))
+}
+
+impl Condition {
+    fn not(reason: &str, message: &str) -> Self {
+        Self { status: "False".into(), reason: reason.into(), message: message.into() }
+    }
+}
+
+impl Seen {
+    /// Reads what is ours of a node, and the `SeccompNode` if there is one.
+    pub fn of(node: &Node, object: Option<&Value>) -> Self {
+        let labels = node.metadata.labels.iter().flatten();
+        let conditions = node.status.iter().filter_map(|it| it.conditions.as_ref()).flatten();
+        let mut conditions = conditions.filter(|it| it.type_ == CONDITION);
+        let mut taints = node.spec.iter().filter_map(|it| it.taints.as_ref()).flatten();
+        Self {
+            node_uid: node.metadata.uid.clone().unwrap_or_default(),
+            labels: labels
+                .filter(|(key, _)| key.starts_with(LABEL_PREFIX))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            condition: conditions.next().map(|it| Condition {
+                status: it.status.clone(),
+                reason: it.reason.clone().unwrap_or_default(),
+                message: it.message.clone().unwrap_or_default(),
+            }),
+            is_tainted: taints.any(|it| it.key == TAINT),
+            object: object.map(|it| {
+                let owners = it["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+                let uids = owners.filter_map(|it| it["uid"].as_str()).map(str::to_owned);
+                (uids.collect(), it["status"]["profiles"].clone())
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

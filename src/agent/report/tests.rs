@@ -1,0 +1,215 @@
+use serde_json::json;
+
+use super::*;
+use crate::{
+    agent::found::{Entry, Failure, Source},
+    profile::Problem,
+};
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn digest() -> Digest {
+    Digest::of(b"abc")
+}
+
+const SHORT: &str = "ba7816bf8f01";
+
+/// A node on which `web` is wanted and there.
+fn found() -> Found {
+    Found {
+        is_decided: true,
+        wanted: 1,
+        entries: vec![Entry {
+            path: "callgate/web.json".to_owned(),
+            digest: Some(digest()),
+            size: 3,
+            source: Source::Callgate,
+            problem: None,
+        }],
+        usable: [(name("web"), digest())].into(),
+        ..Found::default()
+    }
+}
+
+fn lacking(why: &str) -> Found {
+    let failure = Failure { name: Some(name("web")), kind: "disk-full", why: why.to_owned() };
+    Found { failures: vec![failure], entries: Vec::new(), usable: BTreeMap::new(), ..found() }
+}
+
+fn true_of_one() -> Condition {
+    let message = "the only profile is in place".to_owned();
+    Condition { status: "True".into(), reason: "Installed".into(), message }
+}
+
+/// What the API server holds when all has been told.
+fn told() -> Seen {
+    Seen {
+        node_uid: "n-1".to_owned(),
+        labels: [("profile.callgate.dev/web".to_owned(), SHORT.to_owned())].into(),
+        condition: Some(true_of_one()),
+        is_tainted: false,
+        object: Some((vec!["n-1".to_owned()], profiles(&found()))),
+    }
+}
+
+#[test]
+fn all_is_told_in_the_order_in_which_it_may_be_relied_on() {
+    let seen = Seen { node_uid: "n-1".to_owned(), is_tainted: true, ..Seen::default() };
+    let status = json!([{
+        "path": "callgate/web.json", "size": 3, "source": "callgate",
+        "digest": "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    }]);
+    let labels = [("profile.callgate.dev/web".to_owned(), Some(SHORT.to_owned()))].into();
+    assert_eq!(
+        writes(&found(), &seen, true),
+        [
+            Write::Create("n-1".to_owned()),
+            Write::Status(status),
+            Write::Condition(true_of_one()),
+            Write::Labels(labels),
+            Write::Untaint,
+        ]
+    );
+}
+
+#[test]
+fn what_has_been_told_is_not_told_again() {
+    assert_eq!(writes(&found(), &told(), false), []);
+    assert_eq!(writes(&found(), &told(), true), [Write::Condition(true_of_one())]);
+}
+
+#[test]
+fn a_node_that_was_made_anew_owns_the_object() {
+    for owners in [&["n-0"][..], &[], &["n-0", "n-1"]] {
+        let owners = owners.iter().map(|it| (*it).to_owned()).collect();
+        let seen = Seen { object: Some((owners, profiles(&found()))), ..told() };
+        assert_eq!(writes(&found(), &seen, false), [Write::Own("n-1".to_owned())]);
+    }
+}
+
+#[test]
+fn nobody_is_let_in_before_all_is_in_place() {
+    let found = lacking("cannot write profile \"web\": no space left on device");
+    let seen = Seen { is_tainted: true, ..told() };
+    let condition =
+        Condition::not("NotInstalled", "cannot write profile \"web\": no space left on device");
+    assert_eq!(
+        writes(&found, &seen, false),
+        [
+            Write::Status(json!([])),
+            Write::Condition(condition),
+            Write::Labels([("profile.callgate.dev/web".to_owned(), None)].into()),
+        ]
+    );
+}
+
+#[test]
+fn a_message_names_three_and_counts_the_rest() {
+    let mut found = lacking("a");
+    for why in ["b", "c", "d", "e"] {
+        found.failures.push(Failure { why: why.to_owned(), ..found.failures[0].clone() });
+    }
+    assert_eq!(condition(&found).message, "a; b; c; and 2 more");
+    found.failures.truncate(1);
+    found.failures[0].why = "ä".repeat(400);
+    assert_eq!(condition(&found).message, format!("{}…", "ä".repeat(256)));
+}
+
+#[test]
+fn before_it_is_known_what_is_wanted_an_earlier_word_stands_if_it_is_still_true() {
+    let start = Found { is_decided: false, wanted: 0, ..found() };
+    assert_eq!(writes(&start, &told(), true), []);
+    let tainted = Seen { is_tainted: true, ..told() };
+    assert_eq!(writes(&start, &tainted, true), [], "nobody is let in yet");
+    // A foreign file is another matter.
+    let mut other = start.clone();
+    other.entries.push(Entry { path: "old.json".to_owned(), ..start.entries[0].clone() });
+    assert_eq!(writes(&other, &told(), true), [Write::Status(profiles(&other))]);
+}
+
+#[test]
+fn a_disk_that_is_another_makes_an_earlier_word_void() {
+    let wiped = Found::default();
+    let starting = Condition::not("Starting", "the files are not those that were reported last");
+    assert_eq!(
+        writes(&wiped, &told(), true),
+        [
+            Write::Status(json!([])),
+            Write::Condition(starting.clone()),
+            Write::Labels([("profile.callgate.dev/web".to_owned(), None)].into()),
+        ]
+    );
+    let mut changed = Found { is_decided: false, ..found() };
+    changed.entries[0].digest = Some(Digest::of(b"other"));
+    changed.usable = [(name("web"), Digest::of(b"other"))].into();
+    assert!(writes(&changed, &told(), true).contains(&Write::Condition(starting)));
+}
+
+#[test]
+fn before_it_is_known_what_is_wanted_no_label_is_added() {
+    let start = Found { is_decided: false, ..found() };
+    let seen = Seen { labels: BTreeMap::new(), ..told() };
+    assert_eq!(writes(&start, &seen, false), []);
+}
+
+#[test]
+fn a_new_node_is_told_of_what_is_there_at_once() {
+    let start = Found { is_decided: false, ..found() };
+    let seen = Seen { node_uid: "n-1".to_owned(), is_tainted: true, ..Seen::default() };
+    assert_eq!(
+        writes(&start, &seen, true),
+        [Write::Create("n-1".to_owned()), Write::Status(profiles(&start))]
+    );
+}
+
+#[test]
+fn a_label_follows_its_file_and_goes_with_its_profile() {
+    let key = |it: &str| format!("{LABEL_PREFIX}{it}");
+    let seen = [(key("gone"), SHORT.to_owned()), (key("web"), "000000000000".to_owned())].into();
+    let expected = [(key("gone"), None), (key("web"), Some(SHORT.to_owned()))];
+    assert_eq!(labels(&found(), &seen), expected.into());
+    let mut long = found();
+    long.usable = [(name(&"a".repeat(64)), digest())].into();
+    assert_eq!(labels(&long, &BTreeMap::new()), BTreeMap::new(), "no key can be so long");
+}
+
+#[test]
+fn only_what_is_ours_is_read_of_a_node() {
+    let node = json!({
+        "metadata": { "uid": "n-1", "labels": { "a": "b", "profile.callgate.dev/web": "1" } },
+        "spec": { "taints": [
+            { "key": "other", "effect": "NoSchedule" },
+            { "key": "callgate.dev/agent-not-ready", "effect": "NoSchedule" },
+        ] },
+        "status": { "conditions": [
+            { "type": "Ready", "status": "True" },
+            { "type": "SeccompProfilesReady", "status": "False", "reason": "R", "message": "m" },
+        ] },
+    });
+    let object = json!({
+        "metadata": { "ownerReferences": [{ "uid": "n-0" }] }, "status": { "profiles": [] },
+    });
+    let seen = Seen::of(&serde_json::from_value(node).unwrap(), Some(&object));
+    let expected = Seen {
+        node_uid: "n-1".to_owned(),
+        labels: [("profile.callgate.dev/web".to_owned(), "1".to_owned())].into(),
+        condition: Some(Condition::not("R", "m")),
+        is_tainted: true,
+        object: Some((vec!["n-0".to_owned()], json!([]))),
+    };
+    assert_eq!(seen, expected);
+    assert_eq!(Seen::of(&Node::default(), None), Seen::default());
+}
+
+#[test]
+fn a_problem_is_told_in_a_word() {
+    let mut found = found();
+    found.entries[0].problem = Some(Problem::TooLarge);
+    found.entries[0].digest = None;
+    let expected = json!([{
+        "path": "callgate/web.json", "size": 3, "source": "callgate", "problem": "too-large",
+    }]);
+    assert_eq!(profiles(&found), expected);
+}

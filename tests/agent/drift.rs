@@ -1,0 +1,131 @@
+//! Profiles get to their place, and stay as they are.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+};
+
+use callgate::{
+    agent::{Want, Wanted},
+    profile::Digest,
+};
+
+use crate::node::{KEEP, NEW, NOTHING, Node, OLD, install, name, wanted};
+
+#[test]
+fn what_is_wanted_is_there_and_everybody_can_read_it() {
+    let mut node = Node::new();
+    let found = node.pass(&wanted([("db", NEW), ("web", OLD)]));
+    assert_eq!(found.written, [name("db"), name("web")]);
+    assert_eq!(node.names(), ["db.json", "web.json"], "nothing else is left");
+    assert_eq!(node.text("web"), OLD);
+    assert_eq!(fs::metadata(node.file("web")).unwrap().mode() & 0o7777, 0o644);
+    let digests =
+        [("db", NEW), ("web", OLD)].map(|(it, text)| (name(it), Digest::of(text.as_bytes())));
+    assert_eq!(found.usable, digests.into());
+}
+
+#[test]
+fn what_is_there_is_not_written_again_by_a_new_agent_either() {
+    let mut node = Node::new();
+    let wanted = wanted([("web", OLD)]);
+    node.pass(&wanted);
+    let inode = fs::metadata(node.file("web")).unwrap().ino();
+    assert_eq!(node.pass(&wanted).written, []);
+    node.restart();
+    assert_eq!(node.pass(&wanted).written, []);
+    assert_eq!(fs::metadata(node.file("web")).unwrap().ino(), inode);
+}
+
+#[test]
+fn a_profile_that_changes_is_written_anew() {
+    let mut node = Node::new();
+    node.pass(&wanted([("web", OLD)]));
+    let found = node.pass(&wanted([("web", NEW)]));
+    assert_eq!(found.usable[&name("web")], Digest::of(NEW.as_bytes()));
+    assert_eq!(node.text("web"), NEW);
+}
+
+#[test]
+fn whatever_is_done_to_a_file_is_undone() {
+    let mut node = Node::new();
+    let wanted = wanted([("web", OLD)]);
+    node.pass(&wanted);
+    let file = node.file("web");
+    let deeds: [(&str, &dyn Fn()); 6] = [
+        ("deleted", &|| fs::remove_file(&file).unwrap()),
+        ("edited", &|| fs::write(&file, NEW).unwrap()),
+        ("emptied", &|| fs::write(&file, "").unwrap()),
+        ("grown", &|| {
+            fs::File::options().write(true).open(&file).unwrap().set_len(1 << 30).unwrap();
+        }),
+        ("hidden", &|| fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap()),
+        ("replaced", &|| {
+            fs::write(file.with_extension("other"), NEW).unwrap();
+            fs::rename(file.with_extension("other"), &file).unwrap();
+        }),
+    ];
+    for (what, deed) in deeds {
+        deed();
+        let found = node.pass(&wanted);
+        assert_eq!(found.written, [name("web")], "{what}");
+        assert_eq!(node.text("web"), OLD, "{what}");
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o7777, 0o644, "{what}");
+    }
+    assert_eq!(node.pass(&wanted).written, []);
+}
+
+#[test]
+fn an_edit_that_hides_its_time_is_seen() {
+    let mut node = Node::new();
+    let wanted = wanted([("web", OLD)]);
+    node.pass(&wanted);
+    let file = node.file("web");
+    let modified = fs::metadata(&file).unwrap().modified().unwrap();
+    // As long as the old text, and as old.
+    fs::write(&file, NEW).unwrap();
+    fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
+    assert_eq!(OLD.len(), NEW.len());
+    assert_eq!(node.pass(&wanted).written, [name("web")]);
+}
+
+#[test]
+fn what_a_killed_agent_left_behind_is_removed() {
+    let mut node = Node::new();
+    for number in [0, 7] {
+        fs::write(node.own().join(format!(".new-{number}")), "half").unwrap();
+    }
+    node.pass(&wanted([("web", OLD)]));
+    assert_eq!(node.names(), ["web.json"]);
+}
+
+#[test]
+fn a_profile_that_is_refused_leaves_its_file_alone_and_is_told_of() {
+    let mut node = Node::new();
+    node.pass(&wanted([("web", OLD)]));
+    let refused = Wanted::from([
+        (name("db"), install(NEW)),
+        (name("web"), Want::Refused("it is no good [some-lint]".to_owned())),
+    ]);
+    let found = node.keeper.pass(Some(&refused), KEEP);
+    assert_eq!(node.text("web"), OLD);
+    assert_eq!(node.text("db"), NEW, "it stops nobody else");
+    let why: Vec<_> = found.failures.iter().map(|it| (it.kind, it.why.as_str())).collect();
+    assert_eq!(why, [("lint", "profile \"web\" is not installed: it is no good [some-lint]")]);
+    assert!(!found.is_ready());
+    assert_eq!(node.keeper.pass(Some(&refused), KEEP).removed, []);
+}
+
+#[test]
+fn as_long_as_nobody_knows_what_is_wanted_nothing_is_touched() {
+    let mut node = Node::new();
+    fs::write(node.file("web"), OLD).unwrap();
+    fs::set_permissions(node.file("web"), Permissions::from_mode(0o600)).unwrap();
+    for elapsed in [NOTHING, KEEP, KEEP] {
+        let found = node.keeper.pass(None, elapsed);
+        assert!(!found.is_ready());
+        assert_eq!((found.written, found.removed), (vec![], vec![]));
+    }
+    assert_eq!(node.names(), ["web.json"]);
+    assert_eq!(fs::metadata(node.file("web")).unwrap().mode() & 0o7777, 0o600);
+}

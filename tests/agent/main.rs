@@ -1,0 +1,11 @@
+//! The agent and the files of a node, without a cluster: real files, real
+//! links, real file systems that are full, and a real SIGKILL.
+
+mod drift;
+mod hostile;
+mod inventory;
+mod killed;
+mod node;
+mod released;
+mod report;
+mod scale;

@@ -1,0 +1,103 @@
+//! Files whose profile is gone stay for a while, whatever the clocks say.
+
+use std::{fs, time::Duration};
+
+use callgate::agent::Wanted;
+
+use crate::node::{KEEP, NEW, NOTHING, Node, OLD, lines, name, wanted};
+
+const HALF: Duration = Duration::from_secs(50);
+
+#[test]
+fn a_file_that_nobody_wants_is_kept_reported_and_then_removed() {
+    let mut node = Node::new();
+    node.pass(&wanted([("db", OLD), ("web", OLD)]));
+    let fewer = wanted([("db", OLD)]);
+    let found = node.pass(&fewer);
+    let released = ["callgate/db.json callgate sound", "callgate/web.json released sound"];
+    assert_eq!(lines(&found), released);
+    assert!(!found.usable.contains_key(&name("web")), "its label goes at once");
+    let almost = KEEP.saturating_sub(Duration::from_secs(1));
+    assert_eq!(lines(&node.keeper.pass(Some(&fewer), almost)), released);
+    let found = node.keeper.pass(Some(&fewer), Duration::from_secs(1));
+    assert_eq!(found.removed, [name("web")]);
+    assert_eq!(lines(&found), ["callgate/db.json callgate sound"]);
+    assert_eq!(node.names(), [".released", "db.json"]);
+}
+
+#[test]
+fn a_new_agent_remembers_for_how_long_a_file_has_been_kept() {
+    let mut node = Node::new();
+    node.pass(&wanted([("web", OLD)]));
+    let nothing = Wanted::new();
+    node.pass(&nothing);
+    node.keeper.pass(Some(&nothing), HALF);
+    node.restart();
+    // The time between two lives is nobody's, and counts for nothing.
+    assert_eq!(node.pass(&nothing).removed, []);
+    assert_eq!(node.keeper.pass(Some(&nothing), HALF).removed, [name("web")]);
+}
+
+#[test]
+fn what_an_agent_has_not_seen_deleted_is_kept_from_the_moment_it_sees() {
+    let mut node = Node::new();
+    node.pass(&wanted([("web", OLD)]));
+    let file = fs::File::options().write(true).open(node.file("web")).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    node.restart();
+    assert_eq!(node.pass(&Wanted::new()).removed, []);
+    assert_eq!(node.names(), [".released", "web.json"]);
+}
+
+#[test]
+fn a_profile_that_comes_back_begins_anew() {
+    let mut node = Node::new();
+    let (some, nothing) = (wanted([("web", OLD)]), Wanted::new());
+    node.pass(&some);
+    node.pass(&nothing);
+    node.keeper.pass(Some(&nothing), HALF);
+    assert_eq!(node.pass(&some).written, []);
+    node.pass(&nothing);
+    node.keeper.pass(Some(&nothing), HALF);
+    assert_eq!(node.text("web"), OLD);
+    assert_eq!(node.keeper.pass(Some(&nothing), HALF).removed, [name("web")]);
+}
+
+#[test]
+fn a_note_that_means_nothing_keeps_files_longer() {
+    for note in ["", "{", "[]", r#"{"web": -1}"#, r#"{"web": "long"}"#, r#"{"../web": 100}"#] {
+        let mut node = Node::new();
+        fs::write(node.file("web"), OLD).unwrap();
+        fs::write(node.own().join(".released"), note).unwrap();
+        assert_eq!(node.pass(&Wanted::new()).removed, [], "{note}");
+    }
+    let mut node = Node::new();
+    fs::write(node.file("web"), OLD).unwrap();
+    fs::write(node.own().join(".released"), r#"{"web": 18446744073709551615}"#).unwrap();
+    let found = node.keeper.pass(Some(&Wanted::new()), HALF);
+    assert_eq!(found.removed, [name("web")], "no number is too large");
+}
+
+#[test]
+fn a_file_that_is_altered_after_its_release_is_reported_as_it_is() {
+    let mut node = Node::new();
+    node.pass(&wanted([("web", OLD)]));
+    node.pass(&Wanted::new());
+    fs::write(node.file("web"), "{}").unwrap();
+    let found = node.keeper.pass(Some(&Wanted::new()), NOTHING);
+    assert_eq!(lines(&found), ["callgate/web.json released hollow"]);
+}
+
+#[test]
+fn what_was_never_ours_is_never_removed() {
+    let mut node = Node::new();
+    fs::write(node.root().join("old.json"), NEW).unwrap();
+    fs::create_dir(node.file("directory")).unwrap();
+    std::os::unix::fs::symlink("../old.json", node.file("link")).unwrap();
+    fs::write(node.own().join("README"), "").unwrap();
+    for _ in 0..3 {
+        assert_eq!(node.keeper.pass(Some(&Wanted::new()), KEEP).removed, []);
+    }
+    assert_eq!(node.names(), ["README", "directory.json", "link.json"]);
+    assert!(node.root().join("old.json").exists());
+}
