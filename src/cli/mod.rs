@@ -1,5 +1,6 @@
 //! The command line: one file per command, its flags and what it runs.
 
+mod agent;
 pub mod authority;
 mod crds;
 mod explain;
@@ -25,6 +26,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Serve>),
+    Agent(agent::Agent),
     Explain(explain::Explain),
     Profile(profile::Profile),
     Crds(crds::Crds),
@@ -48,6 +50,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let result = match self.command {
             Command::Serve(it) => it.run(),
+            Command::Agent(it) => it.run(),
             Command::Explain(it) => it.run(),
             Command::Profile(it) => it.run(),
             Command::Crds(it) => it.run(),

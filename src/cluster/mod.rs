@@ -47,7 +47,7 @@ pub async fn connect() -> Result<Client, String> {
 }
 
 /// An error with its causes: kube's words leave out some and repeat others.
-fn chain(error: &dyn Error) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

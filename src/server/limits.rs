@@ -145,6 +145,18 @@ pub struct Drain {
     pub drain_timeout: Duration,
 }
 
+/// Those of a server that is told nothing: the defaults of the flags.
+impl Default for Limits {
+    fn default() -> Self {
+        #[derive(clap::Parser)]
+        struct Untold {
+            #[command(flatten)]
+            limits: Limits,
+        }
+        <Untold as clap::Parser>::parse_from(["callgate"]).limits
+    }
+}
+
 fn at_least(least: u64) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(least..)
 }

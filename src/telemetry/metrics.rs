@@ -274,7 +274,7 @@ impl Metrics {
     }
 }
 
-fn seconds_of(time: SystemTime) -> i64 {
+pub(super) fn seconds_of(time: SystemTime) -> i64 {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     seconds.try_into().unwrap_or(i64::MAX)
 }

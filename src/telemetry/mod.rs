@@ -1,9 +1,11 @@
 //! What operators see: logs on stderr, metrics for Prometheus.
 
+mod agent;
 mod logging;
 mod metrics;
 
 pub use self::{
+    agent::{AgentMetrics, Profiles},
     logging::{Format, Logging, LoggingError},
     metrics::Metrics,
 };

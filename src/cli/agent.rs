@@ -1,0 +1,210 @@
+//! `callgate agent`: brings profiles to one node, and says what is there.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use tokio::{net::TcpListener, runtime};
+
+use crate::{
+    agent::{self, Failure, Found, Hear, News, Source, host},
+    cli::Found as Outcome,
+    cluster, duration,
+    server::{Admin, Condition, Limits, Order, Readiness, signals},
+    telemetry::{AgentMetrics, Logging, Profiles},
+    tls,
+};
+
+/// Install the profiles of the cluster on one node, and report what is there
+#[derive(Args, Debug)]
+pub(super) struct Agent {
+    /// The name of the node
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present = "prepare",
+        env = "CALLGATE_NODE_NAME"
+    )]
+    node_name: Option<String>,
+
+    /// The seccomp directory of the kubelet: seccomp in its --root-dir
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/var/lib/kubelet/seccomp",
+        env = "CALLGATE_SECCOMP_ROOT"
+    )]
+    seccomp_root: PathBuf,
+
+    /// How long a file stays that no profile of the cluster is for any more
+    // A container that starts again reads it again (AG1).
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "24h",
+        value_parser = duration::parse,
+        env = "CALLGATE_KEEP_DELETED_FOR"
+    )]
+    keep_deleted_for: Duration,
+
+    /// Where to serve /livez, /readyz and /metrics over plain HTTP
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8080",
+        env = "CALLGATE_ADMIN_LISTEN"
+    )]
+    admin_listen: SocketAddr,
+
+    /// Only make the directory that is the agent's and give it to its user; needs root
+    #[arg(long, hide = true, env = "CALLGATE_PREPARE")]
+    prepare: bool,
+
+    #[command(flatten)]
+    logging: Logging,
+}
+
+impl Agent {
+    pub(super) fn run(self) -> anyhow::Result<Outcome> {
+        let Self { node_name, seccomp_root, keep_deleted_for, admin_listen, prepare, logging } =
+            self;
+        logging.init()?;
+        if prepare {
+            host::prepare(&seccomp_root)?;
+            return Ok(Outcome::Nothing);
+        }
+        let node = node_name.context("--node-name is missing")?;
+        tls::install();
+        // One thread is enough, and takes the least memory.
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(1)
+            .build()
+            .context("cannot start the runtime")?;
+        runtime.block_on(async {
+            let client =
+                cluster::connect().await.map_err(|it| anyhow!("cannot find a cluster: {it}"))?;
+            let admin = TcpListener::bind(admin_listen).await;
+            let admin = admin.with_context(|| format!("cannot listen on {admin_listen}"))?;
+            let agent = agent::Agent { client, node, root: seccomp_root, keep_deleted_for };
+            Box::pin(serve(agent, admin)).await
+        })?;
+        Ok(Outcome::Nothing)
+    }
+}
+
+async fn serve(agent: agent::Agent, listener: TcpListener) -> anyhow::Result<()> {
+    let mut orders = signals().context("cannot listen for signals")?;
+    let metrics = Arc::new(AgentMetrics::new(env!("CARGO_PKG_VERSION")));
+    let readiness = Readiness::new();
+    let reported = readiness.condition("a report of what is on the node");
+    let page = Arc::clone(&metrics);
+    let address = listener.local_addr()?;
+    let admin = Admin {
+        listener,
+        limits: Limits::default(),
+        readiness,
+        metrics: Arc::new(move || page.render()),
+    };
+    tokio::spawn(admin.run());
+    tracing::info!(node = agent.node, root = ?agent.root, admin_address = %address, "looking after profiles");
+    tokio::select! {
+        // Nothing is lost wherever it stops: a file is the old one or the new one.
+        () = agent.run(hear(metrics, reported)) => bail!("the agent has ended by itself"),
+        _ = orders.wait_for(|it| *it >= Order::Drain) => tracing::info!("stopped"),
+    }
+    Ok(())
+}
+
+/// Counts what is told, and logs what is new of it.
+fn hear(metrics: Arc<AgentMetrics>, reported: Condition) -> Hear {
+    let said = Mutex::new(Said::default());
+    Arc::new(move |news| {
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        match news {
+            News::Passed(found) => {
+                count(&metrics, found);
+                said.passed(found);
+            }
+            News::Reported(found) => {
+                said.call = None;
+                if found.is_decided {
+                    metrics.reported(SystemTime::now());
+                    reported.met();
+                }
+            }
+            News::ReportFailed(error) => {
+                metrics.failed("report");
+                said.call(error, "cannot report, trying on");
+            }
+            News::WatchFailed(error) => {
+                metrics.failed("watch");
+                said.call(error, "a watch failed, trying on");
+            }
+        }
+    })
+}
+
+fn count(metrics: &AgentMetrics, found: &Found) {
+    let released = found.entries.iter().filter(|it| it.source == Source::Released);
+    metrics.profiles(Profiles {
+        wanted: found.wanted,
+        installed: found.wanted.saturating_sub(found.lacking()),
+        released: released.count(),
+    });
+    metrics.files(found.entries.len(), found.unlisted);
+    metrics.changed(found.written.len(), found.removed.len());
+    for failure in found.failures.iter().chain(&found.troubles) {
+        metrics.failed(failure.kind);
+    }
+}
+
+/// What was logged last: a pass goes on every few seconds, and its failures
+/// are said once.
+#[derive(Default)]
+struct Said {
+    failures: BTreeSet<String>,
+    unlisted: bool,
+    call: Option<String>,
+}
+
+impl Said {
+    fn passed(&mut self, found: &Found) {
+        let Found { written, removed, failures, troubles, unlisted, .. } = found;
+        for name in written {
+            tracing::info!(profile = name.as_str(), "profile installed");
+        }
+        for name in removed {
+            tracing::info!(profile = name.as_str(), "profile removed, nobody wants it any more");
+        }
+        let mut now = BTreeSet::new();
+        for Failure { kind, why, .. } in failures.iter().chain(troubles) {
+            if !self.failures.contains(why) {
+                tracing::error!(kind, error = why, "a profile is not as it should be");
+            }
+            now.insert(why.clone());
+        }
+        if now.is_empty() && !self.failures.is_empty() {
+            tracing::info!("all profiles are as they should be again");
+        }
+        self.failures = now;
+        if *unlisted > 0 && !self.unlisted {
+            tracing::warn!(unlisted, "there are more files than can be reported");
+        }
+        self.unlisted = *unlisted > 0;
+    }
+
+    fn call(&mut self, error: &dyn std::error::Error, message: &'static str) {
+        let text = cluster::chain(error);
+        if self.call.as_ref() != Some(&text) {
+            tracing::warn!(error = text, "{message}");
+            self.call = Some(text);
+        }
+    }
+}
