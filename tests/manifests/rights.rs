@@ -8,6 +8,8 @@ use crate::kustomize;
 
 /// A right, and the code that needs it.
 struct Right {
+    /// Whose it is.
+    account: &'static str,
     /// In the whole cluster, or in our own namespace.
     role: &'static str,
     group: &'static str,
@@ -27,7 +29,25 @@ const fn right(
     verb: &'static str,
     because: &'static str,
 ) -> Right {
-    Right { role, group, resource, name: None, verb, for_authority: false, because }
+    Right {
+        account: WEBHOOK,
+        role,
+        group,
+        resource,
+        name: None,
+        verb,
+        for_authority: false,
+        because,
+    }
+}
+
+const fn of_agent(
+    group: &'static str,
+    resource: &'static str,
+    verb: &'static str,
+    because: &'static str,
+) -> Right {
+    Right { account: AGENT, ..right(CLUSTER, group, resource, verb, because) }
 }
 
 const fn of_authority(
@@ -37,8 +57,11 @@ const fn of_authority(
     verb: &'static str,
     because: &'static str,
 ) -> Right {
-    Right { role, group, resource, name, verb, for_authority: true, because }
+    Right { name, for_authority: true, ..right(role, group, resource, verb, because) }
 }
+
+const WEBHOOK: &str = "callgate";
+const AGENT: &str = "callgate-agent";
 
 const CLUSTER: &str = "ClusterRole";
 const OWN: &str = "Role";
@@ -79,6 +102,19 @@ const RIGHTS: &[Right] = &[
     of_authority(OWN, "", CA, "update", "one authority follows another, by compare-and-swap"),
     of_authority(OWN, "", CA, "watch", "what another replica did is seen at once"),
     of_authority(OWN, "", ANY_SECRET, "create", "the first replica makes it; what is to be made has no name yet"),
+    of_agent("callgate.dev", "seccompprofiles", "list", "agent/watch.rs begins with all of them"),
+    of_agent("callgate.dev", "seccompprofiles", "watch", "agent/watch.rs follows them"),
+    of_agent("callgate.dev", "seccompnodes", "get", "what was reported is read before it is reported anew"),
+    of_agent("callgate.dev", "seccompnodes", "list", "a watch of one object begins with a list of it"),
+    of_agent("callgate.dev", "seccompnodes", "watch", "a report that somebody has deleted is written again at once"),
+    of_agent("callgate.dev", "seccompnodes", "create", "the first report"),
+    of_agent("callgate.dev", "seccompnodes", "patch", "a node that was made anew becomes its owner"),
+    of_agent("callgate.dev", "seccompnodes/status", "patch", "the report"),
+    of_agent("", "nodes", "get", "its labels, taints and condition are read before they are changed"),
+    of_agent("", "nodes", "list", "a watch of one node begins with a list of it"),
+    of_agent("", "nodes", "watch", "a node that is made anew is told of at once"),
+    of_agent("", "nodes", "patch", "labels, and the taint of the start"),
+    of_agent("", "nodes/status", "patch", "the condition SeccompProfilesReady"),
 ];
 
 #[test]
@@ -87,15 +123,20 @@ fn nothing_is_permitted_that_is_not_needed_and_nothing_is_missing() {
     assert!(RIGHTS.iter().all(|it| !it.because.is_empty()));
     for (name, objects) in built.iter() {
         let by_itself = !objects.iter().any(|it| it.to_string().contains("--tls-cert="));
-        let needed: BTreeSet<_> =
-            RIGHTS.iter().filter(|it| by_itself || !it.for_authority).map(Right::written).collect();
+        let with_agent = objects.iter().any(|it| is(it, &["DaemonSet"]));
+        let needed: BTreeSet<_> = RIGHTS
+            .iter()
+            .filter(|it| by_itself || !it.for_authority)
+            .filter(|it| with_agent || it.account != AGENT)
+            .map(Right::written)
+            .collect();
         let given: BTreeSet<_> = objects.iter().flat_map(given).collect();
         assert_eq!(given, needed, "{name}");
     }
 }
 
 #[test]
-fn only_our_own_account_has_them() {
+fn only_our_own_accounts_have_them() {
     let Some(built) = kustomize::all() else { return };
     for (name, objects) in built.iter() {
         let roles = || objects.iter().filter(|it| is(it, &["Role", "ClusterRole"]));
@@ -107,10 +148,12 @@ fn only_our_own_account_has_them() {
             let there = roles()
                 .any(|it| it["kind"] == role["kind"] && it["metadata"]["name"] == role["name"]);
             assert!(there, "{name}: {role}");
+            let account = role["name"].as_str().expect("a name");
+            let namespace = if account == AGENT { "callgate-agent" } else { "callgate-system" };
             assert_eq!(
                 *subjects,
                 serde_json::json!([{
-                    "kind": "ServiceAccount", "name": "callgate", "namespace": "callgate-system",
+                    "kind": "ServiceAccount", "name": account, "namespace": namespace,
                 }])
             );
         }
@@ -120,13 +163,20 @@ fn only_our_own_account_has_them() {
 
 impl Right {
     fn written(&self) -> String {
-        let Self { role, group, resource, name, verb, .. } = self;
-        write(role, group, resource, *name, verb)
+        let Self { account, role, group, resource, name, verb, .. } = self;
+        write(account, role, group, resource, *name, verb)
     }
 }
 
-fn write(role: &str, group: &str, resource: &str, name: Option<&str>, verb: &str) -> String {
-    format!("{role}: {verb} {resource}.{group} {}", name.unwrap_or("*"))
+fn write(
+    account: &str,
+    role: &str,
+    group: &str,
+    resource: &str,
+    name: Option<&str>,
+    verb: &str,
+) -> String {
+    format!("{account} by {role}: {verb} {resource}.{group} {}", name.unwrap_or("*"))
 }
 
 /// Every right that a role gives, one by one.
@@ -136,6 +186,8 @@ fn given(role: &Value) -> Vec<String> {
         return given;
     }
     let kind = role["kind"].as_str().expect("a kind");
+    // A role is called as the account that it is for (`only_our_own_accounts_have_them`).
+    let account = role["metadata"]["name"].as_str().expect("a name");
     for rule in role["rules"].as_array().expect("rules") {
         assert!(rule.get("nonResourceURLs").is_none(), "{rule}");
         let names = strings(&rule["resourceNames"]);
@@ -144,7 +196,8 @@ fn given(role: &Value) -> Vec<String> {
         for group in strings(&rule["apiGroups"]) {
             for resource in strings(&rule["resources"]) {
                 for verb in strings(&rule["verbs"]) {
-                    given.extend(names.iter().map(|it| write(kind, group, resource, *it, verb)));
+                    let write = |it: &Option<_>| write(account, kind, group, resource, *it, verb);
+                    given.extend(names.iter().map(write));
                 }
             }
         }

@@ -16,7 +16,7 @@ use crate::{
     kustomize,
 };
 
-fn one<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+pub(crate) fn one<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
     let found = objects.iter().find(|it| it["kind"] == kind && it["metadata"]["name"] == name);
     found.unwrap_or_else(|| panic!("there is no {kind} {name}"))
 }
@@ -27,13 +27,41 @@ fn deployment(objects: &[Value]) -> &Value {
 
 /// What the container is told, as callgate itself reads it.
 fn flags(deployment: &Value) -> ArgMatches {
-    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    told(&deployment["spec"]["template"]["spec"]["containers"][0], "serve")
+}
+
+/// What a container is told, as that command of callgate reads it.
+pub(crate) fn told(container: &Value, command: &str) -> ArgMatches {
     let words = ["command", "args"].map(|it| container[it].as_array().expect("a list"));
     let words = words.iter().flat_map(|it| it.iter()).map(|it| it.as_str().expect("a string"));
     let all = Cli::command().try_get_matches_from(words).unwrap_or_else(|it| panic!("{it}"));
-    let (name, serve) = all.subcommand().expect("a command");
-    assert_eq!(name, "serve");
-    serve.clone()
+    let (name, matches) = all.subcommand().expect("a command");
+    assert_eq!(name, command);
+    matches.clone()
+}
+
+/// What callgate says of a pod of this template, under the strictest policy.
+pub(crate) async fn judge(template: &Value, namespace: &str) -> (Value, Value) {
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": template["metadata"], "spec": template["spec"],
+    });
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "u-1", "operation": "CREATE", "userInfo": {},
+            "namespace": namespace, "name": "callgate",
+            "kind": { "group": "", "version": "v1", "kind": "Pod" },
+            "resource": { "group": "", "version": "v1", "resource": "pods" },
+            "object": pod,
+        },
+    });
+    let policy = Builtin::named("restricted").expect("it is built in").policy();
+    let book = Book::of_one(policy, Mode::Enforce);
+    let router = open(Snapshot::without_nodes(book, Catalog::default()));
+    let mutation = post(&router, "/mutate", review.to_string()).await.response();
+    let validation = post(&router, "/validate", review.to_string()).await.response();
+    (mutation, validation)
 }
 
 #[tokio::test]
@@ -41,26 +69,8 @@ async fn our_own_pods_are_beyond_reproach() {
     let Some(built) = kustomize::all() else { return };
     for (name, objects) in built.iter() {
         let template = &deployment(objects)["spec"]["template"];
-        let pod = json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": template["metadata"], "spec": template["spec"],
-        });
-        let review = json!({
-            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-            "request": {
-                "uid": "u-1", "operation": "CREATE", "userInfo": {},
-                "namespace": "callgate-system", "name": "callgate",
-                "kind": { "group": "", "version": "v1", "kind": "Pod" },
-                "resource": { "group": "", "version": "v1", "resource": "pods" },
-                "object": pod,
-            },
-        });
-        let policy = Builtin::named("restricted").expect("it is built in").policy();
-        let router =
-            open(Snapshot::without_nodes(Book::of_one(policy, Mode::Enforce), Catalog::default()));
-        let mutation = post(&router, "/mutate", review.to_string()).await.response();
+        let (mutation, mut validation) = judge(template, "callgate-system").await;
         assert!(patch_of(&mutation).is_empty(), "{name}: {mutation}");
-        let mut validation = post(&router, "/validate", review.to_string()).await.response();
         validation.as_object_mut().expect("an object").remove("uid");
         let expected = json!({
             "allowed": true,
@@ -159,6 +169,10 @@ fn the_image_has_the_version_of_the_code() {
     let image = |it| &deployment(it)["spec"]["template"]["spec"]["containers"][0]["image"];
     assert_eq!(image(built.base()), expected);
     assert_eq!(image(built.overlay("enforce")), expected);
+    let agent = &one(built.component("agent"), "DaemonSet", "callgate-agent");
+    for list in ["initContainers", "containers"] {
+        assert_eq!(agent["spec"]["template"]["spec"][list][0]["image"], expected);
+    }
 }
 
 #[test]
@@ -166,20 +180,25 @@ fn the_suite_deploys_what_production_does() {
     let Some(built) = kustomize::all() else { return };
     let plain = |objects: &[Value]| {
         let mut objects = objects.to_vec();
-        for object in objects.iter_mut().filter(|it| it["kind"] == "Deployment") {
-            object["spec"]["replicas"].take();
+        let is_workload = |it: &&mut Value| it["kind"] == "Deployment" || it["kind"] == "DaemonSet";
+        for object in objects.iter_mut().filter(is_workload) {
+            object["spec"].as_object_mut().expect("an object").remove("replicas");
             let spec = &mut object["spec"]["template"]["spec"];
             spec["terminationGracePeriodSeconds"].take();
-            let container = &mut spec["containers"][0];
-            container["image"].take();
-            let is_time = |it: &Value| {
-                let flag = it.as_str().and_then(|it| it.strip_prefix("--")?.split('=').next());
-                flag.is_some_and(|it| it.ends_with("-delay") || it.ends_with("-timeout"))
-            };
-            container["args"].as_array_mut().expect("a list").retain(|it| !is_time(it));
+            for list in ["initContainers", "containers"] {
+                for container in spec[list].as_array_mut().into_iter().flatten() {
+                    container["image"].take();
+                    container["args"].as_array_mut().expect("a list").retain(|it| !is_time(it));
+                }
+            }
         }
         objects
     };
-    assert_eq!(plain(built.overlay("e2e")), plain(built.base()));
-    assert_ne!(built.overlay("e2e"), built.base());
+    assert_eq!(plain(built.overlay("e2e")), plain(built.overlay("enforce")));
+    assert_ne!(built.overlay("e2e"), built.overlay("enforce"));
+}
+
+fn is_time(word: &Value) -> bool {
+    let flag = word.as_str().and_then(|it| it.strip_prefix("--")?.split('=').next());
+    flag.is_some_and(|it| ["-delay", "-timeout", "-for"].iter().any(|end| it.ends_with(end)))
 }

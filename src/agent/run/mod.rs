@@ -183,10 +183,9 @@ fn stagger(node: &str) -> f64 {
 impl Found {
     /// Whether the API server would be told the same of both.
     fn says_the_same(&self, other: &Self) -> bool {
-        let said = |it: &Self| {
-            let Self { is_decided, wanted, entries, usable, failures, .. } = it.clone();
-            (is_decided, wanted, entries, usable, failures)
-        };
-        said(self) == said(other)
+        (self.is_decided, self.wanted) == (other.is_decided, other.wanted)
+            && self.entries == other.entries
+            && self.usable == other.usable
+            && self.failures == other.failures
     }
 }

@@ -1,0 +1,161 @@
+//! What runs on every node.
+
+use std::path::PathBuf;
+
+use callgate::agent::host;
+use serde_json::{Value, json};
+
+use crate::{
+    door::patch_of,
+    kustomize,
+    workload::{judge, one, told},
+};
+
+const NAMESPACE: &str = "callgate-agent";
+
+/// Everything that is built with an agent, by name.
+fn all(built: &'static kustomize::Built) -> impl Iterator<Item = (&'static str, &'static Value)> {
+    let agents = built.iter().filter(|(_, it)| it.iter().any(|it| it["kind"] == "DaemonSet"));
+    agents.map(|(name, objects)| (name, &one(objects, "DaemonSet", "callgate-agent")["spec"]))
+}
+
+#[test]
+fn every_overlay_brings_an_agent() {
+    let Some(built) = kustomize::all() else { return };
+    let names: Vec<_> = all(built).map(|(name, _)| name).collect();
+    let expected = [
+        "all components",
+        "components/agent",
+        "overlays/audit",
+        "overlays/e2e",
+        "overlays/enforce",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[tokio::test]
+async fn its_pods_are_beyond_reproach() {
+    let Some(built) = kustomize::all() else { return };
+    for (name, spec) in all(built) {
+        let (mutation, validation) = judge(&spec["template"], NAMESPACE).await;
+        assert!(patch_of(&mutation).is_empty(), "{name}: {mutation}");
+        assert_eq!(validation["allowed"], true, "{name}: {validation}");
+        assert_eq!(validation.get("warnings"), None, "{name}");
+    }
+}
+
+#[test]
+fn it_runs_on_every_node_however_that_is_tainted() {
+    let Some(built) = kustomize::all() else { return };
+    for (name, spec) in all(built) {
+        let pod = &spec["template"]["spec"];
+        assert_eq!(pod["tolerations"], json!([{ "operator": "Exists" }]), "{name}");
+        assert_eq!(pod["nodeSelector"], json!({ "kubernetes.io/os": "linux" }), "{name}");
+        assert_eq!(pod["priorityClassName"], "system-node-critical", "{name}");
+        assert_eq!(
+            spec["selector"]["matchLabels"], spec["template"]["metadata"]["labels"],
+            "{name}"
+        );
+    }
+}
+
+/// The container with the name of its node, which it has from the kubelet, as a
+/// flag.
+fn named(container: &Value) -> Value {
+    let node = json!({ "fieldRef": { "fieldPath": "spec.nodeName" } });
+    let expected = json!([{ "name": "CALLGATE_NODE_NAME", "valueFrom": node }]);
+    assert_eq!(container["env"], expected);
+    let mut container = container.clone();
+    container["args"].as_array_mut().expect("a list").push("--node-name=here".into());
+    container
+}
+
+/// Only one directory of the node can be written to, and only by the agent's user.
+#[test]
+fn it_can_do_nothing_to_its_node_but_what_it_is_for() {
+    let Some(built) = kustomize::all() else { return };
+    for (name, spec) in all(built) {
+        let pod = &spec["template"]["spec"];
+        for key in ["hostNetwork", "hostPID", "hostIPC", "hostUsers"] {
+            assert_eq!(pod.get(key), None, "{name}: {key}");
+        }
+        let agent = &pod["containers"][0];
+        let root = told(&named(agent), "agent").get_one::<PathBuf>("seccomp_root").cloned();
+        let root = root.expect("it has a default");
+        assert_eq!(
+            agent["volumeMounts"],
+            json!([
+                { "name": "seccomp", "mountPath": root, "readOnly": true },
+                { "name": "seccomp", "mountPath": root.join("callgate"), "subPath": "callgate" },
+            ]),
+            "{name}"
+        );
+        let volume = json!({ "path": root, "type": "DirectoryOrCreate" });
+        assert_eq!(pod["volumes"], json!([{ "name": "seccomp", "hostPath": volume }]), "{name}");
+        assert_eq!(
+            agent["securityContext"],
+            json!({
+                "runAsNonRoot": true, "runAsUser": host::OWNER, "runAsGroup": host::OWNER,
+                "allowPrivilegeEscalation": false, "privileged": false,
+                "readOnlyRootFilesystem": true, "capabilities": { "drop": ["ALL"] },
+            }),
+            "{name}"
+        );
+    }
+}
+
+/// It has root and `CAP_CHOWN`, and ends at once.
+#[test]
+fn what_prepares_it_is_told_to_prepare_the_same_directory() {
+    let Some(built) = kustomize::all() else { return };
+    for (name, spec) in all(built) {
+        let pod = &spec["template"]["spec"];
+        let init = &pod["initContainers"][0];
+        let flags = told(init, "agent");
+        assert!(flags.get_flag("prepare"), "{name}");
+        assert_eq!(init.get("restartPolicy"), None, "{name}");
+        let root = flags.get_one::<PathBuf>("seccomp_root").expect("it has a default");
+        assert_eq!(
+            init["volumeMounts"],
+            json!([{ "name": "seccomp", "mountPath": root }]),
+            "{name}"
+        );
+        let context = &init["securityContext"];
+        assert_eq!(context["capabilities"], json!({ "drop": ["ALL"], "add": ["CHOWN"] }), "{name}");
+        assert_eq!(context["readOnlyRootFilesystem"], true, "{name}");
+        assert_eq!(context["allowPrivilegeEscalation"], false, "{name}");
+    }
+}
+
+#[test]
+fn its_token_is_held_to_its_own_node() {
+    let Some(built) = kustomize::all() else { return };
+    let objects = built.component("agent");
+    let policy = one(objects, "ValidatingAdmissionPolicy", "callgate-agent-own-node");
+    let binding = one(objects, "ValidatingAdmissionPolicyBinding", "callgate-agent-own-node");
+    assert_eq!(policy["spec"]["failurePolicy"], "Fail");
+    assert_eq!(binding["spec"]["policyName"], policy["metadata"]["name"]);
+    assert_eq!(binding["spec"]["validationActions"], json!(["Deny"]));
+    let account = one(objects, "ServiceAccount", "callgate-agent");
+    let user = format!(
+        "request.userInfo.username == 'system:serviceaccount:{NAMESPACE}:{}'",
+        account["metadata"]["name"].as_str().expect("a name")
+    );
+    assert_eq!(policy["spec"]["matchConditions"][0]["expression"], user);
+    // Whatever the agent may write is covered.
+    let role = one(objects, "ClusterRole", "callgate-agent");
+    let rules = policy["spec"]["matchConstraints"]["resourceRules"].as_array().expect("rules");
+    for rule in role["rules"].as_array().expect("rules") {
+        let verbs = rule["verbs"].as_array().expect("verbs");
+        if !verbs.iter().any(|it| it == "create" || it == "patch") {
+            continue;
+        }
+        for resource in rule["resources"].as_array().expect("resources") {
+            let covers = |it: &&Value| {
+                it["apiGroups"] == rule["apiGroups"]
+                    && it["resources"].as_array().expect("resources").contains(resource)
+            };
+            assert!(rules.iter().any(|it| covers(&it)), "{resource}");
+        }
+    }
+}
