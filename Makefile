@@ -57,7 +57,7 @@ demo:
 	e2e/demo
 
 bench:
-	$(CARGO) bench --locked --bench reviews
+	$(CARGO) bench --locked --bench reviews --bench placement
 
 ## What a create costs on a real API server, and what a replica of a large cluster holds in memory.
 bench-cluster:
