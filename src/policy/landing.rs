@@ -40,10 +40,11 @@ impl<'a> Context<'a> {
         if self.facts.policy.placement() == Placement::Ignore {
             return None;
         }
-        let known = self.spreads.borrow().iter().find(|(it, _)| it == path).map(|it| it.1.clone());
+        let eligible = self.eligible.get_or_init(|| self.facts.nodes.eligible(self.pod));
+        let known = self.spreads.borrow().get(path).map(Rc::clone);
         let spread = known.unwrap_or_else(|| {
-            let spread = Rc::new(self.facts.nodes.spread(self.pod, path));
-            self.spreads.borrow_mut().push((path.clone(), Rc::clone(&spread)));
+            let spread = Rc::new(eligible.spread(path));
+            self.spreads.borrow_mut().insert(path.clone(), Rc::clone(&spread));
             spread
         });
         (spread.eligible > spread.unknown).then_some(Landing(spread))

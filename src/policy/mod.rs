@@ -26,12 +26,16 @@ pub use place::Place;
 pub use rules::RULES;
 pub use verdict::{Judged, MOST_LINES, MOST_WARNINGS, Verdict, cut};
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
 
 use jiff::civil::Date;
 
 use crate::{
-    placement::{Nodes, Spread},
+    placement::{Eligible, Nodes, Spread},
     pod::{Annotation, Container, Effective, Pod, Scope, Seccomp},
     profile::{Catalog, ProfilePath},
 };
@@ -82,8 +86,10 @@ struct Context<'a> {
     is_new: bool,
     /// What the policy injects into this pod where nothing is set.
     injected: Option<&'a Profile>,
-    /// What the nodes said of a profile: to ask all of them takes its time.
-    spreads: RefCell<Vec<(ProfilePath, Rc<Spread<'a>>)>>,
+    /// The nodes that the pod can land on, and what they said of each profile:
+    /// to ask all of them takes its time.
+    eligible: OnceCell<Eligible<'a>>,
+    spreads: RefCell<BTreeMap<ProfilePath, Rc<Spread<'a>>>>,
 }
 
 /// What one rule says of one place.
@@ -177,7 +183,8 @@ impl<'a> Context<'a> {
     fn of(pod: &'a Pod<'_>, scope: &Scope, facts: Facts<'a>) -> Self {
         let injected = facts.policy.profile_for(pod);
         let is_new = *scope == Scope::Whole;
-        Self { facts, pod, is_new, injected, spreads: RefCell::default() }
+        let (eligible, spreads) = (OnceCell::new(), RefCell::default());
+        Self { facts, pod, is_new, injected, eligible, spreads }
     }
 }
 
