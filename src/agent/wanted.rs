@@ -37,15 +37,18 @@ pub fn want(object: &Value) -> Want {
         return Want::Refused(error.to_string());
     }
     match Document::parse(spec.as_bytes()) {
-        Ok(document) => Want::Install(Arc::new(Text::of(document.canonical()))),
+        Ok(document) => {
+            let problem = document.defect().as_ref().map(Problem::from);
+            Want::Install(Arc::new(Text { problem, ..Text::sound(document.canonical()) }))
+        }
         Err(broken) => Want::Refused(broken.to_string()),
     }
 }
 
 impl Text {
-    pub fn of(text: String) -> Self {
-        let problem = Document::inspect(text.as_bytes()).as_ref().map(Problem::from);
-        Self { digest: Digest::of(text.as_bytes()), problem, text }
+    /// A text with nothing wrong with it.
+    pub fn sound(text: String) -> Self {
+        Self { digest: Digest::of(text.as_bytes()), problem: None, text }
     }
 }
 
@@ -80,6 +83,14 @@ mod tests {
         assert!(it.text.starts_with("{\n  \"defaultAction\": \"SCMP_ACT_ALLOW\",\n"));
         assert!(it.text.contains("\"value\": 18446744073709551615,"), "{}", it.text);
         assert_eq!(it.digest, Digest::of(it.text.as_bytes()));
+        assert_eq!(it.problem, None);
+    }
+
+    /// A warning to whoever writes it, and a word in the report.
+    #[test]
+    fn a_profile_that_filters_nothing_is_installed_and_known_for_it() {
+        let hollow = want(&json!({ "spec": { "defaultAction": "SCMP_ACT_ALLOW" } }));
+        assert_eq!(hollow.text().unwrap().problem, Some(Problem::Hollow));
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub(crate) fn wanted<const N: usize>(all: [(&str, &str); N]) -> Wanted {
 }
 
 pub(crate) fn install(text: &str) -> Want {
-    Want::Install(Arc::new(Text::of(text.to_owned())))
+    Want::Install(Arc::new(Text::sound(text.to_owned())))
 }
 
 pub(crate) fn name(text: &str) -> Name {
