@@ -23,8 +23,9 @@ test:
 	cd e2e/oracle && CGO_ENABLED=0 go test -count=1 ./...
 	e2e/cluster/test
 
-## Tries the laws on many more inputs than CI has time for.
+## Tries the laws on many more inputs than CI has time for, and kills agents for two minutes.
 test-long:
+	CALLGATE_KILL_SECONDS=120 $(CARGO) test --locked --test agent killed
 	PROPTEST_CASES=50000 $(CARGO) test --locked --release --test laws --test placement
 
 ## Only the suites on a real API server and on real nodes.
