@@ -278,6 +278,7 @@ fn every_metric_is_described_and_every_described_one_is_there() {
     let metrics = Metrics::new("0.0.0");
     metrics.review("mutate", "create", "patched", Duration::ZERO);
     metrics.finding("unset", "deny");
+    metrics.reported("event", "written");
     let page = metrics.render();
     let names = page.lines().filter_map(|it| it.strip_prefix("callgate_"));
     let names = names.filter_map(|it| it.split(['{', ' ']).next());

@@ -111,7 +111,9 @@ async fn nodes_are_eligible_where_the_scheduler_finds_them_feasible(it: Test) {
 }
 
 fn windows() -> Node {
-    let labels = BTreeMap::from([("kubernetes.io/os".to_owned(), "windows".to_owned())]);
+    // The controller manager adds the older of the two to whoever has the other.
+    let keys = ["kubernetes.io/os", "beta.kubernetes.io/os"];
+    let labels = keys.map(|it| (it.to_owned(), "windows".to_owned())).into();
     Node { labels, ..Node::default() }
 }
 
