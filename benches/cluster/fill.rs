@@ -75,6 +75,12 @@ async fn make(count: usize, one: impl AsyncFn(usize) -> Value) -> usize {
     made.fold(0, async |_, object| object.to_string().len()).await
 }
 
+impl Filled {
+    pub(crate) fn has_nodes(&self) -> bool {
+        self.size.nodes > 0
+    }
+}
+
 impl Display for Filled {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Size { namespaces, policies, profiles, nodes, profiles_per_node } = self.size;
@@ -210,6 +216,12 @@ fn node(at: usize) -> Value {
             "images": images,
         },
     })
+}
+
+/// Where the status of a node's inventory is written, and the inventory.
+pub(crate) fn inventory_of(filled: &Filled, at: u32) -> (String, Value) {
+    let object = inventory(at as usize, filled.size.profiles_per_node);
+    (format!("/apis/callgate.dev/v1alpha1/seccompnodes/node-{at}/status"), object)
 }
 
 fn inventory(at: usize, profiles: usize) -> Value {

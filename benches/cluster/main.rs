@@ -15,6 +15,7 @@ mod fill;
 #[allow(dead_code, reason = "each suite uses its part")]
 mod instance;
 mod memory;
+mod nodes;
 #[path = "../../e2e/patience.rs"]
 mod patience;
 #[path = "../support/review.rs"]
@@ -111,6 +112,9 @@ fn measure(flags: &Flags, site: &Site) -> io::Result<ExitCode> {
             let filled = fill::fill(&api, Size::of_the_target(flags.nodes)).await;
             let webhook = start(flags, &api, site).await;
             memory::measure(&api, &webhook, &filled, flags.reviews, &mut stdout()).await?;
+            if filled.has_nodes() {
+                nodes::measure(&api, &webhook, &filled, &mut stdout()).await?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     })
