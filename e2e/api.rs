@@ -6,7 +6,7 @@ use http::{Method, Request, header::CONTENT_TYPE};
 use kube::{
     Client, Config,
     client::Body,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{AuthInfo, KubeConfigOptions, Kubeconfig},
 };
 use serde_json::Value;
 
@@ -34,6 +34,13 @@ impl Api {
         config.auth_info.impersonate = Some(user.to_owned());
         config.auth_info.impersonate_groups =
             Some(groups.iter().map(|it| (*it).to_owned()).collect());
+        Self(Client::try_from(config).expect("the kubeconfig is usable"))
+    }
+
+    /// The same, as whoever has this token and nothing else.
+    pub(crate) async fn connect_with(kubeconfig: &Path, token: &str) -> Self {
+        let mut config = config(kubeconfig).await;
+        config.auth_info = AuthInfo { token: Some(token.to_owned().into()), ..AuthInfo::default() };
         Self(Client::try_from(config).expect("the kubeconfig is usable"))
     }
 
@@ -85,6 +92,10 @@ impl Api {
     pub(crate) async fn apply_yaml(&self, path: &str, object: &str) -> Reply {
         let content_type = "application/apply-patch+yaml";
         self.send_text(Method::PATCH, path, content_type, object.to_owned()).await
+    }
+
+    pub(crate) async fn strategic(&self, path: &str, change: &Value) -> Reply {
+        self.send(Method::PATCH, path, "application/strategic-merge-patch+json", change).await
     }
 
     async fn send(&self, method: Method, path: &str, content_type: &str, body: &Value) -> Reply {

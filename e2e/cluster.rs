@@ -63,6 +63,11 @@ pub(crate) fn inside() -> Option<Site> {
     })
 }
 
+/// Whether there is no other cluster to use than one of our own.
+pub(crate) fn is_ours() -> bool {
+    inside().is_some() || env::var_os("CALLGATE_E2E_KUBECONFIG").is_none()
+}
+
 pub(crate) fn place() -> Place {
     if let Some(site) = inside() {
         return Place::Inside(site);

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
     sync::Arc,
 };
@@ -55,6 +55,17 @@ impl Deployment {
     /// What is applied.
     pub(crate) fn overlay() -> &'static str {
         concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/overlays/e2e")
+    }
+
+    /// Where that node looks for profiles.
+    pub(crate) fn seccomp_root(&self, node: &str) -> PathBuf {
+        let directory = self.site.kubeconfig.parent().expect("it is in the cluster's directory");
+        directory.join(node).join("lib/kubelet/seccomp")
+    }
+
+    /// Somebody with this token and nothing else.
+    pub(crate) async fn connect_with(&self, token: &str) -> Api {
+        Api::connect_with(&self.site.kubeconfig, token).await
     }
 
     /// Waits until every replica is of the latest version and ready.
@@ -207,7 +218,7 @@ impl Replica {
         trust::verify(clock, address, trust::NAME, authority).await.is_ok()
     }
 
-    fn read(pod: &Value) -> Self {
+    pub(crate) fn read(pod: &Value) -> Self {
         let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
         let conditions = pod["status"]["conditions"].as_array();
         let mut conditions = conditions.into_iter().flatten();
@@ -223,22 +234,27 @@ impl Replica {
 
     /// Ends its process, as the kernel does when memory runs out.
     pub(crate) fn kill(&self) {
+        let kill = format!("kill -KILL {}", self.process());
+        let status = Command::new("sh").args(["-c", &kill]).status();
+        assert!(status.expect("a shell starts").success());
+    }
+
+    /// The number of its process.
+    pub(crate) fn process(&self) -> String {
         // Pods write their uid into the name of their cgroup, some with `_` for `-`.
         let uids = [self.uid.clone(), self.uid.replace('-', "_")];
         let processes = fs::read_dir("/proc").expect("it is there").filter_map(Result::ok);
-        let mut killed = 0;
+        let mut ours = Vec::new();
         for process in processes.map(|it| it.path()) {
             let read = |name: &str| fs::read(process.join(name)).unwrap_or_default();
             let text = String::from_utf8_lossy(&read("cgroup")).into_owned();
             let is_ours = uids.iter().any(|it| text.contains(it.as_str()));
             if is_ours && read("cmdline").starts_with(b"/bin/callgate\0") {
-                let id = process.file_name().expect("it has one").to_string_lossy().into_owned();
-                let status = Command::new("sh").args(["-c", &format!("kill -KILL {id}")]).status();
-                assert!(status.expect("a shell starts").success());
-                killed += 1;
+                ours.push(process.file_name().expect("it has one").to_string_lossy().into_owned());
             }
         }
-        assert_eq!(killed, 1, "processes of {}", self.name);
+        assert_eq!(ours.len(), 1, "processes of {}: {ours:?}", self.name);
+        ours.remove(0)
     }
 }
 

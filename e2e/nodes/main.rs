@@ -4,6 +4,7 @@
 //! (`e2e/cluster`), and the image is this tree, linked statically. With
 //! `CALLGATE_E2E_KUBECONFIG` it uses a cluster that is there and has the image.
 
+mod agent;
 #[path = "../api.rs"]
 #[allow(dead_code, reason = "each suite uses its part")]
 mod api;
@@ -99,9 +100,11 @@ fn without_a_cluster() -> Vec<Trial> {
     all().map(skipped).collect()
 }
 
-/// Those that look at the Deployment as it was applied come first.
+/// Those that look at the Deployment as it was applied come first, those that
+/// change a node last. These need the files of the nodes.
 fn all() -> impl Iterator<Item = tests::Entry> {
-    [tests::ALL, authority::ALL, outage::ALL].into_iter().flatten().copied()
+    let on_nodes = if cluster::is_ours() { agent::ALL } else { &[] };
+    [tests::ALL, authority::ALL, outage::ALL, on_nodes].into_iter().flatten().copied()
 }
 
 /// What only `--nocapture` asks for.
