@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, ResourceExt};
 use tokio::time::timeout;
 
-use super::{chain, facts::labels};
+use super::{chain, facts::labels, is_name};
 use crate::policy::Labels;
 
 /// Well within the five seconds that the API server waits for our answer.
@@ -21,6 +21,9 @@ pub fn find_namespace(client: Client) -> Find {
     Arc::new(move |name| {
         let (namespaces, name) = (Api::<Namespace>::all(client.clone()), name.to_owned());
         Box::pin(async move {
+            if !is_name(&name) {
+                return Err(format!("namespace {name:?} does not exist"));
+            }
             let found = match timeout(PATIENCE, namespaces.get_metadata_opt(&name)).await {
                 Ok(found) => found.map_err(|it| chain(&it)),
                 Err(_) => Err("the API server did not answer in time".to_owned()),
@@ -32,4 +35,28 @@ pub fn find_namespace(client: Client) -> Find {
             }
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use kube::client::Body;
+    use tower::service_fn;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_no_name_is_no_namespace_and_nobody_is_asked() {
+        let service =
+            service_fn(async |request: Request<Body>| -> Result<Response<Body>, String> {
+                Err(format!("asked for {}", request.uri()))
+            });
+        let find = find_namespace(Client::new(service, "callgate-system"));
+        for name in ["kube-system/secrets/all", "..", "shop?watch=1", "shop#", ""] {
+            let why = find(name).await.unwrap_err();
+            assert_eq!(why, format!("namespace {name:?} does not exist"));
+        }
+        let why = find("shop").await.unwrap_err();
+        assert!(why.contains("asked for /api/v1/namespaces/shop"), "{why}");
+    }
 }

@@ -46,6 +46,13 @@ pub async fn connect() -> Result<Client, String> {
     Client::try_default().await.map_err(|it| chain(&it))
 }
 
+/// Whether an object that we ask for can have this name, which others have
+/// chosen: kube writes it into the path of a request as it is.
+fn is_name(name: &str) -> bool {
+    let may_be = |it| matches!(it, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    name.bytes().all(may_be) && name.starts_with(|it: char| it.is_ascii_alphanumeric())
+}
+
 /// An error with its causes: kube's words leave out some and repeat others.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

@@ -26,7 +26,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Report, chain, cut, moment::Moment};
+use super::{Report, chain, cut, is_name, moment::Moment};
 use ledger::{Ledger, Occurrence};
 
 /// A pod that was refused, and whose it would have been.
@@ -197,8 +197,8 @@ impl Refusal {
     /// As short as Events have to be; `None` if it names no object there can be.
     fn shortened(mut self) -> Option<Self> {
         let Owner { api_version, kind, name, uid } = &self.owner;
-        if [api_version, kind, name, uid, &self.namespace].iter().any(|it| it.len() > LONGEST_NAME)
-        {
+        let texts = [api_version, kind, name, uid, &self.namespace];
+        if texts.iter().any(|it| it.len() > LONGEST_NAME) || !is_name(name) {
             return None;
         }
         if self.why.len() > LONGEST_NOTE {

@@ -10,6 +10,7 @@ use std::{
 use http::{Method, Request, Response, StatusCode};
 use kube::{Client, client::Body};
 use proptest::prelude::*;
+use rstest::rstest;
 use serde_json::{Value, json};
 use tower::service_fn;
 
@@ -232,6 +233,23 @@ fn what_is_too_long_is_cut_and_what_cannot_be_is_left_out() {
     let exact = "a".repeat(1024);
     assert_eq!(refusal("shop", "u", &exact).shortened().unwrap().why, exact);
     assert_eq!(refusal("shop", &"u".repeat(254), "why").shortened(), None);
+}
+
+/// The name of an Event begins with that of the owner, and is a part of the
+/// path by which the Event is changed.
+#[rstest]
+#[case::another_event("victim.18eaf2d571194000?x=")]
+#[case::what_stands_beside_events("../configmaps/victim")]
+#[case::a_part_of_one("victim/status")]
+#[case::the_end_of_a_path("victim#")]
+#[case::written_otherwise("victim%2fstatus")]
+#[case::letters_of_no_event("Web")]
+#[case::none_at_all("")]
+fn an_owner_whose_name_would_lead_elsewhere_is_told_nothing(#[case] name: &str) {
+    let mut all = refusal("shop", "u", "why");
+    assert!(all.clone().shortened().is_some());
+    all.owner.name = name.to_owned();
+    assert_eq!(all.shortened(), None);
 }
 
 /// What an API server is asked.
