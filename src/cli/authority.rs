@@ -10,7 +10,7 @@ use kube::Client;
 
 use crate::{
     cluster::authority::{self as cluster, Kept, Objects, Order},
-    tls::{Advice, BadTimes, Current, Keychain, Moment, Seen, Times},
+    tls::{Advice, Current, Keychain, KeychainError, Moment, Seen, Times},
 };
 
 /// What a replica is told to keep, and for how long.
@@ -84,7 +84,7 @@ pub fn keep(
     current: Arc<Current>,
     clock: impl Fn() -> SystemTime + Send + 'static,
     report: impl Fn(News) + Clone + Send + Sync + 'static,
-) -> Result<impl Future<Output = ()> + Send, BadTimes> {
+) -> Result<impl Future<Output = ()> + Send, KeychainError> {
     let Authority { objects, service, times } = flags;
     names.extend(service.names(client.default_namespace()));
     let mut keychain = Keychain::new(times, names, current)?;

@@ -77,19 +77,24 @@ impl Authority {
         Ok(Self { issuer: Issuer::new(params, key), certificate })
     }
 
-    /// An authority that somebody stored, if it can sign what clients accept.
+    /// An authority that somebody stored, if it can sign what clients accept,
+    /// for `names` as well as for those of the service.
     ///
     /// That is tried, not guessed: the two may belong to different
     /// authorities, may be of a kind that we cannot sign with, or may not be
     /// allowed to sign for our names.
-    pub(super) fn load(certificate: &[u8], key: &[u8]) -> Result<Self, AuthorityError> {
+    pub(super) fn load(
+        certificate: &[u8],
+        key: &[u8],
+        names: &[String],
+    ) -> Result<Self, AuthorityError> {
         let certificate =
             Certificate::all_in(certificate).next().ok_or(AuthorityError::NoCertificate)?;
         let key =
             KeyPair::from_pem(&String::from_utf8_lossy(key)).map_err(AuthorityError::NoKey)?;
         let issuer = Issuer::from_ca_cert_der(certificate.der(), key)?;
         let authority = Self { issuer, certificate };
-        authority.prove()?;
+        authority.prove(names)?;
         Ok(authority)
     }
 
@@ -131,11 +136,11 @@ impl Authority {
         Ok(Leaf { identity, term })
     }
 
-    /// Signs for our names, and looks at it as a client does: whichever name
-    /// he uses, all have to be allowed.
-    fn prove(&self) -> Result<(), AuthorityError> {
+    /// Signs for our names and `more`, and looks at it as a client does:
+    /// whichever name he uses, all have to be allowed.
+    fn prove(&self, more: &[String]) -> Result<(), AuthorityError> {
         let end = self.certificate.term().not_after;
-        let leaf = self.issue(&[], end, end)?;
+        let leaf = self.issue(more, end, end)?;
         self.verify(&leaf.identity, NAMES[0], end)
     }
 
@@ -158,6 +163,11 @@ impl Authority {
         let leaf = identity.end_entity_cert()?;
         Ok(verifier.verify_server_cert(leaf, &[], &server, &[], at).map(drop)?)
     }
+}
+
+/// Whether a certificate can be for these names.
+pub(super) fn check(names: &[String]) -> Result<(), AuthorityError> {
+    names.iter().try_for_each(|it| san(it).map(drop))
 }
 
 fn key() -> Result<KeyPair, rcgen::Error> {
@@ -275,10 +285,15 @@ mod tests {
     #[test]
     fn what_was_stored_signs_as_before() {
         let first = authority();
-        let again = Authority::load(first.pem().as_bytes(), first.key_pem().as_bytes()).unwrap();
+        let again = load(&first.pem(), &first.key_pem(), &[]).unwrap();
         assert_eq!(again.certificate, first.certificate);
         let leaf = again.issue(&[], now(), now() + DAY).unwrap();
         first.verify(&leaf.identity, "localhost", now()).unwrap();
+    }
+
+    fn load(certificate: &str, key: &str, names: &[&str]) -> Result<Authority, AuthorityError> {
+        let names: Vec<_> = names.iter().map(|&it| it.to_owned()).collect();
+        Authority::load(certificate.as_bytes(), key.as_bytes(), &names)
     }
 
     /// A certificate made to measure, and its key.
@@ -293,7 +308,20 @@ mod tests {
     #[test]
     fn an_authority_of_somebody_else_can_be_used() {
         let (certificate, key) = foreign(|it| it.distinguished_name = named("our company"));
-        Authority::load(certificate.as_bytes(), key.as_bytes()).unwrap();
+        load(&certificate, &key, &[]).unwrap();
+    }
+
+    /// One name that is not allowed spoils the certificate for all the others.
+    #[test]
+    fn an_authority_has_to_be_allowed_to_sign_for_what_is_asked_for() {
+        let (certificate, key) = foreign(|it| {
+            it.name_constraints = Some(rcgen::NameConstraints {
+                permitted_subtrees: vec![],
+                excluded_subtrees: vec![rcgen::GeneralSubtree::DnsName("example.com".to_owned())],
+            });
+        });
+        assert!(load(&certificate, &key, &["gate.example.org"]).is_ok());
+        assert!(load(&certificate, &key, &["gate.example.org", "gate.example.com"]).is_err());
     }
 
     #[test]
@@ -322,10 +350,7 @@ mod tests {
             ("not for signing", &may_not, &its_own),
             ("binary", "\u{0}\u{1}", "\u{0}\u{1}"),
         ] {
-            assert!(
-                Authority::load(certificate.as_bytes(), key.as_bytes()).is_err(),
-                "{case}: it can sign"
-            );
+            assert!(load(certificate, key, &[]).is_err(), "{case}: it can sign");
         }
     }
 }

@@ -31,7 +31,7 @@ pub use self::{
     authority::AuthorityError,
     files::FileError,
     follow::{Follow, Reload},
-    keychain::{Advice, Keychain, Moment, Seen},
+    keychain::{Advice, Keychain, KeychainError, Moment, Seen},
     stored::Data,
     times::{BadTimes, Times},
 };

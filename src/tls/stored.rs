@@ -43,19 +43,20 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Reads what can be read; certificates without a fitting key stay in the bundle.
-    pub(super) fn read(data: &Data) -> Self {
+    /// Reads what can be read; certificates without a fitting key, or that may
+    /// not sign for `names`, stay in the bundle.
+    pub(super) fn read(data: &Data, names: &[String]) -> Self {
         let mut others = data.clone();
         let mut take = |name: &str| others.remove(name).unwrap_or_default();
         let mut stored = Self::default();
         let mut previous = Vec::new();
-        for (names, place) in [(CURRENT, &mut stored.current), (NEXT, &mut stored.next)] {
-            let (certificate, key) = (take(names.certificate), take(names.key));
-            match Authority::load(&certificate, &key) {
+        for (keys, place) in [(CURRENT, &mut stored.current), (NEXT, &mut stored.next)] {
+            let (certificate, key) = (take(keys.certificate), take(keys.key));
+            match Authority::load(&certificate, &key, names) {
                 Ok(authority) => *place = Some(Arc::new(authority)),
                 Err(error) => {
                     previous.extend(Certificate::all_in(&certificate));
-                    if names.key == CURRENT.key {
+                    if keys.key == CURRENT.key {
                         stored.trouble = Some(Arc::new(error));
                     }
                 }

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Current,
-    authority::{Authority, AuthorityError},
+    authority::{Authority, AuthorityError, check},
     certificate::Certificate,
     rotation::{
         Authorities, Serving, Step, Successor, Term, is_over, leaf_end, leaf_is_due, next_step,
@@ -59,6 +59,15 @@ pub struct Seen<'a> {
     pub since: Instant,
 }
 
+/// Why there is no keychain of these times and names.
+#[derive(Debug, thiserror::Error)]
+pub enum KeychainError {
+    #[error(transparent)]
+    Times(#[from] BadTimes),
+    #[error(transparent)]
+    Names(#[from] AuthorityError),
+}
+
 /// What follows from what a replica was told.
 pub struct Advice {
     /// What the Secret should hold instead of what it held, and why.
@@ -73,7 +82,15 @@ pub struct Advice {
 
 impl Keychain {
     /// A keychain that serves by `current`, under the names of the service and `names`.
-    pub fn new(times: Times, names: Vec<String>, current: Arc<Current>) -> Result<Self, BadTimes> {
+    ///
+    /// A name that is none is an error at once: later it would look as if the
+    /// stored authority could not sign, and was to be replaced.
+    pub fn new(
+        times: Times,
+        names: Vec<String>,
+        current: Arc<Current>,
+    ) -> Result<Self, KeychainError> {
+        check(&names)?;
         Ok(Self { times: times.check()?, names, current, last: None, served: None, seen: None })
     }
 
@@ -131,7 +148,7 @@ impl Keychain {
     fn read(&mut self, data: &Data) -> Stored {
         let last = self.last.take().filter(|(it, _)| it == data);
         let (data, stored) = last.unwrap_or_else(|| {
-            let stored = Stored::read(data);
+            let stored = Stored::read(data, &self.names);
             if let Some(trouble) = &stored.trouble {
                 let error: &(dyn Error + 'static) = trouble;
                 tracing::warn!(error, "the stored authority is of no use");

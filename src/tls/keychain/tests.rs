@@ -58,7 +58,7 @@ impl Cluster {
     }
 
     fn stored(&self) -> Stored {
-        Stored::read(self.secret.as_ref().unwrap())
+        Stored::read(self.secret.as_ref().unwrap(), &[])
     }
 
     fn bundle_holds(&self, authority: &Authority) -> bool {
@@ -78,6 +78,13 @@ fn signer(replica: &Keychain) -> Arc<Authority> {
 fn pair(now: SystemTime) -> [(String, Vec<u8>); 2] {
     let authority = Authority::create(now, 40 * DAY).unwrap();
     [("ca.crt".into(), authority.pem().into()), ("ca.key".into(), authority.key_pem().into())]
+}
+
+#[test]
+fn a_name_that_is_none_is_an_error_before_anything_is_replaced() {
+    let names = vec!["gate.example.com".to_owned(), "not a name".to_owned()];
+    let error = Keychain::new(TIMES, names, Arc::default()).unwrap_err();
+    assert_eq!(error.to_string(), "\"not a name\" is neither a host name nor an address");
 }
 
 #[test]

@@ -254,7 +254,7 @@ impl World {
     /// Every replica serves by the one authority that all clients know.
     pub(super) fn check_settled(&self) {
         let data = self.secret.content.as_ref().expect("there is a Secret");
-        let stored = Stored::read(data);
+        let stored = Stored::read(data, &[]);
         let current = &stored.current.as_ref().expect("somebody signs").certificate;
         assert!(self.known_for(current).is_some(), "nobody knows who signs");
         for (index, replica) in self.replicas.iter().enumerate() {
