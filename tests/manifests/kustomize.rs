@@ -25,9 +25,9 @@ pub(crate) fn all() -> Option<&'static Built> {
     built.as_ref()
 }
 
-/// The base, moved to another namespace as kustomize does it.
-pub(crate) fn moved_to(namespace: &str) -> Option<Vec<Value>> {
-    Some(build_by(&kubectl()?, json!({ "namespace": namespace }), &[]))
+/// The base with these components, moved to another namespace as kustomize does it.
+pub(crate) fn moved_to(namespace: &str, components: &[String]) -> Option<Vec<Value>> {
+    Some(build_by(&kubectl()?, json!({ "namespace": namespace }), components))
 }
 
 /// The webhooks of a configuration; of other objects, none.

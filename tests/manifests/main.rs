@@ -126,7 +126,7 @@ fn every_object_is_ours_and_in_our_namespace_if_in_any() {
 /// server must look for it there, and callgate not be told otherwise.
 #[test]
 fn what_is_moved_to_another_namespace_is_called_there() {
-    let Some(objects) = kustomize::moved_to("elsewhere") else { return };
+    let Some(objects) = kustomize::moved_to("elsewhere", &[]) else { return };
     let mut called = 0;
     for object in &objects {
         let namespace = &object["metadata"]["namespace"];
@@ -147,4 +147,25 @@ fn what_is_moved_to_another_namespace_is_called_there() {
         }
     }
     assert_eq!(called, 4);
+}
+
+#[test]
+fn what_is_moved_to_another_namespace_stays_out_there() {
+    for components in [&[][..], &["everywhere".to_owned()]] {
+        let Some(objects) = kustomize::moved_to("elsewhere", components) else { return };
+        let mut selectors = 0;
+        for webhook in objects.iter().flat_map(kustomize::webhooks) {
+            let selector = &webhook["namespaceSelector"]["matchExpressions"];
+            let by_name = |it: &&Value| it["key"] == "kubernetes.io/metadata.name";
+            for expression in selector.as_array().into_iter().flatten().filter(by_name) {
+                let names = expression["values"].as_array().expect("a list");
+                assert_eq!(expression["operator"], "NotIn");
+                assert!(names.contains(&Value::from("elsewhere")), "{}", webhook["name"]);
+                assert!(names.contains(&Value::from("kube-system")), "{}", webhook["name"]);
+                assert!(!names.contains(&Value::from("callgate-system")), "{}", webhook["name"]);
+                selectors += 1;
+            }
+        }
+        assert_eq!(selectors, 3);
+    }
 }
