@@ -55,7 +55,10 @@ impl Inventory {
         let file = |it: &Value| {
             let path = it["path"].as_str()?.parse().ok()?;
             let digest = it["digest"].as_str().and_then(|it| it.parse().ok());
-            let problem = it["problem"].as_str().map(Problem::parse);
+            let problem = match &it["problem"] {
+                Value::Null => None,
+                it => Some(it.as_str().map_or(Problem::Unknown, Problem::parse)),
+            };
             Some((path, File { digest, problem }))
         };
         Self { files: files.filter_map(file).collect() }
@@ -221,6 +224,7 @@ mod tests {
             { "path": "callgate/web.json", "digest": DIGEST, "size": 7, "source": "callgate" },
             { "path": "old.json", "digest": DIGEST, "problem": "hollow" },
             { "path": "large.json", "problem": "too-large" },
+            { "path": "odd.json", "digest": DIGEST, "problem": ["hollow"] },
             { "path": "../up.json", "digest": DIGEST },
             { "digest": DIGEST },
             7,
@@ -236,6 +240,7 @@ mod tests {
             [
                 ("callgate/web.json", true, None),
                 ("large.json", false, Some(Problem::TooLarge)),
+                ("odd.json", true, Some(Problem::Unknown)),
                 ("old.json", true, Some(Problem::Hollow)),
             ]
         );
