@@ -1,6 +1,8 @@
 //! The annotations that used to carry seccomp profiles, and the one of mirror pods.
 
-use crate::pod::{Pod, Seccomp};
+use std::collections::BTreeMap;
+
+use crate::pod::{Effective, Pod, Seccomp};
 
 /// Says that a pod mirrors a static pod of a kubelet (S22).
 pub const MIRROR: &str = "kubernetes.io/config.mirror";
@@ -23,7 +25,7 @@ pub struct Annotation<'a> {
 }
 
 /// Whom a legacy annotation is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target<'a> {
     Pod,
     Container(&'a str),
@@ -40,23 +42,28 @@ impl Pod<'_> {
 
     /// Visits every legacy annotation.
     pub fn legacy_annotations(&self) -> impl Iterator<Item = Annotation<'_>> {
-        self.our_annotations().filter_map(|(key, value)| {
+        let mut own = None;
+        self.our_annotations().filter_map(move |(key, value)| {
             let (key, value): (&str, &str) = (key, value);
             if key == POD_ANNOTATION {
                 return Some(Annotation { key, value, target: Target::Pod, field: self.seccomp() });
             }
             let name = key.strip_prefix(CONTAINER_PREFIX)?;
-            let field = self.own_seccomp(name);
+            let own = own.get_or_insert_with(|| self.own_seccomp());
+            let field = own.get(name).copied();
             Some(Annotation { key, value, target: Target::Container(name), field })
         })
     }
 
-    fn own_seccomp(&self, container: &str) -> Option<Seccomp<'_>> {
-        use crate::pod::Effective::Own;
-        self.containers().filter(|it| it.name == container).find_map(|it| match it.effective {
-            Own(seccomp) => Some(seccomp),
-            _ => None,
-        })
+    /// What containers declare themselves, the first of each name that does.
+    fn own_seccomp(&self) -> BTreeMap<&str, Seccomp<'_>> {
+        let mut own = BTreeMap::new();
+        for container in self.containers() {
+            if let Effective::Own(seccomp) = container.effective {
+                own.entry(container.name).or_insert(seccomp);
+            }
+        }
+        own
     }
 }
 

@@ -1,6 +1,6 @@
 //! Turns fixes into the JSON Patch (RFC 6902) that applies them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -69,10 +69,10 @@ pub(super) fn injections<'a>(
     found: &[&Found<'_>],
     spared: bool,
 ) -> Vec<Place<'a>> {
-    let unset = |place: &Place<'_>| {
-        found.iter().any(|it| it.finding.fix == Some(Fix::Inject) && it.place == *place)
-    };
-    let places: Vec<_> = pod.containers().map(|it| Place::of(&it)).filter(unset).collect();
+    let unset = found.iter().filter(|it| it.finding.fix == Some(Fix::Inject));
+    let unset: BTreeSet<_> = unset.map(|it| it.place).collect();
+    let all = pod.containers().map(|it| Place::of(&it));
+    let places: Vec<_> = all.filter(|it| unset.contains(it)).collect();
     let whole = *scope == Scope::Whole && !spared && !places.is_empty();
     if whole { vec![Place::Pod] } else { places }
 }
@@ -98,21 +98,22 @@ pub(super) fn patch(
     }
     let injected = profile.filter(|_| !places.is_empty());
     if let Some(profile) = injected {
+        let contexts = pod.containers().filter(|it| it.has_security_context);
+        let contexts: BTreeSet<_> = contexts.map(|it| Place::of(&it)).collect();
+        let clashing = match scope {
+            Scope::Whole => clashing(pod, profile),
+            Scope::AddedTo { .. } => BTreeMap::new(),
+        };
         for place in places {
             let (parent, has_context, target) = match place {
                 Place::Container { list, index, name, .. } => {
-                    let has_context = pod
-                        .containers()
-                        .any(|it| Place::of(&it) == *place && it.has_security_context);
                     let parent = format!("/spec/{}/{index}", list.field());
-                    (parent, has_context, Target::Container(name))
+                    (parent, contexts.contains(place), Target::Container(name))
                 }
                 _ => ("/spec".to_owned(), pod.has_security_context(), Target::Pod),
             };
             operations.push(add(&parent, has_context, profile));
-            if *scope == Scope::Whole {
-                removed.extend(clashing(pod, target, profile));
-            }
+            removed.extend(clashing.get(&target).into_iter().flatten());
         }
     }
     operations.extend(pin::steps(pod, &pinned.iter().filter_map(pin::label).collect()));
@@ -124,20 +125,20 @@ pub(super) fn patch(
 }
 
 /// The annotations that would make the API server refuse the pod for what we
-/// inject (S15). They go whatever the level of `legacy-annotation`: the clash
-/// is of our making.
-fn clashing<'a>(
-    pod: &'a Pod<'_>,
-    target: Target<'a>,
-    profile: &'a Profile,
-) -> impl Iterator<Item = &'a str> {
+/// inject (S15), by whom they are about. They go whatever the level of
+/// `legacy-annotation`: the clash is of our making.
+fn clashing<'a>(pod: &'a Pod<'_>, profile: &Profile) -> BTreeMap<Target<'a>, Vec<&'a str>> {
     let injected = match profile {
         Profile::RuntimeDefault => Seccomp::RuntimeDefault,
         Profile::Localhost(path) => Seccomp::Localhost(Some(path.as_str())),
     };
-    pod.legacy_annotations()
-        .filter(move |it: &Annotation<'_>| it.target == target && it.contradicts(injected))
-        .map(|it| it.key)
+    let mut clashing = BTreeMap::<_, Vec<_>>::new();
+    for Annotation { key, target, .. } in
+        pod.legacy_annotations().filter(|it| it.contradicts(injected))
+    {
+        clashing.entry(target).or_default().push(key);
+    }
+    clashing
 }
 
 fn add(parent: &str, has_context: bool, profile: &Profile) -> Operation {
