@@ -10,9 +10,10 @@ use crate::{
 };
 
 /// With more requirements than this a node affinity is no longer worked out, and
-/// taken for one that every node meets. A pod has room for tens of thousands,
-/// each of which would be compared with every node while somebody waits. What is
-/// wrong on a node that the pod can really land on is found all the same.
+/// taken for one that every node meets; of as many tolerations every taint is
+/// taken for tolerated. A pod has room for tens of thousands, each of which would
+/// be compared with every node or taint while somebody waits. What is wrong on a
+/// node that the pod can really land on is found all the same.
 pub const MOST_REQUIREMENTS: usize = 1_000;
 
 /// The label of a node's operating system, which its kubelet sees to.
@@ -59,7 +60,11 @@ impl<'a> Demand<'a> {
             pod.node_selector().map(|(key, value)| Test::label(key, [value], true, false, lexicon));
         let os = pod.os().map(|it| Test::label(OS, [it], true, true, lexicon));
         let terms = pod.required_terms().filter(|it| count(it) <= MOST_REQUIREMENTS);
-        let tolerates = |taint: &Taint| pod.tolerations().iter().any(|it| taint.is_tolerated(it));
+        let tolerations = pod.tolerations();
+        let tolerates = |taint: &Taint| {
+            tolerations.len() > MOST_REQUIREMENTS
+                || tolerations.iter().any(|it| taint.is_tolerated(it))
+        };
         Self {
             all: selector.chain(os).collect(),
             any: terms.map(|it| it.iter().filter_map(|it| tests(it, lexicon)).collect()),

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use callgate::{
-    placement::{MOST_REQUIREMENTS, Node, Nodes, Spread},
+    placement::{MOST_REQUIREMENTS, Node, Nodes, Spread, Taint},
     pod::Pod,
     profile::{File, Inventory, Problem, ProfilePath},
 };
@@ -251,6 +251,17 @@ fn rebuilt(present: &BTreeMap<&str, (Option<Node>, Option<Inventory>)>) -> Nodes
         }
     }
     nodes
+}
+
+#[test]
+fn of_too_many_tolerations_every_taint_is_tolerated() {
+    let mut nodes = Nodes::default();
+    let text = |it: &str| it.to_owned();
+    let taint = Taint { key: text("gpu"), value: text(""), effect: text("NoSchedule") };
+    nodes.put("node-a", Node { taints: vec![taint], ..Node::default() });
+    let spec = |count: usize| json!({ "tolerations": vec![json!({ "key": "spot" }); count] });
+    assert_eq!(eligible(&nodes, &spec(MOST_REQUIREMENTS)), Vec::<&str>::new());
+    assert_eq!(eligible(&nodes, &spec(MOST_REQUIREMENTS + 1)), ["node-a"]);
 }
 
 #[test]
