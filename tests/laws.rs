@@ -319,6 +319,24 @@ fn without_index(line: &str) -> String {
     line.split('[').map(|it| it.trim_start_matches(digits)).collect::<Vec<_>>().join("[")
 }
 
+/// Every term gets a requirement, so a pod that is full of terms would become many times as long.
+#[test]
+fn a_pod_of_thousands_of_terms_is_not_pinned() {
+    const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+    let steps = |count: usize| {
+        let term = json!({ "matchExpressions": [{ "key": "disk", "operator": "Exists" }] });
+        let terms = json!({ "nodeSelectorTerms": vec![term; count] });
+        let profile = json!({ "type": "Localhost", "localhostProfile": "callgate/web.json" });
+        let pod = json!({ "spec": {
+            "securityContext": { "seccompProfile": profile },
+            "affinity": { "nodeAffinity": { REQUIRED: terms } },
+            "containers": [{ "name": "app" }],
+        } });
+        mutate(&pod).len()
+    };
+    assert_eq!([5_000, 5_001].map(steps), [5_000, 0]);
+}
+
 fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }

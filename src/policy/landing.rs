@@ -1,6 +1,6 @@
 //! Where a pod can land, and what it would find there of a profile.
 
-use std::{fmt::Write, rc::Rc};
+use std::{cmp::Reverse, collections::BTreeMap, fmt::Write, rc::Rc};
 
 use serde::Deserialize;
 
@@ -27,7 +27,12 @@ pub enum Placement {
 }
 
 /// What is known of a profile on the nodes that a pod can land on.
-pub(super) struct Landing<'a>(Rc<Spread<'a>>);
+#[derive(Clone)]
+pub(super) struct Landing<'a> {
+    spread: Rc<Spread<'a>>,
+    /// The contents of the file, the most common first.
+    contents: Rc<[(Digest, usize)]>,
+}
 
 /// How many contents of one file a message tells apart.
 const MOST_CONTENTS: usize = 2;
@@ -40,14 +45,14 @@ impl<'a> Context<'a> {
         if self.facts.policy.placement() == Placement::Ignore {
             return None;
         }
-        let eligible = self.eligible.get_or_init(|| self.facts.nodes.eligible(self.pod));
-        let known = self.spreads.borrow().get(path).map(Rc::clone);
-        let spread = known.unwrap_or_else(|| {
-            let spread = Rc::new(eligible.spread(path));
-            self.spreads.borrow_mut().insert(path.clone(), Rc::clone(&spread));
-            spread
+        let known = self.landings.borrow().get(path).cloned();
+        let landing = known.unwrap_or_else(|| {
+            let eligible = self.eligible.get_or_init(|| self.facts.nodes.eligible(self.pod));
+            let landing = Landing::of(eligible.spread(path));
+            self.landings.borrow_mut().insert(path.clone(), landing.clone());
+            landing
         });
-        (spread.eligible > spread.unknown).then_some(Landing(spread))
+        (landing.spread.eligible > landing.spread.unknown).then_some(landing)
     }
 
     /// Whether the pod is, or can be, kept to the nodes that have the profile;
@@ -63,13 +68,28 @@ impl<'a> Context<'a> {
         if !is_possible {
             return None;
         }
-        Some(pin::pinning(self.pod, &pin::label(path)?))
+        let label = pin::label(path)?;
+        Some(if self.is_pinnable { pin::pinning(self.pod, &label) } else { Pinning::Impossible })
     }
 }
 
-impl Landing<'_> {
+impl<'a> Landing<'a> {
+    fn of(spread: Spread<'a>) -> Self {
+        let mut contents = BTreeMap::<Digest, usize>::new();
+        for Found { digest, nodes, .. } in spread.found.iter().filter(|it| is_loadable(it.problem))
+        {
+            // What was not read cannot be compared.
+            if let Some(digest) = digest {
+                *contents.entry(*digest).or_default() += nodes;
+            }
+        }
+        let mut contents: Vec<_> = contents.into_iter().collect();
+        contents.sort_by_key(|it| Reverse(it.1));
+        Self { spread: spread.into(), contents: contents.into() }
+    }
+
     fn count(&self, is: impl Fn(Option<Problem>) -> bool) -> usize {
-        self.0.found.iter().filter(|it| is(it.problem)).map(|it| it.nodes).sum()
+        self.spread.found.iter().filter(|it| is(it.problem)).map(|it| it.nodes).sum()
     }
 
     /// How many nodes have it, be it one that filters or one that does not.
@@ -89,38 +109,22 @@ impl Landing<'_> {
 
     /// How many have said that they have nothing to run under.
     pub(super) fn lacking(&self) -> usize {
-        self.0.lacking + self.broken()
+        self.spread.lacking + self.broken()
     }
 
     /// How many have said nothing.
     pub(super) fn unknown(&self) -> usize {
-        self.0.unknown
+        self.spread.unknown
     }
 
     /// Whether it is not the same everywhere.
     pub(super) fn differs(&self) -> bool {
-        self.contents().len() > 1
-    }
-
-    /// The contents of the file, the most common first.
-    fn contents(&self) -> Vec<(Digest, usize)> {
-        let mut contents: Vec<(Digest, usize)> = Vec::new();
-        for Found { digest, nodes, .. } in self.0.found.iter().filter(|it| is_loadable(it.problem))
-        {
-            // What was not read cannot be compared.
-            let Some(digest) = digest else { continue };
-            match contents.iter_mut().find(|(it, _)| it == digest) {
-                Some((_, count)) => *count += nodes,
-                None => contents.push((*digest, *nodes)),
-            }
-        }
-        contents.sort_by(|(a, many), (b, more)| more.cmp(many).then(a.cmp(b)));
-        contents
+        self.contents.len() > 1
     }
 
     /// So many of the nodes, in words.
     pub(super) fn of_nodes(&self, count: usize) -> String {
-        match (count, self.0.eligible) {
+        match (count, self.spread.eligible) {
             (1, 1) => "the only node this pod can land on".to_owned(),
             (0, all) => format!("none of the {all} nodes this pod can land on"),
             (count, all) if count == all => format!("all {all} nodes this pod can land on"),
@@ -131,7 +135,7 @@ impl Landing<'_> {
     /// The first words about a profile that is on none of the nodes.
     pub(super) fn of_none(&self, path: &str) -> String {
         let broken = self.broken();
-        match (broken, self.0.eligible, self.0.lacking_names.first()) {
+        match (broken, self.spread.eligible, self.spread.lacking_names.first()) {
             (0, 1, Some(name)) => {
                 format!("profile {path:?} is not on {name:?}, {}", self.of_nodes(1))
             }
@@ -155,7 +159,7 @@ impl Landing<'_> {
 
     /// Who lacks it, who has another, and who has not said.
     pub(super) fn details(&self) -> String {
-        let Spread { unknown, lacking, lacking_names, .. } = &*self.0;
+        let Spread { unknown, lacking, lacking_names, .. } = &*self.spread;
         let mut details = Vec::new();
         if *lacking > 0 {
             let names: Vec<_> = lacking_names.iter().map(|it| format!("{it:?}")).collect();
@@ -169,10 +173,9 @@ impl Landing<'_> {
             details.push(format!("it is broken on {} ({})", self.broken(), self.problems()));
         }
         if self.differs() {
-            let contents = self.contents();
-            let told = contents.iter().take(MOST_CONTENTS);
+            let told = self.contents.iter().take(MOST_CONTENTS);
             details.extend(told.map(|(it, count)| format!("{} {}", have(*count), it.short())));
-            let others: usize = contents.iter().skip(MOST_CONTENTS).map(|it| it.1).sum();
+            let others: usize = self.contents.iter().skip(MOST_CONTENTS).map(|it| it.1).sum();
             if others > 0 {
                 details.push(format!("{} others", have(others)));
             }
@@ -184,7 +187,7 @@ impl Landing<'_> {
     }
 
     fn problems(&self) -> String {
-        let problems = self.0.found.iter().filter_map(|it| it.problem);
+        let problems = self.spread.found.iter().filter_map(|it| it.problem);
         let mut words: Vec<_> =
             problems.filter(|it| !it.is_hollow()).map(Problem::as_str).collect();
         words.sort_unstable();

@@ -27,15 +27,15 @@ pub use rules::RULES;
 pub use verdict::{Judged, MOST_LINES, MOST_WARNINGS, Verdict, cut};
 
 use std::{
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::BTreeMap,
-    rc::Rc,
 };
 
 use jiff::civil::Date;
+use landing::Landing;
 
 use crate::{
-    placement::{Eligible, Nodes, Spread},
+    placement::{Eligible, Nodes},
     pod::{Annotation, Container, Effective, Pod, Scope, Seccomp},
     profile::{Catalog, ProfilePath},
 };
@@ -84,12 +84,18 @@ struct Context<'a> {
     pod: &'a Pod<'a>,
     /// Whether it is yet to be made.
     is_new: bool,
+    /// Whether no patch would be unbearably long that kept it to nodes.
+    is_pinnable: bool,
     /// What the policy injects into this pod where nothing is set.
     injected: Option<&'a Profile>,
     /// The nodes that the pod can land on, and what they said of each profile:
     /// to ask all of them takes its time.
     eligible: OnceCell<Eligible<'a>>,
-    spreads: RefCell<BTreeMap<ProfilePath, Rc<Spread<'a>>>>,
+    landings: RefCell<BTreeMap<ProfilePath, Landing<'a>>>,
+    /// What was found in the profile at a path, by the rule.
+    found: RefCell<BTreeMap<String, BTreeMap<&'static str, Option<Finding>>>>,
+    /// For how many profiles others were searched that may have been meant.
+    searches: Cell<usize>,
 }
 
 /// What one rule says of one place.
@@ -181,10 +187,45 @@ fn found_in<'a>(
 
 impl<'a> Context<'a> {
     fn of(pod: &'a Pod<'_>, scope: &Scope, facts: Facts<'a>) -> Self {
-        let injected = facts.policy.profile_for(pod);
-        let is_new = *scope == Scope::Whole;
-        let (eligible, spreads) = (OnceCell::new(), RefCell::default());
-        Self { facts, pod, is_new, injected, eligible, spreads }
+        Self {
+            facts,
+            pod,
+            is_new: *scope == Scope::Whole,
+            is_pinnable: pin::is_bearable(pod),
+            injected: facts.policy.profile_for(pod),
+            eligible: OnceCell::new(),
+            landings: RefCell::default(),
+            found: RefCell::default(),
+            searches: Cell::default(),
+        }
+    }
+
+    /// What a rule finds in a profile. It may be declared by thousands of
+    /// containers: where it is one on a node, the rule is asked once.
+    fn once(
+        &self,
+        rule: &'static str,
+        declared: Seccomp<'_>,
+        check: impl FnOnce() -> Option<Finding>,
+    ) -> Option<Finding> {
+        let Seccomp::Localhost(Some(path)) = declared else {
+            return check();
+        };
+        let known = self.found.borrow().get(path).and_then(|it| it.get(rule).cloned());
+        known.unwrap_or_else(|| {
+            let finding = check();
+            let mut found = self.found.borrow_mut();
+            found.entry(path.to_owned()).or_default().insert(rule, finding.clone());
+            finding
+        })
+    }
+
+    /// Whether to search for a profile that may have been meant, which takes
+    /// its time: of more findings than these nobody is told anyway.
+    fn may_search(&self) -> bool {
+        let searches = self.searches.get() + 1;
+        self.searches.set(searches);
+        searches <= MOST_LINES
     }
 }
 
@@ -208,7 +249,8 @@ impl Rule {
         context: &Context<'_>,
     ) -> Option<Found<'a>> {
         let Check::Profile(check) = self.check else { return None };
-        Some(Found { rule: self, place, finding: check(declared, context)? })
+        let finding = context.once(self.id, declared, || check(declared, context))?;
+        Some(Found { rule: self, place, finding })
     }
 
     fn on_annotation<'a>(

@@ -18,14 +18,25 @@ pub(super) enum Pinning {
     /// A patch can see to it.
     Wanted,
     /// No patch could: the scheduler is not asked about this pod, or could
-    /// place it nowhere as it is.
+    /// place it nowhere as it is, or it has too many terms.
     Impossible,
 }
+
+/// More steps than these no patch has. A pod has room for tens of thousands of
+/// terms, each of which would get a requirement for every profile.
+const MOST_STEPS: usize = 10_000;
 
 /// The key of the label that the agents give to nodes which have the profile;
 /// `None` for a profile that no agent brings.
 pub(super) fn label(path: &ProfilePath) -> Option<String> {
     Some(format!("profile.callgate.dev/{}", path.object_name()?))
+}
+
+/// Whether the steps for all profiles that the pod can name are few enough.
+pub(super) fn is_bearable(pod: &Pod<'_>) -> bool {
+    // The pod itself can name one, too.
+    let profiles = 1 + pod.containers().count();
+    pod.required_terms().is_none_or(|it| it.len().saturating_mul(profiles) <= MOST_STEPS)
 }
 
 pub(super) fn pinning(pod: &Pod<'_>, label: &str) -> Pinning {

@@ -75,8 +75,10 @@ impl Catalog {
             return None;
         }
         let tolerated = (wanted.len() / 4).clamp(1, 4);
+        let length = wanted.chars().count();
         sound()
             .filter(|it| it.as_str().len() <= LONGEST_COMPARED)
+            .filter(|it| it.as_str().chars().count().abs_diff(length) <= tolerated)
             .map(|it| (strsim::damerau_levenshtein(it.as_str(), wanted), it))
             .filter(|(distance, _)| *distance <= tolerated)
             .min()

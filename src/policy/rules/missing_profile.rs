@@ -64,10 +64,52 @@ impl Finding {
     /// Adds the profile that was probably meant.
     fn look_for(self, path: &ProfilePath, context: &Context<'_>) -> Self {
         let catalog = context.facts.catalog;
+        if !context.may_search() {
+            return self;
+        }
         match catalog.closest(path) {
             Some(near) if near != path => self.hint(format!("did you mean {:?}?", near.as_str())),
             _ if catalog.is_empty() => self.hint("the catalog is empty"),
             _ => self,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::{
+        placement::Nodes,
+        pod::{Kind, Pod, Scope},
+        policy::{Builtin, Facts, MOST_LINES, Mode, Verdict},
+        profile::Catalog,
+    };
+
+    /// A pod has room for tens of thousands of them.
+    #[test]
+    fn for_as_many_as_are_told_of_is_searched_and_for_no_more() {
+        let container = |number| {
+            let path = format!("apps-{number}/web.json");
+            let profile = json!({ "type": "Localhost", "localhostProfile": path });
+            json!({ "name": "app", "securityContext": { "seccompProfile": profile } })
+        };
+        let containers: Vec<_> = (0..=MOST_LINES).map(container).collect();
+        let text = json!({ "spec": { "containers": containers } }).to_string();
+        let pod: Pod<'_> = serde_json::from_str(&text).unwrap();
+        let catalog: Catalog = [("web.json".parse().unwrap(), None)].into_iter().collect();
+        let facts = Facts {
+            policy: &Builtin::named("restricted").unwrap().policy(),
+            catalog: &catalog,
+            nodes: &Nodes::default(),
+            namespace: "shop",
+            today: jiff::civil::date(2026, 11, 24),
+        };
+        let verdict = Verdict::of(Kind::Pod, &pod, &Scope::Whole, facts, Mode::Enforce);
+        let hints: Vec<_> =
+            verdict.judged().iter().map(|it| it.found.finding.hint.as_deref()).collect();
+        let mut expected = vec![Some("did you mean \"web.json\"?"); MOST_LINES];
+        expected.push(None);
+        assert_eq!(hints, expected);
     }
 }
