@@ -99,7 +99,8 @@ pub(super) async fn agent_on(it: &Deployment, node: &str) -> Replica {
 
 /// A pod under that profile that says so and makes a directory.
 pub(super) fn tutorial(name: &str, localhost: &str) -> Value {
-    let script = "grep Seccomp: /proc/self/status; mkdir /tmp/a; exit $?";
+    // Two streams come in no order.
+    let script = "exec 2>&1; grep Seccomp: /proc/self/status; mkdir /tmp/a; exit $?";
     let profile = json!({ "type": "Localhost", "localhostProfile": localhost });
     pod(name, &["sh", "-c", script], &json!({ "seccompProfile": profile }))
 }
