@@ -73,6 +73,12 @@ impl<'a> Demand<'a> {
         }
     }
 
+    /// The same with every toleration there can be.
+    pub(super) fn tolerating_all(mut self) -> Self {
+        self.tolerated.fill(true);
+        self
+    }
+
     pub(super) fn is_met(&self, name: &str, node: &Place) -> bool {
         let passed =
             |tests: &[Test<'_>]| tests.iter().all(|it| it.passes(name, node, self.lexicon));

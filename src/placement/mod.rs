@@ -125,11 +125,23 @@ impl Nodes {
     /// taints nor labels matter then: the scheduler is not asked, and if the
     /// kubelet turns the pod down, it runs nowhere else.
     pub fn eligible(&self, pod: &Pod<'_>) -> Eligible<'_> {
+        self.meeting(pod, &Demand::of(pod, &self.lexicon))
+    }
+
+    /// The nodes that `pod` can land on once it is given more tolerations.
+    ///
+    /// Whoever may update a pod may add some at any time
+    /// (`validateOnlyAddedTolerations` in pkg/apis/core/validation), and no
+    /// webhook of ours is asked about that.
+    pub fn reachable(&self, pod: &Pod<'_>) -> Eligible<'_> {
+        self.meeting(pod, &Demand::of(pod, &self.lexicon).tolerating_all())
+    }
+
+    fn meeting(&self, pod: &Pod<'_>, demand: &Demand<'_>) -> Eligible<'_> {
         let lexicon = &self.lexicon;
         let known: Vec<_> = if let Some(name) = pod.node_name() {
             self.by_name.get_key_value(name).map(named).into_iter().collect()
         } else {
-            let demand = Demand::of(pod, lexicon);
             let is_met =
                 |name: &str, it: &Known| it.node.as_ref().is_some_and(|it| demand.is_met(name, it));
             self.by_name.iter().filter(|(name, it)| is_met(name, it)).map(named).collect()
@@ -311,6 +323,23 @@ mod tests {
         let expected =
             Spread { eligible: 8, unknown: 1, lacking: 7, lacking_names, found: Vec::new() };
         assert_eq!(nowhere, expected);
+    }
+
+    #[test]
+    fn a_taint_or_a_cordon_keeps_nobody_away_for_good_but_a_label_does() {
+        let mut nodes = Nodes::default();
+        let taint = Taint { key: "gpu".into(), value: String::new(), effect: "NoExecute".into() };
+        nodes.put("tainted", Node { taints: vec![taint], ..labelled("zone", "z1") });
+        nodes.put("cordoned", Node { unschedulable: true, ..labelled("zone", "z1") });
+        nodes.put("elsewhere", labelled("zone", "z2"));
+        let selecting = pod(r#"{"spec": {"nodeSelector": {"zone": "z1"}}}"#);
+        assert_eq!(nodes.eligible(&selecting).names().count(), 0);
+        assert_eq!(
+            nodes.reachable(&selecting).names().collect::<Vec<_>>(),
+            ["cordoned", "tainted"]
+        );
+        let bound = pod(r#"{"spec": {"nodeName": "elsewhere"}}"#);
+        assert_eq!(nodes.reachable(&bound).names().collect::<Vec<_>>(), ["elsewhere"]);
     }
 
     #[test]

@@ -55,6 +55,15 @@ impl<'a> Context<'a> {
         (landing.spread.eligible > landing.spread.unknown).then_some(landing)
     }
 
+    /// What they say where it can land once it is given more tolerations.
+    pub(super) fn landing_at_last(&self, path: &ProfilePath) -> Option<Landing<'a>> {
+        if self.facts.policy.placement() == Placement::Ignore {
+            return None;
+        }
+        let reachable = self.reachable.get_or_init(|| self.facts.nodes.reachable(self.pod));
+        Some(Landing::of(reachable.spread(path)))
+    }
+
     /// Whether the pod is, or can be, kept to the nodes that have the profile;
     /// `None` where that is not what the policy wants.
     pub(super) fn pinning(&self, path: &ProfilePath) -> Option<Pinning> {

@@ -91,6 +91,7 @@ struct Context<'a> {
     /// The nodes that the pod can land on, and what they said of each profile:
     /// to ask all of them takes its time.
     eligible: OnceCell<Eligible<'a>>,
+    reachable: OnceCell<Eligible<'a>>,
     landings: RefCell<BTreeMap<ProfilePath, Landing<'a>>>,
     /// What was found in the profile at a path, by the rule.
     found: RefCell<BTreeMap<String, BTreeMap<&'static str, Option<Finding>>>>,
@@ -194,6 +195,7 @@ impl<'a> Context<'a> {
             is_pinnable: pin::is_bearable(pod),
             injected: facts.policy.profile_for(pod),
             eligible: OnceCell::new(),
+            reachable: OnceCell::new(),
             landings: RefCell::default(),
             found: RefCell::default(),
             searches: Cell::default(),

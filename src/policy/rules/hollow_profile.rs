@@ -2,7 +2,7 @@
 
 use crate::{
     pod::Seccomp,
-    policy::{Check, Context, Finding, Level, Rule},
+    policy::{Check, Context, Finding, Level, Rule, landing::Landing},
     profile::{Defect, ProfilePath},
 };
 
@@ -22,9 +22,15 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
     if let Some(Some(Defect::Hollow(hollow))) = context.facts.catalog.get(&parsed) {
         return Some(Finding::new(format!("profile {path:?} filters nothing: {hollow}")));
     }
-    let landing = context.landing(&parsed)?;
-    let hollow = landing.hollow();
-    (hollow > 0).then(|| {
-        Finding::new(format!("profile {path:?} filters nothing on {}", landing.of_nodes(hollow)))
+    let told = |landing: Landing<'_>, when: &str| {
+        let hollow = landing.hollow();
+        let on = landing.of_nodes(hollow);
+        (hollow > 0)
+            .then(|| Finding::new(format!("profile {path:?} filters nothing on {on}{when}")))
+    };
+    // Of tolerations that are added to a pod which is there already nobody tells us.
+    context.landing(&parsed).and_then(|it| told(it, "")).or_else(|| {
+        let landing = context.landing_at_last(&parsed)?;
+        told(landing, " once it is given more tolerations")
     })
 }
