@@ -83,7 +83,9 @@ async fn follow(changes: impl Stream<Item = Result<Any, String>>, tell: impl Fn(
     let mut due: Option<Instant> = None;
     loop {
         let change = match due {
-            Some(due) => timeout_at(due, changes.next()).await,
+            // Asked first: of changes that never pause nobody would ever be told.
+            Some(due) if due <= Instant::now() => Err(()),
+            Some(due) => timeout_at(due, changes.next()).await.map_err(|_| ()),
             None => Ok(changes.next().await),
         };
         match change {
@@ -95,7 +97,7 @@ async fn follow(changes: impl Stream<Item = Result<Any, String>>, tell: impl Fn(
             }
             Ok(Some(Err(why))) => tell(Watched::Failed(why)),
             Ok(None) => return,
-            Err(_) => {
+            Err(()) => {
                 due = None;
                 if facts.is_complete() {
                     let paths = facts.fleet.refresh();
@@ -182,4 +184,38 @@ fn told<K: ResourceExt, T>(
         }
         Event::Delete(it) => Change::Gone(it.name_any()),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn changes_that_never_pause_are_told_of_all_the_same() {
+        let labels = || Labels { policy: None, mode: None };
+        let lists = [
+            Any::Namespace(Change::End),
+            Any::Policy(Change::End),
+            Any::Profile(Change::End),
+            Any::Node(Change::End),
+            Any::Said(Change::End),
+        ];
+        let more = (0..20).map(|at| Any::Namespace(Change::Put(format!("team-{at}"), labels())));
+        // Each takes its time, and then there is another already.
+        let ready = stream::iter(lists.into_iter().chain(more))
+            .inspect(|_| std::thread::sleep(GATHER / 4))
+            .map(Ok);
+        let told = Cell::new(0);
+        follow(ready, |it| {
+            if matches!(it, Watched::Changed(_)) {
+                told.set(told.get() + 1);
+            }
+        })
+        .await;
+        assert!(told.get() > 0, "nobody was told");
+    }
 }
