@@ -11,7 +11,7 @@ use crate::{
 
 /// With more requirements than this a node affinity is no longer worked out, and
 /// taken for one that every node meets; of as many tolerations every taint is
-/// taken for tolerated. A pod has room for tens of thousands, each of which would
+/// taken for tolerated, and of a node selector no more than these are looked at. A pod has room for tens of thousands, each of which would
 /// be compared with every node or taint while somebody waits. What is wrong on a
 /// node that the pod can really land on is found all the same.
 pub const MOST_REQUIREMENTS: usize = 1_000;
@@ -56,8 +56,11 @@ enum Test<'a> {
 
 impl<'a> Demand<'a> {
     pub(super) fn of(pod: &'a Pod<'_>, lexicon: &'a Lexicon) -> Self {
-        let selector =
-            pod.node_selector().map(|(key, value)| Test::label(key, [value], true, false, lexicon));
+        // From an API server its keys are unique, and soon no node has them all.
+        let selector = pod
+            .node_selector()
+            .take(MOST_REQUIREMENTS)
+            .map(|(key, value)| Test::label(key, [value], true, false, lexicon));
         let os = pod.os().map(|it| Test::label(OS, [it], true, true, lexicon));
         let terms = pod.required_terms().filter(|it| count(it) <= MOST_REQUIREMENTS);
         let tolerations = pod.tolerations();
