@@ -3,7 +3,12 @@
 #[allow(dead_code, reason = "each test target uses its part")]
 mod door;
 
-use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use callgate::{
     admission::Snapshot,
@@ -12,7 +17,7 @@ use callgate::{
     policy::{Book, Mode, Policy, RULES, Rule},
     profile::wrap::{self, Node},
     standalone::{Facts, Sources},
-    telemetry::Metrics,
+    telemetry::{AgentMetrics, Metrics, Profiles},
 };
 use clap::CommandFactory;
 use door::{Reply, patch_of, patched, post};
@@ -190,7 +195,7 @@ fn blocks(document: &str, language: &str) -> Vec<String> {
 }
 
 /// Flags of other programs that README names.
-const OF_OTHERS: &[&str] = &["--cacert", "--data"];
+const OF_OTHERS: &[&str] = &["--cacert", "--data", "--register-with-taints", "--root-dir"];
 
 #[test]
 fn every_flag_of_the_readme_exists() {
@@ -252,19 +257,26 @@ impl Flag {
     }
 }
 
-/// The flags of `callgate serve`.
+/// The flags of `callgate serve`, and those that only `callgate agent` has.
 fn flags() -> Vec<Flag> {
-    let command = Cli::command();
-    let serve = command.find_subcommand("serve").expect("there is such a command");
-    let flags = serve.get_arguments().filter_map(|it| Some((it, it.get_long()?)));
+    let mut all = flags_of("serve", "Serving");
+    all.extend(flags_of("agent", "Agent").into_iter().filter(|it| it.heading == "Agent"));
+    all
+}
+
+/// The flags of a command; those under no heading are under `heading`.
+fn flags_of(command: &str, heading: &str) -> Vec<Flag> {
+    let all = Cli::command();
+    let command = all.find_subcommand(command).expect("there is such a command");
+    let flags = command.get_arguments().filter_map(|it| Some((it, it.get_long()?)));
     flags
-        .filter(|(_, long)| *long != "help")
+        .filter(|(it, long)| *long != "help" && !it.is_hide_set())
         .map(|(it, long)| {
             let takes_a_value = it.get_action().takes_values();
             let names = it.get_value_names().filter(|_| takes_a_value).unwrap_or_default();
             let defaults = it.get_default_values().iter().filter(|_| takes_a_value);
             Flag {
-                heading: it.get_help_heading().unwrap_or("Serving").to_owned(),
+                heading: it.get_help_heading().unwrap_or(heading).to_owned(),
                 name: format!("--{long}"),
                 value: names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
                 default: defaults.map(|it| it.to_string_lossy()).collect::<Vec<_>>().join(","),
@@ -279,7 +291,11 @@ fn every_metric_is_described_and_every_described_one_is_there() {
     metrics.review("mutate", "create", "patched", Duration::ZERO);
     metrics.finding("unset", "deny");
     metrics.reported("event", "written");
-    let page = metrics.render();
+    let agent = AgentMetrics::new("0.0.0");
+    agent.profiles(Profiles::default());
+    agent.failed("io");
+    agent.reported(SystemTime::UNIX_EPOCH);
+    let page = metrics.render() + &agent.render();
     let names = page.lines().filter_map(|it| it.strip_prefix("callgate_"));
     let names = names.filter_map(|it| it.split(['{', ' ']).next());
     let histogram = ["_sum", "_count", "_bucket"];
