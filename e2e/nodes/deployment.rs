@@ -190,6 +190,21 @@ impl Deployment {
         tokio::task::spawn_blocking(run).await.expect("it does not panic")
     }
 
+    /// Runs a line as somebody types it at the top of the tree, with `kubectl` at hand.
+    pub(crate) async fn shell(&self, line: &str) {
+        let mut command = Command::new("bash");
+        command.args(["-euo", "pipefail", "-c", line]).env("KUBECONFIG", &self.site.kubeconfig);
+        command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        if let Some(programs) = &self.site.programs {
+            let path = env::var("PATH").unwrap_or_default();
+            command.env("PATH", format!("{}:{path}", programs.display()));
+        }
+        let run = move || command.output().expect("bash starts");
+        let output = tokio::task::spawn_blocking(run).await.expect("it does not panic");
+        let why = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {why}");
+    }
+
     pub(crate) async fn kubectl_ok(&self, words: &[&str]) -> String {
         let output = self.kubectl(words).await;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();

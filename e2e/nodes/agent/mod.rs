@@ -2,6 +2,7 @@
 
 mod hostile;
 mod identity;
+mod landing;
 mod lives;
 mod node;
 mod scale;
@@ -10,6 +11,7 @@ mod story;
 use self::{
     hostile::what_stands_in_the_way_is_told_and_nothing_outside_is_touched,
     identity::an_agent_speaks_for_its_own_node_alone,
+    landing::a_profile_that_one_node_has_is_judged_by_where_the_pod_can_land,
     lives::{
         a_node_that_begins_anew_gets_its_profiles_before_it_gets_pods,
         what_is_said_of_a_node_goes_with_it,
@@ -28,6 +30,7 @@ pub(crate) const ALL: &[Entry] = entries![
     a_profile_gets_to_every_node_and_a_pod_runs_under_it,
     what_is_done_to_a_file_by_hand_is_undone_within_half_a_minute,
     a_profile_that_changes_and_goes_is_reported_as_it_is,
+    a_profile_that_one_node_has_is_judged_by_where_the_pod_can_land,
     what_stands_in_the_way_is_told_and_nothing_outside_is_touched,
     an_agent_speaks_for_its_own_node_alone,
     two_hundred_profiles_take_two_seconds_and_little_memory,

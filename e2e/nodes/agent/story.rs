@@ -15,7 +15,11 @@ use crate::{deployment::Deployment, patience::eventually};
 const REPAIRED_WITHIN: Duration = Duration::from_secs(30);
 
 pub(super) async fn a_profile_gets_to_every_node_and_a_pod_runs_under_it(it: Arc<Deployment>) {
-    apply(&it, "block-mkdir", "mkdir").await;
+    it.shell(&format!(
+        "{} profile wrap profiles/block-mkdir.json | kubectl apply -f -",
+        env!("CARGO_BIN_EXE_callgate")
+    ))
+    .await;
     let start = Instant::now();
     installed(&it, "block-mkdir", "mkdir").await;
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
