@@ -175,6 +175,13 @@ impl Nodes {
         files.map(|it| it.problem.is_none()).reduce(|a, b| a || b)
     }
 
+    /// Whether some node may have a file that filters nothing; where none has, it
+    /// seldom says so all the same, for a while after the last is gone.
+    pub fn may_have_hollow(&self) -> bool {
+        let mut problems = self.lexicon.files.values().iter().filter_map(|it| it.problem);
+        problems.any(Problem::is_hollow)
+    }
+
     fn known(&mut self, name: &str) -> &mut Known {
         Arc::make_mut(self.by_name.entry(Arc::from(name)).or_default())
     }
@@ -340,6 +347,20 @@ mod tests {
         );
         let bound = pod(r#"{"spec": {"nodeName": "elsewhere"}}"#);
         assert_eq!(nodes.reachable(&bound).names().collect::<Vec<_>>(), ["elsewhere"]);
+    }
+
+    #[test]
+    fn a_node_with_a_hollow_file_makes_it_worth_looking_for_one() {
+        let mut nodes = Nodes::default();
+        let of = |problem| {
+            let file = File { digest: None, problem };
+            Some(Inventory { files: BTreeMap::from([("web.json".parse().unwrap(), file)]) })
+        };
+        nodes.report("node-a", of(None));
+        nodes.report("node-b", of(Some(Problem::NotJson)));
+        assert!(!nodes.may_have_hollow());
+        nodes.report("node-b", of(Some(Problem::Hollow)));
+        assert!(nodes.may_have_hollow());
     }
 
     #[test]

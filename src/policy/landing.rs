@@ -55,9 +55,11 @@ impl<'a> Context<'a> {
         (landing.spread.eligible > landing.spread.unknown).then_some(landing)
     }
 
-    /// What they say where it can land once it is given more tolerations.
-    pub(super) fn landing_at_last(&self, path: &ProfilePath) -> Option<Landing<'a>> {
-        if self.facts.policy.placement() == Placement::Ignore {
+    /// What they say where it can land once it is given more tolerations, if
+    /// some node may have a file that filters nothing: nobody else asks.
+    pub(super) fn hollow_landing_at_last(&self, path: &ProfilePath) -> Option<Landing<'a>> {
+        if self.facts.policy.placement() == Placement::Ignore || !self.facts.nodes.may_have_hollow()
+        {
             return None;
         }
         let reachable = self.reachable.get_or_init(|| self.facts.nodes.reachable(self.pod));
