@@ -73,10 +73,14 @@ const OBJECTS: u32 = 20;
 /// ever, and writes into policies and profiles what is made of them.
 pub async fn watch(client: Client, tell: impl Fn(Watched<'_>)) {
     let (see, keep) = conditions::keeper(client.clone(), |it| tell(Watched::Reported(it)));
-    tokio::join!(follow(all(&client, &see), &tell), keep);
+    tokio::join!(follow(all(&client, &see), GATHER, &tell), keep);
 }
 
-async fn follow(changes: impl Stream<Item = Result<Any, String>>, tell: impl Fn(Watched<'_>)) {
+async fn follow(
+    changes: impl Stream<Item = Result<Any, String>>,
+    gather: Duration,
+    tell: impl Fn(Watched<'_>),
+) {
     let mut changes = std::pin::pin!(changes);
     let mut facts = Facts::default();
     let mut news = News::Nothing;
@@ -92,7 +96,7 @@ async fn follow(changes: impl Stream<Item = Result<Any, String>>, tell: impl Fn(
             Ok(Some(Ok(change))) => {
                 news = news.max(facts.take(change));
                 if news > News::Nothing {
-                    due = due.or_else(|| Some(Instant::now() + GATHER));
+                    due = due.or_else(|| Some(Instant::now() + gather));
                 }
             }
             Ok(Some(Err(why))) => tell(Watched::Failed(why)),
@@ -205,12 +209,10 @@ mod tests {
             Any::Said(Change::End),
         ];
         let more = (0..20).map(|at| Any::Namespace(Change::Put(format!("team-{at}"), labels())));
-        // Each takes its time, and then there is another already.
-        let ready = stream::iter(lists.into_iter().chain(more))
-            .inspect(|_| std::thread::sleep(GATHER / 4))
-            .map(Ok);
+        // There is always another already.
+        let ready = stream::iter(lists.into_iter().chain(more)).map(Ok);
         let told = Cell::new(0);
-        follow(ready, |it| {
+        follow(ready, Duration::ZERO, |it| {
             if matches!(it, Watched::Changed(_)) {
                 told.set(told.get() + 1);
             }
