@@ -173,6 +173,16 @@ pub(crate) fn container(name: &str, context: &Value) -> Value {
     json!({ "name": name, "image": "app", "securityContext": context })
 }
 
+/// A pod whose containers are to run under the profile at that path.
+pub(crate) fn naming(path: &str) -> Value {
+    let profile = json!({ "type": "Localhost", "localhostProfile": path });
+    let spec = json!({
+        "securityContext": { "seccompProfile": profile },
+        "containers": [{ "name": "app", "image": "app" }],
+    });
+    pod("web", &spec)
+}
+
 /// The type of the profile that is stored there.
 pub(crate) fn profile_of(object: &Value, place: &str) -> Option<String> {
     let kind = object.pointer(&format!("{place}/securityContext/seccompProfile/type"))?;

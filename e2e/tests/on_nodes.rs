@@ -7,7 +7,7 @@ use crate::{
     api::Reply,
     table::{Case, NAMESPACE, Outcome, Table},
     tests::every_table::prepare,
-    trial::{Test, pod, trials},
+    trial::{Test, naming, trials},
     world::eventually,
 };
 
@@ -209,15 +209,6 @@ fn object(kind: &str, name: &str, spec: &Value) -> Value {
         "apiVersion": "callgate.dev/v1alpha1", "kind": kind,
         "metadata": { "name": name }, "spec": spec,
     })
-}
-
-fn naming(path: &str) -> Value {
-    let profile = json!({ "type": "Localhost", "localhostProfile": path });
-    let spec = json!({
-        "securityContext": { "seccompProfile": profile },
-        "containers": [{ "name": "app", "image": "app" }],
-    });
-    pod("web", &spec)
 }
 
 async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_waits_for_it(it: Test) {

@@ -1,8 +1,6 @@
 //! References to profiles: there, missing, misspelt and hollow.
 
-use serde_json::{Value, json};
-
-use crate::trial::{Test, pod, profile_of, trials};
+use crate::trial::{Test, naming, profile_of, trials};
 
 trials![
     a_profile_of_the_catalog_is_accepted,
@@ -10,15 +8,6 @@ trials![
     a_path_that_is_none_is_refused,
     a_hollow_profile_is_refused,
 ];
-
-fn naming(path: &str) -> Value {
-    let profile = json!({ "type": "Localhost", "localhostProfile": path });
-    let spec = json!({
-        "securityContext": { "seccompProfile": profile },
-        "containers": [{ "name": "app", "image": "app" }],
-    });
-    pod("web", &spec)
-}
 
 async fn a_profile_of_the_catalog_is_accepted(it: Test) {
     let stored = it.accepts(&naming("block-mkdir.json")).await;
