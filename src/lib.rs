@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod agent;
 pub mod api;
+mod causes;
 pub mod cli;
 pub mod cluster;
 mod duration;

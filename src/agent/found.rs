@@ -1,12 +1,12 @@
 //! What is found on a node.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    error::Error,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{host::HostError, name::Name};
-use crate::profile::{Digest, Problem};
+use crate::{
+    causes::chain,
+    profile::{Digest, Problem},
+};
 
 /// Who put a file there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,12 +87,6 @@ impl Source {
 
 impl Failure {
     pub(super) fn of(name: Option<&Name>, error: &HostError) -> Self {
-        let mut why = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            why = format!("{why}: {error}");
-            source = error.source();
-        }
-        Self { name: name.cloned(), kind: error.kind(), why }
+        Self { name: name.cloned(), kind: error.kind(), why: chain(error) }
     }
 }

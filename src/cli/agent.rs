@@ -14,6 +14,7 @@ use tokio::{net::TcpListener, runtime};
 
 use crate::{
     agent::{self, Failure, Found, Hear, News, Source, host},
+    causes::chain,
     cli::Found as Outcome,
     cluster, duration,
     server::{Admin, Condition, Limits, Order, Readiness, signals},
@@ -201,7 +202,7 @@ impl Said {
     }
 
     fn call(&mut self, error: &dyn std::error::Error, message: &'static str) {
-        let text = cluster::chain(error);
+        let text = chain(error);
         if self.call.as_ref() != Some(&text) {
             tracing::warn!(error = text, "{message}");
             self.call = Some(text);

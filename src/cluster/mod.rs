@@ -10,9 +10,9 @@ mod nodes;
 mod slim;
 mod watch;
 
-use std::error::Error;
-
 use kube::Client;
+
+use crate::causes::chain;
 
 pub use facts::{Facts, Unreadable};
 pub use find::{Find, find_namespace};
@@ -51,20 +51,6 @@ pub async fn connect() -> Result<Client, String> {
 fn is_name(name: &str) -> bool {
     let may_be = |it| matches!(it, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
     name.bytes().all(may_be) && name.starts_with(|it: char| it.is_ascii_alphanumeric())
-}
-
-/// An error with its causes: kube's words leave out some and repeat others.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-        source = error.source();
-    }
-    text
 }
 
 /// The beginning of a text, of at most so many bytes.

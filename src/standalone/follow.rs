@@ -1,22 +1,22 @@
 //! Reads the files again and again, and tells of what changed.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use tokio::{task::spawn_blocking, time::sleep};
 
-use crate::standalone::{Facts, SourceError, Sources};
+use crate::{
+    causes::chain,
+    standalone::{Facts, Sources},
+};
 
 /// How often to look: as often as the certificate is looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
-
-/// What the files say now, and not a moment ago.
-pub type Change = Facts;
 
 /// Calls `changed` whenever the files say something new, for ever.
 ///
 /// Files that cannot be read change nothing: what was read last stays in
 /// force, and the log says so, once.
-pub async fn follow(sources: Sources, mut known: Facts, changed: impl Fn(Change)) {
+pub async fn follow(sources: Sources, mut known: Facts, changed: impl Fn(Facts)) {
     let mut last_error = None;
     loop {
         sleep(INTERVAL).await;
@@ -46,16 +46,6 @@ pub async fn follow(sources: Sources, mut known: Facts, changed: impl Fn(Change)
             }
         }
     }
-}
-
-fn chain(error: &SourceError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

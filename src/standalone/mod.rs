@@ -13,7 +13,7 @@ use crate::{
     profile::Catalog,
 };
 
-pub use follow::{Change, follow};
+pub use follow::follow;
 pub use policy::PolicyFileError;
 pub use profiles::ProfilesError;
 

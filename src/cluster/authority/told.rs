@@ -1,6 +1,8 @@
 //! Says a failure once, however often it is met.
 
-use std::{error::Error, iter::successors};
+use std::error::Error;
+
+use crate::causes::chain;
 
 /// What was logged last.
 #[derive(Debug, Default)]
@@ -22,15 +24,7 @@ impl Told {
     }
 
     fn is_news(&mut self, error: &dyn Error) -> bool {
-        let causes = successors(Some(error), |it| (*it).source());
-        let mut text = String::new();
-        for cause in causes.map(ToString::to_string) {
-            // Some repeat what their cause says.
-            if !text.ends_with(&cause) {
-                let between = if text.is_empty() { "" } else { ": " };
-                text.extend([between, &cause]);
-            }
-        }
+        let text = chain(error);
         let news = self.0.as_ref() != Some(&text);
         self.0 = Some(text);
         news

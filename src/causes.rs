@@ -1,0 +1,45 @@
+//! Errors in words.
+
+use std::error::Error;
+
+/// An error with its causes, in one line. A cause that the words before it
+/// quote already is not told again: some libraries repeat theirs.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{words}")]
+    struct Told {
+        words: &'static str,
+        source: Option<Box<dyn Error>>,
+    }
+
+    fn told(words: &'static str, cause: impl Into<Box<dyn Error>>) -> Told {
+        Told { words, source: Some(cause.into()) }
+    }
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        let error = told("cannot list", told("client error (Connect)", refused()));
+        assert_eq!(chain(&error), "cannot list: client error (Connect): connection refused");
+        let error = told("cannot connect: connection refused", refused());
+        assert_eq!(chain(&error), "cannot connect: connection refused");
+    }
+}
