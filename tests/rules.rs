@@ -4,12 +4,16 @@
 mod table;
 
 use callgate::policy::RULES;
+use jiff::civil::{Date, date};
 use table::{Case, Outcome};
+
+/// The tables hold on any day; the last of these has no like in the years around it.
+const DAYS: [Date; 3] = [date(2026, 11, 24), date(2027, 1, 1), date(2028, 2, 29)];
 
 #[test]
 fn every_case_of_every_table_holds() {
     let mut wrong = Vec::new();
-    for (rule, table) in table::all() {
+    for (rule, table) in DAYS.into_iter().flat_map(table::all) {
         for case in &table.cases {
             let actual = table.judge(case, &case.object());
             let expected = Outcome {
@@ -19,8 +23,8 @@ fn every_case_of_every_table_holds() {
             };
             if actual != expected {
                 wrong.push(format!(
-                    "{rule}: {}\n  expected {expected:#?}\n  actual   {actual:#?}",
-                    case.name
+                    "{rule}: {} on {}\n  expected {expected:#?}\n  actual   {actual:#?}",
+                    case.name, table.today
                 ));
             }
         }
@@ -30,7 +34,7 @@ fn every_case_of_every_table_holds() {
 
 #[test]
 fn every_table_is_about_a_rule_and_finds_something_and_nothing() {
-    for (rule, table) in table::all() {
+    for (rule, table) in table::all(DAYS[0]) {
         assert!(RULES.iter().any(|it| it.id == rule), "{rule} is no rule");
         let tag = format!("[{rule}]");
         let says =

@@ -11,7 +11,6 @@ use callgate::{
     policy::{Facts, Mode, Policy, Verdict},
     profile::{Catalog, ProfilePath},
 };
-use jiff::civil::date;
 use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::TestRunner,
@@ -19,7 +18,7 @@ use proptest::{
 use serde_json::{Value, json};
 
 use crate::{
-    generated,
+    door, generated,
     instance::{Instance, Setup, lines_about},
     table::{self, Case},
     trial::{Test, trials},
@@ -69,7 +68,7 @@ async fn a_condition_that_spares_too_much_is_found_out(it: Test) {
 /// The pods of every table, and some that nobody thought of.
 fn pods(generated: usize) -> Vec<Value> {
     let is_new_pod = |it: &Case| it.kind() == Kind::Pod && it.old.is_none();
-    let tables = table::all();
+    let tables = table::all(door::TODAY);
     let cases = tables.iter().flat_map(|(_, table)| &table.cases).filter(|it| is_new_pod(it));
     let mut pods: Vec<_> = cases.map(|it| it.object.clone()).collect();
     let mut runner = TestRunner::deterministic();
@@ -165,7 +164,7 @@ fn verdict(pod: &Value) -> (Vec<String>, usize) {
         catalog: &catalog(),
         nodes: &Nodes::default(),
         namespace: "shop",
-        today: date(2026, 11, 24),
+        today: door::TODAY,
     };
     let verdict = Verdict::of(Kind::Pod, &pod, &Scope::Whole, facts, Mode::Enforce);
     let lines = verdict.judged().iter().map(|it| it.line(Kind::Pod)).collect();

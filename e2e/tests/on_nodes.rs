@@ -49,6 +49,7 @@ impl Stage {
                 brought: table.brought.clone(),
                 policies: table.policies.clone(),
                 cases: Vec::new(),
+                today: table.today,
             },
             cases: Vec::new(),
             nodes: Vec::new(),

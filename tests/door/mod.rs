@@ -8,9 +8,12 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use callgate::admission::{self, App, FindNamespace, Snapshot};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use jiff::civil::date;
+use jiff::civil::{Date, date};
 use serde_json::Value;
 use tower::ServiceExt;
+
+/// The clock is stopped there.
+pub(crate) const TODAY: Date = date(2026, 11, 24);
 
 /// An answer.
 pub(crate) struct Reply {
@@ -27,7 +30,7 @@ pub(crate) fn open(snapshot: Snapshot) -> Router {
 pub(crate) fn open_to(snapshot: Snapshot, find_namespace: Option<FindNamespace>) -> Router {
     admission::router(App {
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
-        today: || date(2026, 11, 24),
+        today: || TODAY,
         find_namespace,
         observe: Arc::new(|_| {}),
         max_body: 1024 * 1024,

@@ -1,4 +1,7 @@
 //! The tables in `tests/cases/`, one a rule: what they say and how to read them.
+//!
+//! They name days only in relation to the day on which they are run: `<today>`,
+//! `<yesterday>`, `<a year ago>` and `<in a year>`.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -9,7 +12,7 @@ use callgate::{
     policy::{Book, Builtin, Facts, Level, Mode, Policy, Verdict},
     profile::{Catalog, Digest, Document, File, Inventory, Problem, ProfilePath},
 };
-use jiff::civil::date;
+use jiff::{ToSpan, civil::Date};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -27,6 +30,9 @@ pub(crate) struct Table {
     #[serde(default)]
     pub(crate) policies: BTreeMap<String, Value>,
     pub(crate) cases: Vec<Case>,
+    /// The day on which it is run.
+    #[serde(skip)]
+    pub(crate) today: Date,
 }
 
 /// One object, and what becomes of it.
@@ -134,23 +140,36 @@ fn pod() -> String {
     "Pod".to_owned()
 }
 
-/// Every table, with the rule it is about.
-pub(crate) fn all() -> Vec<(String, Table)> {
+/// Every table as it is on that day, with the rule it is about.
+pub(crate) fn all(today: Date) -> Vec<(String, Table)> {
+    rules().into_iter().map(|rule| (rule.clone(), of(&rule, today))).collect()
+}
+
+/// The rules that have a table.
+pub(crate) fn rules() -> Vec<String> {
     let mut paths: Vec<PathBuf> = fs::read_dir("tests/cases")
         .expect("there are tables")
         .map(|it| it.expect("the source tree is readable").path())
         .collect();
     paths.sort();
-    paths
-        .into_iter()
-        .map(|path| {
-            let rule = path.file_stem().and_then(|it| it.to_str()).expect("a rule's id").to_owned();
-            let text = fs::read_to_string(&path).expect("tables are text");
-            let table = serde_saphyr::from_str(&text)
-                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            (rule, table)
-        })
-        .collect()
+    let rule = |it: &PathBuf| it.file_stem().and_then(|it| it.to_str()).map(str::to_owned);
+    paths.iter().map(|it| rule(it).expect("a rule's id")).collect()
+}
+
+/// The table of a rule, as it is on that day.
+pub(crate) fn of(rule: &str, today: Date) -> Table {
+    let mut text = fs::read_to_string(format!("tests/cases/{rule}.yaml")).expect("it has a table");
+    let days = [
+        ("<today>", today),
+        ("<yesterday>", today - 1.day()),
+        ("<a year ago>", today - 1.year()),
+        ("<in a year>", today + 1.year()),
+    ];
+    for (name, day) in days {
+        text = text.replace(name, &day.to_string());
+    }
+    let table = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{rule}: {error}"));
+    Table { today, ..table }
 }
 
 impl Table {
@@ -208,7 +227,7 @@ impl Table {
             catalog: &self.catalog(case),
             nodes: &case.nodes(),
             namespace: NAMESPACE,
-            today: date(2026, 11, 24),
+            today: self.today,
         };
         let scope = case.scope();
         let verdict = Verdict::of(kind, &pod, &scope, facts, case.mode.into());
