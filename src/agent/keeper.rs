@@ -87,6 +87,9 @@ impl Keeper {
             self.released = own.released();
             self.noted = Some(self.released.clone());
         }
+        if let Err(error) = own.replace_old_note(names, &self.released) {
+            found.troubles.push(Failure::of(None, &error));
+        }
         let mut present = BTreeMap::new();
         let mut looks = BTreeMap::new();
         for name in names.iter().filter_map(|it| Name::of_file(it)) {
@@ -210,7 +213,7 @@ impl Keeper {
 
 impl Look {
     fn present(&self) -> Present {
-        if self.has_our_mode { Present::File(self.digest) } else { Present::Altered }
+        if self.is_as_written { Present::File(self.digest) } else { Present::Altered }
     }
 
     fn entry(&self, path: String, source: Source) -> Entry {

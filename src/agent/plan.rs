@@ -10,7 +10,7 @@ use crate::profile::Digest;
 pub enum Present {
     /// A file as we write them, with that content; none, where it was not read.
     File(Option<Digest>),
-    /// A file that we would not have written so: of another mode.
+    /// A file that we would not have written so: of another mode or owner.
     Altered,
     /// A link, a directory, a pipe: never ours.
     Foreign,

@@ -3,7 +3,8 @@
 
 use std::{
     fs,
-    os::unix::{fs::MetadataExt, fs::symlink},
+    os::unix::fs::{MetadataExt, chown, symlink},
+    path::Path,
     process::Command,
 };
 
@@ -47,13 +48,13 @@ fn a_link_in_place_of_a_temporary_file_is_not_written_through() {
     let mut node = Node::new();
     let victim = node.directory.path().join("passwd");
     fs::write(&victim, "root").unwrap();
-    for name in [".new-0", ".new-1", ".released"] {
+    for name in [".kept", ".new-0", ".new-1", ".released"] {
         symlink("../../passwd", node.own().join(name)).unwrap();
     }
     node.pass(&wanted([("db", OLD), ("web", OLD)]));
     node.pass(&wanted([]));
     assert_eq!(fs::read_to_string(&victim).unwrap(), "root");
-    assert_eq!(node.names(), [".released", "db.json", "web.json"]);
+    assert_eq!(node.names(), [".kept", "db.json", "web.json"]);
 }
 
 #[test]
@@ -186,6 +187,44 @@ fn the_directory_is_made_and_given_to_the_agent_and_what_is_in_it_stays() {
         fs::write(node.file("web"), OLD).unwrap();
     }
     assert_eq!(node.text("web"), OLD);
+}
+
+#[test]
+fn what_belongs_to_the_former_owner_is_handed_over_and_nothing_else_is() {
+    let node = Node::unprepared();
+    if fs::metadata(node.root()).unwrap().uid() != 0 {
+        return crate::node::say("skipped: giving files away needs root");
+    }
+    host::prepare(&node.root()).unwrap();
+    let former = Some(host::FORMER_OWNER);
+    let victim = node.directory.path().join("passwd");
+    for path in [&node.file("web"), &victim] {
+        fs::write(path, OLD).unwrap();
+        chown(path, former, former).unwrap();
+    }
+    chown(node.own(), former, former).unwrap();
+    fs::write(node.file("root"), OLD).unwrap();
+    fs::hard_link(&victim, node.file("elsewhere")).unwrap();
+    symlink("../../passwd", node.file("link")).unwrap();
+    host::prepare(&node.root()).unwrap();
+    let owner = |it: &Path| fs::metadata(it).unwrap().uid();
+    assert_eq!(owner(&node.own()), host::OWNER);
+    assert_eq!(owner(&node.file("web")), host::OWNER);
+    assert_eq!(owner(&node.file("root")), 0);
+    assert_eq!(owner(&victim), host::FORMER_OWNER, "it has a name elsewhere");
+}
+
+#[test]
+fn a_file_that_belongs_to_somebody_else_is_written_anew() {
+    let mut node = Node::new();
+    let wanted = wanted([("web", OLD)]);
+    node.pass(&wanted);
+    if fs::metadata(node.root()).unwrap().uid() != 0 {
+        return crate::node::say("skipped: giving files away needs root");
+    }
+    chown(node.file("web"), Some(host::FORMER_OWNER), None).unwrap();
+    assert_eq!(node.pass(&wanted).written, [name("web")]);
+    assert_eq!(fs::metadata(node.file("web")).unwrap().uid(), 0, "as whom the test runs");
 }
 
 #[test]

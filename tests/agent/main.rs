@@ -5,6 +5,7 @@ mod drift;
 mod hostile;
 mod inventory;
 mod killed;
+mod loadable;
 mod node;
 mod released;
 mod report;

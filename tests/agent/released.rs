@@ -22,7 +22,7 @@ fn a_file_that_nobody_wants_is_kept_reported_and_then_removed() {
     let found = node.keeper.pass(Some(&fewer), Duration::from_secs(1));
     assert_eq!(found.removed, [name("web")]);
     assert_eq!(lines(&found), ["callgate/db.json callgate sound"]);
-    assert_eq!(node.names(), [".released", "db.json"]);
+    assert_eq!(node.names(), [".kept", "db.json"]);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn what_an_agent_has_not_seen_deleted_is_kept_from_the_moment_it_sees() {
     file.set_modified(std::time::UNIX_EPOCH).unwrap();
     node.restart();
     assert_eq!(node.pass(&Wanted::new()).removed, []);
-    assert_eq!(node.names(), [".released", "web.json"]);
+    assert_eq!(node.names(), [".kept", "web.json"]);
 }
 
 #[test]
@@ -65,17 +65,28 @@ fn a_profile_that_comes_back_begins_anew() {
 
 #[test]
 fn a_note_that_means_nothing_keeps_files_longer() {
-    for note in ["", "{", "[]", r#"{"web": -1}"#, r#"{"web": "long"}"#, r#"{"../web": 100}"#] {
+    let head = "callgate: seconds for which files of deleted profiles have been kept\n";
+    let lines = ["-1 web", "long web", "100 ../web", "100", "100 db", "\0"];
+    let lines = lines.map(|it| (".kept", format!("{head}{it}\n")));
+    let bare = [(".kept", "100 web\n".to_owned()), (".kept", String::new())];
+    let old = ["", "{", "[]", r#"{"web": -1}"#, r#"{"web": "long"}"#, r#"{"../web": 100}"#];
+    let old = old.map(|it| (".released", it.to_owned()));
+    for (file, note) in lines.into_iter().chain(bare).chain(old) {
         let mut node = Node::new();
         fs::write(node.file("web"), OLD).unwrap();
-        fs::write(node.own().join(".released"), note).unwrap();
-        assert_eq!(node.pass(&Wanted::new()).removed, [], "{note}");
+        fs::write(node.own().join(file), &note).unwrap();
+        assert_eq!(node.pass(&Wanted::new()).removed, [], "{file}: {note}");
     }
-    let mut node = Node::new();
-    fs::write(node.file("web"), OLD).unwrap();
-    fs::write(node.own().join(".released"), r#"{"web": 18446744073709551615}"#).unwrap();
-    let found = node.keeper.pass(Some(&Wanted::new()), HALF);
-    assert_eq!(found.removed, [name("web")], "no number is too large");
+    let last = u64::MAX;
+    for (file, note) in
+        [(".kept", format!("{head}{last} web\n")), (".released", format!(r#"{{"web": {last}}}"#))]
+    {
+        let mut node = Node::new();
+        fs::write(node.file("web"), OLD).unwrap();
+        fs::write(node.own().join(file), note).unwrap();
+        let found = node.keeper.pass(Some(&Wanted::new()), HALF);
+        assert_eq!(found.removed, [name("web")], "no number is too large");
+    }
 }
 
 #[test]

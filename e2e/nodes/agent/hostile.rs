@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::node::{
     self, AGENTS, SECCOMP_NODE, agent_on, apply, condition, delete, file, installed, label,
+    tutorial,
 };
 use crate::{deployment::Deployment, patience::eventually};
 
@@ -55,6 +56,36 @@ pub(super) async fn what_stands_in_the_way_is_told_and_nothing_outside_is_touche
         "digest": Digest::of(b"{}").to_string(),
     });
     assert!(entry["status"]["profiles"].as_array().expect("a list").contains(&victim), "{entry}");
+}
+
+/// In a namespace that callgate does not govern, where a pod may name any file.
+pub(super) async fn no_pod_runs_under_a_note_of_the_agent(it: Arc<Deployment>) {
+    apply(&it, "noted", "mkdir").await;
+    installed(&it, "noted", "mkdir").await;
+    delete(&it, "noted").await;
+    let own = it.seccomp_root("node-a").join("callgate");
+    let note = eventually("there is a note", async || {
+        let mut files = fs::read_dir(&own).expect("it is there").filter_map(Result::ok);
+        files
+            .find(|it| it.file_name().as_encoded_bytes().starts_with(b"."))
+            .map(|it| it.file_name())
+    })
+    .await;
+    let path = format!("callgate/{}", note.to_string_lossy());
+    it.kubectl_ok(&["create", "namespace", "ungoverned"]).await;
+    let account = "/api/v1/namespaces/ungoverned/serviceaccounts/default";
+    eventually("pods can be created", async || it.api.get(account).await.is_ok().then_some(()))
+        .await;
+    let mut pod = tutorial("under-a-note", &path);
+    pod["spec"]["nodeName"] = "node-a".into();
+    it.create("ungoverned", &pod).await.expect_ok("nobody is asked about it");
+    eventually("its container is not created", async || {
+        let body = it.api.get("/api/v1/namespaces/ungoverned/pods/under-a-note").await.body;
+        let state = &body["status"]["containerStatuses"][0]["state"];
+        assert_eq!(state["terminated"], json!(null), "it has run");
+        (state["waiting"]["reason"] == "CreateContainerError").then_some(())
+    })
+    .await;
 }
 
 async fn installed_on_b(it: &Deployment, name: &str) {

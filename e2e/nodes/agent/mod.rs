@@ -9,7 +9,10 @@ mod scale;
 mod story;
 
 use self::{
-    hostile::what_stands_in_the_way_is_told_and_nothing_outside_is_touched,
+    hostile::{
+        no_pod_runs_under_a_note_of_the_agent,
+        what_stands_in_the_way_is_told_and_nothing_outside_is_touched,
+    },
     identity::an_agent_speaks_for_its_own_node_alone,
     landing::a_profile_that_one_node_has_is_judged_by_where_the_pod_can_land,
     lives::{
@@ -32,6 +35,7 @@ pub(crate) const ALL: &[Entry] = entries![
     a_profile_that_changes_and_goes_is_reported_as_it_is,
     a_profile_that_one_node_has_is_judged_by_where_the_pod_can_land,
     what_stands_in_the_way_is_told_and_nothing_outside_is_touched,
+    no_pod_runs_under_a_note_of_the_agent,
     an_agent_speaks_for_its_own_node_alone,
     two_hundred_profiles_take_two_seconds_and_little_memory,
     whoever_reads_while_agents_are_killed_sees_a_whole_file,

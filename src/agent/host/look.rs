@@ -10,6 +10,7 @@ use std::{
 use rustix::{
     fd::OwnedFd,
     fs::{Mode, OFlags, ResolveFlags, openat, openat2},
+    process::geteuid,
 };
 
 use super::{MODE, Own, Root};
@@ -28,8 +29,8 @@ pub struct Look {
     /// None, where it was not read.
     pub digest: Option<Digest>,
     pub problem: Option<Problem>,
-    /// Whether its mode is the one that we write.
-    pub has_our_mode: bool,
+    /// Whether its mode and its owner are those that we write.
+    pub is_as_written: bool,
 }
 
 /// As long as these are the same, so are the bytes: whoever writes cannot set
@@ -143,7 +144,8 @@ impl Look {
             size: metadata.map(Metadata::len).unwrap_or_default(),
             digest: None,
             problem: Some(Problem::Unreadable),
-            has_our_mode: metadata.is_some_and(|it| it.mode() & 0o7777 == MODE),
+            is_as_written: metadata
+                .is_some_and(|it| it.mode() & 0o7777 == MODE && it.uid() == geteuid().as_raw()),
         }
     }
 }

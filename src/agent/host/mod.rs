@@ -23,7 +23,7 @@ use rustix::{
 
 pub use self::{
     look::Look,
-    prepare::{OWNER, prepare},
+    prepare::{FORMER_OWNER, OWNER, prepare},
     walk::Walk,
 };
 use super::{OWN, name::Name};
@@ -61,6 +61,10 @@ pub enum HostError {
     Differs { name: String },
     #[error("cannot note for how long files have been kept")]
     Note { source: io::Error },
+    #[error(
+        "cannot remove {OWN}/.released, which the runtime would load as a profile without a filter"
+    )]
+    OldNote { source: io::Error },
     #[error("cannot make {OWN:?} in the seccomp directory")]
     Make { source: io::Error },
     #[error("cannot give {OWN:?} in the seccomp directory to user {OWNER}")]

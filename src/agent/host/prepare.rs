@@ -3,20 +3,30 @@
 use std::{fs::File, io, os::unix::fs::MetadataExt, path::Path};
 
 use rustix::{
-    fs::{Gid, Mode, Uid, fchmod, fchown, mkdirat},
+    fs::{AtFlags, Gid, Mode, OFlags, Uid, chownat, fchmod, fchown, mkdirat, openat},
     io::Errno,
 };
 
-use super::{HostError, Root};
+use super::{HostError, Own, Root};
 use crate::agent::OWN;
 
-/// The user and the group that the agent runs as.
-pub const OWNER: u32 = 65532;
+/// The user and the group that the agent runs as, and that nothing else on a
+/// node should.
+///
+/// Debian, Fedora and systemd give this number to nobody, images do not run as
+/// it, and it is below 65536, where the users of pods with a user namespace of
+/// their own begin.
+pub const OWNER: u32 = 60917;
+
+/// The owner that versions before this one gave the directory to, which many
+/// images run as.
+pub const FORMER_OWNER: u32 = 65532;
 
 const MODE: u32 = 0o755;
 
 /// Makes `callgate` in the seccomp directory and gives it to [`OWNER`], unless
-/// it is so already. What is in it stays as it is.
+/// it is so already, and with it what belongs to [`FORMER_OWNER`]. The content
+/// of the files stays as it is.
 ///
 /// It takes root, `CAP_CHOWN` and nothing else.
 pub fn prepare(path: &Path) -> Result<(), HostError> {
@@ -25,17 +35,38 @@ pub fn prepare(path: &Path) -> Result<(), HostError> {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(HostError::Make { source: error.into() }),
     }
-    let own = File::from(root.own()?.0);
-    let give = || -> io::Result<()> {
-        let metadata = own.metadata()?;
-        // Only its owner may.
-        if metadata.uid() == 0 && metadata.mode() & 0o7777 != MODE {
-            fchmod(&own, Mode::from_raw_mode(MODE))?;
-        }
-        if (metadata.uid(), metadata.gid()) != (OWNER, OWNER) {
-            fchown(&own, Some(Uid::from_raw(OWNER)), Some(Gid::from_raw(OWNER)))?;
-        }
-        own.sync_all()
+    let own = root.own()?;
+    give(&own).map_err(|source| HostError::Give { source })?;
+    for name in own.names()? {
+        give_file(&own, &name).map_err(|source| HostError::Give { source })?;
+    }
+    Ok(())
+}
+
+fn give(own: &Own) -> io::Result<()> {
+    let own = File::from(own.0.try_clone()?);
+    let metadata = own.metadata()?;
+    // Only its owner may.
+    if metadata.uid() == 0 && metadata.mode() & 0o7777 != MODE {
+        fchmod(&own, Mode::from_raw_mode(MODE))?;
+    }
+    if (metadata.uid(), metadata.gid()) != (OWNER, OWNER) {
+        fchown(&own, Some(Uid::from_raw(OWNER)), Some(Gid::from_raw(OWNER)))?;
+    }
+    own.sync_all()
+}
+
+/// Gives a file away, but none that has a second name, which may be anywhere.
+fn give_file(own: &Own, name: &str) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match openat(&own.0, name, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        other => File::from(other?),
     };
-    give().map_err(|source| HostError::Give { source })
+    let metadata = file.metadata()?;
+    if metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == FORMER_OWNER {
+        let owner = (Some(Uid::from_raw(OWNER)), Some(Gid::from_raw(OWNER)));
+        chownat(&file, "", owner.0, owner.1, AtFlags::EMPTY_PATH)?;
+    }
+    Ok(())
 }
