@@ -5,8 +5,10 @@ mod conditions;
 pub mod events;
 mod facts;
 mod find;
+mod live;
 mod moment;
 mod nodes;
+mod object;
 mod slim;
 mod watch;
 
@@ -16,6 +18,7 @@ use crate::causes::chain;
 
 pub use facts::{Facts, Unreadable};
 pub use find::{Find, find_namespace};
+pub use live::Live;
 pub use watch::{Watched, watch};
 
 /// What became of something that we had to tell the cluster.

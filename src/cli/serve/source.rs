@@ -101,7 +101,9 @@ impl Source {
     pub(super) fn find_namespace(&self) -> Option<FindNamespace> {
         match self {
             Self::Files { .. } => None,
-            Self::Cluster { client, .. } => Some(cluster::find_namespace(client.clone())),
+            Self::Cluster { client, .. } => {
+                Some(cluster::find_namespace(cluster::Live::new(client.clone())))
+            }
         }
     }
 

@@ -1,0 +1,230 @@
+//! Asks the API server for single objects, when a request comes before the watches have told.
+//!
+//! Whoever can reach the webhook can make it ask: how many requests wait for an answer, how many
+//! are on their way, and how often a name is asked for that is not there are all bounded, so that
+//! look-ups take neither the places of other reviews nor those of the API server.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use http::{Request, header::ACCEPT};
+use kube::Client;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+
+use super::chain;
+
+/// Well within the five seconds that the API server waits for our answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long one connection may be silent before another is tried.
+const ATTEMPT: Duration = Duration::from_millis(800);
+
+/// How many requests are on their way to the API server at once.
+const ASKING: usize = 8;
+
+/// How many reviews may wait for them: an eighth of the places that reviews have by default.
+const WAITING: usize = 32;
+
+/// For how long an object that was not there is not asked for again.
+const ABSENCE: Duration = Duration::from_secs(1);
+
+/// How many names that are not there are remembered.
+const ABSENT: usize = 1024;
+
+/// Look-ups of all requests together. A clone is a handle to the same.
+#[derive(Clone)]
+pub struct Live(Arc<Shared>);
+
+struct Shared {
+    client: Client,
+    waiting: Semaphore,
+    asking: Semaphore,
+    /// Since when a path has been known to lead nowhere.
+    absent: Mutex<BTreeMap<String, Instant>>,
+}
+
+impl Live {
+    pub fn new(client: Client) -> Self {
+        let (waiting, asking) = (Semaphore::new(WAITING), Semaphore::new(ASKING));
+        Self(Arc::new(Shared { client, waiting, asking, absent: Mutex::default() }))
+    }
+
+    /// The text of what is there, none if the API server has just said that nothing is, or the
+    /// reason why that cannot be found out now.
+    ///
+    /// What is there is asked for each time: an older answer may be the one that changed.
+    pub(super) async fn get(&self, path: &str, accept: &str) -> Result<Option<String>, String> {
+        if self.is_absent(path) {
+            return Ok(None);
+        }
+        let Ok(_waiting) = self.0.waiting.try_acquire() else {
+            return Err("too many others are being asked for, try again".to_owned());
+        };
+        let until = Instant::now() + PATIENCE;
+        let answer = timeout_at(until, async {
+            let _asking = self.0.asking.acquire().await;
+            self.ask(path, accept, until).await
+        });
+        let found = answer.await.unwrap_or_else(|_| Err(late()))?;
+        if found.is_none() {
+            self.remember_absent(path);
+        }
+        Ok(found)
+    }
+
+    /// Dropping a request that is not answered closes its connection, and the next one has another.
+    async fn ask(
+        &self,
+        path: &str,
+        accept: &str,
+        until: Instant,
+    ) -> Result<Option<String>, String> {
+        loop {
+            let request = Request::get(path).header(ACCEPT, accept).body(Vec::new());
+            let request = request.map_err(|it| chain(&it))?;
+            let attempt = (Instant::now() + ATTEMPT).min(until);
+            match timeout_at(attempt, self.0.client.request_text(request)).await {
+                Ok(Ok(text)) => return Ok(Some(text)),
+                Ok(Err(kube::Error::Api(it))) if it.is_not_found() => return Ok(None),
+                Ok(Err(error)) => return Err(chain(&error)),
+                Err(_) if attempt < until => {}
+                Err(_) => return Err(late()),
+            }
+        }
+    }
+
+    fn is_absent(&self, path: &str) -> bool {
+        let absent = self.0.absent.lock().unwrap_or_else(PoisonError::into_inner);
+        absent.get(path).is_some_and(|since| since.elapsed() < ABSENCE)
+    }
+
+    fn remember_absent(&self, path: &str) {
+        let mut absent = self.0.absent.lock().unwrap_or_else(PoisonError::into_inner);
+        if absent.len() >= ABSENT {
+            absent.retain(|_, since| since.elapsed() < ABSENCE);
+        }
+        if absent.len() < ABSENT {
+            absent.insert(path.to_owned(), Instant::now());
+        }
+    }
+}
+
+fn late() -> String {
+    "the API server did not answer in time".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+    use http::{Response, StatusCode};
+    use kube::client::Body;
+    use tower::service_fn;
+
+    use super::*;
+
+    /// What an API server is asked, how much of that at once, and what it answers.
+    #[derive(Clone, Default)]
+    struct Server {
+        asked: Arc<AtomicUsize>,
+        open: Arc<AtomicUsize>,
+        most: Arc<AtomicUsize>,
+    }
+
+    impl Server {
+        fn live(
+            &self,
+            takes: Duration,
+            answer: impl Fn(usize) -> StatusCode + Clone + Send + 'static,
+        ) -> Live {
+            let server = self.clone();
+            let service = service_fn(move |_: Request<Body>| {
+                let (server, answer) = (server.clone(), answer.clone());
+                async move {
+                    let number = server.asked.fetch_add(1, Ordering::Relaxed);
+                    let open = server.open.fetch_add(1, Ordering::Relaxed) + 1;
+                    server.most.fetch_max(open, Ordering::Relaxed);
+                    tokio::time::sleep(takes).await;
+                    server.open.fetch_sub(1, Ordering::Relaxed);
+                    let status = answer(number);
+                    let body = if status == StatusCode::OK { "{}" } else { NOT_FOUND };
+                    let body = Body::from(body.as_bytes().to_vec());
+                    let response = Response::builder().status(status).body(body);
+                    Ok::<_, String>(response.expect("it is complete"))
+                }
+            });
+            Live::new(Client::new(service, "callgate-system"))
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.load(Ordering::Relaxed)
+        }
+    }
+
+    const PATH: &str = "/api/v1/namespaces/shop";
+
+    const NOT_FOUND: &str =
+        r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}"#;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_there_is_asked_for_once_a_second_and_what_is_there_each_time() {
+        let server = Server::default();
+        let live = server.live(Duration::ZERO, |number| {
+            if number < 2 { StatusCode::NOT_FOUND } else { StatusCode::OK }
+        });
+        for _ in 0..100 {
+            assert_eq!(live.get(PATH, "").await, Ok(None));
+        }
+        assert_eq!(server.asked(), 1);
+        tokio::time::advance(ABSENCE).await;
+        assert_eq!(live.get(PATH, "").await, Ok(None));
+        tokio::time::advance(ABSENCE).await;
+        for _ in 0..3 {
+            assert_eq!(live.get(PATH, "").await, Ok(Some("{}".to_owned())));
+        }
+        assert_eq!(server.asked(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_are_asked_for_at_once_few_wait_and_the_others_are_told_to_come_again() {
+        let server = Server::default();
+        let live = server.live(Duration::from_millis(100), |_| StatusCode::OK);
+        let all = (0..500).map(|at| {
+            let live = live.clone();
+            async move { live.get(&format!("/api/v1/namespaces/shop-{at}"), "").await }
+        });
+        let answers = join_all(all).await;
+        let found = answers.iter().filter(|it| it.is_ok()).count();
+        let later = "too many others are being asked for, try again".to_owned();
+        assert_eq!(found, WAITING);
+        assert!(answers.iter().all(|it| it.is_ok() || *it == Err(later.clone())), "{answers:?}");
+        assert_eq!((server.asked(), server.most.load(Ordering::Relaxed)), (WAITING, ASKING));
+        assert!(live.get(PATH, "").await.is_ok(), "their places are free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_connection_is_given_up_for_another_one_until_patience_ends() {
+        let start = Instant::now();
+        let server = Server::default();
+        let live = server.live(Duration::from_hours(1), |_| StatusCode::OK);
+        assert_eq!(live.get(PATH, "").await, Err(late()));
+        assert_eq!((server.asked(), start.elapsed()), (3, PATIENCE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_that_are_not_there_take_a_bounded_room() {
+        let server = Server::default();
+        let live = server.live(Duration::ZERO, |_| StatusCode::NOT_FOUND);
+        for at in 0..ABSENT + 10 {
+            assert_eq!(live.get(&format!("/api/v1/namespaces/shop-{at}"), "").await, Ok(None));
+        }
+        assert_eq!(live.0.absent.lock().unwrap().len(), ABSENT);
+    }
+}
