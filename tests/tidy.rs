@@ -124,6 +124,51 @@ fn every_relative_link_of_the_documents_leads_somewhere() {
     }
 }
 
+/// Comments and tests cite rules of Kubernetes and the runtimes by codes
+/// (`S10`) and by sections in brackets (`(2.3)`).
+#[test]
+fn every_code_of_the_semantics_is_defined() {
+    let page = fs::read_to_string("docs/semantics.md").expect("the page is there");
+    let mut cited = 0;
+    for root in ["src", "tests", "e2e", "manifests"] {
+        for path in ["rs", "md", "yaml"].iter().flat_map(|it| files_with(it, root)) {
+            let text = fs::read_to_string(&path).expect("source files are text");
+            let words = text.split(|it: char| !it.is_ascii_alphanumeric());
+            for code in words.filter(|it| is_code(it)) {
+                let target = format!("<a id=\"{}\"></a>**{code}**", code.to_lowercase());
+                assert!(page.contains(&target), "{}: {code} is not defined", path.display());
+                cited += 1;
+            }
+            for section in text.split('(').skip(1).filter_map(section_of) {
+                let heading = format!("# {section} ");
+                assert!(page.contains(&heading), "{}: no section {section}", path.display());
+                cited += 1;
+            }
+        }
+    }
+    assert!(cited > 100, "only {cited} citations found");
+}
+
+/// One of the letters that rules are grouped by, and a number.
+fn is_code(word: &str) -> bool {
+    let digits = word.trim_start_matches("AG").trim_start_matches(['L', 'O', 'Q', 'R', 'S', 'T']);
+    let letters = word.len() - digits.len();
+    (letters == 1 || word.starts_with("AG") && letters == 2)
+        && (1..=2).contains(&digits.len())
+        && digits.bytes().all(|it| it.is_ascii_digit())
+}
+
+/// The section that a bracket opens with, such as `1.10.1` of `(1.10.1, S1)`.
+fn section_of(after_bracket: &str) -> Option<&str> {
+    let end = after_bracket.find([')', ',', ' '])?;
+    let section = &after_bracket[..end];
+    let is_number =
+        |it: &str| (1..=2).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_digit());
+    let is_section =
+        section.starts_with(['1', '2']) && (2..=3).contains(&section.split('.').count());
+    (is_section && section.split('.').all(is_number)).then_some(section)
+}
+
 fn lines_of(paths: &[&str]) -> Vec<(PathBuf, usize, String)> {
     let files = paths.iter().flat_map(|it| files_of(it));
     files

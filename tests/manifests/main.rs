@@ -54,7 +54,11 @@ fn no_webhook_can_be_walked_around_by_a_label_of_a_pod() {
                 .iter()
                 .flat_map(|it| it["resources"].as_array().expect("a list"))
                 .collect();
-            assert_eq!(resources, ["pods", "pods/ephemeralcontainers"], "T12");
+            assert_eq!(
+                resources,
+                ["pods", "pods/ephemeralcontainers"],
+                "debug containers are added by a subresource"
+            );
         }
         let fails =
             if names[names.len() - 1] == "validate.callgate.dev" { "Fail" } else { "Ignore" };
