@@ -153,7 +153,12 @@ async fn put(it: &Test, case: &Case, own: &str) -> Vec<String> {
             }
             entry
         });
-        report(it, name, files.collect()).await;
+        report(
+            it,
+            name,
+            json!({ "profiles": files.collect::<Vec<_>>(), "unlisted": node.unlisted }),
+        )
+        .await;
     }
     case.nodes.keys().cloned().collect()
 }
@@ -166,12 +171,11 @@ async fn make_node(it: &Test, name: &str, labels: &Value, taints: Vec<Value>) {
     it.api().post(NODES, &node).await.expect_ok("the node");
 }
 
-async fn report(it: &Test, name: &str, profiles: Vec<Value>) {
+async fn report(it: &Test, name: &str, status: Value) {
     let object = object("SeccompNode", name, &json!({}));
     it.api().apply(&format!("{REPORTS}/{name}"), &object).await.expect_ok("the report");
-    let status = json!({ "status": { "profiles": profiles } });
     let path = format!("{REPORTS}/{name}/status");
-    it.api().merge(&path, &status).await.expect_ok("what it says");
+    it.api().merge(&path, &json!({ "status": status })).await.expect_ok("what it says");
 }
 
 /// Waits until the webhook knows of all that was made before: watches keep the order.
@@ -179,7 +183,8 @@ async fn await_news(it: &Test, own: &str, brought: impl Iterator<Item = &String>
     let (name, path) = (format!("last-{own}"), format!("last-{own}.json"));
     let labels = json!({ CASE: name });
     make_node(it, &name, &labels, vec![]).await;
-    report(it, &name, vec![json!({ "path": path, "size": 7, "source": "node" })]).await;
+    let file = json!({ "path": path, "size": 7, "source": "node" });
+    report(it, &name, json!({ "profiles": [file] })).await;
     let mut paths = vec![path];
     paths.extend(brought.map(|it| format!("callgate/{it}.json")));
     for path in paths {
@@ -220,7 +225,7 @@ async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_wait
     for node in &nodes {
         let taint = json!({ "key": CASE, "effect": "NoSchedule" });
         make_node(&it, node, &json!({ CASE: own }), vec![taint]).await;
-        report(&it, node, vec![]).await;
+        report(&it, node, json!({ "profiles": [] })).await;
     }
     let spec = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
         { "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" },
@@ -247,7 +252,7 @@ async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_wait
 
     let digest = format!("sha256:{:a<64}", "");
     let there = json!({ "path": path, "digest": digest, "size": 7, "source": "callgate" });
-    report(&it, &nodes[0], vec![there.clone()]).await;
+    report(&it, &nodes[0], json!({ "profiles": [there] })).await;
     let warning = format!(
         "policy \"restricted\": spec.securityContext: profile {path:?} is on 1 of the 2 nodes this \
          pod can land on: {:?} lacks it; under placement: Pin the scheduler waits for a node with \
@@ -255,7 +260,7 @@ async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_wait
         nodes[1]
     );
     until("it is on one node, and warned about", &|it| it.warnings == [warning.clone()]).await;
-    report(&it, &nodes[1], vec![there]).await;
+    report(&it, &nodes[1], json!({ "profiles": [there] })).await;
     let reply = until("it is on both nodes", &|it| it.warnings.is_empty()).await;
     let stored = reply.expect_ok("nothing is wrong");
     assert!(stored["spec"]["affinity"].is_null(), "restricted pins nothing");

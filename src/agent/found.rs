@@ -30,6 +30,9 @@ pub struct Entry {
     pub problem: Option<Problem>,
 }
 
+/// The kind of a failure that no node can mend: the profile itself is no good.
+pub(super) const REFUSED: &str = "lint";
+
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -65,6 +68,12 @@ impl Found {
     /// Whether every profile that is wanted is in place.
     pub fn is_ready(&self) -> bool {
         self.is_decided && self.failures.is_empty()
+    }
+
+    /// Whether pods may land: every profile is in place that can ever be. One
+    /// that the linter refuses is on no node, and keeps nobody from this one.
+    pub fn lets_in(&self) -> bool {
+        self.is_decided && self.failures.iter().all(|it| it.kind == REFUSED)
     }
 
     /// How many of the profiles that are wanted are not in place.

@@ -4,16 +4,13 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
     OWN,
-    found::{Entry, Failure, Found, Source},
+    found::{Entry, Failure, Found, REFUSED, Source},
     host::{HostError, Look, Own, Root},
     name::Name,
     plan::{Plan, Present, Released, Step, plan},
     wanted::{Want, Wanted},
 };
-
-/// How many files are looked into and reported; the schema of `SeccompNode`
-/// takes no more.
-const MOST_FILES: usize = 1000;
+use crate::profile::{Digest, MOST_LISTED};
 
 /// How many bytes their paths may have together. With all that comes with a
 /// path, its notes of who wrote what included, an object of it stays below
@@ -50,7 +47,7 @@ impl Keeper {
         for (name, want) in wanted.into_iter().flatten() {
             if let Want::Refused(why) = want {
                 let why = format!("profile {:?} is not installed: {why}", name.as_str());
-                found.failures.push(Failure { name: Some(name.clone()), kind: "lint", why });
+                found.failures.push(Failure { name: Some(name.clone()), kind: REFUSED, why });
             }
         }
         let root = match Root::open(&self.root) {
@@ -167,19 +164,19 @@ impl Keeper {
         let (mut count, mut bytes) = (0, 0);
         let mut fits = |path: &str| {
             (count, bytes) = (count + 1, bytes + path.len());
-            count <= MOST_FILES && bytes <= MOST_PATH_BYTES
+            count <= MOST_LISTED && bytes <= MOST_PATH_BYTES
         };
         let mut known = BTreeMap::new();
-        for (path, look) in own {
-            let name = path.strip_prefix(OWN).and_then(|it| Name::of_file(it.strip_prefix('/')?));
-            let want = name.as_ref().zip(wanted).and_then(|(name, it)| it.get(name));
-            let released = name.as_ref().is_some_and(|it| self.released.contains_key(it));
-            let source = match want {
-                Some(Want::Install(it)) if look.digest != Some(it.digest) => Source::Node,
-                _ if released => Source::Released,
+        let mut own: Vec<_> =
+            own.into_iter().map(|(path, it)| (self.role(&path, wanted), path, it)).collect();
+        // A pod asks about what is wanted, and not about what nobody wants.
+        own.sort_by_key(|(role, ..)| !role.is_wanted);
+        for (Role { name, is_wanted, wants }, path, look) in own {
+            let source = match wants {
+                Some(digest) if look.digest != Some(digest) => Source::Node,
+                _ if !is_wanted => Source::Released,
                 _ => Source::Callgate,
             };
-            let is_wanted = want.is_some() || wanted.is_none();
             if let (true, Some(name), Some(digest), None) =
                 (is_wanted, &name, look.digest, look.problem)
             {
@@ -209,6 +206,23 @@ impl Keeper {
         }
         self.known = known;
     }
+
+    fn role(&self, path: &str, wanted: Option<&Wanted>) -> Role {
+        let name = path.strip_prefix(OWN).and_then(|it| Name::of_file(it.strip_prefix('/')?));
+        let want = name.as_ref().zip(wanted).and_then(|(name, it)| it.get(name));
+        let is_released = || name.as_ref().is_some_and(|it| self.released.contains_key(it));
+        let is_wanted = if wanted.is_some() { want.is_some() } else { !is_released() };
+        Role { is_wanted, wants: want.and_then(Want::digest), name }
+    }
+}
+
+/// What a file in our directory is to us.
+struct Role {
+    name: Option<Name>,
+    /// As far as is known.
+    is_wanted: bool,
+    /// What is to be in it.
+    wants: Option<Digest>,
 }
 
 impl Look {

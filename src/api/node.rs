@@ -30,6 +30,12 @@ pub struct SeccompNodeStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".to_owned()]))]
     #[schemars(length(max = 1000))]
     pub profiles: Vec<InstalledProfile>,
+    /// How many more files there are, at least, for which the list has no room.
+    /// What is not listed may then be there all the same. The profiles of the
+    /// cluster come first, then those that are kept although they were deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub unlisted: Option<i64>,
 }
 
 /// A file as the agent has read it.

@@ -145,7 +145,7 @@ impl Default for Told<Node> {
 
 impl Default for Told<Option<Inventory>> {
     fn default() -> Self {
-        Self::by(|it, keys| keys.hash_one(it.as_ref().map(|it| &it.files)))
+        Self::by(|it, keys| keys.hash_one(it.as_ref().map(|it| (&it.files, it.is_cut))))
     }
 }
 
@@ -172,7 +172,7 @@ mod tests {
         let file = |(path, problem): &(&str, Option<Problem>)| {
             (path.parse().unwrap(), File { digest: None, problem: *problem })
         };
-        Inventory { files: files.iter().map(file).collect() }
+        Inventory { files: files.iter().map(file).collect(), is_cut: false }
     }
 
     fn node(fleet: &mut Fleet, name: &str, it: Node) -> bool {
@@ -205,6 +205,7 @@ mod tests {
         assert!(!says(&mut fleet, "a", one(None)));
         assert!(says(&mut fleet, "a", one(Some(Problem::Hollow))));
         assert!(says(&mut fleet, "a", inventory(&[])));
+        assert!(says(&mut fleet, "a", Inventory { is_cut: true, ..inventory(&[]) }));
         assert!(says(&mut fleet, "a", None), "to say nothing is not to have nothing");
     }
 

@@ -6,7 +6,7 @@ use crate::{
     placement::{
         Node, Taint,
         toleration::cordon,
-        words::{Row, Words, row},
+        words::{Row, Words, row, second},
     },
     profile::{File, Inventory, ProfilePath},
 };
@@ -17,6 +17,8 @@ pub(super) struct Known {
     pub(super) node: Option<Place>,
     /// The files by the numbers of path and content. None, where no agent has reported.
     pub(super) files: Option<Row>,
+    /// Whether there are files that are not among them.
+    pub(super) is_cut: bool,
 }
 
 /// What the scheduler looks at, as far as it decides.
@@ -114,6 +116,11 @@ impl Known {
             labels,
             taints: it.taints.iter().map(|it| new(Word::Taint, *it)).collect(),
         });
-        Self { node, files }
+        Self { node, files, is_cut: self.is_cut }
+    }
+
+    /// Whether the node has that label, whatever its value.
+    pub(super) fn is_labelled(&self, key: u32) -> bool {
+        self.node.as_ref().is_some_and(|it| second(&it.labels, key).is_some())
     }
 }

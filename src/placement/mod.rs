@@ -11,7 +11,7 @@ use crate::{
     placement::{
         demand::Demand,
         known::{Known, Lexicon},
-        words::{NOBODYS, Row, second},
+        words::{NOBODYS, second},
     },
     pod::Pod,
     profile::{Digest, File, Inventory, Problem, ProfilePath},
@@ -56,10 +56,12 @@ pub struct Nodes {
 #[derive(Clone, Debug)]
 pub struct Eligible<'a> {
     lexicon: &'a Lexicon,
-    /// In alphabetical order; the second is nothing where no agent has reported.
-    known: Vec<(&'a str, Option<&'a Row>)>,
+    /// In alphabetical order.
+    known: Vec<(&'a str, &'a Known)>,
     /// Of how many an agent has reported.
     reported: usize,
+    /// Of how many an agent has reported some files and not all.
+    cut: usize,
     /// How many there are besides, of which not even the name is known.
     strange: usize,
 }
@@ -69,7 +71,7 @@ pub struct Eligible<'a> {
 pub struct Spread<'a> {
     /// How many nodes the pod can land on.
     pub eligible: usize,
-    /// Of these, on how many nobody has reported what is there.
+    /// Of these, on how many nobody has reported what is there, or more than is listed.
     pub unknown: usize,
     /// Of these, how many have said that the file is not there.
     pub lacking: usize,
@@ -105,9 +107,10 @@ impl Nodes {
     /// Takes down what is on a node, `None`: that nobody knows. It may come
     /// before the node itself, which until then no pod can land on.
     pub fn report(&mut self, name: &str, inventory: Option<Inventory>) {
+        let is_cut = inventory.as_ref().is_some_and(|it| it.is_cut);
         let files = inventory.map(|it| self.lexicon.files(&it));
         let known = self.known(name);
-        known.files = files;
+        (known.files, known.is_cut) = (files, is_cut);
         if known.is_nothing() {
             self.by_name.remove(name);
         }
@@ -146,9 +149,10 @@ impl Nodes {
                 |name: &str, it: &Known| it.node.as_ref().is_some_and(|it| demand.is_met(name, it));
             self.by_name.iter().filter(|(name, it)| is_met(name, it)).map(named).collect()
         };
-        let reported = known.iter().filter(|it| it.1.is_some()).count();
+        let reported = known.iter().filter(|it| it.1.files.is_some()).count();
+        let cut = known.iter().filter(|it| it.1.is_cut).count();
         let is_strange = pod.node_name().is_some() && known.is_empty();
-        Eligible { lexicon, known, reported, strange: usize::from(is_strange) }
+        Eligible { lexicon, known, reported, cut, strange: usize::from(is_strange) }
     }
 
     /// Every path that some node has, and whether it has it without a problem
@@ -194,8 +198,8 @@ impl Nodes {
     }
 }
 
-fn named<'a>((name, known): (&'a Arc<str>, &'a Arc<Known>)) -> (&'a str, Option<&'a Row>) {
-    (name, known.files.as_ref())
+fn named<'a>((name, known): (&'a Arc<str>, &'a Arc<Known>)) -> (&'a str, &'a Known) {
+    (name, known)
 }
 
 // === impl Eligible ===
@@ -208,7 +212,12 @@ impl<'a> Eligible<'a> {
 
     /// What these nodes say of the profile at `path`. Where no node at all has
     /// such a file, none is looked at: a pod may name thousands of profiles.
+    ///
+    /// Where a list was cut, what is not in it may be there all the same. Such a
+    /// node's label says so of a profile that its agent has brought.
     pub fn spread(&self, path: &ProfilePath) -> Spread<'a> {
+        let label = path.node_label().filter(|_| self.cut > 0);
+        let label = label.map_or(NOBODYS, |it| self.lexicon.texts.find(&*it));
         let path = self.lexicon.paths.find(path);
         let mut spread = Spread {
             eligible: self.known.len() + self.strange,
@@ -216,15 +225,21 @@ impl<'a> Eligible<'a> {
             lacking: self.reported,
             ..Spread::default()
         };
-        let reported = self.known.iter().filter_map(|it| Some((it.0, it.1?)));
-        if path == NOBODYS {
+        let reported = self.known.iter().filter_map(|it| Some((it.0, it.1, it.1.files.as_ref()?)));
+        if path == NOBODYS && self.cut == 0 {
             spread.lacking_names = reported.map(|it| it.0).take(MOST_NAMED).collect();
             return spread;
         }
         let mut places = BTreeMap::new();
-        for (name, files) in reported {
+        let mut labelled = 0;
+        for (name, known, files) in reported {
             let Some(number) = second(files, path) else {
-                if spread.lacking_names.len() < MOST_NAMED {
+                if known.is_cut {
+                    spread.lacking -= 1;
+                    let is_labelled = known.is_labelled(label);
+                    labelled += usize::from(is_labelled);
+                    spread.unknown += usize::from(!is_labelled);
+                } else if spread.lacking_names.len() < MOST_NAMED {
                     spread.lacking_names.push(name);
                 }
                 continue;
@@ -236,6 +251,9 @@ impl<'a> Eligible<'a> {
             });
             spread.found[place].nodes += 1;
             spread.lacking -= 1;
+        }
+        if labelled > 0 {
+            spread.found.push(Found { digest: None, problem: None, nodes: labelled });
         }
         spread.found.sort_by_key(|it| Reverse(it.nodes));
         spread
@@ -253,7 +271,7 @@ mod tests {
 
     fn inventory(path: &str, byte: u8) -> Inventory {
         let file = File { digest: Some([byte; 32].into()), problem: None };
-        Inventory { files: BTreeMap::from([(path.parse().unwrap(), file)]) }
+        Inventory { files: BTreeMap::from([(path.parse().unwrap(), file)]), is_cut: false }
     }
 
     fn pod(spec: &str) -> Pod<'_> {
@@ -333,6 +351,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_in_a_list_that_was_cut_is_unknown_and_a_label_is_evidence() {
+        let mut nodes = Nodes::default();
+        let cut = |it| Inventory { is_cut: true, ..it };
+        nodes.put("cut", Node::default());
+        nodes.report("cut", Some(cut(Inventory::default())));
+        nodes.put("labelled", labelled("profile.callgate.dev/web", "070707070707"));
+        nodes.report("labelled", Some(cut(Inventory::default())));
+        nodes.put("lacking", labelled("profile.callgate.dev/web", "070707070707"));
+        nodes.report("lacking", Some(Inventory::default()));
+        nodes.put("listed", Node::default());
+        nodes.report("listed", Some(cut(inventory("callgate/web.json", 7))));
+        let spread = |path: &str| nodes.spread(&pod(r#"{"spec": {}}"#), &path.parse().unwrap());
+        let found = |digest| Found { digest, problem: None, nodes: 1 };
+        let expected = Spread {
+            eligible: 4,
+            unknown: 1,
+            lacking: 1,
+            lacking_names: vec!["lacking"],
+            found: vec![found(Some([7; 32].into())), found(None)],
+        };
+        assert_eq!(spread("callgate/web.json"), expected);
+        // No agent brings it, so no label speaks of it.
+        let expected = Spread { unknown: 3, found: Vec::new(), ..spread("web.json") };
+        assert_eq!(spread("web.json"), expected);
+        assert_eq!((spread("web.json").lacking, spread("nowhere.json").unknown), (1, 3));
+    }
+
+    #[test]
     fn a_taint_or_a_cordon_keeps_nobody_away_for_good_but_a_label_does() {
         let mut nodes = Nodes::default();
         let taint = Taint { key: "gpu".into(), value: String::new(), effect: "NoExecute".into() };
@@ -354,7 +400,8 @@ mod tests {
         let mut nodes = Nodes::default();
         let of = |problem| {
             let file = File { digest: None, problem };
-            Some(Inventory { files: BTreeMap::from([("web.json".parse().unwrap(), file)]) })
+            let files = BTreeMap::from([("web.json".parse().unwrap(), file)]);
+            Some(Inventory { files, is_cut: false })
         };
         nodes.report("node-a", of(None));
         nodes.report("node-b", of(Some(Problem::NotJson)));

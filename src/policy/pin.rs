@@ -29,7 +29,7 @@ const MOST_STEPS: usize = 10_000;
 /// The key of the label that the agents give to nodes which have the profile;
 /// `None` for a profile that no agent brings.
 pub(super) fn label(path: &ProfilePath) -> Option<String> {
-    Some(format!("profile.callgate.dev/{}", path.object_name()?))
+    path.node_label()
 }
 
 /// Whether the steps for all profiles that the pod can name are few enough.

@@ -11,7 +11,13 @@ use crate::profile::{Broken, Defect, ProfilePath};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
     pub files: BTreeMap<ProfilePath, File>,
+    /// Whether there are more files than these, so that nothing is known of a
+    /// file that is not among them.
+    pub is_cut: bool,
 }
+
+/// How many files a `SeccompNode` can list.
+pub const MOST_LISTED: usize = 1000;
 
 /// A file as the agent of its node has read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,8 +56,14 @@ pub enum Problem {
 impl Inventory {
     /// Reads the `status` of a `SeccompNode`. What cannot be read of it is left
     /// out: the node then lacks that file, which is the safe side.
+    ///
+    /// Agents before this version do not say that a list was cut, but it is full.
     pub fn read(object: &Value) -> Self {
-        let files = object["status"]["profiles"].as_array().into_iter().flatten();
+        let unlisted = &object["status"]["unlisted"];
+        let files = object["status"]["profiles"].as_array();
+        let is_cut = unlisted.as_u64().unwrap_or_default() > 0
+            || files.is_some_and(|it| it.len() >= MOST_LISTED);
+        let files = files.into_iter().flatten();
         let file = |it: &Value| {
             let path = it["path"].as_str()?.parse().ok()?;
             let digest = it["digest"].as_str().and_then(|it| it.parse().ok());
@@ -61,7 +73,7 @@ impl Inventory {
             };
             Some((path, File { digest, problem }))
         };
-        Self { files: files.filter_map(file).collect() }
+        Self { files: files.filter_map(file).collect(), is_cut }
     }
 }
 
@@ -245,5 +257,15 @@ mod tests {
             ]
         );
         assert_eq!(Inventory::read(&json!({})), Inventory::default());
+    }
+
+    #[test]
+    fn a_list_that_was_cut_says_so_or_is_full() {
+        let is_cut = |status: Value| Inventory::read(&json!({ "status": status })).is_cut;
+        let files = |count: usize| vec![json!({ "path": "a.json" }); count];
+        assert!(!is_cut(json!({ "profiles": files(999) })));
+        assert!(!is_cut(json!({ "profiles": files(1), "unlisted": 0 })));
+        assert!(is_cut(json!({ "profiles": files(1), "unlisted": 1 })));
+        assert!(is_cut(json!({ "profiles": files(1000) })));
     }
 }

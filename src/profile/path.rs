@@ -25,6 +25,10 @@ pub struct ProfilePath(String);
 /// The folder that is the agents' alone.
 const FOLDER: &str = "callgate/";
 
+/// How the keys of the labels begin that agents give to nodes, one for each
+/// profile that is in place there.
+pub const LABEL_PREFIX: &str = "profile.callgate.dev/";
+
 /// Why a string is not a [`ProfilePath`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPath {
@@ -59,6 +63,12 @@ impl ProfilePath {
     /// The name of the `SeccompProfile` that would be put there.
     pub fn object_name(&self) -> Option<&str> {
         self.0.strip_prefix(FOLDER)?.strip_suffix(".json")
+    }
+
+    /// The key of the label of the nodes on which agents have put it in place;
+    /// none, where it is no profile that agents bring.
+    pub fn node_label(&self) -> Option<String> {
+        Some(format!("{LABEL_PREFIX}{}", self.object_name()?))
     }
 
     /// The last component.

@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use callgate::agent::{Seen, Wanted, Write, writes};
+use callgate::agent::{Seen, Source, Wanted, Write, writes};
 
-use crate::node::{NEW, Node, install, name, wanted};
+use crate::node::{KEEP, NEW, Node, install, name, wanted};
 
 #[test]
 fn ten_thousand_files_are_looked_at_and_a_thousand_reported_ours_first() {
@@ -21,6 +21,36 @@ fn ten_thousand_files_are_looked_at_and_a_thousand_reported_ours_first() {
     assert_eq!(found.entries[0].path, "callgate/web.json");
     assert_eq!(found.entries[999].path, "a/00998.json");
     assert_eq!(found.unlisted, 9001);
+}
+
+/// As where CI makes profiles with the digest of a commit in their names.
+#[test]
+fn what_is_wanted_is_listed_before_what_was_and_that_before_what_is_not_ours() {
+    let mut node = Node::new();
+    let some = |from: usize, to: usize| -> Wanted {
+        (from..to).map(|it| (name(&format!("p{it:05}")), install(NEW))).collect()
+    };
+    fs::write(node.root().join("a.json"), NEW).unwrap();
+    node.pass(&some(0, 3000));
+    let found = node.pass(&some(3000, 6000));
+    assert_eq!((found.entries.len(), found.unlisted), (1000, 5001));
+    assert!(found.entries.iter().all(|it| it.source == Source::Callgate));
+    assert_eq!(found.usable.len(), 3000);
+    let report = writes(&found, &Seen::default(), true);
+    let Some(Write::Status(status)) = report.get(1) else { panic!("{report:?}") };
+    assert_eq!(status["unlisted"], 5001);
+    let Some(Write::Labels(labels)) = report.last() else { panic!("{report:?}") };
+    assert_eq!(labels.len(), 3000, "which say of all what the list has no room for");
+
+    let found = node.pass(&some(5998, 6000));
+    let sources: Vec<_> = found.entries.iter().map(|it| it.source).collect();
+    assert_eq!(sources[..2], [Source::Callgate; 2]);
+    assert_eq!(sources[2..], [Source::Released; 998]);
+    node.keeper.pass(Some(&some(5998, 6000)), KEEP);
+    let found = node.pass(&some(5998, 6000));
+    let sources: Vec<_> = found.entries.iter().map(|it| it.source).collect();
+    assert_eq!(sources, [Source::Callgate, Source::Callgate, Source::Node]);
+    assert_eq!(found.unlisted, 0);
 }
 
 #[test]
@@ -51,8 +81,8 @@ fn a_report_of_the_longest_paths_fits_into_etcd() {
     assert!(found.entries.len() > 100, "{}", found.entries.len());
     assert_eq!(found.entries.len() + found.unlisted, 1001);
     let report = writes(&found, &Seen::default(), true);
-    let Some(Write::Status(profiles)) = report.get(1) else { panic!("{report:?}") };
-    let size = profiles.to_string().len();
+    let Some(Write::Status(status)) = report.get(1) else { panic!("{report:?}") };
+    let size = status.to_string().len();
     let paths: usize = found.entries.iter().map(|it| it.path.len() + 100).sum();
     assert!(size + paths < 768 * 1024, "{size} + {paths}");
 }

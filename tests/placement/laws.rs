@@ -37,8 +37,10 @@ fn inventory() -> impl Strategy<Value = Inventory> {
     let digest = option::weighted(0.8, (0..3_u8).prop_map(|it| [it; 32].into()));
     let problem = option::weighted(0.3, select(vec![Problem::Hollow, Problem::NotJson]));
     let file = (digest, problem).prop_map(|(digest, problem)| File { digest, problem });
-    proptest::collection::btree_map(path, file, 0..4).prop_map(|files| Inventory {
+    let files = proptest::collection::btree_map(path, file, 0..4);
+    (files, any::<bool>()).prop_map(|(files, is_cut)| Inventory {
         files: files.into_iter().map(|(path, file)| (parsed(path), file)).collect(),
+        is_cut,
     })
 }
 

@@ -84,6 +84,9 @@ pub(crate) struct CaseNode {
     /// None: there is no agent.
     #[serde(default)]
     pub(crate) profiles: Option<BTreeMap<ProfilePath, CaseFile>>,
+    /// How many files there are beside these.
+    #[serde(default)]
+    pub(crate) unlisted: usize,
 }
 
 #[derive(Clone, Deserialize)]
@@ -266,7 +269,7 @@ impl Case {
             nodes.put(name, Node { labels: it.labels.clone(), taints, unschedulable: false });
             let Some(profiles) = &it.profiles else { continue };
             let files = profiles.iter().map(|(path, it)| (path.clone(), it.read())).collect();
-            nodes.report(name, Some(Inventory { files }));
+            nodes.report(name, Some(Inventory { files, is_cut: it.unlisted > 0 }));
         }
         nodes
     }

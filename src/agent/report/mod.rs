@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Node;
 use serde_json::{Value, json};
 
 use super::{OWN, found::Found, name::Name};
-use crate::profile::Digest;
+use crate::profile::{Digest, LABEL_PREFIX};
 
 /// Why the API server could not be told.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +16,6 @@ pub enum ReportError {
     #[error("cannot {what}: no answer within {seconds} s")]
     Late { what: &'static str, seconds: u64 },
 }
-
-/// A node with its profiles in place bears it, for the scheduler to look at.
-pub(super) const LABEL_PREFIX: &str = "profile.callgate.dev/";
 
 /// What a node may be born with, so that nothing lands on it too early.
 pub(super) const TAINT: &str = "callgate.dev/agent-not-ready";
@@ -77,7 +74,7 @@ pub enum Write {
 /// another by now.
 pub fn writes(found: &Found, seen: &Seen, refresh: bool) -> Vec<Write> {
     let mut writes = Vec::new();
-    let profiles = profiles(found);
+    let status = status(found);
     match &seen.object {
         None => writes.push(Write::Create(seen.node_uid.clone())),
         Some((owners, _)) if owners[..] != [seen.node_uid.clone()] => {
@@ -86,13 +83,13 @@ pub fn writes(found: &Found, seen: &Seen, refresh: bool) -> Vec<Write> {
         Some(_) => {}
     }
     let told = seen.object.as_ref().map(|(_, it)| it);
-    if told != Some(&profiles) {
-        writes.push(Write::Status(profiles.clone()));
+    if told != Some(&status) {
+        writes.push(Write::Status(status.clone()));
     }
     let condition = if found.is_decided {
         Some(condition(found))
     } else {
-        let still = told.is_some_and(|it| ours(it).eq(ours(&profiles)));
+        let still = told.is_some_and(|it| ours(it).eq(ours(&status)));
         (!still && seen.condition.is_some())
             .then(|| Condition::not("Starting", "the files are not those that were reported last"))
     };
@@ -103,14 +100,14 @@ pub fn writes(found: &Found, seen: &Seen, refresh: bool) -> Vec<Write> {
     if !labels.is_empty() {
         writes.push(Write::Labels(labels));
     }
-    if found.is_ready() && seen.is_tainted {
+    if found.lets_in() && seen.is_tainted {
         writes.push(Write::Untaint);
     }
     writes
 }
 
-/// `status.profiles` of the `SeccompNode`.
-fn profiles(found: &Found) -> Value {
+/// The `status` of the `SeccompNode`; what is null there is left out.
+fn status(found: &Found) -> Value {
     let entries = found.entries.iter().map(|it| {
         let mut entry = json!({ "path": it.path, "size": it.size, "source": it.source.as_str() });
         if let Some(digest) = it.digest {
@@ -121,12 +118,14 @@ fn profiles(found: &Found) -> Value {
         }
         entry
     });
-    entries.collect()
+    let entries: Vec<_> = entries.collect();
+    let unlisted = Some(found.unlisted).filter(|it| *it > 0);
+    json!({ "profiles": entries, "unlisted": unlisted })
 }
 
 /// The paths and digests of our own directory.
-fn ours(profiles: &Value) -> impl Iterator<Item = (&Value, &Value)> {
-    let all = profiles.as_array().into_iter().flatten();
+fn ours(status: &Value) -> impl Iterator<Item = (&Value, &Value)> {
+    let all = status["profiles"].as_array().into_iter().flatten();
     all.filter(|it| {
         let path = it["path"].as_str().unwrap_or_default();
         path.strip_prefix(OWN).is_some_and(|it| it.starts_with('/'))
@@ -204,7 +203,10 @@ impl Seen {
             object: object.map(|it| {
                 let owners = it["metadata"]["ownerReferences"].as_array().into_iter().flatten();
                 let uids = owners.filter_map(|it| it["uid"].as_str()).map(str::to_owned);
-                (uids.collect(), it["status"]["profiles"].clone())
+                let status = &it["status"];
+                let ours =
+                    json!({ "profiles": status["profiles"], "unlisted": status["unlisted"] });
+                (uids.collect(), ours)
             }),
         }
     }

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    agent::found::{Entry, Failure, Source},
+    agent::found::{Entry, Failure, REFUSED, Source},
     profile::Problem,
 };
 
@@ -50,17 +50,18 @@ fn told() -> Seen {
         labels: [("profile.callgate.dev/web".to_owned(), SHORT.to_owned())].into(),
         condition: Some(true_of_one()),
         is_tainted: false,
-        object: Some((vec!["n-1".to_owned()], profiles(&found()))),
+        object: Some((vec!["n-1".to_owned()], status(&found()))),
     }
 }
 
 #[test]
 fn all_is_told_in_the_order_in_which_it_may_be_relied_on() {
     let seen = Seen { node_uid: "n-1".to_owned(), is_tainted: true, ..Seen::default() };
-    let status = json!([{
+    let profiles = json!([{
         "path": "callgate/web.json", "size": 3, "source": "callgate",
         "digest": "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
     }]);
+    let status = json!({ "profiles": profiles, "unlisted": null });
     let labels = [("profile.callgate.dev/web".to_owned(), Some(SHORT.to_owned()))].into();
     assert_eq!(
         writes(&found(), &seen, true),
@@ -84,7 +85,7 @@ fn what_has_been_told_is_not_told_again() {
 fn a_node_that_was_made_anew_owns_the_object() {
     for owners in [&["n-0"][..], &[], &["n-0", "n-1"]] {
         let owners = owners.iter().map(|it| (*it).to_owned()).collect();
-        let seen = Seen { object: Some((owners, profiles(&found()))), ..told() };
+        let seen = Seen { object: Some((owners, status(&found()))), ..told() };
         assert_eq!(writes(&found(), &seen, false), [Write::Own("n-1".to_owned())]);
     }
 }
@@ -98,11 +99,27 @@ fn nobody_is_let_in_before_all_is_in_place() {
     assert_eq!(
         writes(&found, &seen, false),
         [
-            Write::Status(json!([])),
+            Write::Status(json!({ "profiles": [], "unlisted": null })),
             Write::Condition(condition),
             Write::Labels([("profile.callgate.dev/web".to_owned(), None)].into()),
         ]
     );
+}
+
+#[test]
+fn a_profile_that_is_refused_lowers_the_condition_and_keeps_nobody_out() {
+    let mut refused = found();
+    refused.wanted = 2;
+    let why = "profile \"db\" is not installed: it is no good [some-lint]".to_owned();
+    refused.failures = vec![Failure { name: Some(name("db")), kind: REFUSED, why: why.clone() }];
+    let seen = Seen { is_tainted: true, ..told() };
+    let expected = [Write::Condition(Condition::not("NotInstalled", &why)), Write::Untaint];
+    assert_eq!(writes(&refused, &seen, false), expected);
+    // But where another one is not in place as well, nobody is let in.
+    refused.failures.push(lacking("disk full").failures.remove(0));
+    assert!(!writes(&refused, &seen, false).contains(&Write::Untaint));
+    let undecided = Found { is_decided: false, ..found() };
+    assert!(!writes(&undecided, &seen, false).contains(&Write::Untaint));
 }
 
 #[test]
@@ -126,7 +143,7 @@ fn before_it_is_known_what_is_wanted_an_earlier_word_stands_if_it_is_still_true(
     // A foreign file is another matter.
     let mut other = start.clone();
     other.entries.push(Entry { path: "old.json".to_owned(), ..start.entries[0].clone() });
-    assert_eq!(writes(&other, &told(), true), [Write::Status(profiles(&other))]);
+    assert_eq!(writes(&other, &told(), true), [Write::Status(status(&other))]);
 }
 
 #[test]
@@ -136,7 +153,7 @@ fn a_disk_that_is_another_makes_an_earlier_word_void() {
     assert_eq!(
         writes(&wiped, &told(), true),
         [
-            Write::Status(json!([])),
+            Write::Status(json!({ "profiles": [], "unlisted": null })),
             Write::Condition(starting.clone()),
             Write::Labels([("profile.callgate.dev/web".to_owned(), None)].into()),
         ]
@@ -160,7 +177,7 @@ fn a_new_node_is_told_of_what_is_there_at_once() {
     let seen = Seen { node_uid: "n-1".to_owned(), is_tainted: true, ..Seen::default() };
     assert_eq!(
         writes(&start, &seen, true),
-        [Write::Create("n-1".to_owned()), Write::Status(profiles(&start))]
+        [Write::Create("n-1".to_owned()), Write::Status(status(&start))]
     );
 }
 
@@ -189,7 +206,7 @@ fn only_what_is_ours_is_read_of_a_node() {
         ] },
     });
     let object = json!({
-        "metadata": { "ownerReferences": [{ "uid": "n-0" }] }, "status": { "profiles": [] },
+        "metadata": { "ownerReferences": [{ "uid": "n-0" }] }, "status": { "profiles": [], "unlisted": 7 },
     });
     let seen = Seen::of(&serde_json::from_value(node).unwrap(), Some(&object));
     let expected = Seen {
@@ -197,10 +214,17 @@ fn only_what_is_ours_is_read_of_a_node() {
         labels: [("profile.callgate.dev/web".to_owned(), "1".to_owned())].into(),
         condition: Some(Condition::not("R", "m")),
         is_tainted: true,
-        object: Some((vec!["n-0".to_owned()], json!([]))),
+        object: Some((vec!["n-0".to_owned()], json!({ "profiles": [], "unlisted": 7 }))),
     };
     assert_eq!(seen, expected);
     assert_eq!(Seen::of(&Node::default(), None), Seen::default());
+}
+
+#[test]
+fn a_list_that_is_cut_says_so() {
+    let cut = Found { unlisted: 7, ..found() };
+    assert_eq!(writes(&cut, &told(), false), [Write::Status(status(&cut))]);
+    assert_eq!(status(&cut)["unlisted"], 7);
 }
 
 #[test]
@@ -211,5 +235,5 @@ fn a_problem_is_told_in_a_word() {
     let expected = json!([{
         "path": "callgate/web.json", "size": 3, "source": "callgate", "problem": "too-large",
     }]);
-    assert_eq!(profiles(&found), expected);
+    assert_eq!(status(&found)["profiles"], expected);
 }

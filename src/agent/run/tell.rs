@@ -74,8 +74,8 @@ impl Teller {
                 let change = Patch::Merge(change);
                 call("own the SeccompNode", self.objects.patch(name, &as_us, &change)).await?;
             }
-            Write::Status(profiles) => {
-                let change = Patch::Merge(json!({ "status": { "profiles": profiles } }));
+            Write::Status(status) => {
+                let change = Patch::Merge(json!({ "status": status }));
                 let written = self.objects.patch_status(name, &as_us, &change);
                 call("write the SeccompNode", written).await?;
             }
