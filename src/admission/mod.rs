@@ -9,7 +9,7 @@ mod parts;
 mod refused;
 mod review;
 
-use std::{sync::Arc, time::Instant};
+use std::{panic::resume_unwind, sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
 use axum::{
@@ -21,6 +21,7 @@ use axum::{
 use futures_util::future::BoxFuture;
 use http::Request;
 use jiff::civil::Date;
+use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
 
 use crate::{
     placement::Nodes,
@@ -64,18 +65,54 @@ pub struct App {
 
 /// All routes; whatever else is asked for is 404 or 405.
 pub fn router(app: App) -> Router {
-    Router::new().route("/mutate", post(mutate)).route("/validate", post(validate)).with_state(app)
+    let door = Door { app, large: Arc::new(Semaphore::new(LARGE_AT_ONCE)) };
+    Router::new().route("/mutate", post(mutate)).route("/validate", post(validate)).with_state(door)
+}
+
+/// A review up to here is judged where it was read; a larger one may take longer
+/// than others want to wait.
+const SMALL: usize = 256 * 1024;
+
+/// How many large reviews are judged at once, each on a thread of its own. What
+/// is read of one takes memory beside its body.
+const LARGE_AT_ONCE: usize = 2;
+
+#[derive(Clone)]
+struct Door {
+    app: App,
+    large: Arc<Semaphore>,
 }
 
 /// Repairs what has a repair. What is left over is for `/validate`, which sees
 /// the pod as all mutating webhooks left it (O1).
-async fn mutate(State(app): State<App>, request: Request<axum::body::Body>) -> Response {
-    app.answer(Webhook::Mutate, request).await
+async fn mutate(State(door): State<Door>, request: Request<axum::body::Body>) -> Response {
+    door.answer(Webhook::Mutate, request).await
 }
 
 /// Refuses what the policy forbids, naming every finding at once.
-async fn validate(State(app): State<App>, request: Request<axum::body::Body>) -> Response {
-    app.answer(Webhook::Validate, request).await
+async fn validate(State(door): State<Door>, request: Request<axum::body::Body>) -> Response {
+    door.answer(Webhook::Validate, request).await
+}
+
+impl Door {
+    async fn answer(&self, webhook: Webhook, request: Request<axum::body::Body>) -> Response {
+        let body = match body::read(request, self.app.max_body).await {
+            Ok(body) => body,
+            Err(rejection) => return rejection.into_response(),
+        };
+        if body.len() <= SMALL {
+            return self.app.answer(webhook, &body).await;
+        }
+        let large = Arc::clone(&self.large);
+        let turn = large.acquire_owned().await.expect("nobody closes it");
+        let app = self.app.clone();
+        let judging = spawn_blocking(move || {
+            // It goes on when nobody waits for the answer any more, and has its turn for as long.
+            let _turn = turn;
+            Handle::current().block_on(app.answer(webhook, &body))
+        });
+        judging.await.unwrap_or_else(|it| resume_unwind(it.into_panic()))
+    }
 }
 
 impl Snapshot {
@@ -89,13 +126,9 @@ impl App {
     /// Reads a review and answers it by the snapshot of this instant. Between
     /// the last byte of the body and the answer nothing is awaited, unless the
     /// namespace has opted in so lately that the snapshot does not know it.
-    async fn answer(&self, webhook: Webhook, request: Request<axum::body::Body>) -> Response {
-        let body = match body::read(request, self.max_body).await {
-            Ok(body) => body,
-            Err(rejection) => return rejection.into_response(),
-        };
+    async fn answer(&self, webhook: Webhook, body: &[u8]) -> Response {
         let started = Instant::now();
-        let request = match review::read(&body) {
+        let request = match review::read(body) {
             Ok(request) => request,
             Err(rejection) => return rejection.into_response(),
         };
@@ -103,7 +136,7 @@ impl App {
         let snapshot = self.snapshot.load();
         let bench = Bench { webhook, snapshot: &snapshot, found: &found, today: (self.today)() };
         let judgement = bench.judge(&request);
-        let refused = Refused::of(&body, &request, &judgement);
+        let refused = Refused::of(body, &request, &judgement);
         let Judgement { answer, outcome, verdict } = judgement;
         let response = answer.into_response();
         (self.observe)(&Observed {

@@ -17,7 +17,7 @@ use crate::{
     causes::chain,
     cli::Found as Outcome,
     cluster, duration,
-    server::{Admin, Condition, Limits, Order, Readiness, signals},
+    server::{self, Admin, Condition, Limits, Order, Readiness, signals},
     telemetry::{AgentMetrics, Logging, Profiles},
     tls,
 };
@@ -91,7 +91,7 @@ impl Agent {
         runtime.block_on(async {
             let client =
                 cluster::connect().await.map_err(|it| anyhow!("cannot find a cluster: {it}"))?;
-            let admin = TcpListener::bind(admin_listen).await;
+            let admin = server::listen(admin_listen);
             let admin = admin.with_context(|| format!("cannot listen on {admin_listen}"))?;
             let agent = agent::Agent { client, node, root: seccomp_root, keep_deleted_for };
             Box::pin(serve(agent, admin)).await

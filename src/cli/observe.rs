@@ -85,11 +85,16 @@ fn rules(observed: &Observed<'_>) -> String {
 
 /// Counts what happens to connections.
 pub(super) fn events(metrics: Arc<Metrics>) -> Arc<dyn Fn(Event) + Send + Sync> {
-    Arc::new(move |event| match event {
-        Event::Opened => metrics.connection_opened(),
-        Event::Closed => metrics.connection_closed(),
-        Event::Refused => metrics.connection_refused(),
-        Event::Shed => metrics.request_shed(),
+    Arc::new(move |event| {
+        let traffic = metrics.traffic();
+        match event {
+            Event::Opened => traffic.opened(),
+            Event::Closed => traffic.closed(),
+            Event::Refused => traffic.refused(),
+            Event::Replaced => traffic.replaced(),
+            Event::Shed => traffic.request_shed(),
+            Event::NoRoom => traffic.body_shed(),
+        }
     })
 }
 

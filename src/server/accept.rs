@@ -1,19 +1,28 @@
 //! Takes connections from a listener, whatever happens to it.
 
-use std::{future::poll_fn, io, net::SocketAddr, pin::pin, task::Poll, time::Duration};
+use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
     select,
     task::{JoinSet, yield_now},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
-use super::{Event, Observer};
+use super::{
+    Event, Observer,
+    crowd::{Crowd, Told},
+    peer::Peer,
+    pulse::Pulse,
+};
 
 /// How long to wait when no connection can be accepted: long enough not to
 /// spin, short enough for the API server not to notice.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long to wait for a connection that was told to go, before another one is:
+/// its next request may have come first.
+const GOING: Duration = Duration::from_millis(10);
 
 /// A listener and the connections that came from it.
 ///
@@ -21,6 +30,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Intake<O> {
     listener: TcpListener,
     most: usize,
+    crowd: Arc<Crowd>,
     observer: Observer,
     open: O,
     connections: JoinSet<()>,
@@ -28,24 +38,30 @@ pub(super) struct Intake<O> {
 
 impl<O, C> Intake<O>
 where
-    O: Fn(TcpStream) -> C,
+    O: Fn(TcpStream, Arc<Pulse>) -> C,
     C: Future<Output = ()> + Send + 'static,
 {
     /// `open` makes of every connection what serves it.
-    pub(super) fn new(listener: TcpListener, most: usize, observer: Observer, open: O) -> Self {
-        Self { listener, most, observer, open, connections: JoinSet::new() }
+    pub(super) fn new(
+        listener: TcpListener,
+        most: usize,
+        crowd: Arc<Crowd>,
+        observer: Observer,
+        open: O,
+    ) -> Self {
+        Self { listener, most, crowd, observer, open, connections: JoinSet::new() }
     }
 
     /// Accepts until the future is done.
     pub(super) async fn accept_until<T>(&mut self, until: impl Future<Output = T>) -> T {
         let mut until = pin!(until);
         loop {
-            let stream = select! {
+            let (stream, address) = select! {
                 biased;
                 done = &mut until => return done,
-                stream = next(|| self.listener.accept()) => stream,
+                accepted = self.next(|| self.listener.accept()) => accepted,
             };
-            self.admit(stream);
+            self.admit(stream, address).await;
         }
     }
 
@@ -55,48 +71,67 @@ where
     pub(super) async fn close(mut self) -> JoinSet<()> {
         // The runtime looks for what has come in when a task gives way.
         yield_now().await;
-        while let Poll::Ready(Ok((stream, _))) =
+        while let Poll::Ready(Ok((stream, address))) =
             poll_fn(|context| Poll::Ready(self.listener.poll_accept(context))).await
         {
-            self.admit(stream);
+            self.admit(stream, address).await;
         }
         self.connections
     }
 
-    fn admit(&mut self, stream: TcpStream) {
+    async fn admit(&mut self, stream: TcpStream, address: SocketAddr) {
         while self.connections.try_join_next().is_some() {}
-        if self.connections.len() >= self.most {
-            (self.observer)(Event::Refused);
-            return;
+        while self.crowd.len() >= self.most {
+            if !self.make_room().await {
+                (self.observer)(Event::Refused);
+                return;
+            }
         }
         // Without it the kernel holds small answers back; a socket that
         // refuses is about to fail anyway.
         let _ = stream.set_nodelay(true);
+        let pulse = Arc::new(Pulse::new(Peer::of(address.ip())));
+        let member = self.crowd.join(Arc::clone(&pulse));
         let open = Open::new(&self.observer);
-        let connection = (self.open)(stream);
+        let connection = (self.open)(stream, pulse);
         self.connections.spawn(async move {
-            let _open = open;
             connection.await;
+            drop(open);
+            drop(member);
         });
     }
-}
 
-/// The next connection. An error is the client's, or passes: none ends the loop.
-async fn next<F>(mut accept: impl FnMut() -> F) -> TcpStream
-where
-    F: Future<Output = io::Result<(TcpStream, SocketAddr)>>,
-{
-    let mut is_failing = false;
-    loop {
-        match accept().await {
-            Ok((stream, _)) => return stream,
-            Err(error) if is_the_clients(&error) => {}
-            Err(error) => {
-                if !is_failing {
-                    tracing::error!(%error, "cannot accept connections, trying on");
+    /// Waits until somebody has gone to make room; false if nobody can.
+    async fn make_room(&self) -> bool {
+        let left = self.crowd.left.notified();
+        let Some(Told(told)) = self.crowd.make_room() else {
+            return false;
+        };
+        (0..told).for_each(|_| (self.observer)(Event::Replaced));
+        let _ = timeout(GOING, left).await;
+        true
+    }
+
+    /// The next connection. An error is the client's, or passes: none ends the loop.
+    async fn next<F>(&self, mut accept: impl FnMut() -> F) -> (TcpStream, SocketAddr)
+    where
+        F: Future<Output = io::Result<(TcpStream, SocketAddr)>>,
+    {
+        let mut is_failing = false;
+        loop {
+            match accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) if is_the_clients(&error) => {}
+                Err(error) => {
+                    if !is_failing {
+                        tracing::error!(%error, "cannot accept connections, trying on");
+                    }
+                    is_failing = true;
+                    // Most likely there are too many files, and theirs are some of them.
+                    if !self.make_room().await {
+                        sleep(PAUSE).await;
+                    }
                 }
-                is_failing = true;
-                sleep(PAUSE).await;
             }
         }
     }
@@ -126,7 +161,7 @@ impl Drop for Open {
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::RefCell, future::pending, net, sync::Arc};
+    use std::{cell::RefCell, future, net};
 
     use rstest::rstest;
     use tokio::time::Instant;
@@ -136,21 +171,33 @@ mod tests {
     /// What the kernel says when a table of files is full (`EMFILE`, `ENFILE`).
     const TOO_MANY_FILES: [i32; 2] = [24, 23];
 
+    fn intake(
+        listener: TcpListener,
+        most: usize,
+    ) -> Intake<impl Fn(TcpStream, Arc<Pulse>) -> future::Pending<()>> {
+        let open = |stream: TcpStream, _| {
+            drop(stream);
+            future::pending()
+        };
+        Intake::new(listener, most, Arc::default(), Arc::new(|_| {}), open)
+    }
+
     /// How long it takes to get a connection after these errors.
     async fn time_after(errors: Vec<io::Error>) -> Duration {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let _client = TcpStream::connect(address).await.expect("the kernel takes it");
         let errors = RefCell::new(errors.into_iter());
+        let intake = intake(listener, 8);
         let start = Instant::now();
-        next(|| async {
+        let accept = || async {
             let error = errors.borrow_mut().next();
             match error {
                 Some(error) => Err(error),
-                None => listener.accept().await,
+                None => intake.listener.accept().await,
             }
-        })
-        .await;
+        };
+        intake.next(accept).await;
         start.elapsed()
     }
 
@@ -164,7 +211,7 @@ mod tests {
     async fn who_waits_comes_along_when_the_listener_closes() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let intake = Intake::new(listener, 8, Arc::new(|_| {}), |_| pending());
+        let intake = intake(listener, 8);
         // Blocking calls: nothing is accepted meanwhile.
         let _waiting = [(); 3].map(|()| net::TcpStream::connect(address).unwrap());
         assert_eq!(intake.close().await.len(), 3);

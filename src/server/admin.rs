@@ -1,6 +1,6 @@
 //! The port for operators: is it alive, is it ready, what has it counted.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -10,10 +10,20 @@ use axum::{
 use http::{StatusCode, header::CONTENT_TYPE};
 use tokio::{net::TcpListener, sync::watch};
 
-use super::{Limits, Readiness, Stage, accept::Intake, connection, exchange::Exchange};
+use super::{
+    Limits, Readiness, Stage, accept::Intake, connection, crowd::Crowd, exchange::Exchange,
+};
 
 /// Kubelet and Prometheus need two or three.
 const MAX_CONNECTIONS: usize = 64;
+
+/// For how long a request's head may take to come, and an answer to be read: who
+/// probes is on this node.
+const AT_WORK: Duration = Duration::from_secs(2);
+
+/// For how long a connection may be silent: Prometheus connects anew when it has
+/// to.
+const SILENT: Duration = Duration::from_secs(15);
 
 /// What `Metrics::render` writes, as Prometheus asks for it.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -30,7 +40,12 @@ pub struct Admin {
 impl Admin {
     /// Serves for ever: drop it to end it.
     pub async fn run(self) {
-        let Self { listener, limits, readiness, metrics } = self;
+        let Self { listener, mut limits, readiness, metrics } = self;
+        limits.header_timeout = limits.header_timeout.min(AT_WORK);
+        limits.body_timeout = limits.body_timeout.min(AT_WORK);
+        limits.idle_timeout = limits.idle_timeout.min(SILENT);
+        // Nobody has anything to send.
+        limits.max_body_bytes = 0;
         let router = Router::new()
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(move || async move { readyz(&readiness) }))
@@ -39,9 +54,10 @@ impl Admin {
                 get(move || async move { ([(CONTENT_TYPE, OPEN_METRICS)], metrics()) }),
             );
         let (_stage, stage) = watch::channel(Stage::Serving);
-        let exchange = Arc::new(Exchange::new(router, limits, Arc::new(|_| {}), stage));
-        let open = move |stream| connection::serve(stream, Arc::clone(&exchange));
-        Intake::new(listener, MAX_CONNECTIONS, Arc::new(|_| {}), open)
+        let crowd = Arc::<Crowd>::default();
+        let exchange = Arc::new(Exchange::new(router, limits, &crowd, Arc::new(|_| {}), stage));
+        let open = move |stream, pulse| connection::serve(stream, Arc::clone(&exchange), pulse);
+        Intake::new(listener, MAX_CONNECTIONS, crowd, Arc::new(|_| {}), open)
             .accept_until(std::future::pending::<()>())
             .await;
     }

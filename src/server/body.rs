@@ -1,92 +1,139 @@
-//! A request's body, and what a handler leaves of it.
+//! Reads a request's body into memory, as far as there is room for it.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
-};
+use std::sync::Arc;
 
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use http::StatusCode;
 use http_body_util::BodyExt;
-use hyper::{
-    Request,
-    body::{Body, Frame, Incoming, SizeHint},
+use hyper::body::{Body, Incoming};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    pulse::Pulse,
+    room::{NeverRoom, Reserved, Room},
 };
 
-/// A request's body that is not lost when a handler lets go of it unread.
-pub(super) struct Tracked {
-    body: Option<Incoming>,
-    unread: Arc<Unread>,
+/// What is taken at once of a body whose length is not known, or is large.
+const STEP: usize = 64 * 1024;
+
+/// Why a body is not in memory.
+#[derive(Debug)]
+pub(super) enum Unread {
+    TooLarge(usize),
+    /// The client went away, or does not speak HTTP.
+    Broken,
+    NoRoom,
+    TooSlow,
 }
 
-/// What a handler left of a body.
-#[derive(Default)]
-pub(super) struct Unread(Mutex<Option<Incoming>>);
-
-/// Hands out a body and, for later, what will be left of it.
-pub(super) fn tracked(request: Request<Incoming>) -> (Request<Tracked>, Arc<Unread>) {
-    let unread = Arc::new(Unread::default());
-    let request = request.map(|body| Tracked { body: Some(body), unread: Arc::clone(&unread) });
-    (request, unread)
+/// A body in one piece, and the room that it takes.
+struct Held {
+    bytes: Vec<u8>,
+    _room: Option<Reserved>,
 }
 
-impl Unread {
-    /// True once a handler has let go of a body that has not ended.
-    pub(super) fn is_some(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+/// Reads a body of at most so many bytes.
+///
+/// Room for a body whose length the client says is taken once the first of it
+/// comes, as a whole, so that no two bodies wait for each other's second half.
+/// Memory is taken as the bytes come: what was only announced costs none.
+pub(super) async fn read(
+    body: &mut Incoming,
+    most: usize,
+    room: &Arc<Room>,
+    pulse: &Pulse,
+    until: Instant,
+) -> Result<Bytes, Unread> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
     }
+    let mut waits = false;
+    let reading = collect(body, most, room, pulse, &mut waits);
+    match timeout_at(until, reading).await {
+        Ok(read) => read,
+        Err(_) if waits => Err(Unread::NoRoom),
+        Err(_) => Err(Unread::TooSlow),
+    }
+}
 
-    /// Reads the rest, so that the connection can carry the next request;
-    /// false if there is too much of it.
-    ///
-    /// Without this an answer given early would close the connection under a
-    /// client that is still writing, which then may never see the answer.
-    pub(super) async fn discard(&self, most: usize) -> bool {
-        let Some(mut body) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-            return true;
-        };
-        let mut read = 0;
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else { return false };
-            read += frame.data_ref().map_or(0, Bytes::len);
-            if read > most {
-                return false;
+/// `waits` is true for as long as it waits for room, and not for the client.
+async fn collect(
+    body: &mut Incoming,
+    most: usize,
+    room: &Arc<Room>,
+    pulse: &Pulse,
+    waits: &mut bool,
+) -> Result<Bytes, Unread> {
+    let announced = body.size_hint().exact();
+    let announced = announced.map(|it| usize::try_from(it).unwrap_or(usize::MAX));
+    if announced.is_some_and(|it| it > most) {
+        return Err(Unread::TooLarge(most));
+    }
+    let mut bytes = Vec::new();
+    let mut reserved: Option<Reserved> = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Err(Unread::Broken) };
+        let Ok(data) = frame.into_data() else { continue };
+        let length = bytes.len() + data.len();
+        if length > most {
+            return Err(Unread::TooLarge(most));
+        }
+        let has = reserved.as_ref().map_or(0, Reserved::bytes);
+        if length > has {
+            let wanted = announced.unwrap_or_else(|| (length * 2).max(STEP).min(most));
+            *waits = true;
+            let more = room.take(wanted - has, pulse).await.map_err(|NeverRoom| Unread::NoRoom)?;
+            *waits = false;
+            pulse.holds(wanted);
+            match &mut reserved {
+                Some(it) => it.add(more),
+                None => reserved = Some(more),
             }
         }
-        true
-    }
-}
-
-impl Body for Tracked {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(body) = &mut self.body else {
-            return Poll::Ready(None);
-        };
-        let frame = ready!(Pin::new(body).poll_frame(context));
-        if frame.is_none() {
-            self.body = None;
+        if length > bytes.capacity() {
+            let has = reserved.as_ref().map_or(length, Reserved::bytes);
+            bytes.reserve_exact((length * 2).clamp(STEP.min(has), has) - bytes.len());
         }
-        Poll::Ready(frame)
+        bytes.extend_from_slice(&data);
     }
+    Ok(Bytes::from_owner(Held { bytes, _room: reserved }))
+}
 
-    fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+/// Reads the rest without keeping it, so that the connection can carry the next
+/// request; false if there is too much of it.
+///
+/// Without this an answer given early would close the connection under a
+/// client that is still writing, which then may never see the answer.
+pub(super) async fn discard(body: &mut Incoming, most: usize) -> bool {
+    let mut read = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return false };
+        read += frame.data_ref().map_or(0, Bytes::len);
+        if read > most {
+            return false;
+        }
     }
+    true
+}
 
-    fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
-impl Drop for Tracked {
-    fn drop(&mut self) {
-        let rest = self.body.take().filter(|it| !it.is_end_stream());
-        *self.unread.0.lock().unwrap_or_else(PoisonError::into_inner) = rest;
+impl IntoResponse for Unread {
+    fn into_response(self) -> Response {
+        let (status, text) = match self {
+            Self::TooLarge(most) => {
+                let text = format!("the body is larger than {most} bytes\n");
+                return (StatusCode::PAYLOAD_TOO_LARGE, text).into_response();
+            }
+            Self::Broken => (StatusCode::BAD_REQUEST, "the body did not arrive in full\n"),
+            Self::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, "no memory left for the body\n"),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n"),
+        };
+        (status, text).into_response()
     }
 }

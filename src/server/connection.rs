@@ -14,7 +14,7 @@ use super::{
     Stage,
     exchange::Exchange,
     limits::Limits,
-    pulse::{Phase, Pulse, Watched},
+    pulse::{Phase, Pulse, Standing, Watched},
 };
 
 /// How long a stopping server waits for the first request of a connection: who
@@ -25,23 +25,19 @@ const FIRST_REQUEST: Duration = Duration::from_secs(2);
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How much of a request is read at once. hyper reads with 400 KiB when a
-/// client sends fast, which a thousand connections would make 400 MiB.
-const BUFFER_BYTES: usize = 64 * 1024;
+/// client sends fast, which hundreds of connections would make hundreds of MiB.
+const BUFFER_BYTES: usize = 16 * 1024;
 
 /// Serves requests until either side has had enough.
-pub(super) async fn serve<S>(stream: S, exchange: Arc<Exchange>)
+pub(super) async fn serve<S>(stream: S, exchange: Arc<Exchange>, pulse: Arc<Pulse>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let pulse = Arc::new(Pulse::new());
+    pulse.begins();
     let service = service_fn(|request: Request<Incoming>| {
         let began = pulse.head_read();
         let (exchange, pulse) = (Arc::clone(&exchange), Arc::clone(&pulse));
-        async move {
-            let answer = exchange.answer(request, began).await;
-            pulse.answered();
-            Ok::<_, Infallible>(answer)
-        }
+        async move { Ok::<_, Infallible>(exchange.answer(request, began, &pulse).await) }
     });
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
     let mut connection = pin!(http(&exchange.limits).serve_connection(stream, service));
@@ -50,31 +46,42 @@ where
     let mut stopping = pin!(stage.wait_for(|it| *it >= Stage::Stopping));
     let mut is_stopping = false;
     let mut timer = pin!(sleep_until(Instant::now()));
-    let expired = poll_fn(|context| {
+    let end = poll_fn(|context| {
         // First of all the bytes: a request that is here is not cut off.
         if connection.as_mut().poll(context).is_ready() {
-            return Poll::Ready(None);
+            return Poll::Ready(End::Over);
         }
         is_stopping = is_stopping || stopping.as_mut().poll(context).is_ready();
-        let (phase, since) = pulse.phase();
+        let Standing { phase, since, told_to_go, .. } = pulse.look(context);
+        if told_to_go && phase != Phase::Request {
+            return Poll::Ready(End::MadeRoom(phase));
+        }
         let Some(allowed) = allowed(phase, is_stopping, &exchange.limits) else {
             return Poll::Pending;
         };
         if timer.deadline() != since + allowed {
             timer.as_mut().reset(since + allowed);
         }
-        timer.as_mut().poll(context).map(|()| Some(phase))
+        timer.as_mut().poll(context).map(|()| End::TooSlow(phase))
     })
     .await;
 
-    match expired {
-        None => {}
-        Some(Phase::Fresh | Phase::Idle) => {
+    match end {
+        End::Over => {}
+        End::TooSlow(Phase::Fresh | Phase::Idle) => {
             connection.as_mut().graceful_shutdown();
             let _ = timeout(GOODBYE, connection).await;
         }
-        Some(phase) => tracing::debug!(?phase, "connection cut, its client is too slow"),
+        End::TooSlow(phase) => tracing::debug!(?phase, "connection cut, its client is too slow"),
+        End::MadeRoom(phase) => tracing::debug!(?phase, "connection cut to make room for others"),
     }
+}
+
+/// Why a connection is served no longer.
+enum End {
+    Over,
+    TooSlow(Phase),
+    MadeRoom(Phase),
 }
 
 /// How long a connection may stay in a phase; `None` leaves it to the request's
@@ -85,8 +92,8 @@ fn allowed(phase: Phase, is_stopping: bool, limits: &Limits) -> Option<Duration>
         (Phase::Fresh, true) => Some(limits.idle_timeout.min(FIRST_REQUEST)),
         (Phase::Idle, true) => Some(Duration::ZERO),
         (Phase::Head, _) => Some(limits.header_timeout),
-        (Phase::Request, _) => None,
-        (Phase::Answer, _) => Some(limits.idle_timeout),
+        (Phase::Body | Phase::Request, _) => None,
+        (Phase::Answer, _) => Some(limits.body_timeout),
     }
 }
 
@@ -108,13 +115,15 @@ mod tests {
 
     const IDLE: Option<Duration> = Some(Duration::from_mins(2));
     const HEAD: Option<Duration> = Some(Duration::from_secs(10));
+    const BODY: Option<Duration> = Some(Duration::from_secs(3));
 
     #[rstest]
     #[case(Phase::Fresh, IDLE, Some(FIRST_REQUEST))]
     #[case(Phase::Idle, IDLE, Some(Duration::ZERO))]
     #[case(Phase::Head, HEAD, HEAD)]
+    #[case(Phase::Body, None, None)]
     #[case(Phase::Request, None, None)]
-    #[case(Phase::Answer, IDLE, IDLE)]
+    #[case(Phase::Answer, BODY, BODY)]
     fn stopping_shortens_only_the_waiting_for_a_request(
         #[case] phase: Phase,
         #[case] serving: Option<Duration>,

@@ -5,16 +5,19 @@ use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
+    sync::Arc,
     task::Poll,
 };
 
 use axum::{
     Router,
+    body::{Body, HttpBody},
     response::{IntoResponse, Response},
 };
 use http::{
     HeaderValue, Request, StatusCode,
     header::{CONNECTION, RETRY_AFTER},
+    request::Parts,
 };
 use hyper::body::Incoming;
 use tokio::{
@@ -25,10 +28,16 @@ use tower::Service;
 
 use super::{
     Event, Observer, Stage,
-    body::{self, Tracked, Unread},
+    body::{self, Unread},
+    crowd::Crowd,
     deadline,
     limits::Limits,
+    pulse::Pulse,
+    room::Room,
 };
+
+/// An answer that is shorter costs less than to count it.
+const SHORT: usize = 4096;
 
 /// What all connections of a server share.
 pub(super) struct Exchange {
@@ -36,6 +45,7 @@ pub(super) struct Exchange {
     pub(super) stage: watch::Receiver<Stage>,
     router: Router,
     in_flight: Semaphore,
+    room: Arc<Room>,
     observer: Observer,
 }
 
@@ -43,21 +53,37 @@ impl Exchange {
     pub(super) fn new(
         router: Router,
         limits: Limits,
+        crowd: &Arc<Crowd>,
         observer: Observer,
         stage: watch::Receiver<Stage>,
     ) -> Self {
         let in_flight = Semaphore::new(limits.max_in_flight);
-        Self { limits, stage, router, in_flight, observer }
+        let most = limits.max_buffered_bytes;
+        let room = Room::new(most, Arc::clone(crowd), Arc::clone(&observer));
+        Self { limits, stage, router, in_flight, room, observer }
     }
 
     /// Answers a request that `began` to come then, within its deadline less
     /// the margin.
-    pub(super) async fn answer(&self, request: Request<Incoming>, began: Instant) -> Response {
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        began: Instant,
+        pulse: &Pulse,
+    ) -> Response {
         let deadline = began + deadline::allowed(request.uri().query(), &self.limits);
-        let (request, unread) = body::tracked(request);
-        let mut response = self.respond(request, &unread, deadline).await;
-        let reading = unread.discard(self.limits.max_body_bytes);
-        let all_read = timeout_at(deadline, reading).await.unwrap_or(false);
+        let (head, mut body) = request.into_parts();
+        let most = self.limits.max_body_bytes;
+        let until = deadline.min(Instant::now() + self.limits.body_timeout);
+        let mut response = match body::read(&mut body, most, &self.room, pulse, until).await {
+            Ok(bytes) => {
+                pulse.body_read();
+                self.respond(Request::from_parts(head, Body::from(bytes)), deadline).await
+            }
+            Err(unread) => self.refuse(&head, unread),
+        };
+        let all_read = body.is_end_stream()
+            || timeout_at(until, body::discard(&mut body, most)).await.unwrap_or(false);
         let headers = response.headers_mut();
         // R4: the API server would repeat the call, up to ten times, in its own time-out.
         headers.remove(RETRY_AFTER);
@@ -65,15 +91,25 @@ impl Exchange {
         if !all_read || *self.stage.borrow() >= Stage::Draining {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        let length = response.body().size_hint().exact().unwrap_or_default();
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        pulse.answered((length > SHORT).then(|| self.room.take_at_once(length)));
         response
     }
 
-    async fn respond(
-        &self,
-        request: Request<Tracked>,
-        unread: &Unread,
-        deadline: Instant,
-    ) -> Response {
+    fn refuse(&self, head: &Parts, unread: Unread) -> Response {
+        match unread {
+            Unread::NoRoom => (self.observer)(Event::NoRoom),
+            Unread::TooSlow => {
+                tracing::debug!(http.path = head.uri.path(), "a body did not arrive in time");
+            }
+            Unread::TooLarge(_) | Unread::Broken => {}
+        }
+        unread.into_response()
+    }
+
+    /// A place among those in flight is taken by who has sent all of a request.
+    async fn respond(&self, request: Request<Body>, deadline: Instant) -> Response {
         let Ok(_place) = self.in_flight.try_acquire() else {
             (self.observer)(Event::Shed);
             return text(StatusCode::SERVICE_UNAVAILABLE, "too many requests in flight\n");
@@ -85,10 +121,6 @@ impl Exchange {
             Ok(Err(Panicked)) => {
                 tracing::error!(http.path = uri.path(), "a handler panicked");
                 text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
-            }
-            Err(_) if unread.is_some() => {
-                tracing::debug!(http.path = uri.path(), "a body did not arrive in time");
-                text(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n")
             }
             Err(_) => {
                 tracing::warn!(http.path = uri.path(), "a handler did not answer in time");

@@ -41,7 +41,7 @@ pub struct Limits {
     )]
     pub max_headers: usize,
 
-    /// The most open connections; one more is closed at once
+    /// The most open connections; for one more, one closes that waits for its client
     #[arg(
         long,
         value_name = "COUNT",
@@ -51,7 +51,17 @@ pub struct Limits {
     )]
     pub max_connections: usize,
 
-    /// The most requests at work, each with its body in memory; one more is answered 503
+    /// The most bytes of bodies in memory, all together; who waits in vain for room is answered 503
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "33554432",
+        value_parser = at_least(1),
+        env = "CALLGATE_MAX_BUFFERED_BYTES"
+    )]
+    pub max_buffered_bytes: usize,
+
+    /// The most requests at work that have been read in full; one more is answered 503
     #[arg(
         long,
         value_name = "COUNT",
@@ -80,6 +90,16 @@ pub struct Limits {
         env = "CALLGATE_HEADER_TIMEOUT"
     )]
     pub header_timeout: Duration,
+
+    /// How long a body may take after the headers, and a client to read its answer
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "3s",
+        value_parser = duration::positive,
+        env = "CALLGATE_BODY_TIMEOUT"
+    )]
+    pub body_timeout: Duration,
 
     /// How long a connection may be silent between requests
     // Longer than the 90 s after which Go's client closes it: if we close first,

@@ -4,18 +4,21 @@ mod accept;
 mod admin;
 mod body;
 mod connection;
+mod crowd;
 mod deadline;
 mod drain;
 mod exchange;
 mod limits;
+mod peer;
 mod pulse;
 mod readiness;
+mod room;
 
-use std::sync::Arc;
+use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::Router;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     select,
     sync::watch,
     time::{sleep, timeout},
@@ -24,8 +27,10 @@ use tokio_rustls::TlsAcceptor;
 
 use self::{
     accept::Intake,
+    crowd::Crowd,
     drain::{Stage, ordered},
     exchange::Exchange,
+    pulse::Pulse,
 };
 pub use self::{
     admin::Admin,
@@ -41,14 +46,41 @@ pub enum Event {
     Opened,
     /// A connection that was accepted has ended.
     Closed,
-    /// A connection was one too many and closed at once.
+    /// A connection was one too many while all others were at work, and closed at once.
     Refused,
+    /// A connection was closed that waited for its client, to make room for another's
+    /// connection or body.
+    Replaced,
     /// A request was one too many and answered 503.
     Shed,
+    /// For the body of a request there was no memory, and it was answered 503.
+    NoRoom,
 }
 
 /// Is told of every event, from any thread; it must not block.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// How many connections the kernel keeps that are yet to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// What the kernel keeps of a connection in either direction, in bytes, before
+/// we or the client have read it: by itself it takes many times as much, which
+/// counts as memory of the container.
+const SOCKET_BYTES: u32 = 64 * 1024;
+
+/// Listens where clients of a server, or of its admin port, connect.
+///
+/// # Errors
+/// The address is in use, or is not one of this machine.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    // Sockets that are accepted inherit both.
+    socket.set_recv_buffer_size(SOCKET_BYTES)?;
+    socket.set_send_buffer_size(SOCKET_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// All that a server needs to run.
 pub struct Server {
@@ -71,10 +103,14 @@ impl Server {
         let Drain { drain_delay, drain_timeout } = limits.drain.clone();
         let most = limits.max_connections;
         let (stage, stages) = watch::channel(Stage::Serving);
-        let exchange = Arc::new(Exchange::new(router, limits, Arc::clone(&observer), stages));
+        let crowd = Arc::<Crowd>::default();
+        let exchange = Exchange::new(router, limits, &crowd, Arc::clone(&observer), stages);
+        let exchange = Arc::new(exchange);
         let acceptor = TlsAcceptor::from(Arc::new(tls));
-        let open = move |stream| shake_hands(stream, acceptor.clone(), Arc::clone(&exchange));
-        let mut intake = Intake::new(listener, most, observer, open);
+        let open = move |stream, pulse| {
+            shake_hands(stream, acceptor.clone(), Arc::clone(&exchange), pulse)
+        };
+        let mut intake = Intake::new(listener, most, crowd, observer, open);
 
         intake.accept_until(ordered(&orders, Order::Drain)).await;
 
@@ -107,9 +143,18 @@ impl Server {
     }
 }
 
-async fn shake_hands(stream: TcpStream, acceptor: TlsAcceptor, exchange: Arc<Exchange>) {
-    match timeout(exchange.limits.handshake_timeout, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => connection::serve(stream, exchange).await,
+async fn shake_hands(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    exchange: Arc<Exchange>,
+    pulse: Arc<Pulse>,
+) {
+    let shaken = select! {
+        shaken = timeout(exchange.limits.handshake_timeout, acceptor.accept(stream)) => shaken,
+        () = pulse.told_to_go() => return tracing::debug!("handshake cut to make room for others"),
+    };
+    match shaken {
+        Ok(Ok(stream)) => connection::serve(stream, exchange, pulse).await,
         Ok(Err(error)) => tracing::debug!(%error, "handshake failed"),
         Err(_) => tracing::debug!("handshake too slow"),
     }

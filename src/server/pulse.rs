@@ -5,10 +5,11 @@
 //! the two apart by the first byte.
 
 use std::{
+    future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker, ready},
 };
 
 use tokio::{
@@ -16,49 +17,144 @@ use tokio::{
     time::Instant,
 };
 
+use super::{peer::Peer, room::Reserved};
+
 /// Where in the life of a connection it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// No request came yet; the client has just connected to send one, or it
-    /// keeps a connection in reserve.
+    /// No request came yet: the client shakes hands, has just connected to send
+    /// a request, or keeps a connection in reserve.
     Fresh,
     /// Between two requests.
     Idle,
     /// Part of a request's head has been read.
     Head,
-    /// The head has been read; there is no answer yet.
+    /// The head has been read, and part of the body.
+    Body,
+    /// The request has been read; there is no answer yet.
     Request,
     /// The answer is being written.
     Answer,
 }
 
-/// The phase of one connection, moved on by its bytes and by its requests.
+/// The phase of one connection, moved on by its bytes and by its requests, and
+/// what decides whether it has to make room for others.
 ///
-/// All of them happen within the connection's own task: the lock is never
-/// waited for.
+/// Only who looks for room locks it from outside of the connection's own task,
+/// and only for the time of a glance.
 #[derive(Debug)]
-pub(super) struct Pulse(Mutex<(Phase, Instant)>);
+pub(super) struct Pulse {
+    peer: Peer,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    since: Instant,
+    /// A request of this connection has been answered.
+    served: bool,
+    /// How many bytes of its body, or of its answer, are in memory.
+    held: usize,
+    /// What is given back once the answer is written.
+    answer: Option<Reserved>,
+    told_to_go: bool,
+    task: Option<Waker>,
+}
+
+/// A connection at one moment, for whoever looks for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) peer: Peer,
+    pub(super) phase: Phase,
+    pub(super) since: Instant,
+    pub(super) served: bool,
+    pub(super) held: usize,
+    pub(super) told_to_go: bool,
+}
 
 impl Pulse {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new((Phase::Fresh, Instant::now())))
+    pub(super) fn new(peer: Peer) -> Self {
+        let state = State {
+            phase: Phase::Fresh,
+            since: Instant::now(),
+            served: false,
+            held: 0,
+            answer: None,
+            told_to_go: false,
+            task: None,
+        };
+        Self { peer, state: Mutex::new(state) }
     }
 
-    pub(super) fn phase(&self) -> (Phase, Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn standing(&self) -> Standing {
+        let State { phase, since, served, held, told_to_go, .. } = *self.state();
+        Standing { peer: self.peer, phase, since, served, held, told_to_go }
+    }
+
+    /// Like `standing`, for the connection's own task, which is woken when it
+    /// is told to go.
+    pub(super) fn look(&self, context: &Context<'_>) -> Standing {
+        let mut state = self.state();
+        if !state.task.as_ref().is_some_and(|it| it.will_wake(context.waker())) {
+            state.task = Some(context.waker().clone());
+        }
+        drop(state);
+        self.standing()
+    }
+
+    /// Waits until the connection is told to go.
+    pub(super) async fn told_to_go(&self) {
+        poll_fn(
+            |context| {
+                if self.look(context).told_to_go { Poll::Ready(()) } else { Poll::Pending }
+            },
+        )
+        .await;
+    }
+
+    /// Tells the connection to make room.
+    pub(super) fn tell_to_go(&self) {
+        let mut state = self.state();
+        state.told_to_go = true;
+        let task = state.task.clone();
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    /// Client and server have shaken hands: now requests can come.
+    pub(super) fn begins(&self) {
+        self.state().since = Instant::now();
     }
 
     /// A head has been read; returns when it began to come.
     pub(super) fn head_read(&self) -> Instant {
-        let (phase, since) = self.phase();
-        self.step(|_| Phase::Request);
+        let Standing { phase, since, .. } = self.standing();
+        self.step(|_| Phase::Body);
         // A head that came with the request before it began at no known time.
         if phase == Phase::Head { since } else { Instant::now() }
     }
 
-    /// The handler is done; our answers are of one piece, which hyper takes at once.
-    pub(super) fn answered(&self) {
+    /// So many bytes of the body are, or are about to be, in memory.
+    pub(super) fn holds(&self, bytes: usize) {
+        self.state().held = bytes;
+    }
+
+    /// The body has been read.
+    pub(super) fn body_read(&self) {
+        self.step(|_| Phase::Request);
+    }
+
+    /// There is an answer; ours are of one piece, which hyper takes at once.
+    pub(super) fn answered(&self, answer: Option<Reserved>) {
         self.step(|_| Phase::Answer);
+        let mut state = self.state();
+        state.held = answer.as_ref().map_or(0, Reserved::bytes);
+        let before = std::mem::replace(&mut state.answer, answer);
+        drop(state);
+        drop(before);
     }
 
     /// Bytes that come while a request is being answered are its body; clients
@@ -72,7 +168,7 @@ impl Pulse {
     }
 
     /// hyper flushes when it has nothing left to write.
-    fn flushed(&self) {
+    pub(super) fn flushed(&self) {
         self.step(|phase| match phase {
             Phase::Answer => Phase::Idle,
             other => other,
@@ -80,11 +176,26 @@ impl Pulse {
     }
 
     fn step(&self, next: impl FnOnce(Phase) -> Phase) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let phase = next(now.0);
-        if phase != now.0 {
-            *now = (phase, Instant::now());
+        let mut state = self.state();
+        let phase = next(state.phase);
+        if phase == state.phase {
+            return;
         }
+        (state.phase, state.since) = (phase, Instant::now());
+        // Who is served and goes on was told to go by mistake: his request was on its way.
+        state.told_to_go &= !state.served;
+        let mut written = None;
+        if phase == Phase::Idle {
+            (state.served, state.held) = (true, 0);
+            written = state.answer.take();
+        }
+        // What it held is given to others, who are looked for among all pulses.
+        drop(state);
+        drop(written);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -149,13 +260,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
+    fn pulse() -> Pulse {
+        Pulse::new(Peer::of(Ipv4Addr::LOCALHOST.into()))
+    }
+
     fn phases(steps: &[fn(&Pulse)]) -> Vec<Phase> {
-        let pulse = Pulse::new();
+        let pulse = pulse();
         let after = |step: &fn(&Pulse)| {
             step(&pulse);
-            pulse.phase().0
+            pulse.standing().phase
         };
         steps.iter().map(after).collect()
     }
@@ -166,18 +283,20 @@ mod tests {
 
     #[test]
     fn two_requests_one_after_the_other() {
-        let request: [fn(&Pulse); 6] = [
+        let request: [fn(&Pulse); 7] = [
             Pulse::received,
             HEAD_READ,
             Pulse::received,
             Pulse::flushed, // "100 Continue"
-            Pulse::answered,
+            Pulse::body_read,
+            |it| it.answered(None),
             Pulse::flushed,
         ];
         let expected = [
             Phase::Head,
-            Phase::Request,
-            Phase::Request,
+            Phase::Body,
+            Phase::Body,
+            Phase::Body,
             Phase::Request,
             Phase::Answer,
             Phase::Idle,
@@ -192,12 +311,28 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_begins_with_its_first_byte() {
-        let pulse = Pulse::new();
+        let pulse = pulse();
         let start = Instant::now();
         pulse.received();
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
         pulse.received();
-        assert_eq!(pulse.phase(), (Phase::Head, start));
+        let Standing { phase, since, .. } = pulse.standing();
+        assert_eq!((phase, since), (Phase::Head, start));
         assert_eq!(pulse.head_read(), start);
+    }
+
+    #[test]
+    fn who_is_served_and_sends_the_next_request_need_not_go() {
+        let pulse = pulse();
+        for (is_served, stays) in [(false, false), (true, true)] {
+            assert_eq!(pulse.standing().served, is_served);
+            pulse.tell_to_go();
+            pulse.received();
+            assert_eq!(!pulse.standing().told_to_go, stays);
+            pulse.head_read();
+            pulse.body_read();
+            pulse.answered(None);
+            pulse.flushed();
+        }
     }
 }

@@ -11,6 +11,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use crate::telemetry::Traffic;
+
 /// Upper bounds of the buckets of `callgate_review_duration_seconds`.
 ///
 /// A verdict takes some ten microseconds; a millisecond is slow, and the API
@@ -29,9 +31,7 @@ pub struct Metrics {
     findings: Family<Finding, Counter>,
     certificate_expiry: Gauge,
     certificate_reload_failures: Counter,
-    connections: Gauge,
-    connections_refused: Counter,
-    requests_shed: Counter,
+    traffic: Traffic,
     cluster_contact: Gauge,
     watch_failures: Counter,
     policies_unreadable: Gauge,
@@ -74,9 +74,7 @@ impl Metrics {
             findings: Family::default(),
             certificate_expiry: Gauge::default(),
             certificate_reload_failures: Counter::default(),
-            connections: Gauge::default(),
-            connections_refused: Counter::default(),
-            requests_shed: Counter::default(),
+            traffic: Traffic::default(),
             cluster_contact: Gauge::default(),
             watch_failures: Counter::default(),
             policies_unreadable: Gauge::default(),
@@ -153,26 +151,9 @@ impl Metrics {
         self.certificate_reload_failures.inc();
     }
 
-    /// Counts a connection as open (`callgate_connections`).
-    pub fn connection_opened(&self) {
-        self.connections.inc();
-    }
-
-    /// Counts a connection as open no longer (`callgate_connections`).
-    pub fn connection_closed(&self) {
-        self.connections.dec();
-    }
-
-    /// Counts a connection closed at once, one too many
-    /// (`callgate_connections_refused_total`).
-    pub fn connection_refused(&self) {
-        self.connections_refused.inc();
-    }
-
-    /// Counts a request answered 503, one too many in flight
-    /// (`callgate_requests_shed_total`).
-    pub fn request_shed(&self) {
-        self.requests_shed.inc();
+    /// What is counted of connections and of requests that are not answered.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// The page of this instant, in the text format of `OpenMetrics`.
@@ -193,9 +174,7 @@ impl Metrics {
             findings,
             certificate_expiry,
             certificate_reload_failures,
-            connections,
-            connections_refused,
-            requests_shed,
+            traffic,
             cluster_contact,
             watch_failures,
             policies_unreadable,
@@ -226,17 +205,7 @@ impl Metrics {
             "Certificates on disk that could not be served",
             certificate_reload_failures.clone(),
         );
-        registry.register("connections", "Connections now open", connections.clone());
-        registry.register(
-            "connections_refused",
-            "Connections closed at once because too many were open",
-            connections_refused.clone(),
-        );
-        registry.register(
-            "requests_shed",
-            "Requests answered 503 because too many were in flight",
-            requests_shed.clone(),
-        );
+        traffic.register(registry);
         registry.register_with_unit(
             "cluster_contact_timestamp",
             "When the API server answered last, in seconds since 1970",
@@ -291,11 +260,13 @@ mod tests {
         metrics.finding("privileged", "deny");
         metrics.certificate_expires(UNIX_EPOCH + Duration::from_secs(1_800_000_001));
         metrics.certificate_reload_failed();
-        metrics.connection_opened();
-        metrics.connection_opened();
-        metrics.connection_closed();
-        metrics.connection_refused();
-        metrics.request_shed();
+        metrics.traffic().opened();
+        metrics.traffic().opened();
+        metrics.traffic().closed();
+        metrics.traffic().refused();
+        metrics.traffic().replaced();
+        metrics.traffic().request_shed();
+        metrics.traffic().body_shed();
         metrics.cluster_answered(UNIX_EPOCH + Duration::from_secs(1_800_000_003));
         metrics.watch_failed();
         metrics.policies_unreadable(2);
@@ -314,7 +285,9 @@ mod tests {
             "callgate_certificate_reload_failures_total 1",
             "callgate_connections 1",
             "callgate_connections_refused_total 1",
+            "callgate_connections_replaced_total 1",
             "callgate_requests_shed_total 1",
+            "callgate_bodies_shed_total 1",
             "callgate_cluster_contact_timestamp_seconds 1800000003",
             "callgate_watch_failures_total 1",
             "callgate_policies_unreadable 2",
@@ -336,8 +309,8 @@ mod tests {
         metrics.reported("event", "dropped");
         let page = metrics.render();
         let lines = |start| page.lines().filter(move |it| it.starts_with(start)).count();
-        assert_eq!(lines("# HELP callgate_"), 15, "{page}");
-        assert_eq!(lines("# TYPE callgate_"), 15, "{page}");
+        assert_eq!(lines("# HELP callgate_"), 17, "{page}");
+        assert_eq!(lines("# TYPE callgate_"), 17, "{page}");
     }
 
     #[test]

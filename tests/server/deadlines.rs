@@ -103,7 +103,7 @@ async fn a_client_that_does_not_read_its_answer_is_cut_off() {
     const LONGER_THAN_ANY_SOCKET_HOLDS: usize = 64 << 20;
     let long = async || "y".repeat(LONGER_THAN_ANY_SOCKET_HOLDS);
     let router = Router::new().route("/", post(long));
-    let rig = Rig::start(router, &["--idle-timeout=50ms"]).await;
+    let rig = Rig::start(router, &["--body-timeout=50ms"]).await;
     let mut client = rig.connect().await;
     client.write(&request("/", "")).await.unwrap();
     until(async || rig.events.closed.load(Ordering::SeqCst) == 1).await;
@@ -134,26 +134,27 @@ async fn an_answer_in_time_is_not_touched() {
     }
 }
 
+/// However long the client would wait.
 #[rstest]
-#[case::one_that_reads_it("/")]
-#[case::nobody("/nowhere")]
+#[case::by_its_own_time("--body-timeout=100ms", "/?timeout=30s")]
+#[case::by_the_requests_deadline("--body-timeout=1000h", "/?timeout=100ms")]
 #[tokio::test]
-async fn a_body_that_stops_coming_is_answered_for(#[case] target: &str) {
-    let rig = Rig::start(echo(), &["--default-deadline=100ms"]).await;
+async fn a_body_that_stops_coming_is_answered_for(#[case] flag: &str, #[case] target: &str) {
+    let rig = Rig::start(echo(), &[flag]).await;
     let mut client = rig.connect().await;
     let request = request(target, "hello");
     client.write(&request[..request.len() - 1]).await.unwrap();
     let answer = client.answer().await.unwrap();
-    assert_eq!(answer.status, if target == "/" { 408 } else { 404 });
+    assert_eq!((answer.status, &*answer.body), (408, "the body did not arrive in time\n"));
     assert!(answer.closes());
     client.closed().await;
 }
 
 #[tokio::test]
 async fn a_body_byte_by_byte_is_cut_off() {
-    let rig = Rig::start(echo(), &["--idle-timeout", NEVER]).await;
+    let rig = Rig::start(echo(), &["--body-timeout=100ms", "--idle-timeout", NEVER]).await;
     let mut client = rig.connect().await;
-    client.write("POST /?timeout=100ms HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n").await.unwrap();
+    client.write("POST /?timeout=30s HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n").await.unwrap();
     client.trickle("y").await;
     assert_eq!(client.answer().await.unwrap().status, 408);
 }

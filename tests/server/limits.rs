@@ -49,25 +49,25 @@ async fn too_long_headers_are_refused_while_they_still_come() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_closed_at_once_and_its_place_is_free_again() {
-    let rig = Rig::start(echo(), &["--max-connections=2"]).await;
-    let first = rig.connect().await;
-    let mut second = rig.connect().await;
+async fn one_connection_too_many_is_closed_at_once_where_all_others_are_at_work() {
+    let (gate, entered) = (Arc::<Notify>::default(), Arc::<Notify>::default());
+    let rig = Rig::start(slow(&gate, &entered), &["--max-connections=2"]).await;
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        let mut client = rig.connect().await;
+        client.write(&request("/slow", "")).await.unwrap();
+        eventually(entered.notified()).await;
+        busy.push(client);
+    }
     assert!(rig.try_connect().await.is_err());
     assert_eq!(rig.events.refused.load(Ordering::SeqCst), 1);
-    assert_eq!(second.post("/", "still here").await.status, 200);
-    drop(first);
-    until(async || rig.try_connect().await.is_ok()).await;
-}
-
-#[tokio::test]
-async fn a_connection_that_never_shakes_hands_takes_a_place_too() {
-    let rig = Rig::start(echo(), &["--max-connections=1"]).await;
-    let silent = TcpStream::connect(rig.address).await.unwrap();
-    until(async || rig.events.opened.load(Ordering::SeqCst) == 1).await;
-    assert!(rig.try_connect().await.is_err());
-    drop(silent);
-    until(async || rig.try_connect().await.is_ok()).await;
+    for client in &mut busy {
+        gate.notify_one();
+        assert_eq!(client.answer().await.unwrap().body, "done");
+    }
+    // Both are idle now, and one of them makes room.
+    assert_eq!(rig.connect().await.post("/", "hello").await.status, 200);
+    assert_eq!(rig.events.replaced.load(Ordering::SeqCst), 1);
 }
 
 /// A router whose `/slow` answers when it is told to.
@@ -112,10 +112,11 @@ async fn no_handler_can_ask_for_a_retry() {
 
 #[tokio::test]
 async fn an_answer_before_the_body_is_read_leaves_the_connection_usable() {
-    let rig = Rig::start(echo(), &[]).await;
+    let rig = Rig::start(echo(), &["--max-buffered-bytes=1000000"]).await;
     let mut client = rig.connect().await;
-    let answer = client.post("/nowhere", &"y".repeat(1 << 20)).await;
-    assert_eq!(answer.status, 404);
+    let answer = client.post("/", &"y".repeat(1 << 20)).await;
+    assert_eq!((answer.status, &*answer.body), (503, "no memory left for the body\n"));
+    assert_eq!(rig.events.no_room.load(Ordering::SeqCst), 1);
     assert!(!answer.closes());
     assert_eq!(client.post("/", "next").await.body, "next");
 }
@@ -124,8 +125,8 @@ async fn an_answer_before_the_body_is_read_leaves_the_connection_usable() {
 async fn a_body_too_long_to_discard_is_answered_and_the_connection_closed() {
     let rig = Rig::start(echo(), &["--max-body-bytes=1000"]).await;
     let mut client = rig.connect().await;
-    let answer = client.post("/nowhere", &"y".repeat(100_000)).await;
-    assert_eq!(answer.status, 404);
+    let answer = client.post("/", &"y".repeat(100_000)).await;
+    assert_eq!((answer.status, &*answer.body), (413, "the body is larger than 1000 bytes\n"));
     assert!(answer.closes());
     client.closed().await;
 }
@@ -173,6 +174,7 @@ async fn the_server_survives_that_no_file_can_be_opened() {
     }
     let rig = Rig::start(echo(), &[]).await;
     let mut client = rig.connect().await;
+    assert_eq!(client.post("/", "hello").await.status, 200);
     let mut hoard = Vec::new();
     while let Ok(stream) = TcpStream::connect(rig.address).await {
         hoard.push(stream);

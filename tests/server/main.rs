@@ -1,8 +1,10 @@
 //! The server as its clients see it: real sockets, real TLS, bytes written by hand.
 
 mod admin;
+mod attacks;
 mod certificates;
 mod client;
+mod commands;
 mod deadlines;
 mod drain;
 mod limits;

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{self, SocketAddr},
+    net::{self, Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::{
         Arc,
@@ -23,7 +23,7 @@ use rustls::{
 };
 use tempfile::TempDir;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
     task::JoinHandle,
     time::{sleep, timeout},
@@ -71,13 +71,22 @@ pub(crate) fn echo() -> Router {
     Router::new().route("/", post(async |body: String| body))
 }
 
+/// A connection from that address of this machine.
+pub(crate) async fn plain_from(peer: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((peer, 0).into()).expect("every address of 127.0.0.0/8 is this machine's");
+    socket.connect(to).await.expect("the server listens")
+}
+
 /// How often each event was reported.
 #[derive(Default)]
 pub(crate) struct Events {
     pub(crate) opened: AtomicUsize,
     pub(crate) closed: AtomicUsize,
     pub(crate) refused: AtomicUsize,
+    pub(crate) replaced: AtomicUsize,
     pub(crate) shed: AtomicUsize,
+    pub(crate) no_room: AtomicUsize,
 }
 
 impl Events {
@@ -86,7 +95,9 @@ impl Events {
             Event::Opened => &self.opened,
             Event::Closed => &self.closed,
             Event::Refused => &self.refused,
+            Event::Replaced => &self.replaced,
             Event::Shed => &self.shed,
+            Event::NoRoom => &self.no_room,
         };
         counter.fetch_add(1, Ordering::SeqCst);
     }
@@ -152,6 +163,12 @@ impl Rig {
 
     pub(crate) async fn try_connect(&self) -> io::Result<Encrypted> {
         handshake_by(TcpStream::connect(self.address).await?, self.client()).await
+    }
+
+    /// A connection from another address of this machine.
+    pub(crate) async fn connect_from(&self, peer: Ipv4Addr) -> Encrypted {
+        let stream = plain_from(peer, self.address).await;
+        handshake_by(stream, self.client()).await.expect("the server takes the connection")
     }
 
     /// Shakes hands on a connection that the kernel has made.

@@ -39,6 +39,8 @@ const (
 	denied     = `callgate_reviews_total{job="callgate",pod="a",verdict="denied"} `
 	shed       = `callgate_requests_shed_total{job="callgate",pod="a"} `
 	refused    = `callgate_connections_refused_total{job="callgate",pod="a"} `
+	noRoom     = `callgate_bodies_shed_total{job="callgate",pod="a"} `
+	replaced   = `callgate_connections_replaced_total{job="callgate",pod="a"} `
 	unread     = `callgate_reviews_total{job="callgate",pod="a",verdict="unreadable"} `
 	failOpen   = `apiserver_admission_webhook_fail_open_count{name="mutate.callgate.dev",instance="a"} `
 )
@@ -59,9 +61,12 @@ var examples = []example{
 	{"CallgateDenialsSurge", "twenty a minute, after a quiet day", true, []string{denied + "0x1400 20+20x40"}},
 	{"CallgateDenialsSurge", "nine a minute, after a quiet day", false, []string{denied + "0x1400 9+9x40"}},
 	{"CallgateDenialsSurge", "twenty a minute, as all day", false, []string{denied + "0+20x1440"}},
-	{"CallgateOverloaded", "a request is shed", true, []string{shed + "0x5 1x4", refused + "0x10"}},
-	{"CallgateOverloaded", "a connection is refused", true, []string{shed + "7x10", refused + "7x5 8x4"}},
-	{"CallgateOverloaded", "not lately", false, []string{shed + "7x10", refused + "8x10"}},
+	{"CallgateOverloaded", "a request is shed", true, []string{shed + "0x5 1x4", refused + "0x10", noRoom + "0x10"}},
+	{"CallgateOverloaded", "a connection is refused", true, []string{shed + "7x10", refused + "7x5 8x4", noRoom + "0x10"}},
+	{"CallgateOverloaded", "a body has no room", true, []string{shed + "7x10", refused + "8x10", noRoom + "0x5 1x4"}},
+	{"CallgateOverloaded", "not lately", false, []string{shed + "7x10", refused + "8x10", noRoom + "9x10"}},
+	{"CallgateCrowded", "a connection makes room", true, []string{replaced + "7x5 8x4"}},
+	{"CallgateCrowded", "not lately", false, []string{replaced + "7x10"}},
 	{"CallgateReviewUnreadable", "the first", true, []string{unread + "_x5 1x5"}},
 	{"CallgateReviewUnreadable", "another", true, []string{unread + "1x20 2x5"}},
 	{"CallgateReviewUnreadable", "not lately", false, []string{unread + "_x5 1x20"}},

@@ -4,7 +4,9 @@ mod source;
 
 use std::{
     net::SocketAddr,
+    num::NonZero,
     sync::Arc,
+    thread,
     time::{Instant, SystemTime},
 };
 
@@ -22,11 +24,17 @@ use crate::{
         authority::{self, Authority},
         observe,
     },
-    server::{Admin, Limits, Order, Readiness, Server, signals},
+    server::{self, Admin, Limits, Order, Readiness, Server, signals},
     standalone::Sources,
     telemetry::{Logging, Metrics},
     tls::{self, Identity, Opened, Reload, Tls},
 };
+
+/// More threads than that answer no faster, and each keeps memory for itself.
+const MOST_WORKERS: usize = 4;
+
+/// For large reviews, which are fewer, and for looking up names.
+const MOST_BLOCKING: usize = 4;
 
 /// Serve the admission webhook
 #[derive(Args, Debug)]
@@ -88,7 +96,10 @@ impl Serve {
         } else {
             tls.await_identity()?
         };
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(cores.min(MOST_WORKERS))
+            .max_blocking_threads(MOST_BLOCKING)
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
@@ -98,8 +109,8 @@ impl Serve {
             } else {
                 Source::of_cluster(&sources, defaults).await?
             };
-            let listener = bind(listen).await?;
-            let admin = bind(admin_listen).await?;
+            let listener = bind(listen)?;
+            let admin = bind(admin_listen)?;
             Ready { listener, admin, started }.serve(source, opened, authority, limits).await
         })?;
         Ok(Found::Nothing)
@@ -188,8 +199,8 @@ impl Ready {
     }
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    server::listen(address).with_context(|| format!("cannot listen on {address}"))
 }
 
 fn today() -> Date {

@@ -1,0 +1,285 @@
+//! All connections of one listener, and who makes room when there are too many.
+//!
+//! An API server is few addresses with many requests; whoever wants to keep it
+//! out needs many connections or much memory, and gets no answers. So those go
+//! first that were never answered anything, of these the ones whose peer has the
+//! most, and of its own the oldest. A request that was read in full is never
+//! given up.
+
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::{
+    peer::Peer,
+    pulse::{Phase, Pulse, Standing},
+};
+
+/// A body that takes longer to arrive, or an answer to be read, is slow:
+/// whoever sends it makes room for others of his own kind.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Connections that are open.
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    members: Mutex<Members>,
+    /// Told whenever a connection ends.
+    pub(super) left: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    last: u64,
+    pulses: BTreeMap<u64, Arc<Pulse>>,
+}
+
+/// A connection's place, which is free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Member {
+    crowd: Arc<Crowd>,
+    id: u64,
+}
+
+/// In which order requests are given memory that others give back: the smaller first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Turn {
+    was_never_served: bool,
+    /// What all connections of the peer hold together.
+    share: usize,
+    pub(super) wanted: usize,
+}
+
+impl Crowd {
+    pub(super) fn len(&self) -> usize {
+        self.members().pulses.len()
+    }
+
+    pub(super) fn join(self: &Arc<Self>, pulse: Arc<Pulse>) -> Member {
+        let mut members = self.members();
+        members.last += 1;
+        let id = members.last;
+        members.pulses.insert(id, pulse);
+        Member { crowd: Arc::clone(self), id }
+    }
+
+    /// Tells one connection to go, unless one is about to; `None` if all are at work.
+    pub(super) fn make_room(&self) -> Option<Told> {
+        let members = self.members();
+        let all = || members.pulses.values().map(|it| (it, it.standing()));
+        if all().any(|(_, it)| it.is_going()) {
+            return Some(Told(0));
+        }
+        let shares = shares(all().map(|(_, it)| (it, 1)));
+        let (pulse, _) = all()
+            .filter(|(_, it)| it.phase != Phase::Request)
+            .max_by_key(|(_, it)| (!it.served, shares.get(&it.kind()), Reverse(it.since)))?;
+        pulse.tell_to_go();
+        Some(Told(1))
+    }
+
+    /// The turn of a connection that wants so many bytes.
+    pub(super) fn turn(&self, pulse: &Pulse, wanted: usize) -> Turn {
+        let members = self.members();
+        let of = pulse.standing();
+        let all = members.pulses.values().map(|it| it.standing());
+        let share = all.filter(|it| it.kind() == of.kind()).map(|it| it.held).sum();
+        Turn { was_never_served: !of.served, share, wanted }
+    }
+
+    /// Tells connections to go that hold memory with clearly less right than
+    /// one whose turn that is, until they make up for so many bytes.
+    pub(super) fn make_room_for(&self, missing: usize, turn: Turn) -> Told {
+        let members = self.members();
+        let now = Instant::now();
+        let all = || members.pulses.values().map(|it| (it, it.standing()));
+        let shares = shares(all().map(|(_, it)| (it, it.held)));
+        let share = |it: &Standing| shares.get(&it.kind()).copied().unwrap_or_default();
+        let mut holders: Vec<_> = all().filter(|(_, it)| it.holds_what_others_wait_for()).collect();
+        holders.sort_by_key(|(_, it)| Reverse((!it.served, share(it), Reverse(it.since))));
+        let (mut freed, mut told) = (0, 0);
+        for (pulse, it) in holders {
+            if freed >= missing {
+                break;
+            }
+            let gives_way = match (!it.served, turn.was_never_served) {
+                (true, false) => true,
+                (false, true) => false,
+                _ => share(&it) > 2 * (turn.share + turn.wanted) || now - it.since > SLOW,
+            };
+            if it.told_to_go || gives_way {
+                freed += it.held;
+                told += usize::from(!it.told_to_go);
+                pulse.tell_to_go();
+            }
+        }
+        Told(told)
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many connections were told to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "who is told to go is counted"]
+pub(super) struct Told(pub(super) usize);
+
+impl Standing {
+    /// Connections among which a share is counted: an API server that opens one
+    /// more is not to pay for those that it has.
+    fn kind(&self) -> (Peer, bool) {
+        (self.peer, self.served)
+    }
+
+    fn is_going(&self) -> bool {
+        self.told_to_go && self.phase != Phase::Request
+    }
+
+    /// The client is to send or to read something that is in memory.
+    fn holds_what_others_wait_for(&self) -> bool {
+        self.held > 0 && matches!(self.phase, Phase::Body | Phase::Answer)
+    }
+}
+
+fn shares(of: impl Iterator<Item = (Standing, usize)>) -> BTreeMap<(Peer, bool), usize> {
+    let mut shares = BTreeMap::new();
+    for (standing, share) in of {
+        *shares.entry(standing.kind()).or_default() += share;
+    }
+    shares
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let pulse = self.crowd.members().pulses.remove(&self.id);
+        // What it held is given to others, who are looked for in the crowd.
+        drop(pulse);
+        self.crowd.left.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// A crowd in which everybody came a second after the one before.
+    struct Scene {
+        crowd: Arc<Crowd>,
+        pulses: Vec<(Arc<Pulse>, Member)>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            Self { crowd: Arc::default(), pulses: Vec::new() }
+        }
+
+        /// Somebody comes from the address `10.0.0.peer`.
+        async fn comes(&mut self, peer: u8) -> &Pulse {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            let pulse = Pulse::new(Peer::of(Ipv4Addr::new(10, 0, 0, peer).into()));
+            let pulse = Arc::new(pulse);
+            let member = self.crowd.join(Arc::clone(&pulse));
+            self.pulses.push((pulse, member));
+            &self.pulses.last().expect("it has just come").0
+        }
+
+        /// Makes room until nobody is left who could go; who went, in that order.
+        fn all_who_go(&mut self) -> Vec<usize> {
+            let mut gone = Vec::new();
+            while self.crowd.make_room().is_some() {
+                gone.push(self.last_told(&gone));
+                let (pulse, _) = &self.pulses[*gone.last().expect("one has gone")];
+                self.crowd.members().pulses.retain(|_, it| !Arc::ptr_eq(it, pulse));
+            }
+            gone
+        }
+
+        fn last_told(&self, before: &[usize]) -> usize {
+            let told = |it: &usize| self.pulses[*it].0.standing().told_to_go;
+            (0..self.pulses.len())
+                .filter(told)
+                .find(|it| !before.contains(it))
+                .expect("one is told")
+        }
+    }
+
+    fn served(pulse: &Pulse) {
+        pulse.head_read();
+        pulse.body_read();
+        pulse.answered(None);
+        pulse.flushed();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_never_served_goes_first_then_whose_peer_has_most_then_the_oldest() {
+        let mut scene = Scene::new();
+        served(scene.comes(1).await);
+        served(scene.comes(2).await);
+        served(scene.comes(2).await);
+        scene.comes(1).await;
+        scene.comes(3).await;
+        scene.comes(3).await;
+        scene.comes(4).await;
+        assert_eq!(scene.all_who_go(), [4, 3, 5, 6, 1, 0, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_was_read_is_never_given_up() {
+        let mut scene = Scene::new();
+        let busy = scene.comes(1).await;
+        busy.head_read();
+        busy.body_read();
+        assert_eq!(scene.crowd.make_room(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_told_to_go_while_somebody_is_going() {
+        let mut scene = Scene::new();
+        scene.comes(1).await;
+        scene.comes(1).await;
+        assert_eq!(scene.crowd.make_room(), Some(Told(1)));
+        assert_eq!(scene.crowd.make_room(), Some(Told(0)));
+        assert!(!scene.pulses[1].0.standing().told_to_go);
+    }
+
+    /// Whether somebody who holds memory gives way to somebody who wants ten bytes of it.
+    async fn gives_way(holder: (u8, bool, usize), wants: (u8, bool), age: Duration) -> bool {
+        let mut scene = Scene::new();
+        let pulse = scene.comes(holder.0).await;
+        if holder.1 {
+            served(pulse);
+        }
+        pulse.head_read();
+        pulse.holds(holder.2);
+        tokio::time::advance(age).await;
+        let wanting = Pulse::new(Peer::of(Ipv4Addr::new(10, 0, 0, wants.0).into()));
+        if wants.1 {
+            served(&wanting);
+        }
+        let turn = scene.crowd.turn(&wanting, 10);
+        scene.crowd.make_room_for(5, turn) == Told(1)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_is_given_up_to_who_has_clearly_more_right_to_it() {
+        let fast = Duration::from_millis(10);
+        // Never served, for whoever was.
+        assert!(gives_way((1, false, 1), (2, true), fast).await);
+        assert!(!gives_way((1, true, 1000), (2, false), fast).await);
+        // More than twice as much, for another peer.
+        assert!(gives_way((1, true, 21), (2, true), fast).await);
+        assert!(!gives_way((1, true, 20), (2, true), fast).await);
+        assert!(!gives_way((1, true, 1000), (1, true), fast).await);
+        // Slow, for its own kind.
+        assert!(gives_way((1, true, 1), (1, true), SLOW * 2).await);
+        assert!(!gives_way((1, true, 1), (1, false), SLOW * 2).await);
+    }
+}

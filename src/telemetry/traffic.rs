@@ -1,0 +1,81 @@
+//! What is counted of connections, and of requests that find no place.
+
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
+};
+
+/// Connections on the webhook's port, and what became of those that were too many.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    connections: Gauge,
+    refused: Counter,
+    replaced: Counter,
+    requests_shed: Counter,
+    bodies_shed: Counter,
+}
+
+impl Traffic {
+    /// Counts a connection as open (`callgate_connections`).
+    pub fn opened(&self) {
+        self.connections.inc();
+    }
+
+    /// Counts a connection as open no longer (`callgate_connections`).
+    pub fn closed(&self) {
+        self.connections.dec();
+    }
+
+    /// Counts a connection closed at once, as it was one too many and all others
+    /// were at work (`callgate_connections_refused_total`).
+    pub fn refused(&self) {
+        self.refused.inc();
+    }
+
+    /// Counts a connection closed to make room for others
+    /// (`callgate_connections_replaced_total`).
+    pub fn replaced(&self) {
+        self.replaced.inc();
+    }
+
+    /// Counts a request answered 503, one too many in flight
+    /// (`callgate_requests_shed_total`).
+    pub fn request_shed(&self) {
+        self.requests_shed.inc();
+    }
+
+    /// Counts a request answered 503, as there was no memory for its body
+    /// (`callgate_bodies_shed_total`).
+    pub fn body_shed(&self) {
+        self.bodies_shed.inc();
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let Self { connections, refused, replaced, requests_shed, bodies_shed } = self;
+        registry.register("connections", "Connections now open", connections.clone());
+        for (name, help, counter) in [
+            (
+                "connections_refused",
+                "Connections closed at once because too many were open and at work",
+                refused,
+            ),
+            (
+                "connections_replaced",
+                "Connections closed while they waited for their clients, to make room for others",
+                replaced,
+            ),
+            (
+                "requests_shed",
+                "Requests answered 503 because too many were in flight",
+                requests_shed,
+            ),
+            (
+                "bodies_shed",
+                "Requests answered 503 because there was no memory for their bodies",
+                bodies_shed,
+            ),
+        ] {
+            registry.register(name, help, counter.clone());
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The ports of the commands themselves, under attack.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+};
+
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+
+use crate::client::Client;
+
+/// More than any port takes.
+const TOO_MANY: usize = 200;
+
+/// Stopped when it is dropped.
+struct Running {
+    child: Child,
+    admin: SocketAddr,
+    _directory: TempDir,
+}
+
+impl Running {
+    fn serve() -> Self {
+        Self::start(&["serve", "--standalone", "--listen=127.0.0.1:0"])
+    }
+
+    /// The cluster that it is to follow does not answer.
+    fn agent() -> Self {
+        Self::start(&["agent", "--node-name=node-1"])
+    }
+
+    fn start(words: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("there is room for a directory");
+        let kubeconfig = directory.path().join("kubeconfig");
+        std::fs::write(&kubeconfig, KUBECONFIG).expect("it is ours");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+        command.args(words).args(["--log-format=json", "--admin-listen=127.0.0.1:0"]);
+        if words[0] == "agent" {
+            command.arg("--seccomp-root").arg(directory.path());
+        }
+        command.env("KUBECONFIG", kubeconfig).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let mut log = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut seen = String::new();
+        let admin = loop {
+            let start = seen.len();
+            assert_ne!(log.read_line(&mut seen).expect("a log"), 0, "it has ended:\n{seen}");
+            let line: serde_json::Value =
+                serde_json::from_str(&seen[start..]).unwrap_or_else(|it| panic!("{it}:\n{seen}"));
+            if let Some(address) = line["admin_address"].as_str() {
+                break address.parse().expect("an address");
+            }
+        };
+        std::thread::spawn(move || log.lines().count());
+        Self { child, admin, _directory: directory }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const KUBECONFIG: &str = r#"{
+    "apiVersion": "v1", "kind": "Config", "current-context": "nobody",
+    "clusters": [{ "name": "nobody", "cluster": { "server": "http://127.0.0.1:1" } }],
+    "contexts": [{ "name": "nobody", "context": { "cluster": "nobody", "user": "nobody" } }],
+    "users": [{ "name": "nobody", "user": {} }]
+}"#;
+
+/// What a client writes who then holds on to his connection.
+const ATTACKS: [(&str, &str); 4] = [
+    ("silence", ""),
+    ("a head that never ends", "GET /livez HTTP/1.1\r\nX: "),
+    ("a body that never comes", "POST /livez HTTP/1.1\r\nContent-Length: 1000\r\n\r\n"),
+    ("an answer that is not read", "GET /metrics HTTP/1.1\r\nHost: callgate\r\n\r\n"),
+];
+
+async fn probes_are_answered(running: &Running, ready: u16) {
+    for (attack, text) in ATTACKS {
+        let mut hoard = Vec::new();
+        for _ in 0..TOO_MANY {
+            let mut client = Client::plain(running.admin).await;
+            // It may be cut already.
+            let _ = client.write(text).await;
+            hoard.push(client);
+        }
+        for (path, status) in [("/livez", 200), ("/readyz", ready), ("/metrics", 200)] {
+            let answer = Client::plain(running.admin).await.get(path).await;
+            assert_eq!(answer.status, status, "{path} under {attack}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn probes_of_a_replica_are_answered_whatever_other_connections_do() {
+    probes_are_answered(&Running::serve(), 200).await;
+}
+
+#[tokio::test]
+async fn probes_of_an_agent_are_answered_whatever_other_connections_do() {
+    probes_are_answered(&Running::agent(), 503).await;
+}
+
+/// Nobody has to wait for a slow client to be timed out.
+#[tokio::test]
+async fn a_silent_connection_to_the_admin_port_is_closed_by_the_next_one_too_many() {
+    let running = Running::serve();
+    let mut first = Client::plain(running.admin).await;
+    let mut hoard = Vec::new();
+    for _ in 0..TOO_MANY {
+        hoard.push(Client::plain(running.admin).await);
+    }
+    assert_eq!(hoard.last_mut().expect("there are many").get("/livez").await.status, 200);
+    let mut rest = Vec::new();
+    let _ = first.stream.read_to_end(&mut rest).await;
+    assert!(rest.is_empty());
+}
