@@ -18,7 +18,7 @@ use crate::{
     cli::Found as Outcome,
     cluster, duration,
     server::{self, Admin, Condition, Limits, Order, Readiness, signals},
-    telemetry::{AgentMetrics, Logging, Profiles},
+    telemetry::{AgentMetrics, Log, Logging, Profiles},
     tls,
 };
 
@@ -72,10 +72,10 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    pub(super) fn run(self) -> anyhow::Result<Outcome> {
+    pub(super) fn run(self, log: &Log) -> anyhow::Result<Outcome> {
         let Self { node_name, seccomp_root, keep_deleted_for, admin_listen, prepare, logging } =
             self;
-        logging.init()?;
+        logging.init(log)?;
         if prepare {
             host::prepare(&seccomp_root)?;
             return Ok(Outcome::Nothing);

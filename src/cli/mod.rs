@@ -8,12 +8,11 @@ mod observe;
 mod profile;
 mod serve;
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::telemetry::Log;
 
 /// Seccomp admission for Kubernetes
 #[derive(Debug, Parser)]
@@ -48,9 +47,10 @@ const COULD_NOT: u8 = 2;
 impl Cli {
     /// Runs the command and says what went wrong, in one line.
     pub fn run(self) -> ExitCode {
+        let log = Log::default();
         let result = match self.command {
-            Command::Serve(it) => it.run(),
-            Command::Agent(it) => it.run(),
+            Command::Serve(it) => it.run(&log),
+            Command::Agent(it) => it.run(&log),
             Command::Explain(it) => it.run(),
             Command::Profile(it) => it.run(),
             Command::Crds(it) => it.run(),
@@ -59,8 +59,7 @@ impl Cli {
             Ok(Found::Nothing) => ExitCode::SUCCESS,
             Ok(Found::Errors) => ExitCode::from(FOUND),
             Err(error) => {
-                // The log may not be set up, and nobody may be there to read.
-                let _ = writeln!(io::stderr(), "error: {error:#}");
+                log.say(format_args!("error: {error:#}"));
                 ExitCode::from(COULD_NOT)
             }
         }

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::metrics::seconds_of;
+use super::{log, metrics::seconds_of};
 
 /// All that the agent of a node counts and measures, by the names operators know.
 #[derive(Debug)]
@@ -66,6 +66,7 @@ impl AgentMetrics {
             Unit::Seconds,
             report.clone(),
         );
+        log::register(&mut registry);
         registry.register("build", "The version that runs", Info::new([("version", version)]));
         Self { registry, profiles, files, files_unlisted, errors, writes, removals, report }
     }
@@ -142,6 +143,7 @@ mod tests {
             r#"callgate_agent_errors_total{kind="disk-full"} 2"#,
             "callgate_agent_writes_total 3",
             "callgate_agent_removals_total 1",
+            "callgate_log_lines_dropped_total 0",
             "callgate_agent_report_timestamp_seconds 1800000001",
             r#"callgate_build_info{version="1.2.3"} 1"#,
             "# EOF",

@@ -1,4 +1,4 @@
-//! Logs: structured events on stderr, one per line.
+//! Flags of the log: structured events on stderr, one per line.
 
 use std::{
     io::{self, IsTerminal},
@@ -11,6 +11,11 @@ use tracing_subscriber::{
     EnvFilter,
     filter::ParseError,
     util::{SubscriberInitExt, TryInitError},
+};
+
+use super::{
+    Log,
+    lines::{JsonLine, TextFields},
 };
 
 /// How and how much to log.
@@ -51,25 +56,26 @@ pub enum LoggingError {
     Directive(#[from] ParseError),
     #[error("logging has been set up before")]
     Again(#[from] TryInitError),
+    #[error("cannot write the log")]
+    Write(#[from] io::Error),
 }
 
 impl Logging {
-    /// Sends every event of this process to stderr from now on, panics included.
+    /// Sends every event of this process to the log from now on, panics included.
     /// A line that cannot be written is lost, and nothing else.
-    pub fn init(self) -> Result<(), LoggingError> {
+    pub fn init(self, log: &Log) -> Result<(), LoggingError> {
         let Self { log_format, log_level } = self;
         let lines = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::try_new(quieted(&log_level))?)
             .with_ansi(io::stderr().is_terminal())
             // It would complain to stderr, and panic as that cannot be written to.
             .log_internal_errors(false)
-            .with_writer(io::stderr);
+            .with_writer(log.lines());
         match log_format {
-            Format::Text => lines.finish().try_init()?,
-            Format::Json => {
-                lines.json().flatten_event(true).with_current_span(false).finish().try_init()?;
-            }
+            Format::Text => lines.fmt_fields(TextFields).finish().try_init()?,
+            Format::Json => lines.event_format(JsonLine).finish().try_init()?,
         }
+        log.start()?;
         panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string);
             let message = panic.payload_as_str().unwrap_or("no message");

@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::telemetry::Traffic;
+use crate::telemetry::{Traffic, log};
 
 /// Upper bounds of the buckets of `callgate_review_duration_seconds`.
 ///
@@ -238,6 +238,7 @@ impl Metrics {
             "What was to be told to the cluster, by where and what became of it",
             reports.clone(),
         );
+        log::register(registry);
         registry.register("build", "The version that runs", Info::new([("version", version)]));
         self
     }
@@ -291,6 +292,7 @@ mod tests {
             "callgate_cluster_contact_timestamp_seconds 1800000003",
             "callgate_watch_failures_total 1",
             "callgate_policies_unreadable 2",
+            "callgate_log_lines_dropped_total 0",
             "callgate_authority_expiry_timestamp_seconds 1900000001",
             "callgate_authority_failures_total 1",
             r#"callgate_reports_total{object="event",outcome="written"} 1"#,
@@ -309,8 +311,8 @@ mod tests {
         metrics.reported("event", "dropped");
         let page = metrics.render();
         let lines = |start| page.lines().filter(move |it| it.starts_with(start)).count();
-        assert_eq!(lines("# HELP callgate_"), 17, "{page}");
-        assert_eq!(lines("# TYPE callgate_"), 17, "{page}");
+        assert_eq!(lines("# HELP callgate_"), 18, "{page}");
+        assert_eq!(lines("# TYPE callgate_"), 18, "{page}");
     }
 
     #[test]

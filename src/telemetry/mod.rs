@@ -1,12 +1,15 @@
 //! What operators see: logs on stderr, metrics for Prometheus.
 
 mod agent;
+mod lines;
+mod log;
 mod logging;
 mod metrics;
 mod traffic;
 
 pub use self::{
     agent::{AgentMetrics, Profiles},
+    log::Log,
     logging::{Format, Logging, LoggingError},
     metrics::Metrics,
     traffic::Traffic,

@@ -8,6 +8,7 @@ mod commands;
 mod deadlines;
 mod drain;
 mod limits;
+mod log;
 mod pki;
 mod rig;
 mod transport;

@@ -33,7 +33,7 @@ use crate::client::{Encrypted, handshake_by, trusting};
 
 /// When a test gives up that waits for something. None says how fast anything
 /// has to be.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits for what has to happen.
 pub(crate) async fn eventually<T>(future: impl Future<Output = T>) -> T {

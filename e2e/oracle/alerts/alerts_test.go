@@ -41,6 +41,7 @@ const (
 	refused    = `callgate_connections_refused_total{job="callgate",pod="a"} `
 	noRoom     = `callgate_bodies_shed_total{job="callgate",pod="a"} `
 	replaced   = `callgate_connections_replaced_total{job="callgate",pod="a"} `
+	dropped    = `callgate_log_lines_dropped_total{job="callgate",pod="a"} `
 	unread     = `callgate_reviews_total{job="callgate",pod="a",verdict="unreadable"} `
 	failOpen   = `apiserver_admission_webhook_fail_open_count{name="mutate.callgate.dev",instance="a"} `
 )
@@ -67,6 +68,8 @@ var examples = []example{
 	{"CallgateOverloaded", "not lately", false, []string{shed + "7x10", refused + "8x10", noRoom + "9x10"}},
 	{"CallgateCrowded", "a connection makes room", true, []string{replaced + "7x5 8x4"}},
 	{"CallgateCrowded", "not lately", false, []string{replaced + "7x10"}},
+	{"CallgateLogLinesDropped", "some", true, []string{dropped + "0x5 7x5"}},
+	{"CallgateLogLinesDropped", "long ago", false, []string{dropped + "0x5 7x30"}},
 	{"CallgateReviewUnreadable", "the first", true, []string{unread + "_x5 1x5"}},
 	{"CallgateReviewUnreadable", "another", true, []string{unread + "1x20 2x5"}},
 	{"CallgateReviewUnreadable", "not lately", false, []string{unread + "_x5 1x20"}},

@@ -26,7 +26,7 @@ use crate::{
     },
     server::{self, Admin, Limits, Order, Readiness, Server, signals},
     standalone::Sources,
-    telemetry::{Logging, Metrics},
+    telemetry::{Log, Logging, Metrics},
     tls::{self, Identity, Opened, Reload, Tls},
 };
 
@@ -76,7 +76,7 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(self) -> anyhow::Result<Found> {
+    pub(super) fn run(self, log: &Log) -> anyhow::Result<Found> {
         let started = Instant::now();
         let Self {
             listen,
@@ -89,7 +89,7 @@ impl Serve {
             limits,
             logging,
         } = self;
-        logging.init()?;
+        logging.init(log)?;
         tls::install();
         let opened = if standalone || !tls.leaves_it_to_us() {
             tls.open(SystemTime::now())?
