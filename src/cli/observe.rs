@@ -8,6 +8,7 @@ use crate::{
     cluster::events::{self, Refusal},
     server::{Event, Readiness},
     telemetry::Metrics,
+    tls::Reload,
 };
 
 /// Where refusals of new pods are told of besides, without waiting.
@@ -96,6 +97,15 @@ pub(super) fn events(metrics: Arc<Metrics>) -> Arc<dyn Fn(Event) + Send + Sync> 
             Event::NoRoom => traffic.body_shed(),
         }
     })
+}
+
+/// Counts what happens to files of certificates.
+pub(super) fn reloads(metrics: Arc<Metrics>) -> impl Fn(Reload) + Clone + Send + Sync + 'static {
+    move |reload| match reload {
+        Reload::Renewed { not_after } => metrics.certificate_expires(not_after),
+        Reload::Clients => {}
+        Reload::Failed => metrics.certificate_reload_failed(),
+    }
 }
 
 /// Counts what happens to the shared authority, and calls us ready once there

@@ -13,6 +13,7 @@ use rustls::{
         CertificateDer, PrivateKeyDer,
         pem::{self, PemObject},
     },
+    server::VerifierBuilderError,
     sign::CertifiedKey,
 };
 
@@ -59,6 +60,8 @@ pub enum FileError {
     Mismatch { certificate: PathBuf, key: PathBuf },
     #[error("the certificate in {certificate:?} cannot be served with the key in {key:?}")]
     Unusable { certificate: PathBuf, key: PathBuf, source: Error },
+    #[error("cannot verify clients")]
+    Clients(#[from] VerifierBuilderError),
 }
 
 impl Files {
@@ -108,10 +111,10 @@ impl Files {
     }
 }
 
-/// The authorities in a file, at least one.
-pub(super) fn authorities(path: &Path) -> Result<RootCertStore, FileError> {
+/// The authorities in what a file held, at least one.
+pub(super) fn authorities(path: &Path, pem: &[u8]) -> Result<RootCertStore, FileError> {
     let mut store = RootCertStore::empty();
-    for certificate in certificates(path, &read(path)?)? {
+    for certificate in certificates(path, pem)? {
         store
             .add(certificate)
             .map_err(|source| FileError::Certificate { path: path.to_owned(), source })?;
@@ -158,7 +161,7 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
     Ok(found)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|it| it.take(LARGEST + 1).read_to_end(&mut bytes))
@@ -241,13 +244,13 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_named() {
         let missing = Path::new("/nowhere/tls.crt");
-        let error = authorities(missing).unwrap_err();
+        let error = read(missing).unwrap_err();
         assert_eq!(error.to_string(), "cannot read \"/nowhere/tls.crt\"");
     }
 
     #[test]
     fn a_file_without_end_is_not_read_to_its_end() {
-        let error = authorities(Path::new("/dev/zero")).unwrap_err();
+        let error = read(Path::new("/dev/zero")).unwrap_err();
         let expected =
             "\"/dev/zero\" is larger than 1048576 bytes, it cannot be a certificate or a key";
         assert_eq!(error.to_string(), expected);

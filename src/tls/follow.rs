@@ -22,8 +22,7 @@ use super::{
 /// the swap of a symbolic link, after which a watch on the file is dead.
 pub struct Follow {
     files: Files,
-    /// What was served or found wanting last; a failure to read, as its text.
-    seen: Result<Pair, String>,
+    seen: Seen<Pair>,
     current: Arc<Current>,
     interval: Duration,
 }
@@ -33,45 +32,77 @@ pub struct Follow {
 pub enum Reload {
     /// The new certificate is served from now on.
     Renewed { not_after: SystemTime },
-    /// The files are of no use; the old certificate stays.
+    /// The new authorities verify clients from now on.
+    Clients,
+    /// A file is of no use; what it held before stays.
     Failed,
+}
+
+/// What was used or found wanting last; a failure to read, as its text.
+pub(super) struct Seen<T>(Result<T, String>);
+
+impl<T: PartialEq> Seen<T> {
+    pub(super) fn new(first: T) -> Self {
+        Self(Ok(first))
+    }
+
+    /// `None` if it is what was there before.
+    pub(super) fn news(&mut self, reading: Result<T, FileError>) -> Option<Result<&T, FileError>> {
+        let (now, error) = match reading {
+            Ok(content) => (Ok(content), None),
+            Err(error) => (Err(error.to_string()), Some(error)),
+        };
+        if now == self.0 {
+            return None;
+        }
+        self.0 = now;
+        match (&self.0, error) {
+            (Ok(content), _) => Some(Ok(content)),
+            (Err(_), error) => error.map(Err),
+        }
+    }
+}
+
+/// Reads again and again, for ever, without blocking who runs it.
+pub(super) async fn every<T: Send + 'static>(
+    pause: Duration,
+    read: impl Fn() -> T + Clone + Send + 'static,
+    mut take: impl FnMut(T),
+) {
+    let mut ticks = interval(pause);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Ok(reading) = spawn_blocking(read.clone()).await else {
+            return; // The runtime is shutting down.
+        };
+        take(reading);
+    }
 }
 
 impl Follow {
     pub(super) fn new(files: Files, seen: Pair, current: Arc<Current>, interval: Duration) -> Self {
-        Self { files, seen: Ok(seen), current, interval }
+        Self { files, seen: Seen::new(seen), current, interval }
     }
 
     /// Looks at the files for ever; reports once per distinct content.
     pub async fn run(mut self, report: impl Fn(Reload)) {
-        let mut ticks = interval(self.interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let files = self.files.clone();
-            let Ok(reading) = spawn_blocking(move || files.read()).await else {
-                return; // The runtime is shutting down.
-            };
-            if let Some(reload) = self.take(reading) {
-                report(reload);
-            }
-        }
+        let files = self.files.clone();
+        every(
+            self.interval,
+            move || files.read(),
+            |reading| {
+                if let Some(reload) = self.take(reading) {
+                    report(reload);
+                }
+            },
+        )
+        .await;
     }
 
     fn take(&mut self, reading: Result<Pair, FileError>) -> Option<Reload> {
-        let (now, identity) = match reading {
-            Ok(pair) if self.seen.as_ref().is_ok_and(|it| *it == pair) => return None,
-            Ok(pair) => {
-                let identity = self.files.identity(&pair);
-                (Ok(pair), identity)
-            }
-            Err(unreadable) => (Err(unreadable.to_string()), Err(unreadable)),
-        };
-        if now.is_err() && now == self.seen {
-            return None;
-        }
-        self.seen = now;
-        Some(match identity {
+        let news = self.seen.news(reading)?;
+        Some(match news.and_then(|it| self.files.identity(it)) {
             Ok(identity) => {
                 let not_after = files::not_after(&identity);
                 self.current.renew(identity);

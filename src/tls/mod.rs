@@ -2,6 +2,7 @@
 
 mod authority;
 mod certificate;
+mod clients;
 mod files;
 mod follow;
 mod keychain;
@@ -19,16 +20,17 @@ use std::{
 use arc_swap::ArcSwapOption;
 use clap::Args;
 use rustls::{
-    RootCertStore, ServerConfig,
+    ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    server::{ClientHello, ResolvesServerCert, VerifierBuilderError, WebPkiClientVerifier},
+    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, danger::ClientCertVerifier},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
 
-use self::{authority::Authority, files::Files};
+use self::{authority::Authority, clients::Clients, files::Files};
 pub use self::{
     authority::AuthorityError,
+    clients::FollowClients,
     files::FileError,
     follow::{Follow, Reload},
     keychain::{Advice, Keychain, KeychainError, Moment, Seen},
@@ -56,7 +58,7 @@ pub struct Tls {
     #[arg(long, value_name = "FILE", requires = "tls_cert", env = "CALLGATE_TLS_KEY")]
     pub tls_key: Option<PathBuf>,
 
-    /// How often to look whether certificate or key changed
+    /// How often to look whether certificate, key or client authorities changed
     #[arg(
         long,
         value_name = "DURATION",
@@ -66,9 +68,19 @@ pub struct Tls {
     )]
     pub tls_reload_interval: Duration,
 
-    /// Serve only clients with a certificate of these authorities, PEM
+    /// Serve only clients with a certificate of these authorities, PEM; read again when it changes
     #[arg(long, value_name = "FILE", env = "CALLGATE_CLIENT_CA")]
     pub client_ca: Option<PathBuf>,
+
+    /// A DNS name or common name that the certificate of a client must have, one of all that are given
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        requires = "client_ca",
+        env = "CALLGATE_CLIENT_NAME"
+    )]
+    pub client_name: Vec<String>,
 
     /// Where to write the authority that callgate makes when it is given no certificate
     #[arg(long, value_name = "FILE", conflicts_with = "tls_cert", env = "CALLGATE_CA_OUT")]
@@ -94,8 +106,6 @@ pub enum TlsError {
     Authority(#[from] AuthorityError),
     #[error("cannot write the authority to {path:?}")]
     CaOut { path: PathBuf, source: io::Error },
-    #[error("cannot verify clients")]
-    Clients(#[from] VerifierBuilderError),
     #[error("cannot configure TLS")]
     Config(#[from] rustls::Error),
 }
@@ -104,6 +114,8 @@ pub enum TlsError {
 pub struct Opened {
     pub config: ServerConfig,
     pub identity: Identity,
+    /// Watches the authorities of clients, if those have to show a certificate.
+    pub clients: Option<FollowClients>,
 }
 
 /// The certificate, or where it is to come from.
@@ -137,17 +149,17 @@ impl Tls {
 
     /// Makes room for a certificate that is to come.
     pub fn await_identity(self) -> Result<Opened, TlsError> {
-        let Self { client_ca, tls_san: names, .. } = self;
-        let clients = client_ca.map(|it| files::authorities(&it)).transpose()?;
+        let (verifier, clients) = self.clients()?.unzip();
         let current = Arc::new(Current::default());
-        let config = server_config(Arc::clone(&current), clients)?;
-        Ok(Opened { config, identity: Identity::ToCome { current, names } })
+        let config = server_config(Arc::clone(&current), verifier.map(|it| it as _))?;
+        let identity = Identity::ToCome { current, names: self.tls_san };
+        Ok(Opened { config, identity, clients })
     }
 
     /// Loads the certificate, or makes one that is valid from `now` on.
     pub fn open(self, now: SystemTime) -> Result<Opened, TlsError> {
-        let Self { tls_cert, tls_key, tls_reload_interval, client_ca, ca_out, tls_san } = self;
-        let clients = client_ca.map(|it| files::authorities(&it)).transpose()?;
+        let (verifier, clients) = self.clients()?.unzip();
+        let Self { tls_cert, tls_key, tls_reload_interval, ca_out, tls_san, .. } = self;
         let (identity, seen) = match tls_cert.zip(tls_key) {
             Some((certificate, key)) => {
                 let files = Files { certificate, key };
@@ -158,10 +170,17 @@ impl Tls {
         };
         let not_after = files::not_after(&identity);
         let current = Arc::new(Current::new(identity));
-        let config = server_config(Arc::clone(&current), clients)?;
+        let config = server_config(Arc::clone(&current), verifier.map(|it| it as _))?;
         let follow =
             seen.map(|(files, pair)| Follow::new(files, pair, current, tls_reload_interval));
-        Ok(Opened { config, identity: Identity::Here { not_after, follow } })
+        Ok(Opened { config, identity: Identity::Here { not_after, follow }, clients })
+    }
+
+    /// Who may call, and what follows the file that says so.
+    fn clients(&self) -> Result<Option<(Arc<Clients>, FollowClients)>, FileError> {
+        let Self { client_ca, client_name, tls_reload_interval, .. } = self;
+        let open = |path| Clients::open(path, client_name.clone(), *tls_reload_interval);
+        client_ca.clone().map(open).transpose()
     }
 }
 
@@ -181,21 +200,25 @@ fn issue(
 ///
 /// The API server speaks nothing newer to webhooks, so offering HTTP/2 would
 /// only widen what an attacker can reach. With `clients` given, a client
-/// without a certificate of theirs does not get past the handshake.
+/// that they do not let in does not get past the handshake.
 pub fn server_config(
     current: Arc<Current>,
-    clients: Option<RootCertStore>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
 ) -> Result<ServerConfig, TlsError> {
-    let provider = Arc::new(provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let verifies_clients = clients.is_some();
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&TLS13, &TLS12])?;
     let builder = match clients {
-        Some(roots) => builder.with_client_cert_verifier(
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?,
-        ),
+        Some(clients) => builder.with_client_cert_verifier(clients),
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_cert_resolver(current);
+    if verifies_clients {
+        // A session that is resumed is not verified again: it would outlive
+        // the authority that let its client in.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -253,6 +276,7 @@ mod tests {
     #[case::key_without_certificate(&["--tls-key=tls.key"], "--tls-cert")]
     #[case::authority_of_given_files(&["--tls-cert=c", "--tls-key=k", "--ca-out=o"], "--ca-out")]
     #[case::names_for_given_files(&["--tls-cert=c", "--tls-key=k", "--tls-san=n"], "--tls-san")]
+    #[case::names_of_nobodys_clients(&["--client-name=kube-apiserver"], "--client-ca")]
     #[case::no_unit(&["--tls-reload-interval=5"], "expected a duration such as")]
     #[case::without_a_pause(&["--tls-reload-interval=0s"], "expected a duration longer than 0")]
     fn refuses(#[case] flags: &[&str], #[case] expected: &str) {
@@ -273,6 +297,7 @@ mod tests {
         tls.ca_out = Some(path.clone());
         let opened = tls.open(SystemTime::now()).unwrap();
         assert!(matches!(opened.identity, Identity::Here { follow: None, .. }));
-        assert_eq!(files::authorities(&path).unwrap().len(), 1);
+        let pem = std::fs::read(&path).unwrap();
+        assert_eq!(files::authorities(&path, &pem).unwrap().len(), 1);
     }
 }

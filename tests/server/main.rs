@@ -4,6 +4,7 @@ mod admin;
 mod attacks;
 mod certificates;
 mod client;
+mod clients;
 mod commands;
 mod deadlines;
 mod drain;

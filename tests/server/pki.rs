@@ -1,6 +1,6 @@
 //! Certificates for servers and clients, made for one test.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::CertificateDer;
 
 /// Somebody else's authority.
@@ -10,6 +10,7 @@ pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 pub(crate) struct Issued {
     pub(crate) certificate: String,
     pub(crate) key: String,
+    pub(crate) name: String,
     pub(crate) der: CertificateDer<'static>,
 }
 
@@ -24,12 +25,27 @@ impl Authority {
         self.0.pem()
     }
 
+    /// For a DNS name.
     pub(crate) fn issue(&self, name: &str) -> Issued {
+        self.sign(name, &CertificateParams::new([name.to_owned()]).expect("it is a DNS name"))
+    }
+
+    /// For a common name.
+    pub(crate) fn issue_to(&self, name: &str) -> Issued {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        self.sign(name, &params)
+    }
+
+    fn sign(&self, name: &str, params: &CertificateParams) -> Issued {
         let key = key();
-        let certificate = CertificateParams::new([name.to_owned()])
-            .and_then(|it| it.signed_by(&key, &self.0))
-            .expect("an authority can sign");
-        Issued { certificate: certificate.pem(), key: key.serialize_pem(), der: certificate.into() }
+        let certificate = params.signed_by(&key, &self.0).expect("an authority can sign");
+        Issued {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+            name: name.to_owned(),
+            der: certificate.into(),
+        }
     }
 }
 

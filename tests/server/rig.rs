@@ -14,7 +14,7 @@ use std::{
 use axum::{Router, routing::post};
 use callgate::{
     server::{Event, Limits, Order, Readiness, Server},
-    tls::{Follow, Identity, Tls},
+    tls::{Follow, FollowClients, Identity, Tls},
 };
 use clap::Parser;
 use rustls::{
@@ -110,6 +110,7 @@ pub(crate) struct Rig {
     pub(crate) readiness: Readiness,
     pub(crate) events: Arc<Events>,
     pub(crate) follow: Option<Follow>,
+    pub(crate) clients: Option<FollowClients>,
     pub(crate) running: JoinHandle<()>,
     /// Whom its clients trust.
     pub(crate) authority: PathBuf,
@@ -150,6 +151,7 @@ impl Rig {
             readiness,
             events,
             follow,
+            clients: opened.clients,
             running: tokio::spawn(server.run(ordered)),
             authority,
             _directory: directory,

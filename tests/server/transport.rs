@@ -1,17 +1,15 @@
-//! What is spoken, and who may speak.
+//! What is spoken.
 
 use std::io;
 
 use rustls::{
-    ClientConfig, ProtocolVersion,
-    pki_types::{PrivateKeyDer, pem::PemObject},
+    ProtocolVersion,
     version::{TLS12, TLS13},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     client::{Client, Encrypted, handshake, trusting},
-    pki::{Authority, Issued},
     rig::{Rig, echo, eventually},
 };
 
@@ -101,37 +99,4 @@ async fn below_tls_1_2_nothing_is_spoken() {
         let record = first_record(&rig, &hello(minor_version)).await.unwrap();
         assert_eq!(record, [ALERT, FATAL, PROTOCOL_VERSION]);
     }
-}
-
-// === Clients that have to show a certificate ===
-
-fn member(authority: &Authority, rig: &Rig) -> ClientConfig {
-    let Issued { der, key, .. } = authority.issue("apiserver");
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a new key is PEM");
-    trusting(&rig.authority, &[&TLS13])
-        .with_client_auth_cert(vec![der], key)
-        .expect("certificate and key belong together")
-}
-
-/// In TLS 1.3 a client is done with its handshake before the server has looked
-/// at its certificate: only an answer tells.
-async fn is_served(rig: &Rig, client: ClientConfig) -> bool {
-    let Ok(mut client) = handshake(rig.address, client).await else {
-        return false;
-    };
-    let written = client.write("GET / HTTP/1.1\r\nHost: callgate\r\n\r\n").await;
-    written.is_ok() && client.answer().await.is_ok()
-}
-
-#[tokio::test]
-async fn with_a_client_authority_only_its_clients_are_served() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("clients.crt");
-    let (ours, others) = (Authority::new(), Authority::new());
-    std::fs::write(&path, ours.pem()).unwrap();
-    let rig = Rig::start(echo(), &["--client-ca", path.to_str().unwrap()]).await;
-    assert!(is_served(&rig, member(&ours, &rig)).await);
-    assert!(!is_served(&rig, member(&others, &rig)).await);
-    let anonymous = trusting(&rig.authority, &[&TLS13]).with_no_client_auth();
-    assert!(!is_served(&rig, anonymous).await);
 }

@@ -27,7 +27,7 @@ use crate::{
     server::{self, Admin, Limits, Order, Readiness, Server, signals},
     standalone::Sources,
     telemetry::{Log, Logging, Metrics},
-    tls::{self, Identity, Opened, Reload, Tls},
+    tls::{self, Identity, Opened, Tls},
 };
 
 /// More threads than that answer no faster, and each keeps memory for itself.
@@ -133,7 +133,7 @@ impl Ready {
         limits: Limits,
     ) -> anyhow::Result<()> {
         let Self { listener, admin, started } = self;
-        let Opened { config: tls, identity } = opened;
+        let Opened { config: tls, identity, clients } = opened;
         let orders = signals().context("cannot listen for signals")?;
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
         let readiness = Readiness::new();
@@ -164,15 +164,15 @@ impl Ready {
             observer: observe::events(Arc::clone(&metrics)),
         };
 
+        let reloaded = observe::reloads(Arc::clone(&metrics));
+        if let Some(clients) = clients {
+            tokio::spawn(clients.run(reloaded.clone()));
+        }
         match identity {
             Identity::Here { not_after, follow } => {
                 metrics.certificate_expires(not_after);
                 if let Some(follow) = follow {
-                    let metrics = Arc::clone(&metrics);
-                    tokio::spawn(follow.run(move |it| match it {
-                        Reload::Renewed { not_after } => metrics.certificate_expires(not_after),
-                        Reload::Failed => metrics.certificate_reload_failed(),
-                    }));
+                    tokio::spawn(follow.run(reloaded));
                 }
             }
             Identity::ToCome { current, names } => {
