@@ -29,9 +29,10 @@ test-dates:
 	@e2e/setup
 	CARGO=$(CARGO) tests/dates
 
-## Tries the laws on many more inputs than CI has time for, and kills agents for two minutes.
+## Tries the laws on many more inputs than CI has time for, kills agents for two minutes, floods a replica for one.
 test-long:
 	CALLGATE_KILL_SECONDS=120 $(CARGO) test --locked --test agent killed
+	CALLGATE_FLOOD_SECONDS=60 $(CARGO) test --locked --test server flood
 	PROPTEST_CASES=50000 $(CARGO) test --locked --release --test laws --test placement
 
 ## Only the suites on a real API server and on real nodes.

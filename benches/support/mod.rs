@@ -5,5 +5,5 @@ pub(crate) mod in_process;
 pub(crate) mod over_tls;
 pub(crate) mod ratio;
 pub(crate) mod review;
-mod server;
+pub(crate) mod server;
 mod usage;

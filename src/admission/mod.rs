@@ -73,9 +73,9 @@ pub fn router(app: App) -> Router {
 /// than others want to wait.
 const SMALL: usize = 256 * 1024;
 
-/// How many large reviews are judged at once, each on a thread of its own. What
-/// is read of one takes memory beside its body.
-const LARGE_AT_ONCE: usize = 2;
+/// How many large reviews are judged at once, on threads of their own. What is
+/// read of one takes memory beside its body.
+const LARGE_AT_ONCE: usize = 1;
 
 #[derive(Clone)]
 struct Door {

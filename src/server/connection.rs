@@ -7,6 +7,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    select,
     time::{Instant, sleep_until, timeout},
 };
 
@@ -70,7 +71,10 @@ where
         End::Over => {}
         End::TooSlow(Phase::Fresh | Phase::Idle) => {
             connection.as_mut().graceful_shutdown();
-            let _ = timeout(GOODBYE, connection).await;
+            select! {
+                _ = timeout(GOODBYE, connection) => {}
+                () = pulse.told_to_go() => {}
+            }
         }
         End::TooSlow(phase) => tracing::debug!(?phase, "connection cut, its client is too slow"),
         End::MadeRoom(phase) => tracing::debug!(?phase, "connection cut to make room for others"),

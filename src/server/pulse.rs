@@ -182,8 +182,9 @@ impl Pulse {
             return;
         }
         (state.phase, state.since) = (phase, Instant::now());
-        // Who is served and goes on was told to go by mistake: his request was on its way.
-        state.told_to_go &= !state.served;
+        // Who goes on was told to go by mistake, if he has been served before: his
+        // request was on its way. And a request that was read is answered.
+        state.told_to_go &= !(state.served || phase == Phase::Request);
         let mut written = None;
         if phase == Phase::Idle {
             (state.served, state.held) = (true, 0);

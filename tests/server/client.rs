@@ -40,7 +40,7 @@ pub(crate) async fn handshake(address: SocketAddr, client: ClientConfig) -> io::
 pub(crate) async fn handshake_by(stream: TcpStream, client: ClientConfig) -> io::Result<Encrypted> {
     let name = "callgate.callgate-system.svc".try_into().expect("a service has a host name");
     let stream = TlsConnector::from(Arc::new(client)).connect(name, stream);
-    Ok(Client { stream: eventually(stream).await?, read: Vec::new() })
+    Ok(Client::of(eventually(stream).await?))
 }
 
 /// One connection.
@@ -67,10 +67,15 @@ impl Answer {
     }
 }
 
+impl<S> Client<S> {
+    pub(crate) fn of(stream: S) -> Self {
+        Self { stream, read: Vec::new() }
+    }
+}
+
 impl Client<TcpStream> {
     pub(crate) async fn plain(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("the server listens");
-        Self { stream, read: Vec::new() }
+        Self::of(TcpStream::connect(address).await.expect("the server listens"))
     }
 }
 

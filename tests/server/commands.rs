@@ -14,28 +14,49 @@ use crate::client::Client;
 /// More than any port takes.
 const TOO_MANY: usize = 200;
 
+fn callgate() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_callgate"))
+}
+
 /// Stopped when it is dropped.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     admin: SocketAddr,
+    /// The webhook's, where there is one.
+    pub(crate) address: Option<SocketAddr>,
     _directory: TempDir,
 }
 
 impl Running {
     fn serve() -> Self {
-        Self::start(&["serve", "--standalone", "--listen=127.0.0.1:0"])
+        Self::start(callgate(), &["serve", "--standalone", "--listen=127.0.0.1:0"])
+    }
+
+    /// With no more than so many KiB of memory that it writes to.
+    pub(crate) fn within(
+        kibibytes: u64,
+        words: &[&str],
+        environment: Vec<(String, String)>,
+    ) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -d $0 && exec \"$@\""]).arg(kibibytes.to_string());
+        command.arg(callgate().get_program()).envs(environment);
+        Self::start(command, words)
+    }
+
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// The cluster that it is to follow does not answer.
     fn agent() -> Self {
-        Self::start(&["agent", "--node-name=node-1"])
+        Self::start(callgate(), &["agent", "--node-name=node-1"])
     }
 
-    fn start(words: &[&str]) -> Self {
+    fn start(mut command: Command, words: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("there is room for a directory");
         let kubeconfig = directory.path().join("kubeconfig");
         std::fs::write(&kubeconfig, KUBECONFIG).expect("it is ours");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
         command.args(words).args(["--log-format=json", "--admin-listen=127.0.0.1:0"]);
         if words[0] == "agent" {
             command.arg("--seccomp-root").arg(directory.path());
@@ -44,17 +65,18 @@ impl Running {
         let mut child = command.spawn().expect("it starts");
         let mut log = BufReader::new(child.stderr.take().expect("it is piped"));
         let mut seen = String::new();
-        let admin = loop {
+        let (admin, address) = loop {
             let start = seen.len();
             assert_ne!(log.read_line(&mut seen).expect("a log"), 0, "it has ended:\n{seen}");
             let line: serde_json::Value =
                 serde_json::from_str(&seen[start..]).unwrap_or_else(|it| panic!("{it}:\n{seen}"));
-            if let Some(address) = line["admin_address"].as_str() {
-                break address.parse().expect("an address");
+            let address = |it: &str| line[it].as_str().map(|it| it.parse().expect("an address"));
+            if let Some(admin) = address("admin_address") {
+                break (admin, address("address"));
             }
         };
         std::thread::spawn(move || log.lines().count());
-        Self { child, admin, _directory: directory }
+        Self { child, admin, address, _directory: directory }
     }
 }
 

@@ -8,6 +8,7 @@ mod clients;
 mod commands;
 mod deadlines;
 mod drain;
+mod flood;
 mod limits;
 mod log;
 mod pki;

@@ -1,0 +1,202 @@
+//! A replica that has as much memory as the Deployment gives it, and the worst bodies there are.
+
+mod bodies;
+
+use std::{
+    env, fs, io, iter,
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rustls::{ClientConfig, version::TLS13};
+use serde_json::{Value, json};
+use tokio::{task::JoinSet, time::sleep};
+
+use crate::{
+    client::{Answer, Encrypted, handshake_by, request, trusting},
+    commands::Running,
+    rig::{eventually, plain_from},
+};
+
+/// Where they come from.
+const POD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// What a replica of a large cluster holds besides (docs/performance.md), in KiB.
+const FACTS: u64 = 20 << 10;
+
+/// Posts from so many connections at once for each kind of body.
+const AT_ONCE: usize = 2;
+
+/// The container of the Deployment: its limit of memory in KiB, and its environment.
+fn deployed() -> (u64, Vec<(String, String)>) {
+    let text = fs::read_to_string("manifests/base/deployment.yaml").expect("it is there");
+    let deployment: Value = serde_saphyr::from_str(&text).expect("it is YAML");
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let limit = container["resources"]["limits"]["memory"].as_str().expect("there is a limit");
+    let mebibytes: u64 = limit.strip_suffix("Mi").and_then(|it| it.parse().ok()).expect("in Mi");
+    let word = |it: &Value| it.as_str().expect("text").to_owned();
+    let variables = container["env"].as_array().into_iter().flatten();
+    let environment = variables.map(|it| (word(&it["name"]), word(&it["value"]))).collect();
+    (mebibytes << 10, environment)
+}
+
+#[test]
+fn a_replica_gets_no_more_memory_than_128_mib() {
+    assert!(deployed().0 <= 128 << 10);
+}
+
+/// Lists of any length are still read in full, and take more memory than there is.
+const LEFT_OUT: &[&str] = &[
+    "a profile of empty rules",
+    "a profile of one rule with many names",
+    "an affinity",
+    "an object before what it is",
+    "containers of three lists",
+    "containers with little in them",
+    "debug containers",
+    "empty containers",
+    "groups",
+    "owners",
+    "tolerations",
+];
+
+/// What a pod is like that people create.
+fn ordinary() -> String {
+    bodies::pod(
+        &json!({
+            "metadata": { "name": "web" },
+            "spec": { "containers": [{ "name": "app", "image": "app:1" }] },
+        })
+        .to_string(),
+    )
+}
+
+struct Target {
+    running: Running,
+    client: ClientConfig,
+}
+
+impl Target {
+    fn start() -> Self {
+        let (limit, environment) = deployed();
+        let directory = tempfile::tempdir().expect("there is room for a directory");
+        let authority = directory.path().join("ca.crt");
+        let ca_out = format!("--ca-out={}", authority.display());
+        // As long as a machine may take that does other things as well.
+        let words = [
+            "serve",
+            "--standalone",
+            "--listen=127.0.0.1:0",
+            "--log-level=warn,callgate::cli::serve=info",
+            &ca_out,
+            "--handshake-timeout=1m",
+            "--header-timeout=1m",
+            "--body-timeout=20s",
+        ];
+        let running = Running::within(limit - FACTS, &words, environment);
+        let client = trusting(&authority, &[&TLS13]).with_no_client_auth();
+        Self { running, client }
+    }
+
+    async fn connect(&self, peer: Ipv4Addr) -> io::Result<Encrypted> {
+        let stream = plain_from(peer, self.running.address.expect("it serves")).await;
+        handshake_by(stream, self.client.clone()).await
+    }
+
+    async fn post(&self, post: &str) -> io::Result<Answer> {
+        let mut client = self.connect(POD).await?;
+        client.write(post).await?;
+        client.answer().await
+    }
+
+    /// Reviews as the API server sends them, over one connection, until it is told to stop.
+    async fn reviews(&self, stop: &AtomicBool, anew: bool) -> usize {
+        let review = posted("/validate?timeout=30s", &ordinary());
+        let mut client = None;
+        let mut answered = 0;
+        while !stop.load(Ordering::SeqCst) {
+            let mut it = match client.take() {
+                Some(it) if !anew => it,
+                _ => self
+                    .connect(Ipv4Addr::LOCALHOST)
+                    .await
+                    .expect("a client with a review is let in"),
+            };
+            it.write(&review).await.expect("the server reads");
+            let answer = it.answer().await.expect("the server answers");
+            assert_eq!(answer.status, 200, "{answer:?}");
+            answered += 1;
+            client = Some(it);
+            sleep(Duration::from_millis(5)).await;
+        }
+        answered
+    }
+}
+
+fn posted(target: &str, body: &str) -> String {
+    request(target, body).replacen("\r\n", "\r\nContent-Type: application/json\r\n", 1)
+}
+
+/// For how long: `make test-long` says a minute.
+fn duration() -> Duration {
+    let seconds = env::var("CALLGATE_FLOOD_SECONDS").ok();
+    Duration::from_secs(seconds.map_or(5, |it| it.parse().expect("seconds")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_worst_bodies_neither_end_a_replica_nor_keep_others_out() {
+    let mut target = Target::start();
+    let posts: Vec<_> = bodies::all()
+        .into_iter()
+        .filter(|(kind, _)| !LEFT_OUT.contains(kind))
+        .map(|(kind, body)| {
+            assert!(body.len() <= bodies::LARGEST, "{kind}: {}", body.len());
+            (kind, Arc::new(posted("/validate?timeout=30s", &body)))
+        })
+        .collect();
+    // Each alone, so that it is known which.
+    let mut fatal = Vec::new();
+    for (kind, post) in &posts {
+        let status = target.post(post).await.map(|it| it.status);
+        if !matches!(status, Ok(200 | 400)) || !target.running.is_alive() {
+            fatal.push(format!("{kind}: {status:?}"));
+            target = Target::start();
+        }
+    }
+    assert!(fatal.is_empty(), "{fatal:#?}");
+
+    let target = Arc::new(target);
+    let stop = Arc::<AtomicBool>::default();
+    let flooded = Arc::<AtomicUsize>::default();
+    let mut attackers = JoinSet::new();
+    for (_, post) in posts.iter().flat_map(|it| iter::repeat_n(it, AT_ONCE)) {
+        let (post, target) = (Arc::clone(post), Arc::clone(&target));
+        let (stop, flooded) = (Arc::clone(&stop), Arc::clone(&flooded));
+        attackers.spawn(async move {
+            while !stop.load(Ordering::SeqCst) {
+                // Whether it is answered or cut is the server's to decide.
+                if target.post(&post).await.is_ok() {
+                    flooded.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        });
+    }
+    let mut legitimate = JoinSet::new();
+    for anew in [false, true] {
+        let (target, stop) = (Arc::clone(&target), Arc::clone(&stop));
+        legitimate.spawn(async move { target.reviews(&stop, anew).await });
+    }
+    sleep(duration()).await;
+    stop.store(true, Ordering::SeqCst);
+    while let Some(answered) = eventually(legitimate.join_next()).await {
+        assert!(answered.expect("no review fails") > 0);
+    }
+    attackers.shutdown().await;
+    let mut target = Arc::into_inner(target).expect("nobody else has it");
+    assert!(target.running.is_alive(), "the replica has ended");
+    assert!(flooded.load(Ordering::SeqCst) > 0);
+}
