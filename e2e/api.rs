@@ -83,6 +83,11 @@ impl Api {
         self.send(Method::PATCH, path, "application/merge-patch+json", change).await
     }
 
+    /// The same, of a text that is too deep for a parser.
+    pub(crate) async fn merge_text(&self, path: &str, change: String) -> Reply {
+        self.send_text(Method::PATCH, path, "application/merge-patch+json", change).await
+    }
+
     /// What `kubectl create` would do with the text.
     pub(crate) async fn post_yaml(&self, path: &str, object: &str) -> Reply {
         self.send_text(Method::POST, path, "application/yaml", object.to_owned()).await

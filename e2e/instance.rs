@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) log_level: String,
     /// Another callgate than this build's.
     pub(crate) program: Option<PathBuf>,
+    /// Another way to the API server than the suite's own.
+    pub(crate) kubeconfig: Option<PathBuf>,
 }
 
 /// A running webhook that the API server calls. It ends when dropped.
@@ -101,7 +103,7 @@ impl Instance {
             .args(["serve", "--log-format", "json", "--log-level", level])
             .args(facts)
             .args(&setup.flags)
-            .env("KUBECONFIG", kubeconfig)
+            .env("KUBECONFIG", setup.kubeconfig.as_deref().unwrap_or(kubeconfig))
             .args(["--listen", &SocketAddr::new(address, 0).to_string()])
             .args(["--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"])
             .args(["--tls-san", &format!("{name}.callgate-system.svc")])
@@ -142,12 +144,17 @@ impl Instance {
 
     /// What its admin port answers, if that is a 200.
     pub(crate) async fn ask(&self, path: &str) -> Option<String> {
+        self.answer(path).await.filter(|it| it.0 == "200").map(|it| it.1)
+    }
+
+    /// The status and the body of what its admin port answers.
+    pub(crate) async fn answer(&self, path: &str) -> Option<(String, String)> {
         let mut answer = String::new();
         let mut stream = TcpStream::connect(self.admin?).await.ok()?;
         stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.ok()?;
         stream.read_to_string(&mut answer).await.ok()?;
         let (head, body) = answer.split_once("\r\n\r\n")?;
-        (head.split(' ').nth(1) == Some("200")).then(|| body.to_owned())
+        Some((head.split(' ').nth(1)?.to_owned(), body.to_owned()))
     }
 
     /// Ends the process, as a crash would.

@@ -12,6 +12,7 @@ mod cluster;
 #[path = "../tests/door/mod.rs"]
 #[allow(dead_code, reason = "each test target uses its part")]
 mod door;
+mod front;
 #[path = "../tests/generated/mod.rs"]
 #[allow(dead_code, reason = "each test target uses its part")]
 mod generated;

@@ -291,6 +291,8 @@ fn every_metric_is_described_and_every_described_one_is_there() {
     metrics.review("mutate", "create", "patched", Duration::ZERO);
     metrics.finding("unset", "deny");
     metrics.reported("event", "written");
+    metrics.watches().confirmed("nodes", SystemTime::UNIX_EPOCH);
+    metrics.watches().unreadable("nodes", 0);
     let agent = AgentMetrics::new("0.0.0");
     agent.profiles(Profiles::default());
     agent.failed("io");

@@ -62,13 +62,14 @@ async fn an_object_that_can_be_obeyed_says_so_for_every_spec(it: Test) {
     it.api().delete(&path).await.expect_ok("its end");
 }
 
-/// Lets objects of this name past the webhook, as they would be while it is away.
-async fn look_away(it: &Test, name: &str) {
+/// Lets objects past the webhook for which the expression does not hold, as they would be while it
+/// is away; `mark` is the name of this exception.
+pub(super) async fn look_away(it: &Test, mark: &str, expression: &str) {
     eventually("the webhook looks away", async || {
         let mut hooks = it.api().get(HOOKS).await.expect_ok("the configuration");
         let all = hooks["webhooks"].as_array_mut()?.iter_mut();
         let objects = all.into_iter().find(|it| it["name"] == "objects.callgate.dev")?;
-        let but = json!({ "name": "but-one", "expression": format!("request.name != {name:?}") });
+        let but = json!({ "name": mark, "expression": expression });
         if objects["matchConditions"].is_null() {
             objects["matchConditions"] = json!([]);
         }
@@ -78,12 +79,12 @@ async fn look_away(it: &Test, name: &str) {
     .await;
 }
 
-async fn look_again(it: &Test) {
+pub(super) async fn look_again(it: &Test, mark: &str) {
     eventually("the webhook looks again", async || {
         let mut hooks = it.api().get(HOOKS).await.expect_ok("the configuration");
         for webhook in hooks["webhooks"].as_array_mut()? {
             if let Some(all) = webhook["matchConditions"].as_array_mut() {
-                all.retain(|it| it["name"] != "but-one");
+                all.retain(|it| it["name"] != mark);
             }
         }
         it.api().put(HOOKS, &hooks).await.is_ok().then_some(())
@@ -101,7 +102,7 @@ async fn an_object_that_means_nothing_says_so_and_stops_nobody(it: Test) {
         })
         .await;
     };
-    look_away(&it, name).await;
+    look_away(&it, "but-one", &format!("request.name != {name:?}")).await;
     let elsewhere = json!({ "type": "Localhost", "localhostProfile": "./web.json" });
     write(&policy, "SeccompPolicy", json!({ "default": elsewhere })).await;
     let unstartable = json!({
@@ -109,7 +110,7 @@ async fn an_object_that_means_nothing_says_so_and_stops_nobody(it: Test) {
         "syscalls": [{ "names": ["read"], "action": "SCMP_ACT_ALLOW" }],
     });
     write(&profile, "SeccompProfile", unstartable).await;
-    look_again(&it).await;
+    look_again(&it, "but-one").await;
 
     let refused = accepted(&it, &policy).await;
     let why = "localhostProfile \"./web.json\" is not in its shortest form, write \"web.json\"";

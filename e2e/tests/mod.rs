@@ -17,6 +17,7 @@ mod pods;
 mod profiles;
 mod rights;
 mod templates;
+mod watches;
 mod wrap;
 
 use crate::trial::Entry;
@@ -39,6 +40,7 @@ pub(crate) fn all() -> Vec<Entry> {
         accepted::trials(),
         conditions::trials(),
         authority::trials(),
+        watches::trials(),
         wrap::trials(),
         every_table::trials(),
     ]

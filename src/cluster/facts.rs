@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::nodes::Fleet;
+use super::{kind::Kind, nodes::Fleet, object::Object};
 use crate::{
-    placement::Nodes,
-    policy::{Book, Labels, MODE_LABEL, POLICY_LABEL, Policy},
-    profile::{Catalog, Defect, Document, ProfilePath, spec_of},
+    placement::{Node, Nodes},
+    policy::{Book, Labels, Policy},
+    profile::{Broken, Catalog, Defect, Document, Inventory, ProfilePath, spec_of},
 };
 
 /// What happened to the objects of one type.
@@ -21,6 +21,28 @@ pub(super) enum Change<T> {
     End,
     Put(String, T),
     Gone(String),
+}
+
+/// Which parts of the facts are new.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each part is new by itself")]
+pub struct News {
+    /// Who obeys what.
+    pub book: bool,
+    /// The profiles of the cluster, or where some node has one.
+    pub catalog: bool,
+    pub nodes: bool,
+    /// What cannot be read, and why.
+    pub unreadable: bool,
+}
+
+/// A change of any type; what cannot be read comes with the reason.
+pub(super) enum Any {
+    Namespace(Change<Result<Labels, String>>),
+    Policy(Change<Result<Policy, String>>),
+    Profile(Change<Result<Option<Defect>, String>>),
+    Node(Change<Result<Node, String>>),
+    Said(Change<Result<Option<Inventory>, String>>),
 }
 
 /// The objects of one type, by name.
@@ -38,15 +60,8 @@ pub struct Facts {
     pub(super) policies: Objects<Result<Policy, String>>,
     pub(super) profiles: Objects<Option<Defect>>,
     pub(super) fleet: Fleet,
-}
-
-/// An object that was let in, perhaps while the webhook was away, and that
-/// means nothing to us. It never stops the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable {
-    /// The name of the policy.
-    pub name: String,
-    pub why: String,
+    /// Why objects cannot be read, by type. None of them stops the others.
+    unreadable: BTreeMap<Kind, Objects<String>>,
 }
 
 impl<T> Default for Objects<T> {
@@ -55,7 +70,7 @@ impl<T> Default for Objects<T> {
     }
 }
 
-impl<T> Objects<T> {
+impl<T: PartialEq> Objects<T> {
     /// Takes a change in; says whether anything that matters is different now.
     pub(super) fn take(&mut self, change: Change<T>) -> bool {
         match change {
@@ -64,10 +79,14 @@ impl<T> Objects<T> {
                 self.listing.insert(name, object);
             }
             Change::End => {
-                self.known = std::mem::take(&mut self.listing);
+                let listed = std::mem::take(&mut self.listing);
+                let is_new = !self.is_complete || listed != self.known;
+                self.known = listed;
                 self.is_complete = true;
-                return true;
+                return is_new;
             }
+            // Most changes of an object are none of what we read of it.
+            Change::Put(name, object) if self.known.get(&name) == Some(&object) => {}
             Change::Put(name, object) => {
                 self.known.insert(name, object);
                 return self.is_complete;
@@ -75,6 +94,31 @@ impl<T> Objects<T> {
             Change::Gone(name) => return self.known.remove(&name).is_some() && self.is_complete,
         }
         false
+    }
+}
+
+impl<T> Change<T> {
+    /// The same, of another value.
+    pub(super) fn map<U>(self, of: impl FnOnce(T) -> U) -> Change<U> {
+        match self {
+            Self::Begin => Change::Begin,
+            Self::Listed(name, it) => Change::Listed(name, of(it)),
+            Self::End => Change::End,
+            Self::Put(name, it) => Change::Put(name, of(it)),
+            Self::Gone(name) => Change::Gone(name),
+        }
+    }
+}
+
+impl News {
+    /// What is new in either.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            book: self.book || other.book,
+            catalog: self.catalog || other.catalog,
+            nodes: self.nodes || other.nodes,
+            unreadable: self.unreadable || other.unreadable,
+        }
     }
 }
 
@@ -96,7 +140,10 @@ impl Facts {
     pub fn book(&self, default: Option<&str>) -> Book {
         let policies = self.policies.known.values().filter_map(|it| it.as_ref().ok()).cloned();
         let namespaces = self.namespaces.known.clone();
-        let unreadable = self.unreadable().into_iter().map(|it| (it.name, it.why)).collect();
+        let broken = |(name, it): (&String, &Result<Policy, String>)| {
+            Some((name.clone(), it.as_ref().err()?.clone()))
+        };
+        let unreadable = self.policies.known.iter().filter_map(broken).collect();
         Book::of_cluster(policies, namespaces, default.map(str::to_owned))
             .with_unreadable(unreadable)
     }
@@ -113,28 +160,100 @@ impl Facts {
         on_nodes.chain(others).collect::<Catalog>().bringing(own)
     }
 
-    pub fn unreadable(&self) -> Vec<Unreadable> {
-        let broken = self.policies.known.iter().filter_map(|(name, policy)| {
-            Some(Unreadable { name: name.clone(), why: policy.as_ref().err()?.clone() })
-        });
-        broken.collect()
+    /// The objects that cannot be read, and why not.
+    pub fn unreadable(&self) -> impl Iterator<Item = (Kind, &str, &str)> {
+        let all =
+            self.unreadable.iter().flat_map(|(kind, it)| it.known.iter().map(move |it| (kind, it)));
+        all.map(|(kind, (name, why))| (*kind, name.as_str(), why.as_str()))
+    }
+
+    /// Takes a change in; says what is new by it.
+    pub(super) fn take(&mut self, change: Any) -> News {
+        let mut news = News::default();
+        match change {
+            Any::Namespace(it) => {
+                news.unreadable = self.note(Kind::Namespace, &it);
+                // As if nobody had told of it: whoever asks about its pods has the API server
+                // asked, and they are refused while its labels cannot be read.
+                news.book = self.namespaces.take(without_unreadable(it));
+            }
+            Any::Policy(it) => {
+                news.unreadable = self.note(Kind::Policy, &it);
+                news.book = self.policies.take(it);
+            }
+            Any::Profile(it) => {
+                news.unreadable = self.note(Kind::Profile, &it);
+                let broken = |why| Some(Defect::Broken(Broken::Unreadable(why)));
+                news.catalog = self.profiles.take(it.map(|it| it.unwrap_or_else(broken)));
+            }
+            Any::Node(it) => {
+                news.unreadable = self.note(Kind::Node, &it);
+                // One of which nothing is known.
+                news.nodes = self.fleet.take_node(it.map(Result::unwrap_or_default));
+            }
+            Any::Said(it) => {
+                news.unreadable = self.note(Kind::SeccompNode, &it);
+                // As if its agent had said nothing.
+                news.nodes = self.fleet.take_report(it.map(Result::unwrap_or_default));
+            }
+        }
+        news
+    }
+
+    /// Notes whether an object can be read; says whether that is new.
+    fn note<T>(&mut self, kind: Kind, change: &Change<Result<T, String>>) -> bool {
+        let why = |it: &Result<T, String>| it.as_ref().err().cloned();
+        let change = match change {
+            Change::Begin => Change::Begin,
+            Change::End => Change::End,
+            Change::Listed(name, it) => match why(it) {
+                Some(why) => Change::Listed(name.clone(), why),
+                None => return false,
+            },
+            Change::Put(name, it) => match why(it) {
+                Some(why) => Change::Put(name.clone(), why),
+                None => Change::Gone(name.clone()),
+            },
+            Change::Gone(name) => Change::Gone(name.clone()),
+        };
+        self.unreadable.entry(kind).or_default().take(change)
+    }
+}
+
+fn without_unreadable<T>(change: Change<Result<T, String>>) -> Change<T> {
+    match change {
+        Change::Begin => Change::Begin,
+        Change::End => Change::End,
+        Change::Listed(name, Ok(it)) => Change::Listed(name, it),
+        // What is not listed is not there when the list ends, and to go twice changes nothing.
+        Change::Listed(name, Err(_)) | Change::Put(name, Err(_)) | Change::Gone(name) => {
+            Change::Gone(name)
+        }
+        Change::Put(name, Ok(it)) => Change::Put(name, it),
     }
 }
 
 /// What the labels of a namespace say to us.
-pub(super) fn labels(labels: &BTreeMap<String, String>) -> Labels {
-    let label = |key: &str| labels.get(key).cloned();
-    Labels { policy: label(POLICY_LABEL), mode: label(MODE_LABEL) }
+pub(super) fn labels(object: &Object<'_>) -> Result<Labels, String> {
+    object.labels()
 }
 
 /// Reads a policy as it is stored.
-pub(super) fn policy(object: &Value) -> Result<Policy, String> {
-    Policy::read(object).map_err(|it| it.to_string())
+pub(super) fn policy(object: &Object<'_>) -> Result<Policy, String> {
+    policy_of(&object.manifest(Kind::Policy)?)
+}
+
+pub(super) fn policy_of(manifest: &Value) -> Result<Policy, String> {
+    Policy::read(manifest).map_err(|it| it.to_string())
 }
 
 /// Looks into a profile as it is stored: its spec is the profile.
-pub(super) fn profile(object: &Value) -> Option<Defect> {
-    Document::inspect(spec_of(object).to_string().as_bytes())
+pub(super) fn profile(object: &Object<'_>) -> Result<Option<Defect>, String> {
+    Ok(profile_of(&object.manifest(Kind::Profile)?))
+}
+
+fn profile_of(manifest: &Value) -> Option<Defect> {
+    Document::inspect(spec_of(manifest).to_string().as_bytes())
 }
 
 #[cfg(test)]
@@ -159,7 +278,7 @@ mod tests {
         assert_eq!(objects.known, BTreeMap::from([("b".into(), 2)]));
     }
 
-    fn listed<T>(name: &str, object: T) -> Objects<T> {
+    fn listed<T: PartialEq>(name: &str, object: T) -> Objects<T> {
         let mut objects = Objects::default();
         objects.take(Change::Begin);
         objects.take(Change::Listed(name.to_owned(), object));
@@ -174,7 +293,7 @@ mod tests {
             "metadata": { "name": "bad" }, "spec": { "rules": { "unsett": "Warn" } },
         });
         let mut facts = Facts {
-            policies: listed("bad", policy(&bad)),
+            policies: listed("bad", policy_of(&bad)),
             namespaces: listed("shop", Labels { policy: Some("bad".into()), mode: None }),
             ..Facts::default()
         };
@@ -200,7 +319,7 @@ mod tests {
     #[test]
     fn profiles_are_named_as_the_agent_will_install_them() {
         let hollow = json!({ "metadata": { "name": "web" }, "spec": {} });
-        let facts = Facts { profiles: listed("web", profile(&hollow)), ..Facts::default() };
+        let facts = Facts { profiles: listed("web", profile_of(&hollow)), ..Facts::default() };
         let others = Catalog::from_iter([("here.json".parse().unwrap(), None)]);
         let catalog = facts.catalog(&others);
         let all: Vec<_> = catalog.iter().map(|(path, it)| (path.as_str(), it.is_some())).collect();
@@ -212,7 +331,7 @@ mod tests {
     #[test]
     fn what_is_sound_on_some_node_is_in_the_catalog_and_an_object_has_the_last_word() {
         let hollow = json!({ "metadata": { "name": "web" }, "spec": {} });
-        let mut facts = Facts { profiles: listed("web", profile(&hollow)), ..Facts::default() };
+        let mut facts = Facts { profiles: listed("web", profile_of(&hollow)), ..Facts::default() };
         let profiles = json!([
             { "path": "callgate/web.json" }, { "path": "there.json" },
             { "path": "bad.json", "problem": "not-json" },

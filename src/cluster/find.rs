@@ -44,7 +44,7 @@ mod tests {
             service_fn(async |request: Request<Body>| -> Result<Response<Body>, String> {
                 Err(format!("asked for {}", request.uri()))
             });
-        let find = find_namespace(Live::new(Client::new(service, "callgate-system")));
+        let find = find_namespace(Live::new(Client::new(service, "callgate-system"), 1));
         for name in ["kube-system/secrets/all", "..", "shop?watch=1", "shop#", ""] {
             let why = find(name).await.unwrap_err();
             assert_eq!(why, format!("namespace {name:?} does not exist"));

@@ -28,9 +28,6 @@ const ATTEMPT: Duration = Duration::from_millis(800);
 /// How many requests are on their way to the API server at once.
 const ASKING: usize = 8;
 
-/// How many reviews may wait for them: an eighth of the places that reviews have by default.
-const WAITING: usize = 32;
-
 /// For how long an object that was not there is not asked for again.
 const ABSENCE: Duration = Duration::from_secs(1);
 
@@ -50,8 +47,9 @@ struct Shared {
 }
 
 impl Live {
-    pub fn new(client: Client) -> Self {
-        let (waiting, asking) = (Semaphore::new(WAITING), Semaphore::new(ASKING));
+    /// At most so many requests wait for an answer, further ones are told to come again.
+    pub fn new(client: Client, waiting: usize) -> Self {
+        let (waiting, asking) = (Semaphore::new(waiting), Semaphore::new(ASKING));
         Self(Arc::new(Shared { client, waiting, asking, absent: Mutex::default() }))
     }
 
@@ -160,13 +158,15 @@ mod tests {
                     Ok::<_, String>(response.expect("it is complete"))
                 }
             });
-            Live::new(Client::new(service, "callgate-system"))
+            Live::new(Client::new(service, "callgate-system"), WAITING)
         }
 
         fn asked(&self) -> usize {
             self.asked.load(Ordering::Relaxed)
         }
     }
+
+    const WAITING: usize = 32;
 
     const PATH: &str = "/api/v1/namespaces/shop";
 

@@ -5,19 +5,25 @@ mod conditions;
 pub mod events;
 mod facts;
 mod find;
+mod freshness;
+mod kind;
 mod live;
 mod moment;
 mod nodes;
 mod object;
 mod slim;
+mod split;
+mod stream;
 mod watch;
 
-use kube::Client;
+use kube::{Client, Config};
 
 use crate::causes::chain;
 
-pub use facts::{Facts, Unreadable};
+pub use facts::{Facts, News};
 pub use find::{Find, find_namespace};
+pub use freshness::Freshness;
+pub use kind::Kind;
 pub use live::Live;
 pub use watch::{Watched, watch};
 
@@ -41,12 +47,30 @@ impl Report {
     }
 }
 
+/// The ways to one API server.
+#[derive(Clone)]
+pub struct Clients {
+    /// Tries again by itself where the API server asks for that.
+    pub client: Client,
+    /// For watches, which have to know of each failure, on connections of their own.
+    pub watches: Client,
+}
+
 /// Finds the cluster as kubectl does, or by the service account of a pod.
 ///
 /// # Errors
 /// In words, since kube's own repeat each other.
 pub async fn connect() -> Result<Client, String> {
-    Client::try_default().await.map_err(|it| chain(&it))
+    Ok(clients().await?.client)
+}
+
+/// The same, with a client for watches besides.
+pub async fn clients() -> Result<Clients, String> {
+    let config = Config::infer().await.map_err(|it| chain(&it))?;
+    let mut watches = config.clone();
+    watches.default_retry = false;
+    let client = |it| Client::try_from(it).map_err(|it| chain(&it));
+    Ok(Clients { client: client(config)?, watches: client(watches)? })
 }
 
 /// Whether an object that we ask for can have this name, which others have

@@ -4,20 +4,35 @@
 //! thousand levels deep are stored as they come. So what is not needed is skipped, without
 //! recursion, and a part that is needed is parsed by itself.
 
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json, value::RawValue};
+
+use super::kind::Kind;
 use crate::policy::Labels;
 
-/// An object, its parts as text.
+/// An object: its name and version, and its other parts as text.
 #[derive(Debug, Deserialize)]
 pub(super) struct Object<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,
+    #[serde(borrow, default)]
+    spec: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    status: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata<'a> {
+    /// A bookmark has none.
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    resource_version: String,
+    #[serde(default)]
+    generation: i64,
     #[serde(borrow, default)]
     labels: Option<&'a RawValue>,
 }
@@ -37,10 +52,46 @@ impl<'a> Object<'a> {
         serde_json::from_str(text).map_err(|it| it.to_string())
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.metadata.name
+    }
+
+    /// Changes with the object.
+    pub(super) fn version(&self) -> &str {
+        &self.metadata.resource_version
+    }
+
+    /// Counts the changes of the spec.
+    pub(super) fn generation(&self) -> i64 {
+        self.metadata.generation
+    }
+
     /// What the labels of a namespace say to us.
     pub(super) fn labels(&self) -> Result<Labels, String> {
         let OwnLabels { policy, mode } = part("metadata.labels", self.metadata.labels)?;
         Ok(Labels { policy, mode })
+    }
+
+    pub(super) fn all_labels(&self) -> Result<BTreeMap<String, String>, String> {
+        part("metadata.labels", self.metadata.labels)
+    }
+
+    pub(super) fn spec<T: Default + DeserializeOwned>(&self) -> Result<T, String> {
+        part("spec", self.spec)
+    }
+
+    pub(super) fn status<T: Default + DeserializeOwned>(&self) -> Result<T, String> {
+        part("status", self.status)
+    }
+
+    /// An object of ours of that kind, without what others have written into its metadata.
+    pub(super) fn manifest(&self, kind: Kind) -> Result<Value, String> {
+        Ok(json!({
+            "apiVersion": "callgate.dev/v1alpha1",
+            "kind": kind.name(),
+            "metadata": { "name": self.name() },
+            "spec": self.spec::<Value>()?,
+        }))
     }
 }
 
@@ -67,14 +118,21 @@ mod tests {
             "[".repeat(50_000) + &"]".repeat(50_000),
         );
         let object = Object::read(&text).unwrap();
+        assert_eq!(object.name(), "shop");
         let labels = Labels { policy: Some("restricted".into()), mode: None };
         assert_eq!(object.labels(), Ok(labels));
     }
 
     #[test]
-    fn labels_that_cannot_be_read_are_told_by_their_place() {
-        let text = format!(r#"{{"metadata":{{"name":"web","labels":{{"{MODE_LABEL}":7}}}}}}"#);
-        let why = Object::read(&text).unwrap().labels().unwrap_err();
-        assert!(why.starts_with("metadata.labels cannot be read: "), "{why}");
+    fn a_part_that_cannot_be_read_is_told_by_its_place_and_the_others_are_read() {
+        let text = format!(
+            r#"{{"metadata":{{"name":"web","labels":{{"{MODE_LABEL}":7}}}},"spec":{}}}"#,
+            nested(200)
+        );
+        let object = Object::read(&text).unwrap();
+        let start = |it: Result<(), String>| it.unwrap_err().split(':').next().unwrap().to_owned();
+        assert_eq!(start(object.labels().map(drop)), "metadata.labels cannot be read");
+        assert_eq!(start(object.spec::<Value>().map(drop)), "spec cannot be read");
+        assert_eq!(object.status::<Value>(), Ok(Value::Null));
     }
 }

@@ -2,222 +2,181 @@
 
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt, stream::select};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{
-    Api, Client, ResourceExt,
-    api::DynamicObject,
-    core::PartialObjectMeta,
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Event, watcher},
-    },
+use kube::Client;
+use tokio::{
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    time::{Instant, timeout_at},
 };
-use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Report, chain,
-    conditions::{self, Kind},
-    facts::{Change, Facts, labels, policy, profile},
-    slim::{Said, SlimNode},
+    Report,
+    conditions::{self, stored},
+    facts::{Any, Change, Facts, News, labels, policy, profile},
+    kind::Kind,
+    slim::{node, said},
+    stream::{Failure, Told, stream},
 };
-use crate::{
-    placement::Node,
-    policy::{Labels, Policy},
-    profile::{Defect, Inventory},
-};
-
-/// What is told of a watch.
+/// What is told of the watches.
 pub enum Watched<'a> {
-    /// Everything is known, and something of it is new.
-    Changed(&'a Facts),
-    /// Only of nodes something is new, and that is all there is to say of most
-    /// changes; `paths` is whether the catalog is another by it.
-    Moved { facts: &'a Facts, paths: bool },
-    /// A watch failed; it is tried again. What was known last goes on to count.
-    Failed(String),
+    /// Everything is known, and these parts of it are new.
+    Changed { facts: &'a Facts, news: News },
+    /// Up to this instant everything is known of these objects.
+    Confirmed { kind: Kind, at: Instant },
+    /// A watch failed, by an answer of the API server or by silence; it is tried again. What was
+    /// known last goes on to count.
+    Failed { kind: Kind, why: String, is_answer: bool },
+    /// There is an object of which not even the name can be read.
+    Nameless { kind: Kind, why: String },
     /// A condition of a policy or profile was to be written.
     Reported(Report),
 }
 
-/// A change of any type.
-enum Any {
-    Namespace(Change<Labels>),
-    Policy(Change<Result<Policy, String>>),
-    Profile(Change<Option<Defect>>),
-    Node(Change<Node>),
-    Said(Change<Option<Inventory>>),
+/// What one of the streams has told.
+enum Heard {
+    Change(Any),
+    Nameless(Kind, String),
+    Confirmed(Kind, Instant),
+    Failed(Kind, Failure),
 }
 
-/// What is new, the greatest of it last.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum News {
-    Nothing,
-    OfNodes,
-    OfAll,
-}
+/// How long changes are gathered at most that follow another one: a list of a thousand namespaces
+/// that are labelled one by one is not a thousand snapshots.
+const LONGEST_GATHERING: Duration = Duration::from_millis(50);
 
-/// How long changes are gathered before they are told of: a list of a thousand
-/// namespaces that are labelled one by one is not a thousand snapshots.
-const GATHER: Duration = Duration::from_millis(50);
-
-/// How many namespaces or nodes a list brings at once: of the tens of kilobytes of
-/// a node hardly anything is kept.
-const PAGE: u32 = 100;
-
-/// How many objects of ours a list brings at once: a profile of ten kilobytes
-/// takes ten times that while it is read.
-const OBJECTS: u32 = 20;
+/// To tell of changes may take this part of the time, as long as they are gathered no longer than
+/// that. The first change is told of at once.
+const SHARE: u32 = 10;
 
 /// Follows namespaces (their metadata alone), policies, profiles and nodes, for
-/// ever, and writes into policies and profiles what is made of them.
-pub async fn watch(client: Client, tell: impl Fn(Watched<'_>)) {
-    let (see, keep) = conditions::keeper(client.clone(), |it| tell(Watched::Reported(it)));
-    tokio::join!(follow(all(&client, &see), GATHER, &tell), keep);
+/// ever, and writes into policies and profiles what is made of them by `client`.
+pub async fn watch(client: Client, watches: Client, tell: impl Fn(Watched<'_>)) {
+    let (show, keep) = conditions::keeper(client, |it| tell(Watched::Reported(it)));
+    let (hear, heard) = mpsc::unbounded_channel();
+    let client = &watches;
+    let policies = heard_by(&hear, Kind::Policy, |it| Any::Policy(show.see(Kind::Policy, it)));
+    let profiles = heard_by(&hear, Kind::Profile, |it| Any::Profile(show.see(Kind::Profile, it)));
+    let namespaces = heard_by(&hear, Kind::Namespace, Any::Namespace);
+    let nodes = heard_by(&hear, Kind::Node, Any::Node);
+    let reports = heard_by(&hear, Kind::SeccompNode, Any::Said);
+    tokio::join!(
+        stream(client, Kind::Namespace, labels, namespaces),
+        stream(client, Kind::Policy, |it| (policy(it), stored(Kind::Policy, it)), policies),
+        stream(client, Kind::Profile, |it| (profile(it), stored(Kind::Profile, it)), profiles),
+        stream(client, Kind::Node, node, nodes),
+        stream(client, Kind::SeccompNode, said, reports),
+        follow(heard, &tell),
+        keep,
+    );
 }
 
-async fn follow(
-    changes: impl Stream<Item = Result<Any, String>>,
-    gather: Duration,
-    tell: impl Fn(Watched<'_>),
-) {
-    let mut changes = std::pin::pin!(changes);
-    let mut facts = Facts::default();
-    let mut news = News::Nothing;
-    let mut due: Option<Instant> = None;
-    loop {
-        let change = match due {
-            // Asked first: of changes that never pause nobody would ever be told.
-            Some(due) if due <= Instant::now() => Err(()),
-            Some(due) => timeout_at(due, changes.next()).await.map_err(|_| ()),
-            None => Ok(changes.next().await),
+/// Passes on what a stream tells.
+fn heard_by<T>(
+    hear: &UnboundedSender<Heard>,
+    kind: Kind,
+    any: impl Fn(Change<T>) -> Any,
+) -> impl Fn(Told<T>) {
+    move |told| {
+        let heard = match told {
+            Told::Change(it) => Heard::Change(any(it)),
+            Told::Nameless(why) => Heard::Nameless(kind, why),
+            Told::Confirmed(at) => Heard::Confirmed(kind, at),
+            Told::Failed(it) => Heard::Failed(kind, it),
         };
-        match change {
-            Ok(Some(Ok(change))) => {
-                news = news.max(facts.take(change));
-                if news > News::Nothing {
-                    due = due.or_else(|| Some(Instant::now() + gather));
-                }
+        // Who hears ends only with us.
+        let _ = hear.send(heard);
+    }
+}
+
+async fn follow(mut heard: UnboundedReceiver<Heard>, tell: impl Fn(Watched<'_>)) {
+    let mut facts = Facts::default();
+    let mut news = News::default();
+    // Until when changes are gathered since something was told.
+    let mut quiet = Instant::now();
+    loop {
+        let is_news = news != News::default() && facts.is_complete();
+        let next = if !is_news {
+            Ok(heard.recv().await)
+        // Asked first: of changes that never pause nobody would ever be told.
+        } else if quiet <= Instant::now() {
+            Err(())
+        } else {
+            timeout_at(quiet, heard.recv()).await.map_err(|_| ())
+        };
+        match next {
+            Ok(Some(Heard::Change(change))) => news = news.and(facts.take(change)),
+            Ok(Some(Heard::Nameless(kind, why))) => tell(Watched::Nameless { kind, why }),
+            Ok(Some(Heard::Confirmed(kind, at))) => tell(Watched::Confirmed { kind, at }),
+            Ok(Some(Heard::Failed(kind, Failure { why, is_answer }))) => {
+                tell(Watched::Failed { kind, why, is_answer });
             }
-            Ok(Some(Err(why))) => tell(Watched::Failed(why)),
             Ok(None) => return,
             Err(()) => {
-                due = None;
-                if facts.is_complete() {
-                    let paths = facts.fleet.refresh();
-                    match std::mem::replace(&mut news, News::Nothing) {
-                        News::OfAll => tell(Watched::Changed(&facts)),
-                        _ => tell(Watched::Moved { facts: &facts, paths }),
-                    }
-                }
+                let began = Instant::now();
+                news.catalog |= news.nodes && facts.fleet.refresh();
+                tell(Watched::Changed { facts: &facts, news: std::mem::take(&mut news) });
+                quiet = Instant::now() + (began.elapsed() * SHARE).min(LONGEST_GATHERING);
             }
         }
     }
-}
-
-impl Facts {
-    fn take(&mut self, change: Any) -> News {
-        let (is_new, news) = match change {
-            Any::Namespace(it) => (self.namespaces.take(it), News::OfAll),
-            Any::Policy(it) => (self.policies.take(it), News::OfAll),
-            Any::Profile(it) => (self.profiles.take(it), News::OfAll),
-            Any::Node(it) => (self.fleet.take_node(it), News::OfNodes),
-            Any::Said(it) => (self.fleet.take_report(it), News::OfNodes),
-        };
-        if is_new { news } else { News::Nothing }
-    }
-}
-
-fn all(
-    client: &Client,
-    see: &impl Fn(Kind, &Event<DynamicObject>),
-) -> impl Stream<Item = Result<Any, String>> {
-    let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
-    let paged = || watcher::Config::default().page_size(PAGE);
-    let namespaces = watcher(namespaces, paged())
-        .default_backoff()
-        .map(|it| told(it, |it| labels(it.labels()), Any::Namespace));
-    let seen =
-        |kind| own(client, kind).inspect(move |it| it.iter().for_each(|event| see(kind, event)));
-    let policies = seen(Kind::Policy).map(|it| told(it, read(policy), Any::Policy));
-    let profiles = seen(Kind::Profile).map(|it| told(it, read(profile), Any::Profile));
-    let nodes = watcher(Api::<SlimNode>::all(client.clone()), paged())
-        .default_backoff()
-        .map(|it| told(it, |it| it.node.clone(), Any::Node));
-    let said = watcher(Api::<Said>::all(client.clone()), paged())
-        .default_backoff()
-        .map(|it| told(it, |it| it.inventory.clone(), Any::Said));
-    let objects = select(namespaces, select(policies, profiles));
-    select(objects, select(nodes, said))
-}
-
-/// Objects of ours as they are, whether they mean anything or not: a typed
-/// watch would fail for all of them when one cannot be decoded.
-fn own(
-    client: &Client,
-    kind: Kind,
-) -> impl Stream<Item = Result<Event<DynamicObject>, watcher::Error>> {
-    let objects = Api::all_with(client.clone(), &kind.resource());
-    let config = watcher::Config::default().page_size(OBJECTS);
-    watcher(objects, config).default_backoff()
-}
-
-fn read<T>(of: impl Fn(&serde_json::Value) -> T) -> impl Fn(&DynamicObject) -> T {
-    move |object| {
-        let json = serde_json::to_value(object).unwrap_or_default();
-        of(&json)
-    }
-}
-
-fn told<K: ResourceExt, T>(
-    event: Result<Event<K>, watcher::Error>,
-    value: impl Fn(&K) -> T,
-    any: impl Fn(Change<T>) -> Any,
-) -> Result<Any, String> {
-    let named = |it: &K| (it.name_any(), value(it));
-    Ok(any(match event.map_err(|error| chain(&error))? {
-        Event::Init => Change::Begin,
-        Event::InitApply(it) => {
-            let (name, value) = named(&it);
-            Change::Listed(name, value)
-        }
-        Event::InitDone => Change::End,
-        Event::Apply(it) => {
-            let (name, value) = named(&it);
-            Change::Put(name, value)
-        }
-        Event::Delete(it) => Change::Gone(it.name_any()),
-    }))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
-    use futures_util::stream;
+    use std::cell::RefCell;
 
     use super::*;
+    use crate::policy::Labels;
 
-    #[tokio::test]
-    async fn changes_that_never_pause_are_told_of_all_the_same() {
-        let labels = || Labels { policy: None, mode: None };
-        let lists = [
+    fn put(name: &str, policy: Option<&str>) -> Any {
+        let labels = Labels { policy: policy.map(str::to_owned), mode: None };
+        Any::Namespace(Change::Put(name.to_owned(), Ok(labels)))
+    }
+
+    fn lists() -> [Any; 5] {
+        [
             Any::Namespace(Change::End),
             Any::Policy(Change::End),
             Any::Profile(Change::End),
             Any::Node(Change::End),
             Any::Said(Change::End),
-        ];
-        let more = (0..20).map(|at| Any::Namespace(Change::Put(format!("team-{at}"), labels())));
-        // There is always another already.
-        let ready = stream::iter(lists.into_iter().chain(more)).map(Ok);
-        let told = Cell::new(0);
-        follow(ready, Duration::ZERO, |it| {
-            if matches!(it, Watched::Changed(_)) {
-                told.set(told.get() + 1);
+        ]
+    }
+
+    /// What is told of changes that are all there already, where to tell takes so long.
+    async fn told(changes: impl IntoIterator<Item = Any>, takes: Duration) -> Vec<News> {
+        let (hear, heard) = mpsc::unbounded_channel();
+        for change in lists().into_iter().chain(changes) {
+            assert!(hear.send(Heard::Change(change)).is_ok());
+        }
+        drop(hear);
+        let told = RefCell::new(Vec::new());
+        follow(heard, |it| {
+            if let Watched::Changed { news, .. } = it {
+                std::thread::sleep(takes);
+                told.borrow_mut().push(news);
             }
         })
         .await;
-        assert!(told.get() > 0, "nobody was told");
+        told.into_inner()
+    }
+
+    #[tokio::test]
+    async fn the_first_change_is_told_of_at_once_and_those_that_follow_are_gathered() {
+        let more = (0..1000).map(|at| put(&format!("team-{at}"), None));
+        // While it is told of, nothing else can be; then it is quiet for ten times as long.
+        let told = told(more, Duration::from_millis(5)).await;
+        let all = News { book: true, catalog: true, nodes: true, unreadable: true };
+        assert_eq!(told[0], all);
+        assert!(told.len() < 1000, "{} snapshots", told.len());
+    }
+
+    /// To tell takes no time, so every change is told of by itself.
+    #[tokio::test(start_paused = true)]
+    async fn what_changes_nothing_of_ours_is_not_told_of() {
+        let same = (0..10).map(|_| put("shop", Some("restricted")));
+        let gone = Any::Namespace(Change::Gone("bank".to_owned()));
+        let told = told(same.chain([gone]), Duration::ZERO).await;
+        let book = News { book: true, ..News::default() };
+        assert_eq!(told[1..], [book]);
     }
 }

@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::telemetry::{Traffic, log};
+use crate::telemetry::{Traffic, Watches, log};
 
 /// Upper bounds of the buckets of `callgate_review_duration_seconds`.
 ///
@@ -32,9 +32,7 @@ pub struct Metrics {
     certificate_expiry: Gauge,
     certificate_reload_failures: Counter,
     traffic: Traffic,
-    cluster_contact: Gauge,
-    watch_failures: Counter,
-    policies_unreadable: Gauge,
+    watches: Watches,
     authority_expiry: Gauge,
     authority_failures: Counter,
     reports: Family<Report, Counter>,
@@ -75,9 +73,7 @@ impl Metrics {
             certificate_expiry: Gauge::default(),
             certificate_reload_failures: Counter::default(),
             traffic: Traffic::default(),
-            cluster_contact: Gauge::default(),
-            watch_failures: Counter::default(),
-            policies_unreadable: Gauge::default(),
+            watches: Watches::default(),
             authority_expiry: Gauge::default(),
             authority_failures: Counter::default(),
             reports: Family::default(),
@@ -101,24 +97,6 @@ impl Metrics {
     /// Counts one finding of a rule (`callgate_findings_total`).
     pub fn finding(&self, rule: &'static str, level: &'static str) {
         self.findings.get_or_create(&Finding { rule, level }).inc();
-    }
-
-    /// Notes when the API server answered last, in seconds since 1970
-    /// (`callgate_cluster_contact_timestamp_seconds`): until then at least, what
-    /// decides was up to date.
-    pub fn cluster_answered(&self, now: SystemTime) {
-        self.cluster_contact.set(seconds_of(now));
-    }
-
-    /// Counts a watch of the cluster that failed (`callgate_watch_failures_total`).
-    pub fn watch_failed(&self) {
-        self.watch_failures.inc();
-    }
-
-    /// Notes how many policies are stored that cannot be read
-    /// (`callgate_policies_unreadable`).
-    pub fn policies_unreadable(&self, count: usize) {
-        self.policies_unreadable.set(count.try_into().unwrap_or(i64::MAX));
     }
 
     /// Notes when the authority that all replicas share ends, in seconds since
@@ -151,6 +129,11 @@ impl Metrics {
         self.certificate_reload_failures.inc();
     }
 
+    /// What is counted of the watches of a cluster.
+    pub fn watches(&self) -> &Watches {
+        &self.watches
+    }
+
     /// What is counted of connections and of requests that are not answered.
     pub fn traffic(&self) -> &Traffic {
         &self.traffic
@@ -175,9 +158,7 @@ impl Metrics {
             certificate_expiry,
             certificate_reload_failures,
             traffic,
-            cluster_contact,
-            watch_failures,
-            policies_unreadable,
+            watches,
             authority_expiry,
             authority_failures,
             reports,
@@ -206,22 +187,7 @@ impl Metrics {
             certificate_reload_failures.clone(),
         );
         traffic.register(registry);
-        registry.register_with_unit(
-            "cluster_contact_timestamp",
-            "When the API server answered last, in seconds since 1970",
-            Unit::Seconds,
-            cluster_contact.clone(),
-        );
-        registry.register(
-            "watch_failures",
-            "Watches of the cluster that failed and were tried again",
-            watch_failures.clone(),
-        );
-        registry.register(
-            "policies_unreadable",
-            "Policies that are stored and cannot be read",
-            policies_unreadable.clone(),
-        );
+        watches.register(registry);
         registry.register_with_unit(
             "authority_expiry_timestamp",
             "When the authority that replicas share ends, in seconds since 1970",
@@ -268,9 +234,11 @@ mod tests {
         metrics.traffic().replaced();
         metrics.traffic().request_shed();
         metrics.traffic().body_shed();
-        metrics.cluster_answered(UNIX_EPOCH + Duration::from_secs(1_800_000_003));
-        metrics.watch_failed();
-        metrics.policies_unreadable(2);
+        metrics.watches().answered(UNIX_EPOCH + Duration::from_secs(1_800_000_003));
+        metrics.watches().failed();
+        metrics.watches().confirmed("nodes", UNIX_EPOCH + Duration::from_secs(1_800_000_004));
+        metrics.watches().policies_unreadable(2);
+        metrics.watches().unreadable("namespaces", 1);
         metrics.authority_expires(UNIX_EPOCH + Duration::from_secs(1_900_000_001));
         metrics.authority_failed();
         metrics.reported("event", "written");
@@ -291,8 +259,10 @@ mod tests {
             "callgate_bodies_shed_total 1",
             "callgate_cluster_contact_timestamp_seconds 1800000003",
             "callgate_watch_failures_total 1",
+            r#"callgate_watch_confirmed_timestamp_seconds{object="nodes"} 1800000004"#,
             "callgate_policies_unreadable 2",
             "callgate_log_lines_dropped_total 0",
+            r#"callgate_objects_unreadable{object="namespaces"} 1"#,
             "callgate_authority_expiry_timestamp_seconds 1900000001",
             "callgate_authority_failures_total 1",
             r#"callgate_reports_total{object="event",outcome="written"} 1"#,
@@ -309,10 +279,12 @@ mod tests {
         metrics.review("mutate", "create", "allow", Duration::ZERO);
         metrics.finding("unset", "audit");
         metrics.reported("event", "dropped");
+        metrics.watches().confirmed("nodes", UNIX_EPOCH);
+        metrics.watches().unreadable("nodes", 0);
         let page = metrics.render();
         let lines = |start| page.lines().filter(move |it| it.starts_with(start)).count();
-        assert_eq!(lines("# HELP callgate_"), 18, "{page}");
-        assert_eq!(lines("# TYPE callgate_"), 18, "{page}");
+        assert_eq!(lines("# HELP callgate_"), 20, "{page}");
+        assert_eq!(lines("# TYPE callgate_"), 20, "{page}");
     }
 
     #[test]

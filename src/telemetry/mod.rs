@@ -6,6 +6,7 @@ mod log;
 mod logging;
 mod metrics;
 mod traffic;
+mod watches;
 
 pub use self::{
     agent::{AgentMetrics, Profiles},
@@ -13,4 +14,5 @@ pub use self::{
     logging::{Format, Logging, LoggingError},
     metrics::Metrics,
     traffic::Traffic,
+    watches::Watches,
 };

@@ -1,6 +1,10 @@
 //! What alerts and dashboards ask for is there. What Prometheus makes of it, e2e/oracle asks it.
 
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use callgate::telemetry::Metrics;
 use serde_json::Value;
@@ -47,6 +51,8 @@ fn every_metric_that_is_asked_for_is_there() {
     let metrics = Metrics::new("0.0.0");
     metrics.review("mutate", "create", "patched", Duration::ZERO);
     metrics.finding("unset", "deny");
+    metrics.watches().confirmed("nodes", UNIX_EPOCH);
+    metrics.watches().unreadable("nodes", 0);
     let page = metrics.render();
     let known: BTreeSet<_> = page.lines().filter_map(|it| it.split(['{', ' ']).next()).collect();
     let mut asked = BTreeSet::new();

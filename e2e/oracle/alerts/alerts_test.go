@@ -35,6 +35,8 @@ const (
 	expiry     = `callgate_certificate_expiry_timestamp_seconds{job="callgate",pod="a"} `
 	failures   = `callgate_certificate_reload_failures_total{job="callgate",pod="a"} `
 	contact    = `callgate_cluster_contact_timestamp_seconds{job="callgate",pod="a"} `
+	confirmed  = `callgate_watch_confirmed_timestamp_seconds{job="callgate",pod="a",object="nodes"} `
+	strange    = `callgate_objects_unreadable{job="callgate",pod="a",object="nodes"} `
 	unreadable = `callgate_policies_unreadable{job="callgate",pod="a"} `
 	denied     = `callgate_reviews_total{job="callgate",pod="a",verdict="denied"} `
 	shed       = `callgate_requests_shed_total{job="callgate",pod="a"} `
@@ -57,6 +59,11 @@ var examples = []example{
 	{"CallgateOutOfTouch", "for ten minutes", true, []string{contact + "0x10"}},
 	{"CallgateOutOfTouch", "for five minutes", false, []string{contact + "0x5"}},
 	{"CallgateOutOfTouch", "never", false, []string{contact + "0+60x10"}},
+	{"CallgateBehind", "for a minute", true, []string{confirmed + "0x1"}},
+	{"CallgateBehind", "for fourteen seconds", false, []string{confirmed + "-14+60x10"}},
+	{"CallgateBehind", "for sixteen seconds", true, []string{confirmed + "-16+60x10"}},
+	{"CallgateObjectUnreadable", "one", true, []string{strange + "1x1"}},
+	{"CallgateObjectUnreadable", "none", false, []string{strange + "0x1"}},
 	{"CallgatePolicyUnreadable", "one", true, []string{unreadable + "1x1"}},
 	{"CallgatePolicyUnreadable", "none", false, []string{unreadable + "0x1"}},
 	{"CallgateDenialsSurge", "twenty a minute, after a quiet day", true, []string{denied + "0x1400 20+20x40"}},

@@ -142,7 +142,7 @@ impl Ready {
         let app = App {
             snapshot: Arc::clone(&current),
             today,
-            find_namespace: source.find_namespace(),
+            find_namespace: source.find_namespace(limits.max_in_flight),
             observe: observe::reviews(Arc::clone(&metrics), source.events(&metrics)),
             max_body: limits.max_body_bytes,
         };
@@ -155,6 +155,7 @@ impl Ready {
             metrics: Arc::new(move || page.render()),
         };
         let synced = readiness.condition("policies and namespaces");
+        let abreast = readiness.condition("watches that are up to date");
         let server = Server {
             listener,
             tls,
@@ -182,7 +183,7 @@ impl Ready {
                 tokio::spawn(authority::keep(client, authority, names, current, now, report)?);
             }
         }
-        source.follow(Told { current, synced, metrics: Arc::clone(&metrics) });
+        source.follow(Told { current, synced, abreast, metrics: Arc::clone(&metrics) });
         tokio::spawn(admin.run());
         let startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%address, %admin_address, startup_ms, "serving");

@@ -12,27 +12,21 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
     core::GroupVersionKind,
-    runtime::watcher::Event,
 };
 use serde_json::{Value, json};
 use tokio::{
-    sync::mpsc::{self, UnboundedReceiver},
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Report, chain, moment::Moment};
-use plan::{Plan, Stored, Write};
+use super::{Report, chain, facts::Change, kind::Kind, moment::Moment, object::Object};
+use plan::{Plan, Write};
 use verdict::Verdict;
 
-/// The types of objects that have a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    Policy,
-    Profile,
-}
+pub(super) use plan::Stored;
 
 /// The type of our condition.
 const ACCEPTED: &str = "Accepted";
@@ -51,47 +45,53 @@ enum Seen {
     Gone(Kind, String),
 }
 
-/// What is to be shown every event of a watch, and what then writes conditions,
-/// for ever. `told` hears what became of each write, but for those that another
-/// replica was quicker with.
-pub(super) fn keeper(
-    client: Client,
-    told: impl Fn(Report),
-) -> (impl Fn(Kind, &Event<DynamicObject>), impl Future<Output = ()>) {
+/// Is to be shown every change of policies and profiles.
+pub(super) struct Show(UnboundedSender<Seen>);
+
+/// What is to be shown every change, and what then writes conditions, for ever. `told` hears what
+/// became of each write, but for those that another replica was quicker with.
+pub(super) fn keeper(client: Client, told: impl Fn(Report)) -> (Show, impl Future<Output = ()>) {
     // No larger than what is stored: the plan has one place for each object.
     let (show, seen) = mpsc::unbounded_channel();
-    let see = move |kind: Kind, event: &Event<DynamicObject>| {
-        let seen = match event {
-            Event::Init => Seen::Begin(kind),
-            Event::InitApply(it) | Event::Apply(it) => {
-                Seen::Object(kind, it.name_any(), Box::new(stored(kind, it)))
-            }
-            Event::InitDone => return,
-            Event::Delete(it) => Seen::Gone(kind, it.name_any()),
-        };
-        // Who reads ends only with us.
-        let _ = show.send(seen);
-    };
-    (see, keep(client, seen, told))
+    (Show(show), keep(client, seen, told))
 }
 
-fn stored(kind: Kind, object: &DynamicObject) -> Stored {
-    let json = serde_json::to_value(object).unwrap_or_default();
-    let verdict = match kind {
-        Kind::Policy => Verdict::of_policy(&json),
-        Kind::Profile => Verdict::of_profile(&json, &object.name_any()),
+impl Show {
+    /// Takes note of what is stored, and leaves the rest.
+    pub(super) fn see<T>(&self, kind: Kind, change: Change<(T, Stored)>) -> Change<T> {
+        let seen = match &change {
+            Change::Begin => Some(Seen::Begin(kind)),
+            Change::Listed(name, (_, it)) | Change::Put(name, (_, it)) => {
+                Some(Seen::Object(kind, name.clone(), Box::new(it.clone())))
+            }
+            Change::End => None,
+            Change::Gone(name) => Some(Seen::Gone(kind, name.clone())),
+        };
+        // Who reads ends only with us.
+        let _ = seen.map(|it| self.0.send(it));
+        change.map(|(it, _)| it)
+    }
+}
+
+/// An object with its condition and what is made of it.
+pub(super) fn stored(kind: Kind, object: &Object<'_>) -> Stored {
+    let verdict = match object.manifest(kind) {
+        Ok(it) if kind == Kind::Policy => Verdict::of_policy(&it),
+        Ok(it) => Verdict::of_profile(&it, object.name()),
+        Err(why) => Verdict::no(why),
     };
+    let status: Value = object.status().unwrap_or_default();
     Stored {
-        generation: object.metadata.generation.unwrap_or_default(),
-        version: object.resource_version().unwrap_or_default(),
-        condition: condition(&json),
+        generation: object.generation(),
+        version: object.version().to_owned(),
+        condition: condition(&status),
         verdict,
     }
 }
 
 /// Ours, if it is there and can be read.
-fn condition(object: &Value) -> Option<Condition> {
-    let conditions = object["status"]["conditions"].as_array()?;
+fn condition(status: &Value) -> Option<Condition> {
+    let conditions = status["conditions"].as_array()?;
     let ours = conditions.iter().find(|it| it["type"] == ACCEPTED)?;
     serde_json::from_value(ours.clone()).ok()
 }
@@ -121,7 +121,7 @@ async fn keep(client: Client, mut seen: UnboundedReceiver<Seen>, told: impl Fn(R
 /// `None` if the object has changed meanwhile: the watch tells how.
 async fn write(client: &Client, write: &Write) -> Option<Report> {
     let Write { kind, name, version, condition } = write;
-    let resource = kind.resource();
+    let resource = resource(*kind);
     let status = json!({
         "apiVersion": resource.api_version,
         "kind": resource.kind,
@@ -141,15 +141,9 @@ async fn write(client: &Client, write: &Write) -> Option<Report> {
     Some(Report::Failed)
 }
 
-impl Kind {
-    pub(super) fn resource(self) -> ApiResource {
-        let (kind, plural) = match self {
-            Self::Policy => ("SeccompPolicy", "seccomppolicies"),
-            Self::Profile => ("SeccompProfile", "seccompprofiles"),
-        };
-        let kind = GroupVersionKind::gvk("callgate.dev", "v1alpha1", kind);
-        ApiResource::from_gvk_with_plural(&kind, plural)
-    }
+fn resource(kind: Kind) -> ApiResource {
+    let gvk = GroupVersionKind::gvk("callgate.dev", "v1alpha1", kind.name());
+    ApiResource::from_gvk_with_plural(&gvk, kind.as_str())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_mins(1);
 
 /// An object as it was seen last, and what is made of it.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
+pub(in crate::cluster) struct Stored {
     /// Counts the changes of the spec.
     pub(super) generation: i64,
     /// Of the object as a whole.

@@ -25,7 +25,7 @@ impl Verdict {
         Self { status: "True", reason, message: cut(&message.into(), LONGEST).to_owned() }
     }
 
-    fn no(message: impl Into<String>) -> Self {
+    pub(super) fn no(message: impl Into<String>) -> Self {
         Self {
             status: "False",
             reason: "Invalid",
@@ -35,7 +35,7 @@ impl Verdict {
 
     /// By the code by which namespaces would obey it.
     pub(super) fn of_policy(object: &Value) -> Self {
-        match facts::policy(object) {
+        match facts::policy_of(object) {
             Err(why) => Self::no(why),
             Ok(policy) if Builtin::named(policy.name()).is_some() => {
                 Self::no("the name is that of a built-in policy, which is obeyed instead")

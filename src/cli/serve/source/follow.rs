@@ -1,0 +1,203 @@
+//! What follows from what the watches of a cluster tell.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use kube::Client;
+use tokio::time::{Instant, interval, timeout};
+
+use super::{Defaults, Told};
+use crate::{
+    admission::Snapshot,
+    cluster::{self, Clients, Facts, Freshness, Kind, News, Watched},
+    policy::Book,
+    profile::{Catalog, ProfilePath},
+    server::Condition,
+    telemetry::Metrics,
+};
+
+/// How often the API server is asked for a sign of life, and how long one may take.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often readiness is compared with how old our knowledge is.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// What is made of what the watches tell.
+struct Follower {
+    told: Told,
+    defaults: Defaults,
+    /// The profiles that are known from elsewhere.
+    profiles: Catalog,
+    freshness: Arc<Mutex<Freshness>>,
+    said: Mutex<Said>,
+}
+
+/// What the log has been told already.
+#[derive(Default)]
+struct Said {
+    failures: BTreeMap<Kind, String>,
+    unreadable: BTreeMap<(Kind, String), String>,
+    missing: BTreeSet<(String, ProfilePath)>,
+    nameless: BTreeSet<(Kind, String)>,
+}
+
+/// Follows the facts in the background, for ever.
+pub(super) fn follow(clients: Clients, defaults: Defaults, profiles: Catalog, told: Told) {
+    let freshness = Arc::<Mutex<Freshness>>::default();
+    let (metrics, abreast) = (Arc::clone(&told.metrics), told.abreast.clone());
+    abreast.met();
+    tokio::spawn(stay_in_touch(clients.client.clone(), metrics, Arc::clone(&freshness)));
+    tokio::spawn(stay_abreast(abreast, Arc::clone(&freshness)));
+    let follower = Follower { told, defaults, profiles, freshness, said: Mutex::default() };
+    tokio::spawn(async move {
+        cluster::watch(clients.client, clients.watches, |it| follower.hear(it)).await;
+    });
+}
+
+impl Follower {
+    fn hear(&self, it: Watched<'_>) {
+        let metrics = &self.told.metrics;
+        match it {
+            Watched::Changed { facts, news } => self.publish(facts, news),
+            Watched::Confirmed { kind, at } => {
+                lock(&self.freshness).confirmed(kind, at);
+                metrics.watches().confirmed(kind.as_str(), SystemTime::now() - at.elapsed());
+                lock(&self.said).failures.remove(&kind);
+            }
+            Watched::Failed { kind, why, is_answer } => {
+                lock(&self.freshness).failed(kind, is_answer);
+                metrics.watches().failed();
+                // It is tried again every few seconds: the log is told of each failure once.
+                if lock(&self.said).failures.insert(kind, why.clone()).as_ref() != Some(&why) {
+                    tracing::warn!(
+                        object = kind.as_str(),
+                        error = why,
+                        "a watch failed, trying on"
+                    );
+                }
+            }
+            Watched::Nameless { kind, why } => {
+                if lock(&self.said).nameless.insert((kind, why.clone())) {
+                    tracing::error!(
+                        object = kind.as_str(),
+                        error = why,
+                        "an object cannot be read"
+                    );
+                }
+            }
+            Watched::Reported(it) => metrics.reported("condition", it.as_str()),
+        }
+    }
+
+    /// Replaces the parts of the snapshot that are new, and shares the others.
+    fn publish(&self, facts: &Facts, news: News) {
+        let Told { current, synced, .. } = &self.told;
+        let Defaults { default_policy, default_mode } = &self.defaults;
+        let before = current.load_full();
+        let book = if news.book {
+            let book: Book = facts.book(default_policy.as_deref());
+            Arc::new(book.with_default_mode(*default_mode))
+        } else {
+            Arc::clone(&before.book)
+        };
+        let catalog = if news.catalog {
+            Arc::new(facts.catalog(&self.profiles))
+        } else {
+            Arc::clone(&before.catalog)
+        };
+        let snapshot = Snapshot { book, catalog, nodes: facts.nodes().clone() };
+        let snapshot = Arc::new(snapshot);
+        current.store(Arc::clone(&snapshot));
+        synced.met();
+        if news.unreadable {
+            self.say_unreadable(facts);
+        }
+        if news.book || news.catalog {
+            self.say_missing(&snapshot);
+        }
+    }
+
+    fn say_unreadable(&self, facts: &Facts) {
+        let all =
+            facts.unreadable().map(|(kind, name, why)| ((kind, name.to_owned()), why.to_owned()));
+        let all: BTreeMap<_, _> = all.collect();
+        let mut said = lock(&self.said);
+        for ((kind, name), why) in
+            all.iter().filter(|(key, why)| said.unreadable.get(key) != Some(why))
+        {
+            if *kind == Kind::Policy {
+                tracing::error!(policy = name, error = why, "policy cannot be read");
+            } else {
+                tracing::error!(
+                    object = kind.as_str(),
+                    name,
+                    error = why,
+                    "an object cannot be read"
+                );
+            }
+        }
+        let count = |kind| all.keys().filter(|it| it.0 == kind).count();
+        self.told.metrics.watches().policies_unreadable(count(Kind::Policy));
+        for kind in Kind::ALL.into_iter().filter(|it| *it != Kind::Policy) {
+            self.told.metrics.watches().unreadable(kind.as_str(), count(kind));
+        }
+        said.unreadable = all;
+    }
+
+    /// Pods that get such a profile are refused: better to say so before the first.
+    fn say_missing(&self, Snapshot { book, catalog, .. }: &Snapshot) {
+        let all = book.policies().flat_map(|policy| {
+            let missing = policy.injected_paths().filter(|it| catalog.get(it) != Some(None));
+            missing.map(|it| (policy.name().to_owned(), it.clone()))
+        });
+        let all: BTreeSet<_> = all.collect();
+        let mut said = lock(&self.said);
+        for (policy, path) in all.difference(&said.missing) {
+            super::warn_of(policy, path);
+        }
+        said.missing = all;
+    }
+}
+
+/// While nobody answers, what was known last goes on deciding; a metric says
+/// since when.
+async fn stay_in_touch(client: Client, metrics: Arc<Metrics>, freshness: Arc<Mutex<Freshness>>) {
+    let mut ticks = interval(HEARTBEAT);
+    loop {
+        ticks.tick().await;
+        let asked = timeout(PATIENCE, client.apiserver_version()).await;
+        if matches!(asked, Ok(Ok(_))) {
+            metrics.watches().answered(SystemTime::now());
+            lock(&freshness).answered(Instant::now());
+        }
+    }
+}
+
+/// Whoever is behind is not to be asked while others know more.
+async fn stay_abreast(abreast: Condition, freshness: Arc<Mutex<Freshness>>) {
+    let mut ticks = interval(GLANCE);
+    let mut was_behind = false;
+    loop {
+        ticks.tick().await;
+        let is_behind = lock(&freshness).is_behind(Instant::now());
+        if is_behind == was_behind {
+            continue;
+        }
+        was_behind = is_behind;
+        if is_behind {
+            abreast.unmet();
+            tracing::error!("a watch stays silent while the API server answers: not ready");
+        } else {
+            abreast.met();
+            tracing::info!("all watches are up to date again");
+        }
+    }
+}
+
+fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
+}

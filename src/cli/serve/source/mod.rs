@@ -1,0 +1,162 @@
+//! Where judgements come from: files, or the objects of a cluster.
+
+mod follow;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::anyhow;
+use arc_swap::ArcSwap;
+use clap::Args;
+use kube::Client;
+
+use crate::{
+    admission::{FindNamespace, Snapshot},
+    cli::observe::Tell,
+    cluster::{self, Clients},
+    policy::{Book, Mode, Policy},
+    profile::{Catalog, ProfilePath},
+    server::Condition,
+    standalone::{self, Facts, Sources},
+    telemetry::Metrics,
+};
+
+pub(super) enum Source {
+    Files { sources: Sources, facts: Facts },
+    Cluster { clients: Clients, defaults: Defaults, profiles: Catalog },
+}
+
+/// What holds for namespaces of a cluster whose labels do not say otherwise.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Defaults {
+    /// What namespaces without a label obey; without it they are left alone
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "standalone",
+        env = "CALLGATE_DEFAULT_POLICY"
+    )]
+    default_policy: Option<String>,
+
+    /// How seriously namespaces take their policy whose labels name no mode
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "enforce",
+        conflicts_with = "standalone",
+        value_parser = Mode::of_flag,
+        env = "CALLGATE_DEFAULT_MODE"
+    )]
+    default_mode: Mode,
+}
+
+/// What is told to whom, when the facts change.
+pub(super) struct Told {
+    pub(super) current: Arc<ArcSwap<Snapshot>>,
+    /// Met once everything is known.
+    pub(super) synced: Condition,
+    /// Met unless others know more than this replica.
+    pub(super) abreast: Condition,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Source {
+    pub(super) fn of_files(sources: Sources) -> anyhow::Result<Self> {
+        let facts = sources.read()?;
+        warn_of_missing(&facts.policy, &facts.catalog);
+        Ok(Self::Files { sources, facts })
+    }
+
+    /// Needs the runtime that the client is to live in.
+    pub(super) async fn of_cluster(sources: &Sources, defaults: Defaults) -> anyhow::Result<Self> {
+        let clients =
+            cluster::clients().await.map_err(|it| anyhow!("cannot find a cluster: {it}"))?;
+        Ok(Self::Cluster { clients, defaults, profiles: sources.catalog()? })
+    }
+
+    /// What is known before anything is told: in a cluster, nothing, so that
+    /// every pod is refused that comes too early.
+    pub(super) fn first(&self) -> Snapshot {
+        match self {
+            Self::Files { sources, facts } => snapshot(facts.clone(), sources.mode),
+            Self::Cluster {
+                defaults: Defaults { default_policy, default_mode }, profiles, ..
+            } => {
+                let book = Book::of_cluster([], BTreeMap::new(), default_policy.clone());
+                Snapshot::without_nodes(book.with_default_mode(*default_mode), profiles.clone())
+            }
+        }
+    }
+
+    pub(super) fn client(&self) -> Option<Client> {
+        match self {
+            Self::Files { .. } => None,
+            Self::Cluster { clients, .. } => Some(clients.client.clone()),
+        }
+    }
+
+    /// `places` is how many reviews are judged at once; few of them wait for look-ups.
+    pub(super) fn find_namespace(&self, places: usize) -> Option<FindNamespace> {
+        match self {
+            Self::Files { .. } => None,
+            Self::Cluster { clients, .. } => {
+                let waiting = (places / 8).max(1);
+                let live = cluster::Live::new(clients.client.clone(), waiting);
+                Some(cluster::find_namespace(live))
+            }
+        }
+    }
+
+    /// Where the owners of refused pods are told, for as long as the runtime runs.
+    pub(super) fn events(&self, metrics: &Arc<Metrics>) -> Option<Tell> {
+        let metrics = Arc::clone(metrics);
+        let told = move |it: cluster::Report| metrics.reported("event", it.as_str());
+        // A pod's name, where there is one.
+        let instance = std::env::var("HOSTNAME").unwrap_or_else(|_| "callgate".to_owned());
+        let (tell, write) = cluster::events::reporter(self.client()?, instance, told);
+        tokio::spawn(write);
+        Some(Box::new(tell))
+    }
+
+    /// Follows the facts in the background, for ever.
+    pub(super) fn follow(self, told: Told) {
+        match self {
+            Self::Files { sources, facts } => {
+                let Told { current, synced, abreast, .. } = told;
+                synced.met();
+                abreast.met();
+                let mode = sources.mode;
+                let changed = move |facts: Facts| {
+                    warn_of_missing(&facts.policy, &facts.catalog);
+                    current.store(Arc::new(snapshot(facts, mode)));
+                };
+                tokio::spawn(standalone::follow(sources, facts, changed));
+            }
+            Self::Cluster { clients, defaults, profiles } => {
+                follow::follow(clients, defaults, profiles, told);
+            }
+        }
+    }
+}
+
+fn snapshot(Facts { policy, catalog }: Facts, mode: Mode) -> Snapshot {
+    Snapshot::without_nodes(Book::of_one(policy, mode), catalog)
+}
+
+/// Pods that get such a profile are refused: better to say so before the first.
+fn warn_of_missing(policy: &Policy, catalog: &Catalog) {
+    for path in missing(policy, catalog) {
+        warn_of(policy.name(), path);
+    }
+}
+
+fn missing<'a>(policy: &'a Policy, catalog: &Catalog) -> impl Iterator<Item = &'a ProfilePath> {
+    policy.injected_paths().filter(|it| catalog.get(it) != Some(None))
+}
+
+fn warn_of(policy: &str, profile: &ProfilePath) {
+    tracing::warn!(
+        policy,
+        profile = profile.as_str(),
+        "the policy injects a profile that is missing or of no use"
+    );
+}

@@ -1,0 +1,179 @@
+//! Cuts what an API server sends into objects, as it comes: however large a list is, one object
+//! of it is in memory at a time.
+
+/// Where in a JSON text one is, as far as its ends have to be found.
+#[derive(Debug, Default)]
+struct Scan {
+    depth: usize,
+    in_string: bool,
+    is_escaped: bool,
+}
+
+/// The items of a list, one by one.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    scan: Scan,
+    /// The list without its items.
+    rest: Vec<u8>,
+    /// The last text at the level of the list's own fields, which before a value is its key.
+    key: Vec<u8>,
+    is_inside: bool,
+    item: Vec<u8>,
+}
+
+/// Texts that end with a line, as a watch sends them.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    line: Vec<u8>,
+}
+
+impl Scan {
+    /// Takes the next byte in, and says whether it belongs to a string.
+    fn step(&mut self, byte: u8) -> bool {
+        if self.in_string {
+            match byte {
+                _ if self.is_escaped => self.is_escaped = false,
+                b'\\' => self.is_escaped = true,
+                b'"' => self.in_string = false,
+                _ => {}
+            }
+            return true;
+        }
+        match byte {
+            b'"' => self.in_string = true,
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        byte == b'"'
+    }
+}
+
+/// At this depth are the fields of a list, below it what they hold, items among them.
+const FIELDS: usize = 1;
+const VALUES: usize = 2;
+
+impl Items {
+    /// Takes in what came, and hands out every item that ends in it.
+    pub(super) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(String)) {
+        for &byte in bytes {
+            let before = self.scan.depth;
+            let is_new_text = byte == b'"' && !self.scan.in_string;
+            let is_text = self.scan.step(byte);
+            if self.is_inside {
+                if self.scan.depth < VALUES {
+                    self.is_inside = false;
+                    self.rest.push(byte);
+                } else if before > VALUES || self.scan.depth > VALUES {
+                    self.item.push(byte);
+                    if self.scan.depth == VALUES {
+                        each(text(&std::mem::take(&mut self.item)));
+                    }
+                }
+                continue;
+            }
+            self.rest.push(byte);
+            if before == FIELDS && is_text {
+                if is_new_text {
+                    self.key.clear();
+                } else if byte != b'"' {
+                    self.key.push(byte);
+                }
+            }
+            let opens = byte == b'[' && !is_text && before == FIELDS;
+            self.is_inside = opens && self.key == b"items";
+        }
+    }
+
+    /// The list without its items, once all has come.
+    pub(super) fn rest(self) -> String {
+        text(&self.rest)
+    }
+}
+
+impl Lines {
+    /// Takes in what came, and hands out every line that ends in it.
+    pub(super) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(String)) {
+        let mut parts = bytes.split(|it| *it == b'\n');
+        self.line.extend(parts.next().unwrap_or_default());
+        for part in parts {
+            let line = std::mem::replace(&mut self.line, part.to_vec());
+            if !line.is_empty() {
+                each(text(&line));
+            }
+        }
+    }
+}
+
+/// What is no UTF-8 is nowhere where we look, but must not stop what is beside it.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn split(text: &str, chunk: usize) -> (Vec<String>, String) {
+        let (mut items, mut all) = (Items::default(), Vec::new());
+        for bytes in text.as_bytes().chunks(chunk) {
+            items.push(bytes, |it| all.push(it));
+        }
+        (all, items.rest())
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let text = prop_oneof!["[a-z\\[\\]{}\",: \\\\]{0,8}", Just("items".to_owned())];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i32>().prop_map(Value::from),
+            text.clone().prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map(text.clone(), inner, 0..4)
+                    .prop_map(|it| it.into_iter().collect::<Value>()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_items_of_a_list_are_what_a_parser_finds_in_it(
+            items in prop::collection::vec(prop::collection::hash_map("[a-z\"]{0,5}", value(), 0..4), 0..5),
+            before in value(),
+            after in value(),
+            chunk in 1_usize..40,
+            is_pretty: bool,
+        ) {
+            let items: Vec<Value> = items.into_iter().map(|it| it.into_iter().collect()).collect();
+            let list = json!({ "metadata": before, "items": items, "tail": after });
+            let text = if is_pretty { serde_json::to_string_pretty(&list) } else { serde_json::to_string(&list) };
+            let (found, rest) = split(&text.unwrap(), chunk);
+            let found: Vec<Value> = found.iter().map(|it| serde_json::from_str(it).unwrap()).collect();
+            prop_assert_eq!(found, items);
+            let rest: Value = serde_json::from_str(&rest).unwrap();
+            prop_assert_eq!(rest, json!({ "metadata": list["metadata"], "items": [], "tail": list["tail"] }));
+        }
+    }
+
+    #[test]
+    fn a_list_without_items_has_none() {
+        for list in [r#"{"items":null,"metadata":{}}"#, r#"{"metadata":{"items":[{}]}}"#, "{}"] {
+            assert_eq!(split(list, 3), (vec![], list.to_owned()));
+        }
+    }
+
+    #[test]
+    fn lines_end_where_they_end_and_not_where_a_chunk_does() {
+        let (mut lines, mut all) = (Lines::default(), Vec::new());
+        for chunk in ["{\"a\"", ":1}\n{\"b\":2}\n\n", "{\"c\":", "3}"] {
+            lines.push(chunk.as_bytes(), |it| all.push(it));
+        }
+        assert_eq!(all, ["{\"a\":1}", "{\"b\":2}"], "one that was cut off is none");
+    }
+}

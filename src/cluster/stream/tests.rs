@@ -1,0 +1,181 @@
+//! Lists and watches of an API server that says what it likes.
+
+use std::{
+    cell::RefCell,
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use futures_util::stream::{Pending, pending};
+use http::{Response, StatusCode};
+use http_body_util::{Either, Full, StreamBody};
+use hyper::body::Frame;
+use tower::service_fn;
+
+use super::*;
+
+/// Some text, or nothing for ever.
+type Words = Either<Full<Bytes>, StreamBody<Pending<Result<Frame<Bytes>, Infallible>>>>;
+
+/// What an API server answers, by the number and the URI of the request.
+type Answer = dyn Fn(usize, &str) -> (StatusCode, Words) + Send + Sync;
+
+fn said(text: &str) -> (StatusCode, Words) {
+    (StatusCode::OK, Either::Left(Full::from(text.as_bytes().to_vec())))
+}
+
+fn silence() -> (StatusCode, Words) {
+    (StatusCode::OK, Either::Right(StreamBody::new(pending())))
+}
+
+/// Follows namespaces for so long; returns what was told, each with its second, and what was asked.
+async fn follow(seconds: u64, answer: Arc<Answer>) -> (Vec<(u64, String)>, Vec<String>) {
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    let requests = Arc::clone(&asked);
+    let service = service_fn(move |request: Request<Body>| {
+        let uri = request.uri().to_string();
+        let mut asked = requests.lock().unwrap();
+        let (status, body) = answer(asked.len(), &uri);
+        asked.push(uri);
+        let response = Response::builder().status(status).body(body).unwrap();
+        async move { Ok::<_, String>(response) }
+    });
+    let client = Client::new(service, "callgate-system");
+    let (start, told) = (Instant::now(), RefCell::new(Vec::new()));
+    let tell = |it: Told<Result<crate::policy::Labels, String>>| {
+        let policy = |it: Result<crate::policy::Labels, String>| match it {
+            Ok(it) => it.policy.unwrap_or_default(),
+            Err(_) => "unreadable".to_owned(),
+        };
+        let words = match it {
+            Told::Change(Change::Begin) => "begin".to_owned(),
+            Told::Change(Change::Listed(name, it)) => format!("listed {name}={}", policy(it)),
+            Told::Change(Change::End) => "end".to_owned(),
+            Told::Change(Change::Put(name, it)) => format!("put {name}={}", policy(it)),
+            Told::Change(Change::Gone(name)) => format!("gone {name}"),
+            Told::Nameless(_) => "nameless".to_owned(),
+            Told::Confirmed(at) => format!("confirmed {}", (at - start).as_secs()),
+            Told::Failed(it) => format!("failed {}", it.why),
+        };
+        told.borrow_mut().push((start.elapsed().as_secs(), words));
+    };
+    let following = stream(&client, Kind::Namespace, crate::cluster::facts::labels, tell);
+    let _ = timeout(Duration::from_secs(seconds), following).await;
+    let asked = asked.lock().unwrap().clone();
+    (told.into_inner(), asked)
+}
+
+fn words(told: &[(u64, String)]) -> Vec<&str> {
+    told.iter().map(|(_, it)| it.as_str()).collect()
+}
+
+const EMPTY: &str = r#"{"metadata":{"resourceVersion":"7"},"items":[]}"#;
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_named_and_stops_nobody_else() {
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    let list = format!(
+        r#"{{"kind":"List","metadata":{{"resourceVersion":"7"}},"items":[
+            {{"metadata":{{"name":"a","labels":{{"callgate.dev/policy":"baseline"}}}}}},
+            {{"metadata":{{"name":"b","labels":{{"callgate.dev/policy":[]}}}}}},
+            {{"metadata":7}},
+            {{"metadata":{{"managedFields":{deep},"name":"c"}}}}]}}"#
+    );
+    let watch = r#"{"type":"ADDED","object":{"metadata":{"name":"d","labels":{"callgate.dev/policy":7}}}}
+{"type":"MODIFIED","object":{"metadata":{}}}
+no line of a watch
+{"type":"DELETED","object":{"metadata":{"name":"a","labels":7}}}
+{"type":"ADDED","object":{"metadata":{"name":"e"}}}
+"#;
+    let answer = move |number, _: &str| match number {
+        0 => said(&list),
+        1 => said(watch),
+        _ => silence(),
+    };
+    let (told, _) = follow(1, Arc::new(answer)).await;
+    assert_eq!(
+        words(&told),
+        [
+            "begin",
+            "listed a=baseline",
+            "listed b=unreadable",
+            "nameless",
+            "listed c=",
+            "end",
+            "confirmed 0",
+            "put d=unreadable",
+            "nameless",
+            "nameless",
+            "gone a",
+            "put e=",
+            "confirmed 0",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_long_a_type_is_missing_it_counts_within_seconds_once_it_is_there() {
+    let answers = |since: Duration| {
+        let start = Instant::now();
+        move |_, uri: &str| match uri {
+            _ if start.elapsed() < since => (StatusCode::NOT_FOUND, said("").1),
+            it if it.contains("watch=true") => silence(),
+            _ => said(EMPTY),
+        }
+    };
+    let (told, asked) = follow(3700, Arc::new(answers(Duration::from_hours(1)))).await;
+    let (at, _) = told.iter().find(|it| it.1 == "end").expect("it is listed");
+    assert!((3600..=3605).contains(at), "{at}");
+    assert!(asked.len() < 2000, "it is not asked for without a pause: {}", asked.len());
+    assert_eq!(told[1].1, "failed the API server says: 404 Not Found");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_falls_silent_is_given_up_and_confirms_nothing() {
+    let answer = |number, _: &str| if number == 0 { said(EMPTY) } else { silence() };
+    let (told, asked) = follow(13, Arc::new(answer)).await;
+    let expected = [
+        (0, "begin".to_owned()),
+        (0, "end".to_owned()),
+        (0, "confirmed 0".to_owned()),
+        (12, "failed the API server fell silent".to_owned()),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(asked.len(), 3, "another watch has begun");
+    assert!(asked[1].contains("timeoutSeconds=10&") && asked[2].contains("timeoutSeconds=1&"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_goes_on_where_the_last_one_ended_and_begins_anew_where_that_is_too_old() {
+    let answer = |number, _: &str| match number {
+        0 => said(EMPTY),
+        1 => {
+            said("{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"9\"}}}\n")
+        }
+        2 => said("{\"type\":\"ERROR\",\"object\":{\"code\":410,\"message\":\"too old\"}}\n"),
+        3 => said(EMPTY),
+        _ => silence(),
+    };
+    let (told, asked) = follow(3, Arc::new(answer)).await;
+    let versions: Vec<_> = asked.iter().map(|it| it.split_once("resourceVersion=")).collect();
+    let versions: Vec<_> = versions.iter().map(|it| it.map_or("list", |(_, it)| it)).collect();
+    assert_eq!(versions, ["list", "7", "9", "list", "7"]);
+    assert!(words(&told).contains(&"failed the API server says: too old"), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_list_comes_in_pages() {
+    let page = |name: &str, next: &str| {
+        format!(
+            r#"{{"metadata":{{"resourceVersion":"7","continue":"{next}"}},
+                "items":[{{"metadata":{{"name":"{name}"}}}}]}}"#
+        )
+    };
+    let answer = move |_, uri: &str| match uri {
+        it if it.ends_with("limit=100") => said(&page("a", "b+/=")),
+        it if it.ends_with("limit=100&continue=b%2B%2F%3D") => said(&page("b", "")),
+        _ => silence(),
+    };
+    let (told, _) = follow(1, Arc::new(answer)).await;
+    assert_eq!(words(&told), ["begin", "listed a=", "listed b=", "end", "confirmed 0"]);
+}
