@@ -22,6 +22,7 @@ test:
 	$(CARGO) test --locked
 	CARGO=$(CARGO) tests/dates
 	cd e2e/oracle && CGO_ENABLED=0 go test -count=1 ./...
+	cd e2e/oracle && CGO_ENABLED=1 go test -count=1 -tags seccomp ./filters
 	e2e/cluster/test
 
 ## Runs every suite that needs no cluster on days of later years.
@@ -29,8 +30,11 @@ test-dates:
 	@e2e/setup
 	CARGO=$(CARGO) tests/dates
 
-## Tries the laws on many more inputs than CI has time for, kills agents for two minutes, floods a replica for one.
+## Tries the laws on many more inputs than CI has time for, asks runc of 20,000 profiles, kills agents, floods a replica.
 test-long:
+	@e2e/setup
+	$(CARGO) build --locked --example verdicts
+	cd e2e/oracle && CALLGATE_PROFILES=20000 CGO_ENABLED=1 go test -count=1 -timeout 60m -tags seccomp ./filters
 	CALLGATE_KILL_SECONDS=120 $(CARGO) test --locked --test agent killed
 	CALLGATE_FLOOD_SECONDS=60 $(CARGO) test --locked --test server flood
 	PROPTEST_CASES=50000 $(CARGO) test --locked --release --test laws --test placement
@@ -53,6 +57,7 @@ lint:
 	    test -z "$$(gofmt -l $$module | tee /dev/stderr)"; \
 	done
 	cd e2e/oracle && CGO_ENABLED=0 go vet ./...
+	cd e2e/oracle && CGO_ENABLED=1 go vet -tags seccomp ./filters
 
 fix:
 	$(CARGO) fmt

@@ -9,6 +9,7 @@ mod found;
 pub mod host;
 mod keeper;
 mod name;
+mod native;
 mod plan;
 mod report;
 mod run;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
-use super::name::Name;
+use super::{name::Name, native};
 use crate::profile::{Digest, Document, Problem, Severity, lint, spec_of};
 
 /// Every profile of the cluster, by name. A clone is cheap.
@@ -38,7 +38,7 @@ pub fn want(object: &Value) -> Want {
     }
     match Document::parse(spec.as_bytes()) {
         Ok(document) => {
-            let problem = document.defect().as_ref().map(Problem::from);
+            let problem = native::defect(&document).as_ref().map(Problem::from);
             Want::Install(Arc::new(Text { problem, ..Text::sound(document.canonical()) }))
         }
         Err(broken) => Want::Refused(broken.to_string()),

@@ -39,7 +39,7 @@ pub struct SeccompProfileSpec {
 
     /// The errno of `SCMP_ACT_ERRNO` as a default; EPERM where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 4095))]
+    #[schemars(range(min = 0, max = 4094))]
     pub default_errno_ret: Option<i64>,
 
     /// Beside the architecture of the node.
@@ -66,7 +66,7 @@ pub struct Syscall {
     pub names: Vec<String>,
     pub action: Action,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 4095))]
+    #[schemars(range(min = 0, max = 4094))]
     pub errno_ret: Option<i64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 6))]

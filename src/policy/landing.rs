@@ -152,11 +152,12 @@ impl<'a> Landing<'a> {
             }
             (0, ..) => format!("profile {path:?} is on {}", self.of_nodes(0)),
             (_, 1, _) => {
-                let words = self.problems();
-                format!(
-                    "no container runtime can load profile {path:?} from {} ({words})",
-                    self.of_nodes(1)
-                )
+                let (words, node) = (self.problems(), self.of_nodes(1));
+                if self.count(|it| it.is_some_and(Problem::is_of_the_runtime)) > 0 {
+                    format!("no container runtime can load profile {path:?} from {node} ({words})")
+                } else {
+                    format!("callgate cannot judge profile {path:?} on {node} ({words})")
+                }
             }
             _ => {
                 let words = self.problems();

@@ -1,5 +1,7 @@
 //! What can be wrong with a profile, seen from the container that names it.
 
+use crate::profile::runtime::Action;
+
 /// Why a profile does not do what a pod that names it expects.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Defect {
@@ -21,13 +23,37 @@ pub enum Hollow {
         /// A key that was probably meant to be `defaultAction`.
         misspelt: Option<String>,
     },
-    #[error("its defaultAction is {default} and no rule denies anything{}", no_calls(.skipped))]
+    #[error("its defaultAction is {default} and no rule denies anything{}", because(.idle.as_ref()))]
     Permissive {
         default: &'static str,
-        /// Names in denying rules that are no system calls: runc skips them
-        /// without a word.
-        skipped: Vec<String>,
+        /// Why the first rule that seems to deny something does not.
+        idle: Option<Idle>,
     },
+}
+
+/// Why a rule has no effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Idle {
+    /// runc skips them without a word.
+    #[error("{}", no_calls(.0))]
+    NoCalls(Vec<String>),
+    #[error("{call:?} is no system call of {}", or(.nodes))]
+    Elsewhere { call: String, nodes: Vec<&'static str> },
+    /// libseccomp takes the first of two, or the more general one.
+    #[error("{by} overrules {at} for {call}")]
+    Overruled { at: String, by: String, call: String },
+    #[error("no call of {call} meets the conditions of {at}")]
+    Unmet { at: String, call: String },
+    /// Only some versions of libseccomp do that.
+    #[error(
+        "{call:?} is no system call there, and some versions of libseccomp lose all rules if every other call has more conditions"
+    )]
+    Lost { call: String },
+    /// Versions of libseccomp differ, or it is hard to tell.
+    #[error(
+        "the conditions of {at} overlap with others for {call}, and which of them hold depends on the version of libseccomp"
+    )]
+    Undecided { at: String, call: String },
 }
 
 /// Why a runtime cannot load a profile.
@@ -35,6 +61,7 @@ pub enum Hollow {
 pub enum Broken {
     #[error("it cannot be read: {0}")]
     Unreadable(String),
+    /// runc would load it, but no profile needs as much.
     #[error("it is larger than {limit} bytes")]
     TooLarge { limit: u64 },
     #[error("it is not JSON: {0}")]
@@ -43,6 +70,12 @@ pub enum Broken {
     WrongType { at: String, found: &'static str, expected: &'static str },
     #[error("{at} is {}", unknown(.value))]
     UnknownValue { at: String, value: String },
+    #[error("{at} is {value}, and errors end at {}", Action::LARGEST_ERRNO)]
+    ErrnoTooLarge { at: String, value: u64 },
+    #[error("{at} has the conditions of {first}, or some of them, and another action for {call}")]
+    Conflict { at: String, first: String, call: String },
+    #[error("{at} is {value}, whose byte order is not that of {other}")]
+    ByteOrder { at: String, value: &'static str, other: String },
     #[error("it has syscalls but no defaultAction")]
     NoDefaultAction,
     #[error("{at} is empty, a system call needs a name")]
@@ -56,6 +89,14 @@ pub enum Broken {
     NotifyOnWrite { at: String },
 }
 
+impl Broken {
+    /// Whether it is the runtime that cannot load it, or only callgate that has
+    /// not looked into it.
+    pub fn is_of_the_runtime(&self) -> bool {
+        !matches!(self, Self::Unreadable(_) | Self::TooLarge { .. })
+    }
+}
+
 fn unknown(value: &str) -> String {
     match value {
         "" => "missing".to_owned(),
@@ -67,10 +108,22 @@ fn meant(misspelt: Option<&str>) -> String {
     misspelt.map(|it| format!(" ({it:?} is not \"defaultAction\")")).unwrap_or_default()
 }
 
+fn because(idle: Option<&Idle>) -> String {
+    idle.map(|it| format!(" ({it})")).unwrap_or_default()
+}
+
 fn no_calls(names: &[String]) -> String {
     match names {
         [] => String::new(),
-        [name] => format!(" ({name:?} is no system call)"),
-        [name, rest @ ..] => format!(" ({name:?} and {} more are no system calls)", rest.len()),
+        [name] => format!("{name:?} is no system call"),
+        [name, rest @ ..] => format!("{name:?} and {} more are no system calls", rest.len()),
+    }
+}
+
+fn or(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use crate::profile::{
-    Broken, Defect,
+    Architecture, Broken, Defect,
     decode::{Decoder, Mistake},
     json::{Json, Position, Spot},
 };
@@ -92,6 +92,14 @@ impl Document {
         match Self::parse(bytes) {
             Err(broken) => Some(broken.into()),
             Ok(document) => document.defect(),
+        }
+    }
+
+    /// The same on a node whose own architecture this is.
+    pub fn inspect_on(bytes: &[u8], native: Architecture) -> Option<Defect> {
+        match Self::parse(bytes) {
+            Err(broken) => Some(broken.into()),
+            Ok(document) => document.defect_on(native),
         }
     }
 

@@ -47,6 +47,9 @@ pub enum Problem {
     EmptyName,
     NoSuchArgument,
     Notify,
+    ErrnoTooLarge,
+    ConflictingRules,
+    ByteOrder,
     /// A word of a later version: nothing to run under, in any case.
     Unknown,
 }
@@ -135,7 +138,7 @@ impl fmt::Debug for Digest {
 // === impl Problem ===
 
 impl Problem {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::Hollow,
         Self::Unreadable,
         Self::TooLarge,
@@ -146,6 +149,9 @@ impl Problem {
         Self::EmptyName,
         Self::NoSuchArgument,
         Self::Notify,
+        Self::ErrnoTooLarge,
+        Self::ConflictingRules,
+        Self::ByteOrder,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -160,6 +166,9 @@ impl Problem {
             Self::EmptyName => "empty-name",
             Self::NoSuchArgument => "no-such-argument",
             Self::Notify => "notify",
+            Self::ErrnoTooLarge => "errno-too-large",
+            Self::ConflictingRules => "conflicting-rules",
+            Self::ByteOrder => "byte-order",
             Self::Unknown => "unknown",
         }
     }
@@ -172,6 +181,14 @@ impl Problem {
     /// Whether the runtime loads such a file, and filters nothing by it.
     pub fn is_hollow(self) -> bool {
         self == Self::Hollow
+    }
+}
+
+impl Problem {
+    /// Whether it is the runtime that cannot load such a file, or only callgate
+    /// that has not looked into it.
+    pub fn is_of_the_runtime(self) -> bool {
+        !matches!(self, Self::Hollow | Self::Unreadable | Self::TooLarge)
     }
 }
 
@@ -189,6 +206,9 @@ impl From<&Defect> for Problem {
                 Broken::EmptyName { .. } => Self::EmptyName,
                 Broken::NoSuchArgument { .. } => Self::NoSuchArgument,
                 Broken::Notify { .. } | Broken::NotifyOnWrite { .. } => Self::Notify,
+                Broken::ErrnoTooLarge { .. } => Self::ErrnoTooLarge,
+                Broken::Conflict { .. } => Self::ConflictingRules,
+                Broken::ByteOrder { .. } => Self::ByteOrder,
             },
         }
     }

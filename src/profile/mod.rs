@@ -1,13 +1,16 @@
 //! What a profile is called, what it really does, and which profiles there are.
 
+mod architecture;
 mod calls;
 mod canonical;
 mod catalog;
 mod decode;
 mod defect;
 mod document;
+mod evaluate;
 mod inventory;
 mod json;
+mod judge;
 mod lints;
 mod object;
 mod path;
@@ -16,9 +19,12 @@ mod spelling;
 mod syscalls;
 pub mod wrap;
 
+pub use architecture::Architecture;
+pub use calls::{Effect, Outcome};
 pub use catalog::Catalog;
-pub use defect::{Broken, Defect, Hollow};
+pub use defect::{Broken, Defect, Hollow, Idle};
 pub use document::{Document, MAX_BYTES};
+pub use evaluate::Filter;
 pub use inventory::{Digest, File, Inventory, MOST_LISTED, Problem};
 pub use json::{Json, Malformed, Place, Position, Span};
 pub use lints::{Finding, LINTS, Lint, Severity, errors, lint, lint_tree};

@@ -1,13 +1,15 @@
 //! What runc makes of a profile once it is decoded.
 
 use crate::profile::{
-    Broken, Defect, Hollow,
+    Broken,
+    architecture::Architecture,
+    calls::Effect,
     document::{Document, Placed, Syscall},
     syscalls,
 };
 
 /// What a rule or the default does to a system call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Action {
     Kill,
     KillProcess,
@@ -33,37 +35,28 @@ pub(super) const ACTIONS: &[(&str, Action)] = &[
     ("SCMP_ACT_NOTIFY", Action::Notify),
 ];
 
-/// libcontainer/seccomp/config.go of runc.
-pub(super) const OPERATORS: &[&str] = &[
-    "SCMP_CMP_NE",
-    "SCMP_CMP_LT",
-    "SCMP_CMP_LE",
-    "SCMP_CMP_EQ",
-    "SCMP_CMP_GE",
-    "SCMP_CMP_GT",
-    "SCMP_CMP_MASKED_EQ",
-];
+/// How a condition compares an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Operator {
+    Ne,
+    Lt,
+    Le,
+    Eq,
+    Ge,
+    Gt,
+    /// Of the bits of a mask alone.
+    MaskedEq,
+}
 
 /// libcontainer/seccomp/config.go of runc.
-pub(super) const ARCHITECTURES: &[&str] = &[
-    "SCMP_ARCH_X86",
-    "SCMP_ARCH_X86_64",
-    "SCMP_ARCH_X32",
-    "SCMP_ARCH_ARM",
-    "SCMP_ARCH_AARCH64",
-    "SCMP_ARCH_MIPS",
-    "SCMP_ARCH_MIPS64",
-    "SCMP_ARCH_MIPS64N32",
-    "SCMP_ARCH_MIPSEL",
-    "SCMP_ARCH_MIPSEL64",
-    "SCMP_ARCH_MIPSEL64N32",
-    "SCMP_ARCH_PPC",
-    "SCMP_ARCH_PPC64",
-    "SCMP_ARCH_PPC64LE",
-    "SCMP_ARCH_RISCV64",
-    "SCMP_ARCH_S390",
-    "SCMP_ARCH_S390X",
-    "SCMP_ARCH_LOONGARCH64",
+const OPERATORS: &[(&str, Operator)] = &[
+    ("SCMP_CMP_NE", Operator::Ne),
+    ("SCMP_CMP_LT", Operator::Lt),
+    ("SCMP_CMP_LE", Operator::Le),
+    ("SCMP_CMP_EQ", Operator::Eq),
+    ("SCMP_CMP_GE", Operator::Ge),
+    ("SCMP_CMP_GT", Operator::Gt),
+    ("SCMP_CMP_MASKED_EQ", Operator::MaskedEq),
 ];
 
 /// libcontainer/seccomp/config.go of runc.
@@ -88,6 +81,9 @@ impl Action {
         matches!(self, Self::Allow | Self::Log)
     }
 
+    /// libseccomp refuses the next one (`MAX_ERRNO` in src/system.c).
+    pub(super) const LARGEST_ERRNO: u64 = 4094;
+
     /// Whether `errnoRet` says something about it: an error number, or for the
     /// tracer a message.
     pub(super) fn takes_errno(self) -> bool {
@@ -95,23 +91,20 @@ impl Action {
     }
 }
 
-impl Document {
-    /// What becomes of a container that names this profile, where it is not
-    /// what a profile is for.
-    pub fn defect(&self) -> Option<Defect> {
-        if self.default_action.is_empty() && self.syscalls.is_empty() {
-            let misspelt = self.unknown_keys.iter().find(|it| resembles(it, "defaultAction"));
-            return Some(Hollow::Disabled { misspelt: misspelt.cloned() }.into());
-        }
-        match self.check() {
-            Err(broken) => Some(broken.into()),
-            Ok(default) => self.permissive(default).map(Defect::Hollow),
-        }
+impl Operator {
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        OPERATORS.iter().find(|it| it.0 == name).map(|it| it.1)
     }
 
-    /// Refuses what runc refuses (specconv `SetupSeccomp`, libcontainer
-    /// `InitSeccomp`), and returns the default action.
-    fn check(&self) -> Result<Action, Broken> {
+    pub(super) fn names() -> impl Iterator<Item = &'static str> + Clone {
+        OPERATORS.iter().map(|it| it.0)
+    }
+}
+
+impl Document {
+    /// Refuses what every runc refuses whatever its node (specconv
+    /// `SetupSeccomp`, libcontainer `InitSeccomp`).
+    pub(super) fn check(&self) -> Result<(), Broken> {
         if self.default_action.is_empty() {
             return Err(Broken::NoDefaultAction);
         }
@@ -119,57 +112,65 @@ impl Document {
         if default == Action::Notify {
             return Err(Broken::Notify { at: "defaultAction".to_owned() });
         }
-        all_known("architectures", &self.architectures, ARCHITECTURES)?;
+        check_errno("defaultErrnoRet", default, self.default_errno.as_ref())?;
+        let names: Vec<_> = Architecture::names().collect();
+        all_known("architectures", &self.architectures, &names)?;
         all_known("flags", &self.flags, FLAGS)?;
+        let default = Effect::of(default, self.default_errno.as_ref().map(|it| it.it));
         for (at, syscall) in self.syscalls.iter().enumerate() {
-            let at = format!("syscalls[{at}]");
-            let action = action(&format!("{at}.action"), &syscall.action)?;
-            if action == Action::Notify && self.listener_path.is_empty() {
-                return Err(Broken::Notify { at: format!("{at}.action") });
-            }
-            for (number, name) in syscall.names.iter().enumerate() {
-                let at = || format!("{at}.names[{number}]");
-                match name.as_str() {
-                    "" => return Err(Broken::EmptyName { at: at() }),
-                    "write" if action == Action::Notify => {
-                        return Err(Broken::NotifyOnWrite { at: at() });
-                    }
-                    _ => {}
-                }
-            }
-            // runc converts the arguments once for each name.
-            if syscall.names.is_empty() {
-                continue;
-            }
-            for (number, arg) in syscall.args.iter().enumerate() {
-                let at = format!("{at}.args[{number}]");
-                if *arg.index > 5 {
-                    let at = format!("{at}.index");
-                    return Err(Broken::NoSuchArgument { at, value: *arg.index });
-                }
-                known(&format!("{at}.op"), &arg.op, OPERATORS)?;
-            }
+            check_rule(&format!("syscalls[{at}]"), syscall, self, default)?;
         }
-        Ok(default)
+        Ok(())
     }
+}
 
-    /// Finds no rule that stops anything, in a profile that by default lets
-    /// everything through (L3).
-    pub(super) fn permissive(&self, default: Action) -> Option<Hollow> {
-        if !default.lets_through() {
-            return None;
-        }
-        let mut skipped = Vec::new();
-        for Placed { it: Syscall { names, action, .. }, .. } in &self.syscalls {
-            if Action::parse(action).is_some_and(Action::lets_through) {
-                continue;
+fn check_rule(
+    at: &str,
+    syscall: &Syscall,
+    document: &Document,
+    default: Effect,
+) -> Result<(), Broken> {
+    let action = action(&format!("{at}.action"), &syscall.action)?;
+    if action == Action::Notify && document.listener_path.is_empty() {
+        return Err(Broken::Notify { at: format!("{at}.action") });
+    }
+    for (number, name) in syscall.names.iter().enumerate() {
+        let at = || format!("{at}.names[{number}]");
+        match name.as_str() {
+            "" => return Err(Broken::EmptyName { at: at() }),
+            "write" if action == Action::Notify => {
+                return Err(Broken::NotifyOnWrite { at: at() });
             }
-            if names.iter().any(|it| syscalls::exists(it)) {
-                return None;
-            }
-            skipped.extend(names.iter().map(|it| it.it.clone()));
+            _ => {}
         }
-        Some(Hollow::Permissive { default: default.name(), skipped })
+    }
+    // runc converts the arguments once for each name.
+    if syscall.names.is_empty() {
+        return Ok(());
+    }
+    for (number, arg) in syscall.args.iter().enumerate() {
+        let at = format!("{at}.args[{number}]");
+        if *arg.index > 5 {
+            let at = format!("{at}.index");
+            return Err(Broken::NoSuchArgument { at, value: *arg.index });
+        }
+        let operators: Vec<_> = Operator::names().collect();
+        known(&format!("{at}.op"), &arg.op, &operators)?;
+    }
+    // Nothing is asked of libseccomp that is the default, or about no system call.
+    let is_default = Effect::of(action, syscall.errno.as_ref().map(|it| it.it)) == default;
+    if is_default || !syscall.names.iter().any(|it| syscalls::exists(it)) {
+        return Ok(());
+    }
+    check_errno(&format!("{at}.errnoRet"), action, syscall.errno.as_ref())
+}
+
+fn check_errno(at: &str, action: Action, errno: Option<&Placed<u64>>) -> Result<(), Broken> {
+    match errno {
+        Some(it) if Effect::of(action, Some(it.it)).is_refused() => {
+            Err(Broken::ErrnoTooLarge { at: at.to_owned(), value: it.it })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -188,9 +189,4 @@ fn known(at: &str, value: &str, names: &[&str]) -> Result<(), Broken> {
         return Ok(());
     }
     Err(Broken::UnknownValue { at: at.to_owned(), value: value.to_owned() })
-}
-
-fn resembles(key: &str, name: &str) -> bool {
-    let (key, name) = (key.to_ascii_lowercase(), name.to_ascii_lowercase());
-    key.len() <= 2 * name.len() && strsim::damerau_levenshtein(&key, &name) <= 3
 }

@@ -15,8 +15,8 @@ use rustix::{
 
 use super::{MODE, Own, Root};
 use crate::{
-    agent::{name::Name, wanted::Text},
-    profile::{Digest, Document, MAX_BYTES, Problem},
+    agent::{name::Name, native, wanted::Text},
+    profile::{Digest, MAX_BYTES, Problem},
 };
 
 /// What was seen of a file.
@@ -103,7 +103,7 @@ fn look(
     match open(reading).map(File::from).and_then(read) {
         Ok((metadata, bytes)) => {
             let digest = Digest::of(&bytes);
-            let judge = || Document::inspect(&bytes).as_ref().map(Problem::from);
+            let judge = || native::inspect(&bytes).as_ref().map(Problem::from);
             let expected = expected.filter(|it| it.digest == digest);
             Some(Look {
                 stamp: Some(Stamp::of(&metadata)).filter(|it| it.is_settled(now)),

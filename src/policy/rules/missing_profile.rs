@@ -26,8 +26,11 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
         _ => None,
     };
     if let Some(broken) = broken {
-        let message =
-            format!("no container runtime can load profile {:?}: {broken}", path.as_str());
+        let message = if broken.is_of_the_runtime() {
+            format!("no container runtime can load profile {:?}: {broken}", path.as_str())
+        } else {
+            format!("callgate cannot judge profile {:?}: {broken}", path.as_str())
+        };
         return Some(Finding::new(message).look_for(&path, context));
     }
     let pinning = context.pinning(&path);

@@ -1,7 +1,11 @@
 #![doc = include_str!("conflicting-rules.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity, remark::listed};
-use crate::profile::calls::Clash;
+use crate::profile::{
+    architecture::Architecture,
+    calls::{Calls, Clash},
+    json::Spot,
+};
 
 /// libseccomp: `EEXIST` for a rule with the conditions of an earlier one, or the first
 /// of them, and another action.
@@ -13,16 +17,48 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
-    let clashes = reading.calls.clashes(Clash::Conflicting);
-    clashes
-        .map(|(rule, first, names)| {
-            let message = format!(
-                "has the conditions of {}, or some of them, and another action for {}: the runtime refuses the \
-                 profile and no container starts",
-                reading.json.path(first),
-                listed(names.iter().copied(), 4),
-            );
-            Remark::new(Anchor::Value(rule), message).also([Anchor::Value(first)])
-        })
-        .collect()
+    let mut found: Vec<_> = conflicts(&reading.calls, "").collect();
+    // Some have shorter arguments, and calls that go through others.
+    for listed in &reading.document.architectures {
+        let Some(architecture) = Architecture::named(listed) else { continue };
+        let calls = Calls::on(reading.document, architecture);
+        let on = format!(" on {}", architecture.seccomp());
+        for conflict in conflicts(&calls, &on) {
+            let is_new = |it: &Conflict<'_>| (it.rule, it.first) != (conflict.rule, conflict.first);
+            if found.iter().all(is_new) {
+                found.push(conflict);
+            }
+        }
+    }
+    found.into_iter().map(|it| it.remark(reading)).collect()
+}
+
+struct Conflict<'a> {
+    rule: Spot,
+    first: Spot,
+    calls: Vec<&'a str>,
+    on: String,
+}
+
+fn conflicts<'a>(calls: &Calls<'a>, on: &str) -> impl Iterator<Item = Conflict<'a>> {
+    let clashes = calls.clashes(Clash::Conflicting);
+    clashes.map(move |(rule, first, calls)| Conflict {
+        rule,
+        first,
+        calls: calls.to_vec(),
+        on: on.to_owned(),
+    })
+}
+
+impl Conflict<'_> {
+    fn remark(&self, reading: &Reading<'_>) -> Remark {
+        let message = format!(
+            "has the conditions of {}, or some of them, and another action for {}{}: the runtime refuses the \
+             profile and no container starts",
+            reading.json.path(self.first),
+            listed(self.calls.iter().copied(), 4),
+            self.on,
+        );
+        Remark::new(Anchor::Value(self.rule), message).also([Anchor::Value(self.first)])
+    }
 }

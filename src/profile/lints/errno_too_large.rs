@@ -3,16 +3,13 @@
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
 use crate::profile::{document::Placed, runtime::Action};
 
-/// 1.10.1: runc keeps 16 bits, and the kernel knows no error above 4095.
+/// runc keeps 16 bits (1.10.1), and libseccomp takes none from 4095 on.
 pub(super) const LINT: Lint = Lint {
     id: "errno-too-large",
     severity: Severity::Error,
     page: include_str!("errno-too-large.md"),
     check: Check::Profile(check),
 };
-
-/// `MAX_ERRNO` of the kernel.
-const MAX_ERRNO: u64 = 4095;
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let document = reading.document;
@@ -26,10 +23,14 @@ fn too_large(action: &str, errno: &Placed<u64>) -> Option<Remark> {
     let number = errno.it;
     let kept = number & 0xffff;
     let message = match Action::parse(action)? {
-        Action::Errno if number > MAX_ERRNO => {
-            let becomes = kept.min(MAX_ERRNO);
-            format!("is {number}, errors end at {MAX_ERRNO}: the call fails with {becomes}")
-        }
+        Action::Errno if kept > Action::LARGEST_ERRNO => format!(
+            "is {number}, errors end at {}: the runtime refuses the profile and no container starts",
+            Action::LARGEST_ERRNO
+        ),
+        Action::Errno if number != kept => format!(
+            "is {number}, errors end at {}: the call fails with {kept}",
+            Action::LARGEST_ERRNO
+        ),
         Action::Trace if number != kept => {
             format!("is {number}, messages for a tracer have 16 bits: it gets {kept}")
         }

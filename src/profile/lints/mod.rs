@@ -8,6 +8,7 @@ mod errno_too_large;
 mod key_case;
 mod listener;
 mod missing_startup_calls;
+mod mixed_byte_orders;
 mod no_default_action;
 mod no_execve;
 mod no_names;
@@ -99,6 +100,7 @@ pub const LINTS: &[Lint] = &[
     unknown_action::LINT,
     unknown_operator::LINT,
     unknown_architecture::LINT,
+    mixed_byte_orders::LINT,
     unknown_flag::LINT,
     notify::LINT,
     listener::LINT,

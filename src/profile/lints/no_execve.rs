@@ -11,12 +11,10 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
-    let Some((effect, rule)) = reading.calls.outcome("execve") else {
-        return Vec::new();
-    };
-    if effect.lets_through() {
+    if reading.calls.default().is_none() || reading.calls.may_pass("execve") {
         return Vec::new();
     }
+    let rule = reading.calls.outcome("execve").and_then(|it| it.1);
     let message = "denies execve, by which the runtime starts the program, so no container starts";
     let spot = rule.unwrap_or(reading.document.default_action.spot);
     vec![Remark::new(Anchor::Value(spot), message)]

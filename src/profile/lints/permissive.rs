@@ -1,6 +1,7 @@
 #![doc = include_str!("permissive.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
+use crate::profile::{Defect, Hollow};
 
 /// L3: to whoever looks at the pod alone it seems confined.
 pub(super) const LINT: Lint = Lint {
@@ -11,8 +12,9 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
-    let hollow = reading.default().and_then(|it| reading.document.permissive(it));
-    let says = |it| format!("filters nothing, as if the container were Unconfined: {it}");
-    let anchor = Anchor::Value(reading.document.default_action.spot);
-    hollow.into_iter().map(|it| Remark::new(anchor, says(it))).collect()
+    let Some(Defect::Hollow(it @ Hollow::Permissive { .. })) = reading.document.defect() else {
+        return Vec::new();
+    };
+    let message = format!("filters nothing, as if the container were Unconfined: {it}");
+    vec![Remark::new(Anchor::Value(reading.document.default_action.spot), message)]
 }

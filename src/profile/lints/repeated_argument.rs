@@ -7,7 +7,7 @@ use crate::profile::document::{Arg, Placed};
 /// behavior"), though the specification wants all of them to hold.
 pub(super) const LINT: Lint = Lint {
     id: "repeated-argument",
-    severity: Severity::Error,
+    severity: Severity::Warning,
     page: include_str!("repeated-argument.md"),
     check: Check::Profile(check),
 };

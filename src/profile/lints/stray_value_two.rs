@@ -1,7 +1,7 @@
 #![doc = include_str!("stray-value-two.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
-use crate::profile::runtime::OPERATORS;
+use crate::profile::runtime::Operator;
 
 /// 1.10.1: only `SCMP_CMP_MASKED_EQ` has two operands.
 pub(super) const LINT: Lint = Lint {
@@ -14,7 +14,7 @@ pub(super) const LINT: Lint = Lint {
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let ignored = reading.conditions().filter(|it| {
         let op = it.op.as_str();
-        *it.value_two != 0 && op != "SCMP_CMP_MASKED_EQ" && OPERATORS.contains(&op)
+        *it.value_two != 0 && op != "SCMP_CMP_MASKED_EQ" && Operator::parse(op).is_some()
     });
     ignored
         .map(|it| {

@@ -1,7 +1,7 @@
 #![doc = include_str!("unknown-architecture.md")]
 
 use super::{Check, Lint, Reading, Remark, Severity, words::Words};
-use crate::profile::runtime::ARCHITECTURES;
+use crate::profile::architecture::Architecture;
 
 /// 1.10.1: runc compares exactly, and knows fewer than the specification.
 pub(super) const LINT: Lint = Lint {
@@ -16,7 +16,7 @@ const WORDS: Words = Words { what: "architecture", prefix: "SCMP_ARCH_" };
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for architecture in &reading.document.architectures {
-        let remark = WORDS.check(architecture, ARCHITECTURES.iter().copied());
+        let remark = WORDS.check(architecture, Architecture::names());
         remarks.extend(remark.map(|it| renamed(it, architecture)));
     }
     remarks

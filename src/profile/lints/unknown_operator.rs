@@ -1,7 +1,7 @@
 #![doc = include_str!("unknown-operator.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity, words::Words};
-use crate::profile::runtime::OPERATORS;
+use crate::profile::runtime::Operator;
 
 /// 1.10.1: runc compares exactly, with case and prefix.
 pub(super) const LINT: Lint = Lint {
@@ -18,7 +18,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     for condition in reading.conditions() {
         let op = &condition.op;
         if !op.is_empty() {
-            remarks.extend(WORDS.check(op, OPERATORS.iter().copied()).map(|it| symbol(it, op)));
+            remarks.extend(WORDS.check(op, Operator::names()).map(|it| symbol(it, op)));
         } else if reading.mistakes.is_empty() {
             let at = Anchor::Value(op.spot_in(condition));
             remarks.push(Remark::new(at, "the condition has no operator, so no container starts"));

@@ -63,7 +63,7 @@ const MOST_SYSCALLS: usize = 4096;
 const MOST_NAMES: usize = 1024;
 const LONGEST_NAME: usize = 64;
 const MOST_ARGS: usize = 6;
-const LARGEST_ERRNO: u64 = 4095;
+const LARGEST_ERRNO: u64 = 4094;
 
 impl Spec {
     pub(super) fn of(document: &Document) -> Self {

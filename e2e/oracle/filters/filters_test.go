@@ -1,0 +1,517 @@
+//go:build cgo && seccomp
+
+// Package filters asks runc and libseccomp what becomes of profiles: whether a
+// container starts, and what the program that they make returns for a call.
+//
+// runc itself makes the program, as for a container, and hands it to the
+// kernel; a trap takes it instead. Each profile is for a process of its own
+// kind: libseccomp does not come back from some.
+package filters
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	libseccomp "github.com/seccomp/libseccomp-golang"
+	"go.yaml.in/yaml/v3"
+)
+
+func TestMain(m *testing.M) {
+	workIfAsked()
+	os.Exit(m.Run())
+}
+
+// A verdict is what callgate makes of a profile (e2e/oracle/verdicts.rs).
+type verdict struct {
+	Problem   string
+	Words     string
+	Undecided bool
+	Effects   [][]effect
+}
+
+type effect struct {
+	Action string
+	Code   uint16
+}
+
+func (it *effect) UnmarshalJSON(text []byte) error {
+	return json.Unmarshal(text, &[]any{&it.Action, &it.Code})
+}
+
+// value is what a program returns for it.
+func (it effect) value() uint32 {
+	code := uint32(it.Code)
+	return map[string]uint32{
+		"SCMP_ACT_KILL":         0,
+		"SCMP_ACT_KILL_THREAD":  0,
+		"SCMP_ACT_KILL_PROCESS": 0x80000000,
+		"SCMP_ACT_TRAP":         0x30000,
+		"SCMP_ACT_ERRNO":        0x50000 | code,
+		"SCMP_ACT_TRACE":        0x7ff00000 | code,
+		"SCMP_ACT_NOTIFY":       notify,
+		"SCMP_ACT_LOG":          0x7ffc0000,
+		"SCMP_ACT_ALLOW":        allow,
+	}[it.Action]
+}
+
+func passes(value uint32) bool { return value == allow || value == 0x7ffc0000 }
+
+// TestCallsHaveTheNumbersThatLibseccompKnows compares our table.
+func TestCallsHaveTheNumbersThatLibseccompKnows(t *testing.T) {
+	columns := []string{"SCMP_ARCH_X86", "SCMP_ARCH_X86_64", "SCMP_ARCH_ARM", "SCMP_ARCH_AARCH64", "SCMP_ARCH_PPC64LE",
+		"SCMP_ARCH_RISCV64", "SCMP_ARCH_S390X"}
+	table, err := os.ReadFile("../../../src/profile/syscalls.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for line := range strings.Lines(string(table)) {
+		words := strings.Fields(line)
+		for at, arch := range columns {
+			theirs, err := libseccomp.GetSyscallFromNameByArch(words[0], tokens[arch].arch)
+			ours, none := strconv.Atoi(words[1+at])
+			switch {
+			case err != nil || theirs <= -10000:
+				// None there; ours may be newer.
+			case theirs < 0:
+				// Made through another call, whether directly or not.
+			case none != nil || int(theirs) != ours:
+				t.Errorf("%s on %s is %d, not %s", words[0], arch, theirs, words[1+at])
+			default:
+				compared++
+			}
+		}
+	}
+	if compared < 2000 {
+		t.Errorf("only %d numbers were compared", compared)
+	}
+}
+
+type tableCase struct {
+	Name   string
+	Text   string
+	Base64 string
+	Sound  bool
+	Hollow string
+	Broken string
+	// Why we call broken what runc takes.
+	Stricter string
+}
+
+func TestEveryProfileOfTheTableIsWhatRuncMakesOfIt(t *testing.T) {
+	text, err := os.ReadFile("../../../tests/profiles.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table []tableCase
+	if err := yaml.Unmarshal(text, &table); err != nil {
+		t.Fatal(err)
+	}
+	pair := start(t)
+	for _, it := range table {
+		file := []byte(it.Text)
+		if it.Base64 != "" {
+			if file, err = base64.StdEncoding.DecodeString(it.Base64); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if it.Stricter != "" {
+			continue
+		}
+		pair.compare(t, it.Name, question{Profile: string(file), Calls: everyCall(file)})
+	}
+}
+
+func TestEveryProfileOfALintIsWhatRuncMakesOfIt(t *testing.T) {
+	files, err := filepath.Glob("../../../tests/lints/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err, files)
+	}
+	pair := start(t)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var table []tableCase
+		if err := yaml.Unmarshal(text, &table); err != nil {
+			t.Fatal(err)
+		}
+		for _, it := range table {
+			pair.compare(t, filepath.Base(file)+": "+it.Name, question{Profile: it.Text, Calls: everyCall([]byte(it.Text))})
+		}
+	}
+}
+
+// everyCall is one of each call that this machine has, without arguments, and
+// more of those that the profile names.
+func everyCall(text []byte) []call {
+	var calls []call
+	table, err := os.ReadFile("../../../src/profile/syscalls.txt")
+	if err != nil {
+		panic(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		calls = append(calls, call{Arch: "SCMP_ARCH_X86_64", Name: strings.Fields(line)[0]})
+	}
+	var profile profile
+	// What cannot be read has no names.
+	_ = json.Unmarshal(text, &profile)
+	for _, rule := range profile.Syscalls {
+		for _, name := range rule.Names {
+			for _, arch := range []string{"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_AARCH64"} {
+				for _, value := range append(seq(42), 255) {
+					calls = append(calls, call{arch, name, [6]uint64{value, value, 1, 1, 1, 1}},
+						call{arch, name, [6]uint64{value, 1, 1, 1, 1, 1}})
+				}
+			}
+		}
+	}
+	return calls
+}
+
+func seq(to uint64) []uint64 {
+	var all []uint64
+	for it := range to {
+		all = append(all, it)
+	}
+	return all
+}
+
+func TestGeneratedProfilesAreWhatRuncMakesOfThem(t *testing.T) {
+	profiles := 2000
+	if word := os.Getenv("CALLGATE_PROFILES"); word != "" {
+		var err error
+		if profiles, err = strconv.Atoi(word); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seed := rand.Uint64()
+	if word := os.Getenv("CALLGATE_SEED"); word != "" {
+		var err error
+		if seed, err = strconv.ParseUint(word, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("seed %d", seed)
+	dice := generator{rand.New(rand.NewPCG(seed, 0))}
+	pair := start(t)
+	for at := range profiles {
+		it := dice.profile()
+		text, err := json.Marshal(it)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair.compare(t, fmt.Sprintf("%d: %s", at, text), question{Profile: string(text), Calls: dice.calls(it)})
+	}
+	counted := pair.counted
+	t.Logf("%+v", counted)
+	if counted.loaded < profiles/2 || counted.refused < profiles/20 || counted.hollow < profiles/20 ||
+		counted.certain < profiles*10 || counted.tangled+counted.endless > profiles/100 {
+		t.Error("that is not enough, or too much, of something")
+	}
+}
+
+// A pair is runc and callgate, which are asked the same.
+type pair struct {
+	runc, callgate *process
+	counted        counted
+}
+
+type counted struct {
+	// Profiles.
+	loaded, refused, hollow, undecided int
+	// Refused or never made by libseccomp for conditions that overlap.
+	tangled, endless int
+	// With words that this libseccomp is too old for.
+	newer int
+	// Calls.
+	certain, open int
+}
+
+func start(t *testing.T) *pair {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := os.Getenv("CALLGATE_VERDICTS")
+	if example == "" {
+		example = "../../../target/debug/examples/verdicts"
+	}
+	runc := &process{path: self, env: []string{"FILTERS_WORKER=1", "GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=4"}}
+	it := &pair{runc: runc, callgate: &process{path: example}}
+	t.Cleanup(func() {
+		it.runc.stop()
+		it.callgate.stop()
+	})
+	return it
+}
+
+func (it *pair) compare(t *testing.T, name string, asked question) {
+	t.Helper()
+	var theirs answer
+	var ours verdict
+	ended, err := it.runc.ask(asked, &theirs)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if ok, err := it.callgate.ask(asked, &ours); err != nil || !ok {
+		t.Fatalf("%s: %v (cargo build --examples makes it)", name, err)
+	}
+	isHollow := ours.Problem == "hollow"
+	isBroken := ours.Problem != "" && !isHollow
+	switch {
+	case !ended:
+		it.counted.endless++
+		if !tangled(asked.Profile) {
+			t.Errorf("%s\nlibseccomp does not come back", name)
+		}
+		return
+	case theirs.Deed == "refuses":
+		it.counted.refused++
+		if isBroken {
+			return
+		}
+		if isNewer(theirs.Why) {
+			it.counted.newer++
+			return
+		}
+		it.counted.tangled++
+		if !strings.Contains(theirs.Why, "rule for syscall") || !tangled(asked.Profile) {
+			t.Errorf("%s\nrunc refuses it: %s\nours: %q", name, theirs.Why, ours.Words)
+		}
+		return
+	case isBroken:
+		t.Errorf("%s\nrunc loads it\nours: %q", name, ours.Words)
+		return
+	case theirs.Deed == "disables":
+		if !isHollow {
+			t.Errorf("%s\nrunc switches seccomp off\nours: %q", name, ours.Words)
+		}
+		return
+	}
+	it.counted.loaded++
+	stops := false
+	for at, value := range theirs.Returns {
+		if value == nil {
+			continue
+		}
+		stops = stops || asked.Calls[at].Arch == "SCMP_ARCH_X86_64" && !passes(*value)
+		effects := ours.Effects[at]
+		if len(effects) == 1 {
+			it.counted.certain++
+		} else {
+			it.counted.open++
+		}
+		if !slices.ContainsFunc(effects, func(it effect) bool { return it.value() == *value }) {
+			t.Errorf("%s\n%+v\nthe program returns %#x\nours: %v", name, asked.Calls[at], *value, effects)
+			return
+		}
+	}
+	switch {
+	case ours.Undecided:
+		it.counted.undecided++
+	case isHollow && stops:
+		t.Errorf("%s\nthe program stops something\nours: %q", name, ours.Words)
+	case !isHollow && !stops && namesNewer(asked.Profile):
+		it.counted.newer++
+	case !isHollow && !stops:
+		// It may stop few.
+		asked.Calls = manyCalls(asked.Profile)
+		if ended, err := it.runc.ask(asked, &theirs); err != nil || !ended {
+			t.Fatalf("%s: %v", name, err)
+		}
+		stopped := func(it *uint32) bool { return it != nil && !passes(*it) }
+		if !slices.ContainsFunc(theirs.Returns, stopped) {
+			t.Errorf("%s\nthe program stops none of the calls, and we call it sound", name)
+		}
+	case isHollow:
+		it.counted.hollow++
+	}
+}
+
+// manyCalls are calls of every name, with arguments on all edges of all
+// conditions.
+func manyCalls(text string) []call {
+	var profile profile
+	// What cannot be read has no names.
+	_ = json.Unmarshal([]byte(text), &profile)
+	dice := generator{rand.New(rand.NewPCG(1, 1))}
+	edges := profile.edges()
+	var calls []call
+	for _, rule := range profile.Syscalls {
+		for _, name := range rule.Names {
+			for range 2000 {
+				call := call{Arch: "SCMP_ARCH_X86_64", Name: name}
+				for at := range call.Args {
+					call.Args[at] = one(dice, edges...)
+				}
+				calls = append(calls, call)
+			}
+		}
+	}
+	return calls
+}
+
+// isNewer tells whether runc refuses what another libseccomp takes.
+func isNewer(why string) bool {
+	return strings.Contains(why, "is not supported on this version of the library") ||
+		strings.Contains(why, "requires libseccomp >=")
+}
+
+// namesNewer tells whether a profile names calls that this libseccomp is too old
+// for: runc skips them.
+func namesNewer(text string) bool {
+	var profile profile
+	if json.Unmarshal([]byte(text), &profile) != nil {
+		return false
+	}
+	table, err := os.ReadFile("../../../src/profile/syscalls.txt")
+	if err != nil {
+		panic(err)
+	}
+	for _, rule := range profile.Syscalls {
+		for _, name := range rule.Names {
+			_, err := libseccomp.GetSyscallFromName(name)
+			if err != nil && strings.Contains("\n"+string(table), "\n"+name+" ") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// tangled tells whether two rules for one call have conditions that libseccomp
+// may take for the same ones or lead into a circle: several on different
+// arguments, with an inequality among them, or for calls that have another one
+// in common (SECURITY.md).
+func tangled(text string) bool {
+	var profile profile
+	if json.Unmarshal([]byte(text), &profile) != nil {
+		return false
+	}
+	conditional, knotted := map[string]int{}, map[string]bool{}
+	for _, rule := range profile.Syscalls {
+		if len(rule.Args) == 0 {
+			continue
+		}
+		for _, name := range rule.Names {
+			conditions := len(rule.Args)
+			// On some architectures one call is for several.
+			if shared, found := multiplexed[name]; found {
+				name = shared
+				conditions++
+				knotted[name] = true
+			}
+			conditional[name]++
+			for _, condition := range rule.Args {
+				if condition.Op != "SCMP_CMP_EQ" && condition.Op != "SCMP_CMP_MASKED_EQ" {
+					knotted[name] = knotted[name] || conditions > 1 || condition.Value >= 1<<32
+				}
+			}
+		}
+	}
+	for name := range knotted {
+		if knotted[name] && conditional[name] > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// Of the calls that are generated.
+var multiplexed = map[string]string{"socket": "socketcall", "bind": "socketcall", "shmget": "ipc"}
+
+// A process answers one line for each line.
+type process struct {
+	path    string
+	env     []string
+	command *exec.Cmd
+	in      io.WriteCloser
+	lines   chan []byte
+	words   *bytes.Buffer
+}
+
+// ask tells whether there was an answer in time. The limit is far above what
+// any profile takes that ends at all, also on a machine that is busy.
+func (it *process) ask(asked question, answered any) (bool, error) {
+	const limit = 20 * time.Second
+	if it.command == nil {
+		if err := it.begin(); err != nil {
+			return false, err
+		}
+	}
+	text, err := json.Marshal(asked)
+	if err != nil {
+		return false, err
+	}
+	if _, err := it.in.Write(append(text, '\n')); err != nil {
+		return false, err
+	}
+	select {
+	case line, open := <-it.lines:
+		if !open {
+			it.command.Wait()
+			return false, fmt.Errorf("%s has ended: %s", it.path, it.words)
+		}
+		return true, json.Unmarshal(line, answered)
+	case <-time.After(limit):
+		it.stop()
+		return false, nil
+	}
+}
+
+func (it *process) begin() error {
+	command := exec.Command(it.path)
+	command.Env = append(os.Environ(), it.env...)
+	// runc warns of much.
+	it.words = new(bytes.Buffer)
+	command.Stderr = it.words
+	in, err := command.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := command.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := command.Start(); err != nil {
+		return err
+	}
+	lines := make(chan []byte)
+	go func() {
+		defer close(lines)
+		reader := bufio.NewReader(out)
+		for {
+			line, err := reader.ReadBytes('\n')
+			if err != nil {
+				return
+			}
+			lines <- line
+		}
+	}()
+	it.command, it.in, it.lines = command, in, lines
+	return nil
+}
+
+func (it *process) stop() {
+	if it.command != nil {
+		it.command.Process.Kill()
+		it.command.Wait()
+		it.command = nil
+	}
+}

@@ -1,0 +1,64 @@
+//! Profiles as the runtime of this node takes them: its architecture is that for
+//! which this program was built.
+
+use crate::profile::{Architecture, Defect, Document};
+
+/// What Kubernetes calls it.
+const NODE: &str = if cfg!(target_arch = "x86_64") {
+    "amd64"
+} else if cfg!(target_arch = "aarch64") {
+    "arm64"
+} else if cfg!(all(target_arch = "powerpc64", target_endian = "little")) {
+    "ppc64le"
+} else if cfg!(target_arch = "s390x") {
+    "s390x"
+} else if cfg!(target_arch = "riscv64") {
+    "riscv64"
+} else if cfg!(target_arch = "loongarch64") {
+    "loong64"
+} else if cfg!(target_arch = "arm") {
+    "arm"
+} else {
+    ""
+};
+
+/// What is wrong with a profile here.
+pub(super) fn defect(document: &Document) -> Option<Defect> {
+    match Architecture::of_node(NODE) {
+        Some(native) => document.defect_on(native),
+        None => document.defect(),
+    }
+}
+
+/// What is wrong with a file here.
+pub(super) fn inspect(bytes: &[u8]) -> Option<Defect> {
+    match Document::parse(bytes) {
+        Ok(document) => defect(&document),
+        Err(broken) => Some(broken.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_of_another_architecture_stops_nothing_here() {
+        let denies = |call: &str| {
+            format!(
+                r#"{{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                    {{ "names": ["{call}"], "action": "SCMP_ACT_ERRNO" }}] }}"#
+            )
+        };
+        let everywhere = inspect(denies("mkdirat").as_bytes());
+        assert_eq!(everywhere, None);
+        let elsewhere = if NODE == "s390x" { "riscv_flush_icache" } else { "s390_pci_mmio_read" };
+        let defect = inspect(denies(elsewhere).as_bytes()).expect("it stops nothing");
+        assert!(matches!(defect, Defect::Hollow(_)), "{defect}");
+    }
+
+    #[test]
+    fn the_architecture_of_this_machine_is_one_of_nodes() {
+        assert!(Architecture::of_node(NODE).is_some(), "{NODE:?}");
+    }
+}

@@ -1,0 +1,142 @@
+//! The architectures that a filter can be for.
+
+/// An architecture as libseccomp counts them: one processor can have several,
+/// each with calls of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Architecture(&'static Traits);
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Traits {
+    /// In `architectures`.
+    seccomp: &'static str,
+    /// In the label `kubernetes.io/arch` of a node whose own it is.
+    node: &'static str,
+    width: Width,
+    order: Order,
+    /// Whether calls of sockets and of System V can be made through `socketcall` and `ipc`.
+    multiplexes: bool,
+    /// The column in the table of calls.
+    table: Option<usize>,
+}
+
+/// The bits of an argument that a filter compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Width {
+    Bits32,
+    Bits64,
+}
+
+/// Which byte of a number comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    Little,
+    Big,
+}
+
+use Order::{Big, Little};
+use Width::{Bits32, Bits64};
+
+const fn of(
+    seccomp: &'static str,
+    node: &'static str,
+    width: Width,
+    order: Order,
+    multiplexes: bool,
+    table: Option<usize>,
+) -> Traits {
+    Traits { seccomp, node, width, order, multiplexes, table }
+}
+
+/// Those that runc knows (libcontainer/seccomp/config.go), with what libseccomp
+/// says of each (`arch_def_…`).
+const ALL: &[Traits] = &[
+    of("SCMP_ARCH_X86", "386", Bits32, Little, true, Some(0)),
+    of("SCMP_ARCH_X86_64", "amd64", Bits64, Little, false, Some(1)),
+    of("SCMP_ARCH_X32", "", Bits32, Little, false, None),
+    of("SCMP_ARCH_ARM", "arm", Bits32, Little, false, Some(2)),
+    of("SCMP_ARCH_AARCH64", "arm64", Bits64, Little, false, Some(3)),
+    of("SCMP_ARCH_MIPS", "mips", Bits32, Big, true, None),
+    of("SCMP_ARCH_MIPS64", "mips64", Bits64, Big, false, None),
+    of("SCMP_ARCH_MIPS64N32", "", Bits32, Big, false, None),
+    of("SCMP_ARCH_MIPSEL", "mipsle", Bits32, Little, true, None),
+    of("SCMP_ARCH_MIPSEL64", "mips64le", Bits64, Little, false, None),
+    of("SCMP_ARCH_MIPSEL64N32", "", Bits32, Little, false, None),
+    of("SCMP_ARCH_PPC", "", Bits32, Big, true, None),
+    of("SCMP_ARCH_PPC64", "ppc64", Bits64, Big, true, Some(4)),
+    of("SCMP_ARCH_PPC64LE", "ppc64le", Bits64, Little, true, Some(4)),
+    of("SCMP_ARCH_RISCV64", "riscv64", Bits64, Little, false, Some(5)),
+    of("SCMP_ARCH_S390", "", Bits32, Big, true, None),
+    of("SCMP_ARCH_S390X", "s390x", Bits64, Big, true, Some(6)),
+    of("SCMP_ARCH_LOONGARCH64", "loong64", Bits64, Little, false, Some(7)),
+];
+
+impl Architecture {
+    /// Those for which kubelets are built, by Kubernetes itself or by others.
+    pub(super) fn of_nodes() -> impl Iterator<Item = Self> {
+        const NODES: [&str; 6] = ["amd64", "arm64", "ppc64le", "s390x", "riscv64", "loong64"];
+        NODES.iter().filter_map(|it| Self::of_node(it))
+    }
+
+    /// The own one of a node with this label `kubernetes.io/arch`.
+    pub fn of_node(label: &str) -> Option<Self> {
+        ALL.iter().find(|it| !label.is_empty() && it.node == label).map(Self)
+    }
+
+    /// By its name in `architectures`.
+    pub fn named(name: &str) -> Option<Self> {
+        ALL.iter().find(|it| it.seccomp == name).map(Self)
+    }
+
+    /// All names of `architectures`.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> + Clone {
+        ALL.iter().map(|it| it.seccomp)
+    }
+
+    /// What Kubernetes calls a node whose own it is.
+    pub(super) fn node(self) -> &'static str {
+        self.0.node
+    }
+
+    pub(super) fn seccomp(self) -> &'static str {
+        self.0.seccomp
+    }
+
+    pub(super) fn width(self) -> Width {
+        self.0.width
+    }
+
+    pub(super) fn multiplexes(self) -> bool {
+        self.0.multiplexes
+    }
+
+    /// Whether one filter can be for both (libseccomp: `EDOM`).
+    pub(super) fn has_the_byte_order_of(self, other: Self) -> bool {
+        self.0.order == other.0.order
+    }
+
+    /// The column in the table of calls; none, where its calls are not known.
+    pub(super) fn column(self) -> Option<usize> {
+        self.0.table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_architecture_is_found_by_each_of_its_names() {
+        for it in ALL {
+            assert_eq!(Architecture::named(it.seccomp), Some(Architecture(it)));
+            let found = Architecture::of_node(it.node);
+            assert_eq!(found, (!it.node.is_empty()).then_some(Architecture(it)));
+        }
+        assert_eq!(Architecture::of_node(""), None);
+        assert_eq!(Architecture::of_nodes().count(), 6);
+    }
+
+    #[test]
+    fn nodes_that_kubelets_are_built_for_have_calls_that_are_known() {
+        assert!(Architecture::of_nodes().all(|it| it.column().is_some()));
+    }
+}

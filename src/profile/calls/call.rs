@@ -1,0 +1,207 @@
+//! The rules for one system call that are in force.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
+
+use super::{Clash, Effect, condition::Condition};
+use crate::profile::{architecture::Width, json::Spot};
+
+/// What comes first decides less than it seems to: a rule without conditions
+/// takes the place of those with conditions, wherever it stands
+/// (`db_col_rule_add`).
+#[derive(Default)]
+pub(super) struct Call {
+    /// The rule that has no conditions, and where it stands.
+    always: Option<(Effect, Spot)>,
+    sometimes: BTreeMap<Vec<Condition>, (Effect, Spot)>,
+}
+
+/// What becomes of a call with certain arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Certain(Effect),
+    /// It depends on how libseccomp puts overlapping conditions in order, which
+    /// differs between its versions.
+    OneOf(BTreeSet<Effect>),
+}
+
+/// So many sets of conditions with different effects are looked into.
+const MOST_MIXED: usize = 16;
+
+impl Outcome {
+    /// The same or another.
+    #[must_use]
+    pub(in crate::profile) fn or(self, other: Effect) -> Self {
+        let mut effects = match self {
+            Self::Certain(effect) => BTreeSet::from([effect]),
+            Self::OneOf(effects) => effects,
+        };
+        effects.insert(other);
+        if effects.len() == 1 { Self::Certain(other) } else { Self::OneOf(effects) }
+    }
+}
+
+impl Call {
+    /// Adds a set of conditions, and says which rule loses against which.
+    pub(super) fn add(
+        &mut self,
+        set: &[Condition],
+        rule: (Effect, Spot),
+    ) -> Vec<(Clash, Spot, Spot)> {
+        let (effect, spot) = rule;
+        if let Some((first, winner)) = self.always {
+            let kind = if set.is_empty() { Clash::Overruled } else { Clash::Swallowed };
+            let lost = !set.is_empty() || first != effect;
+            return if lost { vec![(kind, spot, winner)] } else { Vec::new() };
+        }
+        if set.is_empty() {
+            let losers = std::mem::take(&mut self.sometimes).into_values();
+            self.always = Some(rule);
+            return losers.map(|(_, loser)| (Clash::Swallowed, loser, spot)).collect();
+        }
+        let mut shorter = (1..set.len()).map(|length| &set[..length]);
+        if let Some((_, winner)) = shorter.find_map(|it| self.sometimes.get(it)) {
+            return vec![(Clash::Swallowed, spot, *winner)];
+        }
+        if let Some(winner) =
+            self.covering(set, effect).filter(|_| !self.sometimes.contains_key(set))
+        {
+            return vec![(Clash::Swallowed, spot, winner)];
+        }
+        let (mut clashes, mut lost) = (Vec::new(), Vec::new());
+        let from = (Bound::Included(set), Bound::Unbounded);
+        let same_or_longer = self.sometimes.range::<[Condition], _>(from);
+        for (other, (its, loser)) in same_or_longer.take_while(|it| it.0.starts_with(set)) {
+            if self.covering(other, *its).is_some() {
+                // Gone since that one was added.
+                lost.push(other.clone());
+            } else if *its != effect {
+                clashes.push((Clash::Conflicting, spot, *loser));
+            } else if other.as_slice() != set {
+                clashes.push((Clash::Swallowed, *loser, spot));
+                lost.push(other.clone());
+            }
+        }
+        for it in lost {
+            self.sometimes.remove(&it);
+        }
+        self.sometimes.entry(set.to_vec()).or_insert(rule);
+        clashes
+    }
+
+    /// Where there is a rule of the same effect with some of these conditions,
+    /// one after the other: libseccomp takes the shorter one for both.
+    fn covering(&self, set: &[Condition], effect: Effect) -> Option<Spot> {
+        let runs = (1..set.len()).flat_map(|length| set.windows(length));
+        let mut same = runs.filter_map(|it| self.sometimes.get(it)).filter(|it| it.0 == effect);
+        same.next().map(|it| it.1)
+    }
+
+    pub(super) fn decide(&self, default: Effect, args: &[u64; 6]) -> Outcome {
+        if let Some((effect, _)) = self.always {
+            return Outcome::Certain(effect);
+        }
+        if !self.is_regular() {
+            let all = self.sometimes.values().map(|it| it.0);
+            return Outcome::OneOf(all.chain([default]).collect());
+        }
+        let holds = |set: &&Vec<Condition>| set.iter().all(|it| it.holds(args));
+        let holding = self.sometimes.iter().filter(|it| holds(&it.0));
+        let effects: BTreeSet<_> = holding.map(|it| it.1.0).collect();
+        match effects.first() {
+            None => Outcome::Certain(default),
+            Some(only) if effects.len() == 1 => Outcome::Certain(*only),
+            Some(_) => Outcome::OneOf(effects),
+        }
+    }
+
+    /// What becomes of it whatever its arguments, if that is certain.
+    pub(super) fn whatever(&self, default: Effect) -> Option<(Effect, Option<Spot>)> {
+        let always = self.always.map(|(effect, spot)| (effect, Some(spot)));
+        if self.sometimes.is_empty() { always.or(Some((default, None))) } else { always }
+    }
+
+    /// Whether it may go through with some arguments.
+    pub(super) fn may_pass(&self, default: Effect) -> bool {
+        if let Some((effect, _)) = self.always {
+            return effect.lets_through();
+        }
+        let mut possible = self.sometimes.iter().filter(|it| is_possible(it.0));
+        default.lets_through() || possible.any(|it| it.1.0.lets_through())
+    }
+
+    /// Whether it is certain to be stopped with some arguments, where the
+    /// default action stops nothing.
+    ///
+    /// What cannot be found out cheaply is not certain.
+    pub(super) fn is_stopped(&self, default: Effect) -> bool {
+        if let Some((effect, _)) = self.always {
+            return effect.stops();
+        }
+        let mut possible = self.sometimes.iter().filter(|it| is_possible(it.0));
+        if self.sometimes.values().all(|it| it.0.stops()) {
+            return possible.next().is_some();
+        }
+        let is_simple = self.is_regular() && self.sometimes.len() <= MOST_MIXED;
+        is_simple
+            && possible.filter(|it| it.1.0.stops()).any(|it| {
+                let args = self.example(it.0);
+                matches!(self.decide(default, &args), Outcome::Certain(it) if it.stops())
+            })
+    }
+
+    /// How many nodes libseccomp makes of the rules, at least and at most.
+    pub(super) fn nodes(&self, width: Width) -> (usize, usize) {
+        let of = |set: &Vec<Condition>| set.iter().map(|it| it.nodes(width)).sum::<usize>();
+        // A mask for the upper half alone asks nothing of the lower one.
+        if self.always.is_some() || self.sometimes.keys().any(|it| of(it) == 0) {
+            return (0, 0);
+        }
+        (self.sometimes.keys().map(of).max().unwrap_or(0), self.sometimes.keys().map(of).sum())
+    }
+
+    /// Whether libseccomp makes of the conditions what is written.
+    ///
+    /// It compares 64 bits by halves, in one tree for all rules of a call. Where
+    /// inequalities share a branch of it, conditions get lost or mixed up: with
+    /// libseccomp 2.5.4 about a tenth of random sets, and some never come back.
+    fn is_regular(&self) -> bool {
+        let equalities = || self.sometimes.keys().flatten().all(Condition::is_equality);
+        let simple =
+            |set: &[Condition]| matches!(set, [only] if only.is_equality() || only.is_small());
+        self.sometimes.len() <= 1 || equalities() || self.sometimes.keys().all(|it| simple(it))
+    }
+
+    /// Arguments that meet these conditions and, as far as is easily found, none
+    /// of those under which the call goes through.
+    fn example(&self, set: &[Condition]) -> [u64; 6] {
+        let mut args = [0; 6];
+        let passing = self.sometimes.iter().filter(|it| !it.1.0.stops());
+        let mut passing: Vec<_> = passing.map(|it| it.0).collect();
+        for index in 0..6 {
+            let own = set.iter().find(|it| it.index == index);
+            let of_others = passing.iter().flat_map(|it| it.iter()).filter(|it| it.index == index);
+            let edges = own.into_iter().chain(of_others).flat_map(Condition::edges);
+            let with = |value: u64| {
+                let mut args = [0; 6];
+                args[usize::try_from(index).unwrap_or_default()] = value;
+                args
+            };
+            let fits = |value: &u64| own.is_none_or(|it| it.holds(&with(*value)));
+            let left = |value: &u64| {
+                let fails = |it: &Condition| it.index == index && !it.holds(&with(*value));
+                passing.iter().filter(|it| !it.iter().any(fails)).count()
+            };
+            let best = edges.chain([0]).filter(fits).min_by_key(left).unwrap_or_default();
+            passing.retain(|it| !it.iter().any(|it| it.index == index && !it.holds(&with(best))));
+            args[usize::try_from(index).unwrap_or_default()] = best;
+        }
+        args
+    }
+}
+
+fn is_possible(set: &[Condition]) -> bool {
+    !set.iter().any(Condition::is_impossible)
+}

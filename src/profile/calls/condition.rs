@@ -1,0 +1,89 @@
+//! A condition on one argument, as a filter compares it.
+
+use crate::profile::{architecture::Width, document::Arg, runtime::Operator};
+
+/// Two that are equal are one node in the tree that libseccomp makes of the
+/// rules for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Condition {
+    pub(super) index: u64,
+    operator: Operator,
+    value: u64,
+    /// What of the argument is compared.
+    mask: u64,
+}
+
+impl Condition {
+    /// What the filter of an architecture compares; nothing, where no value
+    /// fails: libseccomp leaves a mask without bits out.
+    pub(super) fn of(arg: &Arg, operator: Operator, width: Width) -> Option<Self> {
+        let all = largest(width);
+        let (value, mask) = match operator {
+            Operator::MaskedEq => (*arg.value_two & *arg.value & all, *arg.value & all),
+            _ => (*arg.value & all, all),
+        };
+        (mask != 0).then_some(Self { index: *arg.index, operator, value, mask })
+    }
+
+    /// That the argument has this value.
+    pub(super) fn equals(index: u64, value: u64, width: Width) -> Self {
+        Self { index, operator: Operator::Eq, value, mask: largest(width) }
+    }
+
+    pub(super) fn holds(&self, args: &[u64; 6]) -> bool {
+        let Some(argument) = usize::try_from(self.index).ok().and_then(|it| args.get(it)) else {
+            return false;
+        };
+        let argument = argument & self.mask;
+        match self.operator {
+            Operator::Ne => argument != self.value,
+            Operator::Lt => argument < self.value,
+            Operator::Le => argument <= self.value,
+            Operator::Eq | Operator::MaskedEq => argument == self.value,
+            Operator::Ge => argument >= self.value,
+            Operator::Gt => argument > self.value,
+        }
+    }
+
+    /// Whether no value meets it. That of another argument has no say in that,
+    /// so conditions can be met together where each can be met.
+    pub(super) fn is_impossible(&self) -> bool {
+        match self.operator {
+            Operator::Lt => self.value == 0,
+            Operator::Gt => self.value == self.mask,
+            _ => false,
+        }
+    }
+
+    /// How many nodes of a tree compare it: each half, and for an inequality
+    /// whether the upper half alone decides.
+    pub(super) fn nodes(&self, width: Width) -> usize {
+        match (width, self.operator) {
+            (Width::Bits32, _) => usize::from(self.mask & largest(width) != 0),
+            (Width::Bits64, Operator::Eq | Operator::Ne | Operator::MaskedEq) => 2,
+            (Width::Bits64, _) => 3,
+        }
+    }
+
+    /// Whether it is one of those that libseccomp compares in one step.
+    pub(super) fn is_equality(&self) -> bool {
+        matches!(self.operator, Operator::Eq | Operator::MaskedEq)
+    }
+
+    /// Whether the upper half has no say but to be zero or not.
+    pub(super) fn is_small(&self) -> bool {
+        u32::try_from(self.value).is_ok()
+    }
+
+    /// Values on both sides of where it begins or ceases to hold.
+    pub(super) fn edges(&self) -> [u64; 3] {
+        [self.value, self.value.wrapping_sub(1) & self.mask, self.value.wrapping_add(1) & self.mask]
+    }
+}
+
+fn largest(width: Width) -> u64 {
+    match width {
+        Width::Bits32 => u32::MAX.into(),
+        Width::Bits64 => u64::MAX,
+    }
+}

@@ -1,0 +1,298 @@
+//! What libseccomp makes of all the rules for one system call.
+//!
+//! Everything that is said of a profile's rules is said by this evaluation:
+//! whether they conflict, whether they stop anything, and what becomes of a
+//! call. `e2e/oracle` holds it against the programs that runc and libseccomp
+//! make.
+
+mod call;
+mod condition;
+mod multiplexed;
+
+use std::collections::BTreeMap;
+
+use call::Call;
+pub use call::Outcome;
+use condition::Condition;
+pub(super) use multiplexed::shared;
+
+use crate::profile::{
+    architecture::{Architecture, Width},
+    document::{Arg, Document, Placed, Syscall},
+    json::Spot,
+    runtime::{Action, Operator},
+    syscalls,
+};
+
+/// What happens to a call: libseccomp has one word for `KILL` and
+/// `KILL_THREAD`, and takes an error number for part of the action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Effect {
+    action: Action,
+    code: u16,
+}
+
+/// The rules of a profile, call by call.
+pub(super) struct Calls<'a> {
+    default: Option<Effect>,
+    by_name: BTreeMap<&'a str, Call>,
+    /// Those that the architecture does not have, if libseccomp makes rules for
+    /// them all the same.
+    missing: BTreeMap<&'a str, Call>,
+    /// One of these, if because of it some versions of libseccomp lose all rules.
+    lost: Lost<'a>,
+    /// Who loses and who wins, and for which calls.
+    clashes: BTreeMap<(Clash, Spot, Spot), Vec<&'a str>>,
+}
+
+/// Whether there may be no rules at all, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost<'a> {
+    No,
+    /// Which calls exist is not known.
+    Unknown,
+    For(&'a str),
+}
+
+/// How one rule can get into the way of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Clash {
+    /// The other has none or not all of its conditions, and takes its place.
+    Swallowed,
+    /// Neither has conditions, and the first one stays.
+    Overruled,
+    /// An earlier rule has the same conditions, or the same and more, and
+    /// another action: libseccomp refuses that.
+    Conflicting,
+}
+
+impl Effect {
+    /// As runc converts it: 16 bits of the number, `EPERM` where there is none.
+    pub(super) fn of(action: Action, errno: Option<u64>) -> Self {
+        const EPERM: u64 = 1;
+        let [low, high, ..] = errno.unwrap_or(EPERM).to_le_bytes();
+        let code = if action.takes_errno() { u16::from_le_bytes([low, high]) } else { 0 };
+        let action = if action == Action::Kill { Action::KillThread } else { action };
+        Self { action, code }
+    }
+
+    /// Fails with this error.
+    pub(super) fn error(code: u16) -> Self {
+        Self { action: Action::Errno, code }
+    }
+
+    /// `SCMP_ACT_…`.
+    pub fn action(self) -> &'static str {
+        self.action.name()
+    }
+
+    /// The error, or for a tracer the message.
+    pub fn code(self) -> u16 {
+        self.code
+    }
+
+    /// Whether the call goes through, or may: a supervisor can let it
+    /// (`NOTIFY`), but there is no tracer who could (`TRACE`).
+    pub fn lets_through(self) -> bool {
+        self.action.lets_through() || self.action == Action::Notify
+    }
+
+    /// Whether the call does not go through unless somebody else lets it.
+    pub fn stops(self) -> bool {
+        !self.action.lets_through()
+    }
+
+    /// libseccomp refuses the action itself (`sys_chk_seccomp_action`).
+    pub(super) fn is_refused(self) -> bool {
+        self.action == Action::Errno && u64::from(self.code) > Action::LARGEST_ERRNO
+    }
+}
+
+impl<'a> Calls<'a> {
+    /// On an architecture of 64 bits that has every call.
+    pub(super) fn of(document: &'a Document) -> Self {
+        Self::new(document, Width::Bits64, |call| vec![(call, None)])
+    }
+
+    /// On this architecture.
+    pub(super) fn on(document: &'a Document, architecture: Architecture) -> Self {
+        let ways = |call| multiplexed::ways(architecture, call);
+        let mut calls = Self::new(document, architecture.width(), ways);
+        if architecture.multiplexes() {
+            // There nothing is made for them.
+            let missing = std::mem::take(&mut calls.missing);
+            calls.clashes.retain(|_, names| {
+                names.retain(|it| !missing.contains_key(it));
+                !names.is_empty()
+            });
+        }
+        calls.lost = calls.lost_on(document, architecture);
+        calls
+    }
+
+    /// libseccomp 2.5.4 reads the number of the call in the code for the call
+    /// that it takes to be the cheapest, and leaves that code out if the
+    /// architecture does not have the call (`_gen_bpf_syscalls`): then it
+    /// compares something else with all numbers.
+    fn lost_on(&self, document: &Document, architecture: Architecture) -> Lost<'a> {
+        let x32 = document.architectures.iter().any(|it| it.as_str() == "SCMP_ARCH_X32");
+        let is_x86_64 = architecture.seccomp() == "SCMP_ARCH_X86_64";
+        // Here it is read in any case, or nothing is made for calls that are missing.
+        if is_x86_64 && !x32 || architecture.multiplexes() || self.by_name.is_empty() {
+            return Lost::No;
+        }
+        if architecture.column().is_none() {
+            return Lost::Unknown;
+        }
+        // One program is made for both, and the shorter code is that of x32.
+        let width = if is_x86_64 { Width::Bits32 } else { architecture.width() };
+        let nodes = |calls: &BTreeMap<&'a str, Call>, name| {
+            calls.get(name).map_or((0, 0), |it: &Call| it.nodes(width))
+        };
+        let cheapest = self.by_name.keys().map(|it| nodes(&self.by_name, it).1).min();
+        let missing = self.missing.keys().min_by_key(|it| nodes(&self.missing, it).0);
+        match missing {
+            Some(it) if Some(nodes(&self.missing, it).0) < cheapest => Lost::For(it),
+            _ => Lost::No,
+        }
+    }
+
+    /// `ways` says by which calls a call can be made, and which first argument
+    /// it has there.
+    fn new(
+        document: &'a Document,
+        width: Width,
+        ways: impl Fn(&'a str) -> Vec<(&'a str, Option<u64>)>,
+    ) -> Self {
+        let errno = |it: &Option<Placed<u64>>| it.as_ref().map(|it| it.it);
+        let default = Action::parse(&document.default_action);
+        let default = default.map(|it| Effect::of(it, errno(&document.default_errno)));
+        let (by_name, clashes) = (BTreeMap::new(), BTreeMap::new());
+        let (missing, lost) = (BTreeMap::new(), Lost::No);
+        let mut calls = Self { default, by_name, missing, lost, clashes };
+        for rule in &document.syscalls {
+            let Some(action) = Action::parse(&rule.action) else {
+                continue;
+            };
+            let effect = Effect::of(action, errno(&rule.errno));
+            let Some(sets) = alternatives(&rule.args, width) else {
+                continue;
+            };
+            // runc skips what is the default, and what is no system call.
+            if default != Some(effect) {
+                for name in rule.names.iter().filter(|it| syscalls::exists(it)) {
+                    let ways = ways(name);
+                    for (name, first) in &ways {
+                        calls.add(name, &with_first(&sets, *first, width), (effect, rule.spot));
+                    }
+                    if ways.is_empty() {
+                        calls.add_missing(name, &sets, (effect, rule.spot));
+                    }
+                }
+            }
+        }
+        calls
+    }
+
+    /// What happens by default.
+    pub(super) fn default(&self) -> Option<Effect> {
+        self.default
+    }
+
+    /// What happens to a call whatever its arguments, and the rule that says
+    /// so; nothing if it depends on the arguments.
+    pub(super) fn outcome(&self, name: &str) -> Option<(Effect, Option<Spot>)> {
+        let default = self.default?;
+        self.by_name.get(name).map_or(Some((default, None)), |it| it.whatever(default))
+    }
+
+    /// What happens to a call with these arguments.
+    pub(super) fn decide(&self, name: &str, args: &[u64; 6]) -> Option<Outcome> {
+        let default = self.default?;
+        let certain = || Outcome::Certain(default);
+        let outcome = self.by_name.get(name).map_or_else(certain, |it| it.decide(default, args));
+        Some(if self.lost == Lost::No { outcome } else { outcome.or(default) })
+    }
+
+    /// The missing call because of which some versions of libseccomp may lose
+    /// all rules.
+    pub(super) fn lost_for(&self) -> Option<&'a str> {
+        if let Lost::For(call) = self.lost { Some(call) } else { None }
+    }
+
+    /// Whether the call goes through with some arguments, as far as is known.
+    pub(super) fn may_pass(&self, name: &str) -> bool {
+        let Some(default) = self.default else {
+            return false;
+        };
+        self.by_name.get(name).map_or(default.lets_through(), |it| it.may_pass(default))
+    }
+
+    /// Whether some call is certain to be stopped, be it only with some
+    /// arguments.
+    pub(super) fn stop_something(&self) -> bool {
+        let Some(default) = self.default else {
+            return false;
+        };
+        let is_sure = self.lost == Lost::No;
+        default.stops() || is_sure && self.by_name.values().any(|it| it.is_stopped(default))
+    }
+
+    /// Which rules lose against which, and for which calls.
+    pub(super) fn clashes(&self, kind: Clash) -> impl Iterator<Item = (Spot, Spot, &[&'a str])> {
+        let all = self.clashes.iter().filter(move |it| it.0.0 == kind);
+        all.map(|((_, loser, winner), names)| (*loser, *winner, names.as_slice()))
+    }
+
+    fn add(&mut self, name: &'a str, sets: &[Vec<Condition>], rule: (Effect, Spot)) {
+        let call = self.by_name.entry(name).or_default();
+        for clash in sets.iter().flat_map(|it| call.add(it, rule)) {
+            self.clashes.entry(clash).or_default().push(name);
+        }
+    }
+
+    /// Rules for a call that the architecture does not have can conflict.
+    fn add_missing(&mut self, name: &'a str, sets: &[Vec<Condition>], rule: (Effect, Spot)) {
+        let call = self.missing.entry(name).or_default();
+        for clash in sets.iter().flat_map(|it| call.add(it, rule)) {
+            if clash.0 == Clash::Conflicting {
+                self.clashes.entry(clash).or_default().push(name);
+            }
+        }
+    }
+}
+
+/// The sets of conditions of which one is enough. A rule is one set, unless it
+/// has two conditions for one argument: then each condition is a set. Nothing,
+/// where runc refuses a condition.
+fn alternatives(args: &[Placed<Arg>], width: Width) -> Option<Vec<Vec<Condition>>> {
+    let condition = |it: &Placed<Arg>| {
+        let operator = Operator::parse(&it.op).filter(|_| *it.index <= 5)?;
+        Some((*it.index, Condition::of(it, operator, width)))
+    };
+    let all: Vec<_> = args.iter().map(condition).collect::<Option<_>>()?;
+    let mut sorted = all.clone();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|it| it[0].0 == it[1].0) {
+        // In their order, which decides where one of them always holds.
+        return Some(all.into_iter().map(|it| it.1.into_iter().collect()).collect());
+    }
+    Some(vec![sorted.into_iter().filter_map(|it| it.1).collect()])
+}
+
+/// The same with another condition for the first argument.
+fn with_first(sets: &[Vec<Condition>], first: Option<u64>, width: Width) -> Vec<Vec<Condition>> {
+    let Some(value) = first else {
+        return sets.to_vec();
+    };
+    let own = Condition::equals(0, value, width);
+    let rest =
+        |set: &[Condition]| -> Vec<_> { set.iter().filter(|it| it.index != 0).copied().collect() };
+    sets.iter().map(|it| [vec![own], rest(it)].concat()).collect()
+}
+
+/// Whether a rule can hold with some arguments.
+pub(super) fn can_hold(rule: &Syscall, width: Width) -> bool {
+    let sets = alternatives(&rule.args, width).unwrap_or_default();
+    sets.iter().any(|it| !it.iter().any(Condition::is_impossible))
+}

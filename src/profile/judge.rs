@@ -1,0 +1,163 @@
+//! What becomes of a container that names a profile.
+
+use std::collections::BTreeMap;
+
+use crate::profile::{
+    Broken, Defect, Hollow,
+    architecture::Architecture,
+    calls::{Calls, Clash, can_hold},
+    defect::Idle,
+    document::{Document, Placed, Syscall},
+    json::Spot,
+    runtime::Action,
+    syscalls,
+};
+
+impl Document {
+    /// What becomes of a container that names this profile, where it is not
+    /// what a profile is for, on every node that Kubernetes can have.
+    pub fn defect(&self) -> Option<Defect> {
+        let mut found = None;
+        for native in Architecture::of_nodes() {
+            match (self.defect_on(native)?, &mut found) {
+                // That it is loaded somewhere is the worse of the two.
+                (it @ Defect::Hollow(_), None | Some(Defect::Broken(_))) | (it, None) => {
+                    found = Some(it);
+                }
+                _ => {}
+            }
+        }
+        match found {
+            Some(Defect::Hollow(Hollow::Permissive { default, idle: _ })) => {
+                let idle = self.idle(&Architecture::of_nodes().collect::<Vec<_>>());
+                Some(Hollow::Permissive { default, idle }.into())
+            }
+            found => found,
+        }
+    }
+
+    /// The same on a node whose own architecture this is.
+    pub fn defect_on(&self, native: Architecture) -> Option<Defect> {
+        if self.default_action.is_empty() && self.syscalls.is_empty() {
+            let misspelt = self.unknown_keys.iter().find(|it| resembles(it, "defaultAction"));
+            return Some(Hollow::Disabled { misspelt: misspelt.cloned() }.into());
+        }
+        let refused = self.check().and_then(|()| self.check_on(native));
+        match refused {
+            Err(broken) => Some(broken.into()),
+            Ok(()) => self.permissive(native).map(Defect::Hollow),
+        }
+    }
+
+    /// The architectures for which the runtime makes the filter.
+    pub(super) fn all_architectures(&self, native: Architecture) -> Vec<Architecture> {
+        let mut all = vec![native];
+        for it in self.architectures.iter().filter_map(|it| Architecture::named(it)) {
+            if !all.contains(&it) {
+                all.push(it);
+            }
+        }
+        all
+    }
+
+    /// Refuses what libseccomp refuses on this node.
+    fn check_on(&self, native: Architecture) -> Result<(), Broken> {
+        let named = |it: &Placed<String>| Architecture::named(it);
+        let first = self.architectures.iter().find_map(named);
+        for (number, it) in self.architectures.iter().enumerate() {
+            let Some(architecture) = named(it) else { continue };
+            if architecture.has_the_byte_order_of(native) {
+                continue;
+            }
+            let mixed = first.filter(|it| !architecture.has_the_byte_order_of(*it));
+            let other = match mixed {
+                Some(it) => it.seccomp().to_owned(),
+                None => format!("{} nodes", native.node()),
+            };
+            let at = format!("architectures[{number}]");
+            return Err(Broken::ByteOrder { at, value: architecture.seccomp(), other });
+        }
+        for architecture in self.all_architectures(native) {
+            let calls = Calls::on(self, architecture);
+            if let Some((rule, first, names)) = calls.clashes(Clash::Conflicting).next() {
+                return Err(Broken::Conflict {
+                    at: self.path_of(rule),
+                    first: self.path_of(first),
+                    call: names.first().copied().unwrap_or_default().to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds a profile that lets everything through by default, and stops no
+    /// call of the node's own architecture (L2, L3).
+    pub(super) fn permissive(&self, native: Architecture) -> Option<Hollow> {
+        let default = Action::parse(&self.default_action).filter(|it| it.lets_through())?;
+        if Calls::on(self, native).stop_something() {
+            return None;
+        }
+        Some(Hollow::Permissive { default: default.name(), idle: self.idle(&[native]) })
+    }
+
+    /// Why the first rule that seems to stop something does not.
+    fn idle(&self, natives: &[Architecture]) -> Option<Idle> {
+        let stops = |it: &&Placed<Syscall>| {
+            Action::parse(&it.action).is_some_and(|it| !it.lets_through()) && !it.names.is_empty()
+        };
+        let rules: Vec<_> = self.syscalls.iter().filter(stops).collect();
+        let names = || rules.iter().flat_map(|it| &it.names).map(|it| it.as_str());
+        if !names().any(syscalls::exists) {
+            let names: Vec<_> = names().map(str::to_owned).collect();
+            return (!names.is_empty()).then_some(Idle::NoCalls(names));
+        }
+        let exists = |it: &&str| natives.iter().any(|native| syscalls::exists_on(*native, it));
+        if !names().any(|it| exists(&it)) {
+            let call = names().find(|it| syscalls::exists(it)).unwrap_or_default().to_owned();
+            let nodes = natives.iter().map(|it| it.node()).collect();
+            return Some(Idle::Elsewhere { call, nodes });
+        }
+        let on = |call: &str| natives.iter().copied().find(|it| syscalls::exists_on(*it, call));
+        let mut pairs = Vec::new();
+        for rule in &rules {
+            let calls = rule.names.iter().map(|it| it.as_str());
+            pairs.extend(calls.filter_map(|call| Some((*rule, on(call)?, call))));
+        }
+        let first = pairs.first()?.1;
+        let filter = Calls::on(self, first);
+        if let Some(call) = filter.lost_for() {
+            return Some(Idle::Lost { call: call.to_owned() });
+        }
+        let winners: BTreeMap<_, _> = [Clash::Swallowed, Clash::Overruled]
+            .into_iter()
+            .flat_map(|kind| filter.clashes(kind))
+            .flat_map(|(loser, winner, calls)| calls.iter().map(move |it| ((loser, *it), winner)))
+            .collect();
+        let because = |rule: &Placed<Syscall>, native: Architecture, call: &str| {
+            let (at, call) = (self.path_of(rule.spot), call.to_owned());
+            if !can_hold(rule, native.width()) {
+                return Idle::Unmet { at, call };
+            }
+            match winners.get(&(rule.spot, call.as_str())) {
+                Some(winner) => Idle::Overruled { at, by: self.path_of(*winner), call },
+                None => Idle::Undecided { at, call },
+            }
+        };
+        // What may stop something after all says more than what never does.
+        let mut all = pairs.iter().map(|(rule, native, call)| because(rule, *native, call));
+        let first = all.next()?;
+        let is_open = |it: &Idle| matches!(it, Idle::Undecided { .. });
+        Some(if is_open(&first) { first } else { all.find(is_open).unwrap_or(first) })
+    }
+
+    /// Where a rule stands.
+    fn path_of(&self, rule: Spot) -> String {
+        let number = self.syscalls.iter().position(|it| it.spot == rule);
+        format!("syscalls[{}]", number.unwrap_or_default())
+    }
+}
+
+fn resembles(key: &str, name: &str) -> bool {
+    let (key, name) = (key.to_ascii_lowercase(), name.to_ascii_lowercase());
+    key.len() <= 2 * name.len() && strsim::damerau_levenshtein(&key, &name) <= 3
+}

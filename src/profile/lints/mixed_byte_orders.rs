@@ -1,0 +1,31 @@
+#![doc = include_str!("mixed-byte-orders.md")]
+
+use super::{Anchor, Check, Lint, Reading, Remark, Severity};
+use crate::profile::architecture::Architecture;
+
+/// libseccomp: `EDOM` for an architecture whose byte order is not that of the first.
+pub(super) const LINT: Lint = Lint {
+    id: "mixed-byte-orders",
+    severity: Severity::Error,
+    page: include_str!("mixed-byte-orders.md"),
+    check: Check::Profile(check),
+};
+
+fn check(reading: &Reading<'_>) -> Vec<Remark> {
+    let all = &reading.document.architectures;
+    let known = all.iter().filter_map(|it| Some((it.spot, Architecture::named(it)?)));
+    let mut known = known.collect::<Vec<_>>().into_iter();
+    let Some((first_spot, first)) = known.next() else {
+        return Vec::new();
+    };
+    let Some((spot, other)) = known.find(|it| !it.1.has_the_byte_order_of(first)) else {
+        return Vec::new();
+    };
+    let message = format!(
+        "{} has another byte order than {}: the runtime refuses the profile and no container starts",
+        other.seccomp(),
+        first.seccomp()
+    );
+    let remark = Remark::new(Anchor::Value(spot), message).also([Anchor::Value(first_spot)]);
+    vec![remark.hint("write a profile for each")]
+}
