@@ -13,13 +13,16 @@ use crate::profile::{
     syscalls,
 };
 
+/// The calls of each architecture, which are the same on every node.
+type Known<'a> = BTreeMap<Architecture, Calls<'a>>;
+
 impl Document {
     /// What becomes of a container that names this profile, where it is not
     /// what a profile is for, on every node that Kubernetes can have.
     pub fn defect(&self) -> Option<Defect> {
-        let mut found = None;
+        let (mut found, mut known) = (None, Known::new());
         for native in Architecture::of_nodes() {
-            match (self.defect_on(native)?, &mut found) {
+            match (self.judge(native, &mut known)?, &mut found) {
                 // That it is loaded somewhere is the worse of the two.
                 (it @ Defect::Hollow(_), None | Some(Defect::Broken(_))) | (it, None) => {
                     found = Some(it);
@@ -38,14 +41,18 @@ impl Document {
 
     /// The same on a node whose own architecture this is.
     pub fn defect_on(&self, native: Architecture) -> Option<Defect> {
+        self.judge(native, &mut Known::new())
+    }
+
+    fn judge<'a>(&'a self, native: Architecture, known: &mut Known<'a>) -> Option<Defect> {
         if self.default_action.is_empty() && self.syscalls.is_empty() {
             let misspelt = self.unknown_keys.iter().find(|it| resembles(it, "defaultAction"));
             return Some(Hollow::Disabled { misspelt: misspelt.cloned() }.into());
         }
-        let refused = self.check().and_then(|()| self.check_on(native));
+        let refused = self.check().and_then(|()| self.check_on(native, known));
         match refused {
             Err(broken) => Some(broken.into()),
-            Ok(()) => self.permissive(native).map(Defect::Hollow),
+            Ok(()) => self.permissive(native, known).map(Defect::Hollow),
         }
     }
 
@@ -61,7 +68,7 @@ impl Document {
     }
 
     /// Refuses what libseccomp refuses on this node.
-    fn check_on(&self, native: Architecture) -> Result<(), Broken> {
+    fn check_on<'a>(&'a self, native: Architecture, known: &mut Known<'a>) -> Result<(), Broken> {
         let named = |it: &Placed<String>| Architecture::named(it);
         let first = self.architectures.iter().find_map(named);
         for (number, it) in self.architectures.iter().enumerate() {
@@ -78,7 +85,7 @@ impl Document {
             return Err(Broken::ByteOrder { at, value: architecture.seccomp(), other });
         }
         for architecture in self.all_architectures(native) {
-            let calls = Calls::on(self, architecture);
+            let calls = self.calls_on(architecture, known);
             if let Some((rule, first, names)) = calls.clashes(Clash::Conflicting).next() {
                 return Err(Broken::Conflict {
                     at: self.path_of(rule),
@@ -92,9 +99,9 @@ impl Document {
 
     /// Finds a profile that lets everything through by default, and stops no
     /// call of the node's own architecture (L2, L3).
-    pub(super) fn permissive(&self, native: Architecture) -> Option<Hollow> {
+    fn permissive<'a>(&'a self, native: Architecture, known: &mut Known<'a>) -> Option<Hollow> {
         let default = Action::parse(&self.default_action).filter(|it| it.lets_through())?;
-        if Calls::on(self, native).stop_something() {
+        if self.calls_on(native, known).stop_something() {
             return None;
         }
         Some(Hollow::Permissive { default: default.name(), idle: self.idle(&[native]) })
@@ -148,6 +155,14 @@ impl Document {
         let first = all.next()?;
         let is_open = |it: &Idle| matches!(it, Idle::Undecided { .. });
         Some(if is_open(&first) { first } else { all.find(is_open).unwrap_or(first) })
+    }
+
+    fn calls_on<'a, 'b>(
+        &'a self,
+        architecture: Architecture,
+        known: &'b mut Known<'a>,
+    ) -> &'b Calls<'a> {
+        known.entry(architecture).or_insert_with(|| Calls::on(self, architecture))
     }
 
     /// Where a rule stands.
