@@ -78,7 +78,7 @@ fn denied_lines(case: &table::Case, response: &Value) -> Vec<String> {
     }
     let message = response["status"]["message"].as_str().expect("a refusal has a message");
     let (headline, lines) = taken_apart(message);
-    let noun = case.kind().noun();
+    let noun = case.refused();
     let generated = case.object["metadata"]["generateName"].as_str();
     let name = generated.unwrap_or("web");
     let policy = &case.policy;
@@ -151,7 +151,7 @@ async fn a_template_that_cannot_be_read_is_warned_about() {
 #[case::another_resource(json!({ "resource": { "group": "", "resource": "configmaps" } }))]
 #[case::another_group(json!({ "resource": { "group": "example.com", "resource": "pods" } }))]
 #[case::a_deletion(json!({ "operation": "DELETE", "object": null }))]
-#[case::an_update_of_a_bad_pod(json!({ "operation": "UPDATE" }))]
+#[case::an_update_of_a_bad_pods_status(json!({ "operation": "UPDATE", "subResource": "status" }))]
 #[case::a_shell(json!({ "operation": "CONNECT", "subResource": "exec", "object": { "stdin": 1 } }))]
 #[case::a_binding(json!({ "subResource": "binding" }))]
 #[tokio::test]

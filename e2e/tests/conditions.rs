@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use callgate::{
     placement::Nodes,
-    pod::{Kind, Scope, Subject},
+    pod::{Kind, Pod, Scope, Subject},
     policy::{Facts, Mode, Policy, Verdict},
     profile::{Catalog, ProfilePath},
 };
@@ -26,7 +26,9 @@ use crate::{
 
 trials![
     what_is_not_asked_about_would_pass_under_every_policy,
+    what_is_not_asked_about_an_update_would_pass_under_every_policy,
     a_condition_that_spares_too_much_is_found_out,
+    a_condition_that_spares_too_many_updates_is_found_out,
 ];
 
 /// The policy to which nothing is indifferent, with a profile to inject.
@@ -47,6 +49,13 @@ async fn what_is_not_asked_about_would_pass_under_every_policy(it: Test) {
     assert!(mutate > 10 && validate > 3, "the conditions spare calls: {mutate}, {validate}");
 }
 
+async fn what_is_not_asked_about_an_update_would_pass_under_every_policy(it: Test) {
+    let pods: Vec<_> = pods(100).into_iter().filter(|it| it["spec"]["os"].is_null()).collect();
+    let (unsound, spared, asked) = unsound_updates(&it, &pods, |_| ()).await;
+    assert!(unsound.is_empty(), "{}", unsound.join("\n"));
+    assert!(spared > 10 && asked > 10, "{spared} updates are spared, {asked} are not");
+}
+
 /// A law that cannot fail proves nothing.
 async fn a_condition_that_spares_too_much_is_found_out(it: Test) {
     let privileged = json!({ "privileged": true });
@@ -61,6 +70,25 @@ async fn a_condition_that_spares_too_much_is_found_out(it: Test) {
         }
     };
     let (unsound, _) = unsound(&it, &[bad], careless).await;
+    assert_eq!(unsound.len(), 1, "{unsound:?}");
+    assert!(unsound[0].contains("[privileged]"), "{unsound:?}");
+}
+
+async fn a_condition_that_spares_too_many_updates_is_found_out(it: Test) {
+    let privileged = json!({ "privileged": true });
+    let containers = ["app", "log"]
+        .map(|it| json!({ "name": it, "image": "app", "securityContext": privileged }));
+    let bad = json!({ "metadata": { "name": "web" }, "spec": { "containers": containers } });
+    let careless = |webhook: &mut Value| {
+        if webhook["name"] == "validate.callgate.dev" {
+            let condition = "request.operation == 'CREATE' || \
+                object.spec.containers[0].image != oldObject.spec.containers[0].image";
+            webhook["matchConditions"] = json!([{ "name": "careless", "expression": condition }]);
+        }
+    };
+    // Of the third, only the second container gets a new image.
+    let pods = vec![bad; 3];
+    let (unsound, ..) = unsound_updates(&it, &pods, careless).await;
     assert_eq!(unsound.len(), 1, "{unsound:?}");
     assert!(unsound[0].contains("[privileged]"), "{unsound:?}");
 }
@@ -89,6 +117,91 @@ async fn unsound(
     pods: &[Value],
     change: impl Fn(&mut Value),
 ) -> (Vec<String>, [usize; 2]) {
+    let (instance, namespace) = watching(it, change).await;
+    let mut stored = BTreeMap::new();
+    for (number, pod) in pods.iter().enumerate() {
+        let pod = named(pod, &format!("pod-{number}-x"), &namespace);
+        let path = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+        let reply = it.api().post(&path, &pod).await;
+        if reply.is_ok() {
+            stored.insert(format!("pod-{number}-x"), (pod, reply.body));
+        }
+    }
+    judge(&instance, &namespace, &stored)
+}
+
+/// Changes some images of every pod, or none, and returns what is wrong with the
+/// updates that nobody was asked about, how many those were, and how many not.
+async fn unsound_updates(
+    it: &Test,
+    pods: &[Value],
+    change: impl Fn(&mut Value),
+) -> (Vec<String>, usize, usize) {
+    let (instance, namespace) = watching(it, change).await;
+    let path = format!("/api/v1/namespaces/{namespace}/pods");
+    let mut updated = BTreeMap::new();
+    for (number, pod) in pods.iter().enumerate() {
+        let name = format!("pod-{number}-x");
+        let reply = it.api().post(&path, &named(pod, &name, &namespace)).await;
+        if !reply.is_ok() {
+            continue; // By itself the API server refuses some.
+        }
+        let before = reply.body;
+        let mut after = before.clone();
+        // Whoever gives it a node, or a status, may go first.
+        after["metadata"]["resourceVersion"] = json!(null);
+        after["metadata"]["labels"]["changed"] = json!("yes");
+        let lists = ["containers", "initContainers"].into_iter();
+        let places = lists.flat_map(|list| (0..3).map(move |at| format!("/spec/{list}/{at}")));
+        for (bit, place) in places.enumerate() {
+            if let (1, Some(container)) = (number >> bit & 1, after.pointer_mut(&place)) {
+                container["image"] = json!("another");
+            }
+        }
+        let reply = it.api().put(&format!("{path}/{name}?dryRun=All"), &after).await;
+        updated.insert(name, (before, reply.expect_ok("an update")));
+    }
+    let log = std::fs::read_to_string(instance.log()).expect("there is a log");
+    let asked = |webhook: &str, name: &str| {
+        let name = format!("\"name\":{name:?}");
+        let words =
+            [format!("\"webhook\":{webhook:?}"), "\"operation\":\"update\"".to_owned(), name];
+        log.lines().any(|line| words.iter().all(|it| line.contains(it)))
+    };
+    let (mut unsound, mut spared) = (Vec::new(), 0);
+    for (name, (before, after)) in &updated {
+        if asked("mutate", name) {
+            unsound.push(format!("/mutate was asked about an update of {before}"));
+        }
+        if !asked("validate", name) {
+            spared += 1;
+            let (lines, _) = verdict(after, &of_new_images(before));
+            unsound.extend(lines.iter().map(|line| format!("{line} in {after}, before {before}")));
+        }
+    }
+    (unsound, spared, updated.len() - spared)
+}
+
+fn of_new_images(before: &Value) -> Scope {
+    let text = before.to_string();
+    let before: Pod<'_> = serde_json::from_str(&text).expect("a pod");
+    let known = before.containers().map(|it| (it.name.to_owned(), it.image.to_owned()));
+    Scope::ImagesChanged { known: known.collect() }
+}
+
+fn named(pod: &Value, name: &str, namespace: &str) -> Value {
+    let mut pod = pod.clone();
+    pod["apiVersion"] = json!("v1");
+    pod["kind"] = json!("Pod");
+    pod["metadata"]["name"] = json!(name);
+    pod["metadata"]["namespace"] = json!(namespace);
+    // Where there are nodes, nobody is to give it one.
+    pod["spec"]["schedulerName"] = json!("nobody");
+    pod
+}
+
+/// A webhook for a namespace of its own, which refuses nothing.
+async fn watching(it: &Test, change: impl Fn(&mut Value)) -> (Instance, String) {
     let namespace = it.plain_namespace().await;
     let setup = Setup {
         // Nothing is refused, so that every pod that is asked about is seen twice.
@@ -101,22 +214,7 @@ async fn unsound(
         namespaces: vec![namespace.clone()],
         ..Setup::default()
     };
-    let instance = it.instance_with("conditions", setup, change).await;
-    let mut stored = BTreeMap::new();
-    for (number, pod) in pods.iter().enumerate() {
-        let mut pod = pod.clone();
-        let name = format!("pod-{number}-");
-        pod["apiVersion"] = json!("v1");
-        pod["kind"] = json!("Pod");
-        pod["metadata"]["name"] = json!(name.clone() + "x");
-        pod["metadata"]["namespace"] = json!(namespace);
-        let path = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
-        let reply = it.api().post(&path, &pod).await;
-        if reply.is_ok() {
-            stored.insert(name + "x", (pod, reply.body));
-        }
-    }
-    judge(&instance, &namespace, &stored)
+    (it.instance_with("conditions", setup, change).await, namespace)
 }
 
 fn judge(
@@ -134,14 +232,14 @@ fn judge(
     for (name, (submitted, accepted)) in stored {
         if !asked("mutate", name) {
             spared[0] += 1;
-            let (_, patch) = verdict(submitted);
+            let (_, patch) = verdict(submitted, &Scope::Whole);
             if patch > 0 {
                 unsound.push(format!("/mutate would have patched {submitted}"));
             }
         }
         if !asked("validate", name) {
             spared[1] += 1;
-            let (lines, _) = verdict(accepted);
+            let (lines, _) = verdict(accepted, &Scope::Whole);
             unsound.extend(lines.iter().map(|line| format!("{line} in {accepted}")));
         }
     }
@@ -155,7 +253,7 @@ fn catalog() -> Catalog {
 }
 
 /// What the strictest policy says, and how much it would change.
-fn verdict(pod: &Value) -> (Vec<String>, usize) {
+fn verdict(pod: &Value, scope: &Scope) -> (Vec<String>, usize) {
     let text = pod.to_string();
     let mut json = serde_json::Deserializer::from_str(&text);
     let Subject { pod, .. } = Kind::Pod.read(&mut json).expect("a pod").expect("a pod");
@@ -166,7 +264,7 @@ fn verdict(pod: &Value) -> (Vec<String>, usize) {
         namespace: "shop",
         today: door::TODAY,
     };
-    let verdict = Verdict::of(Kind::Pod, &pod, &Scope::Whole, facts, Mode::Enforce);
+    let verdict = Verdict::of(Kind::Pod, &pod, scope, facts, Mode::Enforce);
     let lines = verdict.judged().iter().map(|it| it.line(Kind::Pod)).collect();
-    (lines, verdict.patch(&pod, &Scope::Whole).operations.len())
+    (lines, verdict.patch(&pod, scope).operations.len())
 }

@@ -10,7 +10,7 @@ use crate::{
     api::{Api, Reply},
     door::{patched, put_together},
     instance::Setup,
-    table::{self, Case, NAMESPACE, Outcome, Server, Table},
+    table::{self, Case, Changes, NAMESPACE, Outcome, Server, Table},
     tests::on_nodes::Stage,
     trial::{Entry, Test},
 };
@@ -187,7 +187,7 @@ fn refused(
         "admission webhook \"{webhook}.callgate.dev\" denied the request: \
          policy \"{}\" refuses {} \"{name}\" in namespace \"{namespace}\":",
         case.policy,
-        case.kind().noun(),
+        case.refused(),
     );
     let expected = put_together(&headline, lines);
     if reply.message() == expected { Ok(()) } else { Err(told(reply)) }
@@ -204,6 +204,10 @@ async fn submit(it: &Test, namespace: &str, number: usize, case: &Case) -> Reply
         let path = format!("/api/v1/namespaces/{namespace}/pods/{}", name(number));
         let mut stored = it.api().get(&path).await.expect_ok(&case.name);
         stored["metadata"]["resourceVersion"] = json!(null);
+        if case.changes == Changes::Pod {
+            change(&mut stored, &case.object());
+            return api.put(&format!("{path}?dryRun=All"), &stored).await;
+        }
         stored["spec"]["ephemeralContainers"] =
             case.object()["spec"]["ephemeralContainers"].clone();
         return api.put(&format!("{path}/ephemeralcontainers?dryRun=All"), &stored).await;
@@ -211,6 +215,18 @@ async fn submit(it: &Test, namespace: &str, number: usize, case: &Case) -> Reply
     let mut object = case.object();
     object["metadata"]["namespace"] = json!(namespace);
     api.post(&format!("{}?dryRun=All", collection(case.kind(), namespace)), &object).await
+}
+
+/// Changes of a pod what an update can change of it here: its labels, and images.
+fn change(stored: &mut Value, to: &Value) {
+    stored["metadata"]["labels"] = to["metadata"]["labels"].clone();
+    for list in ["initContainers", "containers"] {
+        let images = to["spec"][list].as_array().into_iter().flatten().map(|it| &it["image"]);
+        let containers = stored["spec"][list].as_array_mut().into_iter().flatten();
+        for (container, image) in containers.zip(images) {
+            container["image"] = image.clone();
+        }
+    }
 }
 
 fn collection(kind: Kind, namespace: &str) -> String {

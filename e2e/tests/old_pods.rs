@@ -2,9 +2,16 @@
 
 use serde_json::json;
 
-use crate::trial::{Test, container, pod, trials};
+use crate::{
+    instance::Setup,
+    trial::{Test, container, pod, refusal, trials},
+};
 
-trials![an_old_pod_can_be_labelled_freed_of_finalizers_and_deleted];
+trials![
+    an_old_pod_can_be_labelled_freed_of_finalizers_and_deleted,
+    an_exemption_by_image_is_not_left_behind_by_another_image,
+    a_pod_of_a_thousand_containers_can_be_labelled,
+];
 
 async fn an_old_pod_can_be_labelled_freed_of_finalizers_and_deleted(it: Test) {
     let it = Test { namespace: it.plain_namespace().await, ..it };
@@ -24,4 +31,66 @@ async fn an_old_pod_can_be_labelled_freed_of_finalizers_and_deleted(it: Test) {
     let freed = json!({ "metadata": { "finalizers": null } });
     it.api().merge(&it.pod("old"), &freed).await.expect_ok("the end of the finalizer");
     assert_eq!(it.api().get(&it.pod("old")).await.status, 404, "it is gone");
+}
+
+/// What `kubectl set image` does.
+async fn an_exemption_by_image_is_not_left_behind_by_another_image(it: Test) {
+    let namespace = it.plain_namespace().await;
+    let policy = "
+        apiVersion: callgate.dev/v1alpha1
+        kind: SeccompPolicy
+        metadata: { name: exporters }
+        spec:
+          default: { type: RuntimeDefault }
+          exemptions:
+            - name: node-exporter
+              reason: reads host counters
+              owner: sre@example.com
+              rules: [privileged]
+              match: { images: [registry.example.com/node-exporter@sha256:aaaa] }
+    ";
+    let setup = Setup {
+        policy: policy.to_owned(),
+        namespaces: vec![namespace.clone()],
+        ..Setup::default()
+    };
+    let _instance = it.instance("exporters", setup).await;
+    let it = Test { namespace, world: it.world.clone() };
+    let image =
+        |image: &str| json!({ "spec": { "containers": [{ "name": "exporter", "image": image }] } });
+    let mut exporter = container("exporter", &json!({ "privileged": true }));
+    exporter["image"] = json!(EXEMPT);
+    let log = container("log", &json!({}));
+    it.accepts(&pod("web", &json!({ "containers": [exporter, log] }))).await;
+
+    let reply = it.api().strategic(&it.pod("web"), &image("evil.example/rootkit:1")).await;
+    let line = "spec.containers[0] \"exporter\": privileged turns seccomp off, whatever profile it \
+                names [privileged]";
+    let expected = refusal(&it.namespace, "exporters", "web", &[line]);
+    assert_eq!(reply.message(), expected.replace("refuses pod", "refuses the new image of pod"));
+    let stored = it.api().get(&it.pod("web")).await.expect_ok("the pod");
+    assert_eq!(stored["spec"]["containers"][0]["image"], EXEMPT);
+
+    let other = json!({ "spec": { "containers": [{ "name": "log", "image": "log:2" }] } });
+    it.api().strategic(&it.pod("web"), &other).await.expect_ok("an image that is nobody's concern");
+    it.api().strategic(&it.pod("web"), &image(EXEMPT)).await.expect_ok("nothing new");
+    it.api().delete(&it.pod("web")).await.expect_ok("a deletion");
+}
+
+const EXEMPT: &str = "registry.example.com/node-exporter@sha256:aaaa";
+
+/// The match conditions may cost so much and no more, else every update would be refused.
+async fn a_pod_of_a_thousand_containers_can_be_labelled(it: Test) {
+    let it = Test { namespace: it.plain_namespace().await, ..it };
+    let containers: Vec<_> =
+        (0..1_000).map(|it| container(&format!("c{it}"), &json!({ "privileged": true }))).collect();
+    it.accepts(&pod("crowd", &json!({ "containers": containers }))).await;
+    it.opt_in().await;
+    let labelled = json!({ "metadata": { "labels": { "team": "shop" } } });
+    it.api().merge(&it.pod("crowd"), &labelled).await.expect_ok("a label");
+    let image = json!({ "spec": { "containers": [{ "name": "c999", "image": "app:2" }] } });
+    let reply = it.api().strategic(&it.pod("crowd"), &image).await;
+    let line = "spec.containers[999] \"c999\": privileged turns seccomp off, whatever profile it names \
+                [privileged]";
+    assert!(reply.message().contains(line), "{}", reply.message());
 }

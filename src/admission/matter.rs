@@ -9,6 +9,8 @@ pub(super) enum Matter {
     Whole(Kind),
     /// The ephemeral containers that a pod did not have before.
     Added,
+    /// The containers of a pod whose image is changed.
+    ImagesChanged,
     /// The labels of a namespace, as they are written.
     Labels,
     /// A policy of ours that is written.
@@ -22,8 +24,8 @@ pub(super) enum Matter {
 }
 
 impl Matter {
-    /// `None` for everything that is let through unread (Q1): other kinds,
-    /// deletions, and updates of pods, whose profiles cannot change (S18).
+    /// `None` for everything that is let through unread (Q1): other kinds and
+    /// deletions. Of a pod that is there, only images can change (S18).
     pub(super) fn of(group: &str, resource: &str, sub: &str, operation: &str) -> Option<Self> {
         let written = sub.is_empty() && matches!(operation, "CREATE" | "UPDATE");
         match (group, resource) {
@@ -41,6 +43,7 @@ impl Matter {
         let kind = Kind::of_resource(group, resource)?;
         match (kind, sub, operation) {
             (Kind::Pod, "", "CREATE") => Some(Self::Whole(kind)),
+            (Kind::Pod, "", "UPDATE") => Some(Self::ImagesChanged),
             (Kind::Pod, "ephemeralcontainers", "UPDATE") => Some(Self::Added),
             (Kind::Pod, ..) => None,
             _ if written => Some(Self::Whole(kind)),
@@ -52,7 +55,7 @@ impl Matter {
     pub(super) fn kind(self) -> Option<Kind> {
         match self {
             Self::Whole(kind) => Some(kind),
-            Self::Added => Some(Kind::Pod),
+            Self::Added | Self::ImagesChanged => Some(Kind::Pod),
             Self::Labels | Self::Policy | Self::PolicyGone => None,
             Self::Profile | Self::ProfileGone => None,
         }
@@ -62,7 +65,7 @@ impl Matter {
     pub(super) fn noun(self) -> &'static str {
         match self {
             Self::Whole(kind) => kind.noun(),
-            Self::Added => Kind::Pod.noun(),
+            Self::Added | Self::ImagesChanged => Kind::Pod.noun(),
             Self::Labels => "namespace",
             Self::Policy | Self::PolicyGone => "policy",
             Self::Profile | Self::ProfileGone => "profile",
@@ -78,7 +81,8 @@ mod tests {
 
     #[rstest]
     #[case::a_new_pod("", "pods", "", "CREATE", Some(Matter::Whole(Kind::Pod)))]
-    #[case::a_changed_pod("", "pods", "", "UPDATE", None)]
+    #[case::a_changed_pod("", "pods", "", "UPDATE", Some(Matter::ImagesChanged))]
+    #[case::a_pods_status("", "pods", "status", "UPDATE", None)]
     #[case::a_deleted_pod("", "pods", "", "DELETE", None)]
     #[case::a_debug_container("", "pods", "ephemeralcontainers", "UPDATE", Some(Matter::Added))]
     #[case::a_binding("", "pods", "binding", "CREATE", None)]

@@ -42,17 +42,20 @@ objects! {
         pub(super) groups("groups"): Vec<Str<'a>>,
     }
 
-    /// The names of the ephemeral containers of the object before the change.
+    /// The containers of the object before the change.
     pub(super) struct Before<'a> {
         spec("spec"): BeforeSpec<'a>,
     }
 
     struct BeforeSpec<'a> {
+        init_containers("initContainers"): Vec<Named<'a>>,
+        containers("containers"): Vec<Named<'a>>,
         ephemeral_containers("ephemeralContainers"): Vec<Named<'a>>,
     }
 
     struct Named<'a> {
         name("name"): Str<'a>,
+        image("image"): Str<'a>,
     }
 }
 
@@ -86,12 +89,12 @@ impl<'a> Parts<'a> {
                 let subject = by_path(object()?, |it| kind.read(it))?;
                 Ok(Object::judge(kind, Scope::Whole, subject)?)
             }
-            Matter::Added => {
+            Matter::Added | Matter::ImagesChanged => {
                 let old = self.old_object.ok_or("it has no oldObject")?;
                 let before = by_path(old, |it| Before::deserialize(it));
-                let scope = before.map_err(|it| format!("oldObject: {it}"))?.scope();
+                let before = before.map_err(|it| format!("oldObject: {it}"))?;
                 let subject = by_path(object()?, |it| Kind::Pod.read(it))?;
-                Ok(Object::judge(Kind::Pod, scope, subject)?)
+                Ok(Object::judge(Kind::Pod, before.scope(matter), subject)?)
             }
             Matter::Labels => {
                 let labels =
@@ -121,10 +124,18 @@ impl Labelled<'_> {
 }
 
 impl Before<'_> {
-    pub(super) fn scope(self) -> Scope {
-        let old = self.spec.and_then(|it| it.ephemeral_containers).unwrap_or_default();
-        let names = old.into_iter().filter_map(|it| it.name);
-        Scope::AddedTo { known: names.map(|it| it.to_string()).collect() }
+    /// What is up for judgement in what became of it.
+    pub(super) fn scope(self, matter: Matter) -> Scope {
+        let BeforeSpec { init_containers, containers, ephemeral_containers } =
+            self.spec.unwrap_or_default();
+        let text = |it: Option<Str<'_>>| it.unwrap_or_default().to_string();
+        if matter == Matter::Added {
+            let names = ephemeral_containers.into_iter().flatten().map(|it| text(it.name));
+            return Scope::AddedTo { known: names.collect() };
+        }
+        let all = [init_containers, containers, ephemeral_containers].into_iter().flatten();
+        let known = all.flatten().map(|it| (text(it.name), text(it.image)));
+        Scope::ImagesChanged { known: known.collect() }
     }
 }
 

@@ -223,7 +223,9 @@ fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<
                     (Some(_), None) => return Err(de::Error::custom("not a pod")),
                 });
             }
-            "oldObject" if parts.matter() == Some(Matter::Added) => {
+            "oldObject"
+                if matches!(parts.matter(), Some(Matter::Added | Matter::ImagesChanged)) =>
+            {
                 before = map.next_value::<Option<Before<'de>>>()?;
             }
             _ => {
@@ -237,8 +239,8 @@ fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<
     let object = match (parts.matter(), subject, before) {
         (None, ..) => Ok(Object::NotOurs),
         (Some(Matter::Whole(kind)), Some(subject), _) => Object::judge(kind, Scope::Whole, subject),
-        (Some(Matter::Added), Some(subject), Some(before)) => {
-            Object::judge(Kind::Pod, before.scope(), subject)
+        (Some(matter @ (Matter::Added | Matter::ImagesChanged)), Some(subject), Some(before)) => {
+            Object::judge(Kind::Pod, before.scope(matter), subject)
         }
         _ => Err("the request lacks an object"),
     };

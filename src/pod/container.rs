@@ -36,6 +36,10 @@ pub enum Scope {
     /// Only ephemeral containers that were not there before (S18, S19): what
     /// was admitted once stays admitted.
     AddedTo { known: BTreeSet<String> },
+    /// Only containers whose image changes: of all that decides, an update of a
+    /// pod can change nothing else (S18). Those of the same name and image as
+    /// before are none of them.
+    ImagesChanged { known: BTreeSet<(String, String)> },
 }
 
 impl List {
@@ -54,6 +58,10 @@ impl Scope {
             Self::Whole => true,
             Self::AddedTo { known } => {
                 container.list == List::Ephemeral && !known.contains(container.name)
+            }
+            Self::ImagesChanged { known } => {
+                let Container { name, image, .. } = *container;
+                !known.contains(&(name.to_owned(), image.to_owned()))
             }
         }
     }
@@ -142,5 +150,20 @@ mod tests {
         let known = BTreeSet::from(["debug".to_owned()]);
         assert!(covered(&Scope::AddedTo { known }).is_empty());
         assert_eq!(covered(&Scope::Whole).len(), 4);
+    }
+
+    #[test]
+    fn only_containers_of_another_image_are_covered_by_a_change_of_images() {
+        let text = r#"{"spec": {"initContainers": [{"name": "setup", "image": "a"}],
+            "containers": [{"name": "app", "image": "b"}, {"name": "log"}]}}"#;
+        let pod: Pod<'_> = serde_json::from_str(text).unwrap();
+        let covered = |known: &[(&str, &str)]| {
+            let known = known.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned()));
+            let scope = Scope::ImagesChanged { known: known.collect() };
+            pod.containers().filter(|it| scope.covers(it)).map(|it| it.name).collect::<Vec<_>>()
+        };
+        assert!(covered(&[("log", ""), ("app", "b"), ("setup", "a")]).is_empty());
+        assert_eq!(covered(&[("setup", "b"), ("app", "a"), ("log", "")]), ["setup", "app"]);
+        assert_eq!(covered(&[("setup", "a"), ("web", "b")]), ["app", "log"], "under a new name");
     }
 }

@@ -3,6 +3,7 @@
 mod book;
 mod builtin;
 mod document;
+mod evaluate;
 mod exemption;
 mod landing;
 mod level;
@@ -36,7 +37,7 @@ use landing::Landing;
 
 use crate::{
     placement::{Eligible, Nodes},
-    pod::{Annotation, Container, Effective, Pod, Scope, Seccomp},
+    pod::{Annotation, Container, Pod, Scope, Seccomp},
     profile::{Catalog, ProfilePath},
 };
 
@@ -126,64 +127,6 @@ pub struct Found<'a> {
     pub finding: Finding,
 }
 
-/// Asks every rule that is not switched off about all of `pod` that is in
-/// `scope`. Findings come in the order of the pod: what holds for all of it
-/// first, then the containers.
-pub fn evaluate<'a>(pod: &'a Pod<'_>, scope: &Scope, facts: Facts<'a>) -> Vec<Found<'a>> {
-    // S13: the API server refuses every profile on a Windows pod.
-    if pod.is_windows() {
-        return Vec::new();
-    }
-    let context = Context::of(pod, scope, facts);
-    let rules = || RULES.iter().filter(|it| facts.policy.level(it) != Level::Off);
-    let mut found = Vec::new();
-    if *scope == Scope::Whole {
-        for annotation in pod.legacy_annotations() {
-            let place = Place::Annotation { key: annotation.key };
-            found.extend(rules().filter_map(|it| it.on_annotation(place, &annotation, &context)));
-        }
-        if let Some(declared) = pod.seccomp() {
-            found.extend(rules().filter_map(|it| it.on_profile(Place::Pod, declared, &context)));
-        }
-    }
-    for container in pod.containers().filter(|it| scope.covers(it)) {
-        let place = Place::of(&container);
-        for rule in rules() {
-            found.extend(rule.on_container(place, &container, &context));
-            match (container.effective, scope) {
-                (Effective::Own(declared), _) => {
-                    found.extend(rule.on_profile(place, declared, &context));
-                }
-                // The pod is not up for judgement, but what the newcomer takes from it is.
-                (Effective::Inherited(declared), Scope::AddedTo { .. }) => {
-                    let inherited = rule.on_profile(place, declared, &context);
-                    found.extend(inherited.map(Found::inherited));
-                }
-                _ => {}
-            }
-        }
-    }
-    found
-}
-
-/// What would be found in `pod` if the profile at `path` was declared at `places`.
-fn found_in<'a>(
-    pod: &'a Pod<'_>,
-    scope: &Scope,
-    facts: Facts<'a>,
-    places: &[Place<'a>],
-    path: &ProfilePath,
-) -> Vec<Found<'a>> {
-    let context = Context::of(pod, scope, facts);
-    let declared = Seccomp::Localhost(Some(path.as_str()));
-    let mut found = Vec::new();
-    for place in places {
-        let rules = RULES.iter().filter(|it| facts.policy.level(it) != Level::Off);
-        found.extend(rules.filter_map(|it| it.on_profile(*place, declared, &context)));
-    }
-    found
-}
-
 // === impl Context ===
 
 impl<'a> Context<'a> {
@@ -231,41 +174,6 @@ impl<'a> Context<'a> {
     }
 }
 
-// === impl Rule ===
-
-impl Rule {
-    fn on_container<'a>(
-        &'static self,
-        place: Place<'a>,
-        container: &Container<'_>,
-        context: &Context<'_>,
-    ) -> Option<Found<'a>> {
-        let Check::Container(check) = self.check else { return None };
-        Some(Found { rule: self, place, finding: check(container, context)? })
-    }
-
-    fn on_profile<'a>(
-        &'static self,
-        place: Place<'a>,
-        declared: Seccomp<'_>,
-        context: &Context<'_>,
-    ) -> Option<Found<'a>> {
-        let Check::Profile(check) = self.check else { return None };
-        let finding = context.once(self.id, declared, || check(declared, context))?;
-        Some(Found { rule: self, place, finding })
-    }
-
-    fn on_annotation<'a>(
-        &'static self,
-        place: Place<'a>,
-        annotation: &Annotation<'_>,
-        context: &Context<'_>,
-    ) -> Option<Found<'a>> {
-        let Check::Annotation(check) = self.check else { return None };
-        Some(Found { rule: self, place, finding: check(annotation, context)? })
-    }
-}
-
 // === impl Finding ===
 
 impl Finding {
@@ -279,12 +187,5 @@ impl Finding {
 
     fn fix(self, fix: Fix) -> Self {
         Self { fix: Some(fix), ..self }
-    }
-}
-
-impl Found<'_> {
-    fn inherited(mut self) -> Self {
-        self.finding.message.push_str(" (inherited from the pod)");
-        self
     }
 }

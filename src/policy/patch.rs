@@ -102,7 +102,7 @@ pub(super) fn patch(
         let contexts: BTreeSet<_> = contexts.map(|it| Place::of(&it)).collect();
         let clashing = match scope {
             Scope::Whole => clashing(pod, profile),
-            Scope::AddedTo { .. } => BTreeMap::new(),
+            Scope::AddedTo { .. } | Scope::ImagesChanged { .. } => BTreeMap::new(),
         };
         for place in places {
             let (parent, has_context, target) = match place {

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, fmt::Write};
 use crate::{
     pod::{Kind, Pod, Scope},
     policy::{
-        Exemption, Facts, Fix, Found, Level, Mode, Patch, Place, Profile, Templates, evaluate,
-        found_in,
+        Exemption, Facts, Fix, Found, Level, Mode, Patch, Place, Profile, Templates,
+        evaluate::{evaluate, found_in},
         patch::{injections, patch},
     },
     profile::ProfilePath,
@@ -25,6 +25,8 @@ pub struct Judged<'a> {
 /// Everything a policy says of one pod or template.
 pub struct Verdict<'a> {
     kind: Kind,
+    /// Whether nothing but new images of a pod that is there was judged.
+    is_of_images: bool,
     facts: Facts<'a>,
     mode: Mode,
     judged: Vec<Judged<'a>>,
@@ -43,7 +45,8 @@ const LONGEST_LINE: usize = 250;
 impl<'a> Verdict<'a> {
     /// Judges `pod`, which stands in an object of `kind`.
     pub fn of(kind: Kind, pod: &'a Pod<'_>, scope: &Scope, facts: Facts<'a>, mode: Mode) -> Self {
-        let mut verdict = Self { kind, facts, mode, judged: Vec::new() };
+        let is_of_images = matches!(scope, Scope::ImagesChanged { .. });
+        let mut verdict = Self { kind, is_of_images, facts, mode, judged: Vec::new() };
         let judge = |it| verdict.judge(it, pod);
         verdict.judged = evaluate(pod, scope, facts).into_iter().filter_map(judge).collect();
         verdict
@@ -127,8 +130,9 @@ impl<'a> Verdict<'a> {
     pub fn message(&self, name: Option<&str>) -> String {
         let Facts { policy, namespace, .. } = self.facts;
         let name = name.map(|it| format!(" {it:?}")).unwrap_or_default();
+        let what = if self.is_of_images { "the new image of " } else { "" };
         let mut message = format!(
-            "policy {:?} refuses {}{name} in namespace {namespace:?}:",
+            "policy {:?} refuses {what}{}{name} in namespace {namespace:?}:",
             policy.name(),
             self.kind.noun(),
         );
@@ -153,7 +157,7 @@ impl<'a> Verdict<'a> {
         let shown = self.at(Level::Warn).take(MOST_WARNINGS);
         let mut warnings: Vec<_> = shown
             .map(|it| {
-                let prospect = it.prospect(self.kind, self.mode);
+                let prospect = it.prospect(self.kind, self.mode, self.is_of_images);
                 it.warning(&format!("policy {policy:?}{prospect}: "), self.kind)
             })
             .collect();
@@ -193,11 +197,12 @@ impl<'a> Verdict<'a> {
 
 impl Judged<'_> {
     /// What a finding that is only warned about would lead to elsewhere.
-    fn prospect(&self, kind: Kind, mode: Mode) -> String {
+    fn prospect(&self, kind: Kind, mode: Mode, is_of_images: bool) -> String {
         if self.enforced != Level::Deny || self.found.finding.fix.is_some() {
             return String::new();
         }
         match (kind, mode) {
+            (Kind::Pod, _) if is_of_images => " would refuse this image".to_owned(),
             (Kind::Pod, _) => " would refuse this pod".to_owned(),
             (it, Mode::Enforce) => format!(" will refuse the pods of this {}", it.noun()),
             (it, _) => format!(" would refuse the pods of this {}", it.noun()),

@@ -51,9 +51,12 @@ pub(crate) struct Case {
     #[serde(default = "pod")]
     pub(crate) kind: String,
     pub(crate) object: Value,
-    /// The object before: what is judged is an update of `pods/ephemeralcontainers`.
+    /// The object before: what is judged is an update.
     #[serde(default)]
     pub(crate) old: Option<Value>,
+    /// What the update changes.
+    #[serde(default)]
+    pub(crate) changes: Changes,
     /// The groups of whoever asks.
     #[serde(default)]
     pub(crate) groups: Vec<String>,
@@ -71,6 +74,17 @@ pub(crate) struct Case {
     /// the rest: `/validate` sees what `/mutate` has left.
     #[serde(default)]
     pub(crate) server: Option<Server>,
+}
+
+/// The part of a pod that an update changes.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Changes {
+    /// Debug containers, by `pods/ephemeralcontainers`.
+    #[default]
+    Debug,
+    /// Images, or metadata, by `pods`.
+    Pod,
 }
 
 /// A node, and what its agent says.
@@ -280,8 +294,19 @@ impl Case {
         };
         let text = old.to_string();
         let old: Pod<'_> = serde_json::from_str(&text).expect("cases can be read");
+        if self.changes == Changes::Pod {
+            let known = old.containers().map(|it| (it.name.to_owned(), it.image.to_owned()));
+            return Scope::ImagesChanged { known: known.collect() };
+        }
         let ephemeral = old.containers().filter(|it| it.list == List::Ephemeral);
         Scope::AddedTo { known: ephemeral.map(|it| it.name.to_owned()).collect() }
+    }
+
+    /// What a refusal says that it refuses.
+    pub(crate) fn refused(&self) -> String {
+        let is_of_images = self.old.is_some() && self.changes == Changes::Pod;
+        let what = if is_of_images { "the new image of " } else { "" };
+        format!("{what}{}", self.kind().noun())
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -301,7 +326,8 @@ impl Case {
     /// The review that the API server would send.
     pub(crate) fn review(&self) -> Value {
         let kind = self.kind();
-        let sub_resource = if self.old.is_some() { "ephemeralcontainers" } else { "" };
+        let is_of_debug = self.old.is_some() && self.changes == Changes::Debug;
+        let sub_resource = if is_of_debug { "ephemeralcontainers" } else { "" };
         json!({
             "kind": "AdmissionReview",
             "apiVersion": "admission.k8s.io/v1",
