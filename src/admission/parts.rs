@@ -1,6 +1,11 @@
 //! The parts of a request, before or instead of being read in one pass.
 
-use serde::Deserialize;
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
@@ -8,7 +13,7 @@ use crate::{
         matter::Matter,
         review::{AdmissionRequest, Object},
     },
-    json::objects,
+    json::{Bounded, Entry, objects},
     pod::{Kind, Metadata, Scope, Str},
     policy::{Labels, MODE_LABEL, POLICY_LABEL, Policy},
     profile::{Json, lint_tree, spec_of},
@@ -39,7 +44,7 @@ objects! {
     }
 
     pub(super) struct UserInfo<'a> {
-        pub(super) groups("groups"): Vec<Str<'a>>,
+        pub(super) groups("groups"): Groups<'a>,
     }
 
     /// The containers of the object before the change.
@@ -48,9 +53,9 @@ objects! {
     }
 
     struct BeforeSpec<'a> {
-        init_containers("initContainers"): Vec<Named<'a>>,
-        containers("containers"): Vec<Named<'a>>,
-        ephemeral_containers("ephemeralContainers"): Vec<Named<'a>>,
+        init_containers("initContainers"): Bounded<Named<'a>>,
+        containers("containers"): Bounded<Named<'a>>,
+        ephemeral_containers("ephemeralContainers"): Bounded<Named<'a>>,
     }
 
     struct Named<'a> {
@@ -58,6 +63,15 @@ objects! {
         image("image"): Str<'a>,
     }
 }
+
+/// What is to be known of the groups of a user, of whom there can be any number.
+#[derive(Debug, Default)]
+pub(super) struct Groups<'a> {
+    pub(super) of_nodes: bool,
+    unread: PhantomData<&'a ()>,
+}
+
+impl Entry for Named<'_> {}
 
 impl<'a> Parts<'a> {
     pub(super) fn name(&self) -> Option<&str> {
@@ -116,6 +130,30 @@ impl<'a> Parts<'a> {
     }
 }
 
+impl<'de: 'a, 'a> Deserialize<'de> for Groups<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct GroupsVisitor;
+
+        impl<'de> Visitor<'de> for GroupsVisitor {
+            type Value = Groups<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a sequence")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut of_nodes = false;
+                while let Some(group) = list.next_element::<Str<'de>>()? {
+                    of_nodes |= &*group == "system:nodes";
+                }
+                Ok(Groups { of_nodes, unread: PhantomData })
+            }
+        }
+
+        deserializer.deserialize_seq(GroupsVisitor)
+    }
+}
+
 impl Labelled<'_> {
     fn ours(self) -> Labels {
         let label = |key| Some(self.metadata.as_ref()?.label(key)?.to_owned());
@@ -130,11 +168,14 @@ impl Before<'_> {
             self.spec.unwrap_or_default();
         let text = |it: Option<Str<'_>>| it.unwrap_or_default().to_string();
         if matter == Matter::Added {
-            let names = ephemeral_containers.into_iter().flatten().map(|it| text(it.name));
+            let names = ephemeral_containers
+                .into_iter()
+                .flat_map(Bounded::into_vec)
+                .map(|it| text(it.name));
             return Scope::AddedTo { known: names.collect() };
         }
         let all = [init_containers, containers, ephemeral_containers].into_iter().flatten();
-        let known = all.flatten().map(|it| (text(it.name), text(it.image)));
+        let known = all.flat_map(Bounded::into_vec).map(|it| (text(it.name), text(it.image)));
         Scope::ImagesChanged { known: known.collect() }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     admission::{bench::Judgement, matter::Matter, review::AdmissionRequest},
-    json::objects,
+    json::{Bounded, Entry, objects},
     pod::{Kind, Str},
 };
 
@@ -37,7 +37,7 @@ objects! {
     }
 
     struct Metadata<'a> {
-        owners("ownerReferences"): Vec<Reference<'a>>,
+        owners("ownerReferences"): Bounded<Reference<'a>>,
     }
 
     struct Reference<'a> {
@@ -48,6 +48,8 @@ objects! {
         controller("controller"): bool,
     }
 }
+
+impl Entry for Reference<'_> {}
 
 impl<'a> Refused<'a> {
     /// `None` for what is let through, what would not have been stored, what is
@@ -75,7 +77,7 @@ impl<'a> Refused<'a> {
 /// cannot be read has none.
 fn owner(body: &[u8]) -> Option<Owner<'_>> {
     let review: Review<'_> = serde_json::from_slice(body).ok()?;
-    let mut owners = review.request?.object?.metadata?.owners?;
+    let mut owners = review.request?.object?.metadata?.owners?.into_vec();
     let controller = owners.iter().position(|it| it.controller == Some(true)).unwrap_or_default();
     if owners.is_empty() {
         return None;

@@ -153,7 +153,7 @@ impl AdmissionRequest<'_> {
 
     pub(super) fn is_from_a_node(&self) -> bool {
         let groups = self.parts.user.as_ref().and_then(|it| it.groups.as_ref());
-        groups.into_iter().flatten().any(|it| &**it == "system:nodes")
+        groups.is_some_and(|it| it.of_nodes)
     }
 }
 

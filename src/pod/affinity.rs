@@ -1,7 +1,7 @@
 //! The node that a pod is bound to, and the nodes that it requires.
 
 use crate::{
-    json::objects,
+    json::{Bounded, Entry, objects},
     pod::{Pod, Str},
 };
 
@@ -15,20 +15,20 @@ objects! {
     }
 
     pub(super) struct NodeSelector<'a> {
-        terms("nodeSelectorTerms"): Vec<Term<'a>>,
+        terms("nodeSelectorTerms"): Bounded<Term<'a>>,
     }
 
     /// One of several terms, all requirements of which a node has to meet.
     pub struct Term<'a> {
-        expressions("matchExpressions"): Vec<Requirement<'a>>,
-        fields("matchFields"): Vec<Requirement<'a>>,
+        expressions("matchExpressions"): Bounded<Requirement<'a>>,
+        fields("matchFields"): Bounded<Requirement<'a>>,
     }
 
     /// What is required of a label, or of a field of the node.
     pub struct Requirement<'a> {
         key("key"): Str<'a>,
         operator("operator"): Str<'a>,
-        values("values"): Vec<Str<'a>>,
+        values("values"): Bounded<Str<'a>>,
     }
 }
 
@@ -67,6 +67,19 @@ impl<'a> Pod<'a> {
             (Some(it), _) if it.node_affinity.is_none() => Required::NoNodeAffinity,
             _ => Required::NoTerms,
         }
+    }
+}
+
+impl Entry for Term<'_> {
+    fn entries(&self) -> usize {
+        let all = self.expressions().iter().chain(self.fields());
+        1 + all.map(Entry::entries).sum::<usize>()
+    }
+}
+
+impl Entry for Requirement<'_> {
+    fn entries(&self) -> usize {
+        1 + self.values().len()
     }
 }
 

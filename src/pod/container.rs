@@ -83,12 +83,12 @@ impl<'a> Pod<'a> {
         })
     }
 
-    fn lists(&self) -> impl Iterator<Item = (List, Option<&Vec<RawContainer<'a>>>)> {
+    fn lists(&self) -> impl Iterator<Item = (List, Option<&[RawContainer<'a>]>)> {
         self.spec.iter().flat_map(|spec| {
             [
-                (List::Init, spec.init_containers.as_ref()),
-                (List::Main, spec.containers.as_ref()),
-                (List::Ephemeral, spec.ephemeral_containers.as_ref()),
+                (List::Init, spec.init_containers.as_deref()),
+                (List::Main, spec.containers.as_deref()),
+                (List::Ephemeral, spec.ephemeral_containers.as_deref()),
             ]
         })
     }

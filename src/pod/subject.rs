@@ -1,9 +1,9 @@
 //! Every kind of object that holds a pod spec, and where (S21).
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::{
-    json::objects,
+    json::{objects, within_bounds},
     pod::{Pod, view::Metadata},
 };
 
@@ -118,6 +118,10 @@ impl Kind {
                 (name_of(metadata.as_ref()), spec.and_then(|it| it.template))
             }
         };
+        // Each of its lists may be within bounds.
+        within_bounds(pod.as_ref().map_or(0, |it| it.containers().count())).map_err(
+            |it: D::Error| D::Error::custom(format_args!("of all containers together, {it}")),
+        )?;
         Ok(pod.map(|pod| Subject { kind: self, name, pod }))
     }
 }

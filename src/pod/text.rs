@@ -4,6 +4,8 @@ use std::{borrow::Cow, fmt, ops::Deref};
 
 use serde::Deserialize;
 
+use crate::json::Entry;
+
 /// Borrows from the document unless the text contains an escape.
 ///
 /// A field of type `Option<Cow<str>>` always copies, because serde borrows
@@ -12,6 +14,8 @@ use serde::Deserialize;
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(transparent)]
 pub struct Str<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Entry for Str<'_> {}
 
 impl Deref for Str<'_> {
     type Target = str;

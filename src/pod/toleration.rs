@@ -1,7 +1,7 @@
 //! Which labels of a node a pod wants, and which taints it puts up with.
 
 use crate::{
-    json::objects,
+    json::{Entry, objects},
     pod::{Pod, Str},
 };
 
@@ -14,6 +14,8 @@ objects! {
         effect("effect"): Str<'a>,
     }
 }
+
+impl Entry for Toleration<'_> {}
 
 impl<'a> Pod<'a> {
     /// The labels that a node must have.

@@ -12,7 +12,7 @@ use serde::{
 };
 
 use crate::{
-    json::objects,
+    json::{Bounded, Entry, objects, within_bounds},
     pod::{Str, affinity::Affinity, annotation::concerns_us, toleration::Toleration},
 };
 
@@ -37,12 +37,12 @@ objects! {
         pub(super) node_name("nodeName"): Str<'a>,
         pub(super) affinity("affinity"): Affinity<'a>,
         pub(super) node_selector("nodeSelector"): Pairs<'a, AllKeys>,
-        pub(super) tolerations("tolerations"): Vec<Toleration<'a>>,
+        pub(super) tolerations("tolerations"): Bounded<Toleration<'a>>,
         service_account_name("serviceAccountName"): Str<'a>,
         pub(super) security_context("securityContext"): SecurityContext<'a>,
-        pub(super) init_containers("initContainers"): Vec<RawContainer<'a>>,
-        pub(super) containers("containers"): Vec<RawContainer<'a>>,
-        pub(super) ephemeral_containers("ephemeralContainers"): Vec<RawContainer<'a>>,
+        pub(super) init_containers("initContainers"): Bounded<RawContainer<'a>>,
+        pub(super) containers("containers"): Bounded<RawContainer<'a>>,
+        pub(super) ephemeral_containers("ephemeralContainers"): Bounded<RawContainer<'a>>,
     }
 
     struct Os<'a> {
@@ -66,6 +66,8 @@ objects! {
         pub(super) security_context("securityContext"): SecurityContext<'a>,
     }
 }
+
+impl Entry for RawContainer<'_> {}
 
 /// Which keys of a string map are worth keeping.
 pub(super) trait Keys {
@@ -172,6 +174,7 @@ impl<'de: 'a, 'a, K: Keys> Deserialize<'de> for Pairs<'a, K> {
                         // Go writes an empty string map value as "", but null is legal JSON.
                         let value = map.next_value::<Option<Str<'a>>>()?.unwrap_or_default();
                         pairs.push((key, value));
+                        within_bounds(pairs.len())?;
                     } else {
                         map.next_value::<IgnoredAny>()?;
                     }
