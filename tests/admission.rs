@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use axum::{Router, body::Body};
 use callgate::{
-    admission::{FindNamespace, Snapshot},
-    policy::{Book, Builtin, Labels, Mode, Policy},
+    admission::{Ask, FindNamespace, Snapshot},
+    policy::{Book, Builtin, Labels, Mode, Policy, Presence},
     profile::Catalog,
 };
 use door::{patch_of, patched, post, taken_apart};
@@ -434,6 +434,65 @@ async fn a_policy_is_read_when_it_is_written(#[case] mut policy: Value, #[case] 
         None => assert_eq!(response["allowed"], true, "{response}"),
         Some(why) => assert!(message.is_some_and(|it| it.starts_with(why)), "{message:?}"),
     }
+}
+
+fn asking(policy: Presence, obeying: &[&str]) -> Router {
+    let obeying: Vec<_> = obeying.iter().map(|it| (*it).to_owned()).collect();
+    let ask = Ask {
+        policy: Arc::new(move |_| Box::pin(std::future::ready(policy.clone()))),
+        obeying: Arc::new(move |_| Box::pin(std::future::ready(Some(obeying.clone())))),
+    };
+    let book = Book::of_cluster([], std::collections::BTreeMap::new(), None);
+    door::open_with(Snapshot::without_nodes(book, Catalog::default()), ask)
+}
+
+#[rstest]
+#[case::it_is_there(Presence::There, true)]
+#[case::it_is_not(Presence::Absent, false)]
+#[case::it_means_nothing(Presence::Unreadable("no spec".to_owned()), false)]
+#[tokio::test]
+async fn a_policy_that_no_watch_has_told_of_is_asked_for(
+    #[case] policy: Presence,
+    #[case] allowed: bool,
+) {
+    let namespaces = json!({ "group": "", "version": "v1", "resource": "namespaces" });
+    let labelled = json!({ "metadata": { "labels": { "callgate.dev/policy": "new" } } });
+    let written = own(namespaces, "CREATE", &labelled, &Value::Null);
+    let response = post(&asking(policy, &[]), "/validate", written).await.response();
+    assert_eq!(response["allowed"], allowed, "{response}");
+}
+
+#[tokio::test]
+async fn who_obeys_a_policy_is_asked_when_it_is_deleted() {
+    let policies = json!({ "group": "callgate.dev", "resource": "seccomppolicies" });
+    let deleted = own(policies, "DELETE", &Value::Null, &json!({}));
+    let door = asking(Presence::Unknown, &["new"]);
+    let refusal = post(&door, "/validate", deleted).await.response();
+    assert_eq!(
+        refusal["status"]["message"],
+        "policy \"restricted\" is obeyed by \"new\": label them otherwise first"
+    );
+}
+
+#[rstest]
+#[case::of_the_system("kube-system", json!([
+    "callgate.dev/policy has no effect on namespace \"kube-system\": the webhook configurations leave it out by its name",
+    "callgate.dev/mode has no effect on namespace \"kube-system\": the webhook configurations leave it out by its name",
+]))]
+#[case::of_somebody("shop", Value::Null)]
+#[tokio::test]
+async fn a_label_without_effect_is_warned_about(#[case] name: &str, #[case] warnings: Value) {
+    let namespaces = json!({ "group": "", "version": "v1", "resource": "namespaces" });
+    let labels = json!({ "callgate.dev/policy": "baseline", "callgate.dev/mode": "warn" });
+    let labelled = json!({ "metadata": { "labels": labels } });
+    let written = own(namespaces.clone(), "UPDATE", &labelled, &json!({}));
+    let written = written.replace("\"name\":\"restricted\"", &format!("\"name\":{name:?}"));
+    let response = post(&in_a_cluster(), "/validate", written).await.response();
+    assert_eq!((&response["allowed"], &response["warnings"]), (&json!(true), &warnings));
+    let again = own(namespaces, "UPDATE", &labelled, &labelled);
+    let again = again.replace("\"name\":\"restricted\"", &format!("\"name\":{name:?}"));
+    let response = post(&in_a_cluster(), "/validate", again).await.response();
+    assert_eq!(response, json!({ "uid": "u-1", "allowed": true }), "what was there is no news");
 }
 
 #[tokio::test]

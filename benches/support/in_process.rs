@@ -86,6 +86,7 @@ fn ours() -> Router {
     let metrics = Metrics::new("0.0.0");
     admission::router(App {
         find_namespace: None,
+        ask: None,
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
         today: || Timestamp::now().to_zoned(TimeZone::UTC).date(),
         observe: Arc::new(move |it| {

@@ -12,6 +12,9 @@ use crate::{
 trials![
     a_policy_of_the_cluster_is_obeyed_and_so_is_its_change,
     a_policy_that_is_obeyed_cannot_be_deleted,
+    a_policy_and_a_namespace_that_names_it_can_be_applied_at_once,
+    a_policy_cannot_be_deleted_just_after_a_namespace_named_it,
+    whoever_labels_a_namespace_that_is_left_out_is_warned,
     a_label_that_names_no_policy_is_refused_and_the_policies_are_listed,
     a_mode_that_is_none_is_refused_where_there_is_no_policy_yet,
     the_default_mode_is_that_of_namespaces_that_name_none,
@@ -105,6 +108,49 @@ async fn a_policy_that_is_obeyed_cannot_be_deleted(it: Test) {
         it.api().delete(&path).await.is_ok().then_some(())
     })
     .await;
+}
+
+/// As the first synchronisation by a tool that applies a repository does it.
+async fn a_policy_and_a_namespace_that_names_it_can_be_applied_at_once(it: Test) {
+    for number in 0..20 {
+        let name = format!("{}-{number}", own(&it));
+        let path = format!("{POLICIES}/{name}");
+        it.api().apply(&path, &policy(&name, &json!({}))).await.expect_ok("the policy");
+        let namespace = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": name, "labels": { "callgate.dev/policy": name } },
+        });
+        let namespaces = format!("/api/v1/namespaces/{name}");
+        it.api().apply(&namespaces, &namespace).await.expect_ok("the namespace, at once");
+        it.api().delete(&namespaces).await.expect_ok("its end");
+    }
+}
+
+async fn a_policy_cannot_be_deleted_just_after_a_namespace_named_it(it: Test) {
+    let namespace = format!("/api/v1/namespaces/{}", it.namespace);
+    let label =
+        |policy: &str| json!({ "metadata": { "labels": { "callgate.dev/policy": policy } } });
+    for number in 0..20 {
+        let name = format!("{}-{number}", own(&it));
+        let path = format!("{POLICIES}/{name}");
+        it.api().apply(&path, &policy(&name, &json!({}))).await.expect_ok("the policy");
+        it.api().merge(&namespace, &label(&name)).await.expect_ok("the label");
+        let reply = it.api().delete(&path).await;
+        let why =
+            format!("policy {name:?} is obeyed by {:?}: label them otherwise first", it.namespace);
+        assert!(reply.message().ends_with(&why), "{number}: {} {}", reply.status, reply.message());
+        it.api().merge(&namespace, &label("restricted")).await.expect_ok("another label");
+        it.api().delete(&path).await.expect_ok("the end of what nobody obeys, at once");
+    }
+}
+
+async fn whoever_labels_a_namespace_that_is_left_out_is_warned(it: Test) {
+    let label = json!({ "metadata": { "labels": { "callgate.dev/policy": "restricted" } } });
+    let reply = it.api().merge("/api/v1/namespaces/kube-system?dryRun=All", &label).await;
+    let warning = "callgate.dev/policy has no effect on namespace \"kube-system\": the webhook \
+                   configurations leave it out by its name";
+    assert_eq!(reply.warnings, [warning]);
+    reply.expect_ok("it is only a warning");
 }
 
 async fn a_label_that_names_no_policy_is_refused_and_the_policies_are_listed(it: Test) {
@@ -230,6 +276,10 @@ async fn what_the_schema_cannot_hold_is_refused_by_it(it: Test) {
         ),
         (json!({ "default": { "type": "Unconfined" } }), "Unsupported value: \"Unconfined\""),
         (exemption("match", json!({})), "an exemption must match something"),
+        (
+            exemption("match", json!({ "serviceAccounts": ["robot"] })),
+            "serviceAccounts need namespaces beside them",
+        ),
         (exemption("owner", json!("")), "should be at least 1 chars long"),
         (exemption("expires", json!("soon")), "should match"),
     ];

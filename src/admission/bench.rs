@@ -6,14 +6,12 @@ use crate::{
     admission::{
         Outcome, Snapshot, Webhook,
         answer::Answer,
+        live::Live,
         matter::Matter,
         review::{AdmissionRequest, Object},
     },
     pod::{Kind, Scope, Subject},
-    policy::{
-        Facts, Governed, Labels, MOST_LINES, MOST_WARNINGS, Mode, Policy, Templates, Verdict, cut,
-    },
-    profile::{Finding, ProfilePath, Severity, errors, wrap::ObjectName},
+    policy::{Facts, Governed, Labels, Mode, Policy, Templates, Verdict},
 };
 
 /// All that a judgement is based on, besides the request.
@@ -23,6 +21,8 @@ pub(super) struct Bench<'a> {
     /// The labels of a namespace of which the snapshot does not know that it
     /// has opted in.
     pub(super) found: &'a Result<Labels, String>,
+    /// What the cluster says of our own configuration at this moment.
+    pub(super) live: &'a Live,
     pub(super) today: Date,
 }
 
@@ -64,48 +64,8 @@ impl<'a> Bench<'a> {
                     _ => cannot_judge(answer, kind, Templates::Warn, why.clone()),
                 }
             }
-            Object::Profile(findings) => {
-                judge_profile(answer, findings, request.name().unwrap_or_default())
-            }
-            Object::ProfileGone => {
-                let warnings = self.warn_of_the_end_of(request.name().unwrap_or_default());
-                Judgement::of(answer.warnings(warnings), Outcome::Allowed)
-            }
-            own => self.judge_own(answer, own, request.name().unwrap_or_default()),
+            Object::Own(own) => self.judge_own(answer, own, request.name().unwrap_or_default()),
         }
-    }
-
-    /// What concerns our own configuration is refused when it is written, by
-    /// the code that would later have to read it.
-    fn judge_own(&self, answer: Answer<'a>, object: &Object<'_>, name: &str) -> Judgement<'a> {
-        let book = &self.snapshot.book;
-        let objection = match object {
-            Object::Labels { before, after } => book.objection(before, after),
-            Object::Policy(policy) => book.objection_to(policy),
-            Object::PolicyGone => book.objection_to_the_end_of(name),
-            _ => None,
-        };
-        match objection {
-            Some(why) => Judgement::of(answer.deny(why), Outcome::Denied),
-            None => Judgement::of(answer, Outcome::Allowed),
-        }
-    }
-
-    /// A profile may be deleted, but whoever does it should know what follows.
-    fn warn_of_the_end_of(&self, profile: &str) -> Vec<String> {
-        let Ok(path) = ProfilePath::of_object(profile) else { return Vec::new() };
-        let setting = self.snapshot.book.setting(&path).take(MOST_WARNINGS - 1);
-        let policies = setting.map(|it| {
-            format!(
-                "policy {it:?} sets profile {profile:?}: its pods will be refused, change it first"
-            )
-        });
-        let nodes = format!(
-            "profile {profile:?} stays on the nodes for as long as their agents keep what is \
-             released (24 hours by default), then pods that name {:?} no longer start",
-            path.as_str()
-        );
-        policies.chain([nodes]).map(cut).collect()
     }
 
     /// Who decides about a namespace; nobody, where it has not opted in.
@@ -163,31 +123,9 @@ impl<'a> Bench<'a> {
 }
 
 impl<'a> Judgement<'a> {
-    fn of(answer: Answer<'a>, outcome: Outcome) -> Self {
+    pub(super) fn of(answer: Answer<'a>, outcome: Outcome) -> Self {
         Self { answer, outcome, verdict: None }
     }
-}
-
-/// A profile with an error is refused, one with warnings is warned about.
-fn judge_profile<'a>(answer: Answer<'a>, findings: &[Finding], name: &str) -> Judgement<'a> {
-    // One that is generated is not there yet, and never too long.
-    if let Err(why) = name.parse::<ObjectName>()
-        && !name.is_empty()
-    {
-        return Judgement::of(answer.deny(why.to_string()), Outcome::Denied);
-    }
-    if let Some(lines) = errors(findings, MOST_LINES) {
-        let message = format!("profile {name:?} is not one to run under:{lines}");
-        return Judgement::of(answer.deny(message), Outcome::Denied);
-    }
-    let warnings = || findings.iter().filter(|it| it.lint.severity == Severity::Warning);
-    let count = warnings().count();
-    let shown = warnings().take(MOST_WARNINGS);
-    let mut words: Vec<_> = shown.map(|it| cut(format!("profile {name:?}: spec.{it}"))).collect();
-    if count > MOST_WARNINGS {
-        words.push(format!("profile {name:?}: and {} more findings", count - MOST_WARNINGS));
-    }
-    Judgement::of(answer.warnings(words), Outcome::Allowed)
 }
 
 /// What cannot be judged is never let through; but a template makes no pod that

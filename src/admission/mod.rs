@@ -1,10 +1,15 @@
 //! Speaks `admission.k8s.io/v1` over HTTP; decides nothing.
 
+// Where the default is to allow, a new kind of request must not become one by itself.
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod answer;
 mod bench;
 mod body;
+mod live;
 mod matter;
 mod observed;
+mod own;
 mod parts;
 mod refused;
 mod review;
@@ -29,9 +34,13 @@ use crate::{
     profile::Catalog,
 };
 use bench::{Bench, Judgement};
+use live::Live;
 use review::{AdmissionRequest, Object};
 
+pub use live::{Ask, FindObeying, FindPolicy};
+
 pub use observed::{Observed, Operation, Outcome, Webhook};
+pub use own::LEFT_OUT;
 pub use refused::{Owner, Refused};
 
 /// All that verdicts depend on besides the request, at one moment.
@@ -57,6 +66,8 @@ pub struct App {
     pub today: fn() -> Date,
     /// Asked only for namespaces that are, or have opted in, since the snapshot.
     pub find_namespace: Option<FindNamespace>,
+    /// Asked about policies before one is named or deleted.
+    pub ask: Option<Ask>,
     /// Told of every answer to a review.
     pub observe: Arc<dyn Fn(&Observed<'_>) + Send + Sync>,
     /// The largest body that is read, in bytes.
@@ -125,7 +136,8 @@ impl Snapshot {
 impl App {
     /// Reads a review and answers it by the snapshot of this instant. Between
     /// the last byte of the body and the answer nothing is awaited, unless the
-    /// namespace has opted in so lately that the snapshot does not know it.
+    /// namespace has opted in so lately that the snapshot does not know it, or
+    /// it is about a label or the end of a policy.
     async fn answer(&self, webhook: Webhook, body: &[u8]) -> Response {
         let started = Instant::now();
         let request = match review::read(body) {
@@ -133,8 +145,12 @@ impl App {
             Err(rejection) => return rejection.into_response(),
         };
         let found = self.find(&request).await;
-        let snapshot = self.snapshot.load();
-        let bench = Bench { webhook, snapshot: &snapshot, found: &found, today: (self.today)() };
+        let live = match &self.ask {
+            Some(ask) if webhook == Webhook::Validate => ask.about(&request).await,
+            _ => Live::default(),
+        };
+        let (snapshot, today) = (self.snapshot.load(), (self.today)());
+        let bench = Bench { webhook, snapshot: &snapshot, found: &found, live: &live, today };
         let judgement = bench.judge(&request);
         let refused = Refused::of(body, &request, &judgement);
         let Judgement { answer, outcome, verdict } = judgement;

@@ -6,12 +6,12 @@ use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     admission::{
         matter::Matter,
-        review::{AdmissionRequest, Object},
+        review::{AdmissionRequest, Object, Own},
     },
     json::{Bounded, Entry, objects},
     pod::{Kind, Metadata, Scope, Str},
@@ -19,9 +19,19 @@ use crate::{
     profile::{Json, lint_tree, spec_of},
 };
 
+/// The most bytes that the spec of a policy has, as a policy file.
+const LARGEST_POLICY: usize = 1024 * 1024;
+
+/// The most bytes that the spec of a profile has: every agent has to keep all of them.
+const LARGEST_PROFILE: usize = 256 * 1024;
+
 objects! {
     struct Labelled<'a> {
         metadata("metadata"): Metadata<'a>,
+    }
+
+    struct Specified<'a> {
+        spec("spec"): &'a RawValue,
     }
 
     /// A request with its objects still in the text.
@@ -114,17 +124,20 @@ impl<'a> Parts<'a> {
                 let labels =
                     |text| by_path(text, |it| Labelled::deserialize(it)).map(Labelled::ours);
                 let before = self.old_object.map(labels).transpose()?.unwrap_or_default();
-                Ok(Object::Labels { before, after: labels(object()?)? })
+                Ok(Object::Own(Own::Labels { before, after: labels(object()?)? }))
             }
             Matter::Policy => {
+                spec(object()?, LARGEST_POLICY)?;
                 let policy = by_path(object()?, |it| Policy::read(it))?;
-                Ok(Object::Policy(Box::new(policy)))
+                Ok(Object::Own(Own::Policy(Box::new(policy))))
             }
-            Matter::PolicyGone => Ok(Object::PolicyGone),
-            Matter::ProfileGone => Ok(Object::ProfileGone),
+            Matter::PolicyGone => Ok(Object::Own(Own::PolicyGone)),
+            Matter::ProfileGone => Ok(Object::Own(Own::ProfileGone)),
             Matter::Profile => {
-                let object = by_path(object()?, |it| Value::deserialize(it))?;
-                Ok(Object::Profile(lint_tree(&Json::from(&spec_of(&object)))))
+                let spec = spec(object()?, LARGEST_PROFILE)?.map(Value::deserialize);
+                let spec = spec.transpose().map_err(|it| format!("spec: {it}"))?;
+                let object = json!({ "spec": spec });
+                Ok(Object::Own(Own::Profile(lint_tree(&Json::from(&spec_of(&object))))))
             }
         }
     }
@@ -177,6 +190,15 @@ impl Before<'_> {
         let all = [init_containers, containers, ephemeral_containers].into_iter().flatten();
         let known = all.flat_map(Bounded::into_vec).map(|it| (text(it.name), text(it.image)));
         Scope::ImagesChanged { known: known.collect() }
+    }
+}
+
+/// The text of an object's spec, if it has one, unless it is longer than that.
+fn spec(object: &RawValue, most: usize) -> Result<Option<&RawValue>, String> {
+    let Specified { spec } = by_path(object, |it| Specified::deserialize(it))?;
+    match spec.map_or(0, |it| it.get().len()) {
+        size if size > most => Err(format!("spec: it has {size} bytes, at most {most} are read")),
+        _ => Ok(spec),
     }
 }
 

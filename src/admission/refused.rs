@@ -119,6 +119,7 @@ mod tests {
             ))),
             today: || jiff::civil::date(2026, 11, 24),
             find_namespace: None,
+            ask: None,
             observe: Arc::new(move |it| {
                 let Some(refused) = &it.refused else { return };
                 let owner = &refused.owner;

@@ -39,11 +39,20 @@ pub(super) enum Object<'a> {
         scope: Scope,
         subject: Subject<'a>,
     },
-    /// The labels of a namespace, before and after.
-    Labels {
-        before: Labels,
-        after: Labels,
+    Own(Own),
+    /// It is ours to judge, but cannot be read; `matter` is unknown if not even
+    /// that can be read.
+    Unreadable {
+        matter: Option<Matter>,
+        why: String,
     },
+}
+
+/// What concerns our own configuration.
+#[derive(Debug)]
+pub(super) enum Own {
+    /// The labels of a namespace, before and after.
+    Labels { before: Labels, after: Labels },
     /// A policy that is written.
     Policy(Box<Policy>),
     /// A policy that is deleted; the request names it.
@@ -52,12 +61,6 @@ pub(super) enum Object<'a> {
     ProfileGone,
     /// A profile that is written, and what is wrong with it.
     Profile(Vec<Finding>),
-    /// It is ours to judge, but cannot be read; `matter` is unknown if not even
-    /// that can be read.
-    Unreadable {
-        matter: Option<Matter>,
-        why: String,
-    },
 }
 
 objects! {

@@ -155,7 +155,9 @@ pub struct Exemption {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(
     "has(self.namespaces) || has(self.serviceAccounts) || has(self.containers) || has(self.images)"
-).message("an exemption must match something"))]
+).message("an exemption must match something"),
+validation = Rule::new("!has(self.serviceAccounts) || has(self.namespaces)")
+    .message("serviceAccounts need namespaces beside them"))]
 pub struct Match {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]

@@ -11,6 +11,7 @@ mod live;
 mod moment;
 mod nodes;
 mod object;
+mod policies;
 mod slim;
 mod split;
 mod stream;
@@ -25,6 +26,7 @@ pub use find::{Find, find_namespace};
 pub use freshness::Freshness;
 pub use kind::Kind;
 pub use live::Live;
+pub use policies::{FindObeying, FindPolicy, find_obeying, find_policy};
 pub use watch::{Watched, watch};
 
 /// What became of something that we had to tell the cluster.

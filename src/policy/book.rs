@@ -56,6 +56,18 @@ pub enum Governed<'a> {
     Unknown,
 }
 
+/// What the cluster says of a policy at this moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// Nobody has been asked, or nobody could say: the book decides.
+    #[default]
+    Unknown,
+    Absent,
+    /// It is there and means nothing, for that reason.
+    Unreadable(String),
+    There,
+}
+
 impl Book {
     /// One policy for every namespace.
     pub fn of_one(policy: Policy, default_mode: Mode) -> Self {
@@ -121,12 +133,21 @@ impl Book {
     }
 
     /// Why these labels must not be written, if so; `before` are those that
-    /// they replace: what was there already is not refused anew.
-    pub fn objection(&self, before: &Labels, after: &Labels) -> Option<String> {
-        if let Some(name) = after.policy.as_deref().filter(|_| after.policy != before.policy)
-            && !self.policies.contains_key(name)
-        {
-            return Some(format!("{POLICY_LABEL}={name}: {}", self.no_such_policy(name)));
+    /// they replace: what was there already is not refused anew. `policy` is
+    /// what the cluster says of the one that they name, unless it is built in.
+    pub fn objection(&self, before: &Labels, after: &Labels, policy: &Presence) -> Option<String> {
+        if let Some(name) = after.policy.as_deref().filter(|_| after.policy != before.policy) {
+            let why = match policy {
+                Presence::There => None,
+                Presence::Absent => Some(self.only_others_than(name)),
+                Presence::Unreadable(why) => Some(cannot_be_read(name, why)),
+                Presence::Unknown => {
+                    (!self.policies.contains_key(name)).then(|| self.no_such_policy(name))
+                }
+            };
+            if let Some(why) = why {
+                return Some(format!("{POLICY_LABEL}={name}: {why}"));
+            }
         }
         // With a policy that is new, a mode that was idle begins to count.
         let counts = after.mode != before.mode || before.policy.is_none() && after.policy.is_some();
@@ -146,15 +167,23 @@ impl Book {
     }
 
     /// Why the policy of this name must not be deleted, if so: pods of whoever
-    /// obeys it would all be refused.
-    pub fn objection_to_the_end_of(&self, policy: &str) -> Option<String> {
+    /// obeys it would all be refused. `obeying` are those who name it, as the
+    /// cluster says.
+    pub fn objection_to_the_end_of(
+        &self,
+        policy: &str,
+        obeying: Option<&[String]>,
+    ) -> Option<String> {
         const MOST_NAMED: usize = 5;
         if self.default.as_deref() == Some(policy) {
             return Some(format!(
                 "policy {policy:?} is what namespaces without a label obey (--default-policy)"
             ));
         }
-        let obeying = self.obeying(policy);
+        let obeying = match obeying {
+            Some(live) => live.iter().map(String::as_str).collect(),
+            None => self.obeying(policy),
+        };
         let named: Vec<_> = obeying.iter().take(MOST_NAMED).map(|it| format!("{it:?}")).collect();
         let more = match obeying.len().saturating_sub(MOST_NAMED) {
             0 => String::new(),
@@ -171,10 +200,14 @@ impl Book {
     /// What to say of a policy that is not there.
     pub fn no_such_policy(&self, name: &str) -> String {
         if let Some(why) = self.unreadable.get(name) {
-            return format!("the policy {name:?} cannot be read: {why}");
+            return cannot_be_read(name, why);
         }
-        let known: Vec<_> = self.policies.keys().map(String::as_str).collect();
-        format!("there is no policy {name:?}, only {}", known.join(", "))
+        self.only_others_than(name)
+    }
+
+    fn only_others_than(&self, name: &str) -> String {
+        let others = self.policies.keys().map(String::as_str).filter(|it| *it != name);
+        format!("there is no policy {name:?}, only {}", others.collect::<Vec<_>>().join(", "))
     }
 
     /// The namespaces whose label names this policy, in alphabetical order.
@@ -195,6 +228,10 @@ impl Book {
     pub fn policies(&self) -> impl Iterator<Item = &Policy> {
         self.policies.values()
     }
+}
+
+fn cannot_be_read(name: &str, why: &str) -> String {
+    format!("the policy {name:?} cannot be read: {why}")
 }
 
 #[cfg(test)]
@@ -296,7 +333,7 @@ mod tests {
         #[case] after: Labels,
         #[case] expected: Option<&str>,
     ) {
-        assert_eq!(book(None).objection(&before, &after).as_deref(), expected);
+        assert_eq!(book(None).objection(&before, &after, &Presence::Unknown).as_deref(), expected);
     }
 
     #[test]
@@ -307,7 +344,7 @@ mod tests {
 
     #[test]
     fn objects_to_the_end_of_a_policy_that_somebody_obeys() {
-        let objection = |it: &str, default| book(default).objection_to_the_end_of(it);
+        let objection = |it: &str, default| book(default).objection_to_the_end_of(it, None);
         assert_eq!(
             objection("restricted", None).unwrap(),
             "policy \"restricted\" is obeyed by \"bank\", \"shop\": label them otherwise first"
@@ -317,5 +354,40 @@ mod tests {
             "policy \"own\" is what namespaces without a label obey (--default-policy)"
         );
         assert_eq!(objection("own", None), None);
+    }
+
+    #[rstest]
+    #[case::it_has_come_since("new", Presence::There, None)]
+    #[case::it_has_gone_since(
+        "restricted",
+        Presence::Absent,
+        Some("there is no policy \"restricted\", only baseline")
+    )]
+    #[case::it_means_nothing("new", Presence::Unreadable("no spec".into()),
+        Some("the policy \"new\" cannot be read: no spec"))]
+    #[case::nobody_can_say(
+        "new",
+        Presence::Unknown,
+        Some("there is no policy \"new\", only baseline, restricted")
+    )]
+    fn the_cluster_knows_better_than_the_book(
+        #[case] name: &str,
+        #[case] policy: Presence,
+        #[case] expected: Option<&str>,
+    ) {
+        let (before, after) = (labels(None, None), labels(Some(name), None));
+        let expected = expected.map(|it| format!("callgate.dev/policy={name}: {it}"));
+        assert_eq!(book(None).objection(&before, &after, &policy), expected);
+    }
+
+    #[test]
+    fn who_obeys_a_policy_is_for_the_cluster_to_say() {
+        let objection =
+            |live: &[String]| book(None).objection_to_the_end_of("restricted", Some(live));
+        assert_eq!(objection(&[]), None, "they have been labelled otherwise since");
+        assert_eq!(
+            objection(&["new".to_owned()]).unwrap(),
+            "policy \"restricted\" is obeyed by \"new\": label them otherwise first"
+        );
     }
 }

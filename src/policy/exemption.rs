@@ -123,6 +123,12 @@ impl TryFrom<RawMatch> for Match {
             return Err("an exemption must match something: give namespaces, serviceAccounts, \
                         containers or images");
         }
+        if service_accounts.is_some() && namespaces.is_none() {
+            return Err(
+                "serviceAccounts need namespaces beside them: whoever may create accounts \
+                        in another namespace may give one the same name",
+            );
+        }
         if all.iter().any(|it| it.as_ref().is_some_and(BTreeSet::is_empty))
             || images.as_ref().is_some_and(Vec::is_empty)
         {

@@ -20,6 +20,7 @@ impl From<serde_saphyr::Error> for PolicyError {
 
 /// What is wrong, for whoever wrote the text: without the excerpt and the advice
 /// to programmers that the library would add.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library has a word for the others")]
 fn in_one_line(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error as E;
     match error {

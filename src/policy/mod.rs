@@ -1,5 +1,8 @@
 //! Decides. Knows pods, profiles and rules; knows no HTTP, no cluster, no clock.
 
+// Where the default is to find nothing, a new kind of thing must not become one by itself.
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod book;
 mod builtin;
 mod document;
@@ -15,7 +18,7 @@ mod rules;
 mod selector;
 mod verdict;
 
-pub use book::{Book, Governed, Labels, MODE_LABEL, POLICY_LABEL};
+pub use book::{Book, Governed, Labels, MODE_LABEL, POLICY_LABEL, Presence};
 pub use builtin::{BUILTIN, Builtin};
 pub use document::{Policy, Profile, Templates};
 pub use exemption::Exemption;

@@ -110,7 +110,9 @@ pub(super) fn patch(
                     let parent = format!("/spec/{}/{index}", list.field());
                     (parent, contexts.contains(place), Target::Container(name))
                 }
-                _ => ("/spec".to_owned(), pod.has_security_context(), Target::Pod),
+                Place::Pod | Place::Annotation { .. } => {
+                    ("/spec".to_owned(), pod.has_security_context(), Target::Pod)
+                }
             };
             operations.push(add(&parent, has_context, profile));
             removed.extend(clashing.get(&target).into_iter().flatten());

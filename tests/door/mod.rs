@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::{Router, body::Body};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use callgate::admission::{self, App, FindNamespace, Snapshot};
+use callgate::admission::{self, App, Ask, FindNamespace, Snapshot};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::civil::{Date, date};
@@ -28,13 +28,23 @@ pub(crate) fn open(snapshot: Snapshot) -> Router {
 
 /// The same, with somebody to ask about namespaces.
 pub(crate) fn open_to(snapshot: Snapshot, find_namespace: Option<FindNamespace>) -> Router {
-    admission::router(App {
+    admission::router(app(snapshot, find_namespace, None))
+}
+
+/// The same, with somebody to ask about policies.
+pub(crate) fn open_with(snapshot: Snapshot, ask: Ask) -> Router {
+    admission::router(app(snapshot, None, Some(ask)))
+}
+
+fn app(snapshot: Snapshot, find_namespace: Option<FindNamespace>, ask: Option<Ask>) -> App {
+    App {
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
         today: || TODAY,
         find_namespace,
+        ask,
         observe: Arc::new(|_| {}),
         max_body: 1024 * 1024,
-    })
+    }
 }
 
 pub(crate) async fn post(router: &Router, path: &str, body: impl Into<Body>) -> Reply {

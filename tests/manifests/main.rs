@@ -63,6 +63,11 @@ fn no_webhook_can_be_walked_around_by_a_label_of_a_pod() {
         let fails =
             if names[names.len() - 1] == "validate.callgate.dev" { "Fail" } else { "Ignore" };
         assert_eq!(webhook["failurePolicy"], fails, "{}", names[names.len() - 1]);
+        let left_out = webhook["namespaceSelector"]["matchExpressions"].as_array();
+        let left_out = left_out.and_then(|it| it.iter().find(|it| it["operator"] == "NotIn"));
+        if let Some(names) = left_out {
+            assert_eq!(names["values"], serde_json::json!(callgate::admission::LEFT_OUT));
+        }
     }
     let expected =
         ["mutate", "validate", "templates", "objects"].map(|it| format!("{it}.callgate.dev"));

@@ -143,6 +143,7 @@ impl Ready {
             snapshot: Arc::clone(&current),
             today,
             find_namespace: source.find_namespace(limits.max_in_flight),
+            ask: source.ask(),
             observe: observe::reviews(Arc::clone(&metrics), source.events(&metrics)),
             max_body: limits.max_body_bytes,
         };

@@ -23,6 +23,6 @@ fn check(declared: Seccomp<'_>, _: &Context<'_>) -> Option<Finding> {
         Seccomp::Contradictory { kind, path } => Some(Finding::new(format!(
             "localhostProfile {path:?} is only for type Localhost, not for {kind}"
         ))),
-        _ => None,
+        Seccomp::RuntimeDefault | Seccomp::Unconfined | Seccomp::Unrecognised(_) => None,
     }
 }

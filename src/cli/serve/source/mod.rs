@@ -10,7 +10,7 @@ use clap::Args;
 use kube::Client;
 
 use crate::{
-    admission::{FindNamespace, Snapshot},
+    admission::{Ask, FindNamespace, Snapshot},
     cli::observe::Tell,
     cluster::{self, Clients},
     policy::{Book, Mode, Policy},
@@ -104,6 +104,14 @@ impl Source {
                 Some(cluster::find_namespace(live))
             }
         }
+    }
+
+    /// Whom to ask about policies: seldom, and for few at once.
+    pub(super) fn ask(&self) -> Option<Ask> {
+        const WAITING: usize = 8;
+        let live = cluster::Live::new(self.client()?, WAITING);
+        let policy = cluster::find_policy(live.clone());
+        Some(Ask { policy, obeying: cluster::find_obeying(live) })
     }
 
     /// Where the owners of refused pods are told, for as long as the runtime runs.

@@ -1,0 +1,97 @@
+//! What concerns our own configuration is refused when it is written, by the
+//! code that would later have to read it.
+
+use crate::{
+    admission::{
+        Outcome,
+        answer::Answer,
+        bench::{Bench, Judgement},
+        review::Own,
+    },
+    policy::{Labels, MODE_LABEL, MOST_LINES, MOST_WARNINGS, POLICY_LABEL, cut},
+    profile::{Finding, ProfilePath, Severity, errors, wrap::ObjectName},
+};
+
+/// The namespaces that every webhook configuration of ours leaves out by name
+/// (tests/manifests compares).
+pub const LEFT_OUT: [&str; 2] = ["callgate-system", "kube-system"];
+
+impl<'a> Bench<'a> {
+    pub(super) fn judge_own(&self, answer: Answer<'a>, own: &Own, name: &str) -> Judgement<'a> {
+        let book = &self.snapshot.book;
+        let (objection, warnings) = match own {
+            Own::Labels { before, after } => {
+                let objection = book.objection(before, after, &self.live.policy);
+                (objection, warn_of_labels(name, before, after))
+            }
+            Own::Policy(policy) => (book.objection_to(policy), Vec::new()),
+            Own::PolicyGone => {
+                (book.objection_to_the_end_of(name, self.live.obeying.as_deref()), Vec::new())
+            }
+            Own::Profile(findings) => return judge_profile(answer, findings, name),
+            Own::ProfileGone => (None, self.warn_of_the_end_of(name)),
+        };
+        match objection {
+            Some(why) => Judgement::of(answer.deny(why), Outcome::Denied),
+            None => Judgement::of(answer.warnings(warnings), Outcome::Allowed),
+        }
+    }
+
+    /// A profile may be deleted, but whoever does it should know what follows.
+    fn warn_of_the_end_of(&self, profile: &str) -> Vec<String> {
+        let Ok(path) = ProfilePath::of_object(profile) else { return Vec::new() };
+        let setting = self.snapshot.book.setting(&path).take(MOST_WARNINGS - 1);
+        let policies = setting.map(|it| {
+            format!(
+                "policy {it:?} sets profile {profile:?}: its pods will be refused, change it first"
+            )
+        });
+        let nodes = format!(
+            "profile {profile:?} stays on the nodes for as long as their agents keep what is \
+             released (24 hours by default), then pods that name {:?} no longer start",
+            path.as_str()
+        );
+        policies.chain([nodes]).map(cut).collect()
+    }
+}
+
+/// Says that a label that is new has no effect, where that is so.
+fn warn_of_labels(namespace: &str, before: &Labels, after: &Labels) -> Vec<String> {
+    let is_new = |before: &Option<String>, after: &Option<String>| {
+        after.is_some() && after != before && LEFT_OUT.contains(&namespace)
+    };
+    let labels = [
+        (POLICY_LABEL, is_new(&before.policy, &after.policy)),
+        (MODE_LABEL, is_new(&before.mode, &after.mode)),
+    ];
+    let idle = labels.into_iter().filter(|(_, is_new)| *is_new);
+    idle.map(|(key, _)| {
+        format!(
+            "{key} has no effect on namespace {namespace:?}: the webhook configurations leave it \
+             out by its name"
+        )
+    })
+    .collect()
+}
+
+/// A profile with an error is refused, one with warnings is warned about.
+fn judge_profile<'a>(answer: Answer<'a>, findings: &[Finding], name: &str) -> Judgement<'a> {
+    // One that is generated is not there yet, and never too long.
+    if let Err(why) = name.parse::<ObjectName>()
+        && !name.is_empty()
+    {
+        return Judgement::of(answer.deny(why.to_string()), Outcome::Denied);
+    }
+    if let Some(lines) = errors(findings, MOST_LINES) {
+        let message = format!("profile {name:?} is not one to run under:{lines}");
+        return Judgement::of(answer.deny(message), Outcome::Denied);
+    }
+    let warnings = || findings.iter().filter(|it| it.lint.severity == Severity::Warning);
+    let count = warnings().count();
+    let shown = warnings().take(MOST_WARNINGS);
+    let mut words: Vec<_> = shown.map(|it| cut(format!("profile {name:?}: spec.{it}"))).collect();
+    if count > MOST_WARNINGS {
+        words.push(format!("profile {name:?}: and {} more findings", count - MOST_WARNINGS));
+    }
+    Judgement::of(answer.warnings(words), Outcome::Allowed)
+}
