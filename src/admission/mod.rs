@@ -30,7 +30,7 @@ use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
 
 use crate::{
     placement::Nodes,
-    policy::{Book, Governed, Labels, Verdict},
+    policy::{Book, Counts, Governed, Labels, Verdict},
     profile::Catalog,
 };
 use bench::{Bench, Judgement};
@@ -38,10 +38,12 @@ use live::Live;
 use review::{AdmissionRequest, Object};
 
 pub use live::{Ask, FindObeying, FindPolicy};
-
 pub use observed::{Observed, Operation, Outcome, Webhook};
 pub use own::LEFT_OUT;
 pub use refused::{Owner, Refused};
+
+/// What is found where nothing is judged.
+static NOTHING: Counts = Counts::new();
 
 /// All that verdicts depend on besides the request, at one moment.
 ///
@@ -164,7 +166,7 @@ impl App {
             name: request.name(),
             uid: &request.uid,
             dry_run: request.is_dry_run(),
-            judged: verdict.as_ref().map(Verdict::judged).unwrap_or_default(),
+            counts: verdict.as_ref().map_or(&NOTHING, Verdict::counts),
             refused,
             elapsed: started.elapsed(),
         });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{admission::Refused, policy::Judged};
+use crate::{admission::Refused, policy::Counts};
 
 /// One answered review. It names things and holds no other part of the object.
 pub struct Observed<'a> {
@@ -15,7 +15,8 @@ pub struct Observed<'a> {
     pub name: Option<&'a str>,
     pub uid: &'a str,
     pub dry_run: bool,
-    pub judged: &'a [Judged<'a>],
+    /// How many findings there are, by rule and by what they lead to.
+    pub counts: &'a Counts,
     /// Of a new pod that was refused, and would have been somebody's.
     pub refused: Option<Refused<'a>>,
     /// From the last byte of the body to the answer.

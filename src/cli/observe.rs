@@ -24,11 +24,11 @@ pub(super) fn reviews(
     tell: Option<Tell>,
 ) -> Arc<dyn Fn(&Observed<'_>) + Send + Sync> {
     Arc::new(move |observed| {
-        let Observed { webhook, operation, outcome, judged, elapsed, refused, .. } = observed;
+        let Observed { webhook, operation, outcome, counts, elapsed, refused, .. } = observed;
         metrics.review(webhook.as_str(), operation.as_str(), outcome.as_str(), *elapsed);
         if *webhook == Webhook::Validate {
-            for it in *judged {
-                metrics.finding(it.found.rule.id, it.level.as_str());
+            for ((rule, level), count) in *counts {
+                metrics.findings(rule, level.as_str(), *count);
             }
         }
         if let (Some(tell), Some(refused)) = (&tell, refused) {
@@ -36,7 +36,7 @@ pub(super) fn reviews(
         }
         match (webhook, outcome) {
             (_, Outcome::Unreadable | Outcome::Denied) => log::<true>(observed),
-            (Webhook::Validate, _) if !judged.is_empty() => log::<true>(observed),
+            (Webhook::Validate, _) if !counts.is_empty() => log::<true>(observed),
             _ => log::<false>(observed),
         }
     })
@@ -78,8 +78,7 @@ fn log<const LOUD: bool>(observed: &Observed<'_>) {
 }
 
 fn rules(observed: &Observed<'_>) -> String {
-    let mut rules: Vec<_> = observed.judged.iter().map(|it| it.found.rule.id).collect();
-    rules.sort_unstable();
+    let mut rules: Vec<_> = observed.counts.keys().map(|(rule, _)| *rule).collect();
     rules.dedup();
     rules.join(",")
 }

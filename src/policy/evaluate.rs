@@ -8,67 +8,76 @@ use crate::{
 
 /// Asks every rule that is not switched off about all of `pod` that is in
 /// `scope`. Findings come in the order of the pod: what holds for all of it
-/// first, then the containers.
-pub(super) fn evaluate<'a>(pod: &'a Pod<'_>, scope: &Scope, facts: Facts<'a>) -> Vec<Found<'a>> {
+/// first, then the containers. Each is told and none is kept: a pod has room for
+/// tens of thousands.
+pub(super) fn evaluate<'a>(
+    pod: &'a Pod<'_>,
+    scope: &Scope,
+    facts: Facts<'a>,
+    mut tell: impl FnMut(Found<'a>),
+) {
     // S13: the API server refuses every profile on a Windows pod.
     if pod.is_windows() {
-        return Vec::new();
+        return;
     }
     let context = Context::of(pod, scope, facts);
     let rules = || RULES.iter().filter(|it| facts.policy.level(it) != Level::Off);
-    let mut found = Vec::new();
     if *scope == Scope::Whole {
         for annotation in pod.legacy_annotations() {
             let place = Place::Annotation { key: annotation.key };
-            found.extend(rules().filter_map(|it| it.on_annotation(place, &annotation, &context)));
+            rules()
+                .filter_map(|it| it.on_annotation(place, &annotation, &context))
+                .for_each(&mut tell);
         }
         if let Some(declared) = pod.seccomp() {
-            found.extend(rules().filter_map(|it| it.on_profile(Place::Pod, declared, &context)));
+            rules()
+                .filter_map(|it| it.on_profile(Place::Pod, declared, &context))
+                .for_each(&mut tell);
         }
     }
     for container in pod.containers().filter(|it| scope.covers(it)) {
         let place = Place::of(&container);
-        let from = found.len();
         for rule in rules() {
-            found.extend(rule.on_container(place, &container, &context));
-            match (container.effective, scope) {
-                (Effective::Own(declared), _) => {
-                    found.extend(rule.on_profile(place, declared, &context));
-                }
+            let of_container = rule.on_container(place, &container, &context);
+            let of_profile = match (container.effective, scope) {
+                (Effective::Own(declared), _) => rule.on_profile(place, declared, &context),
                 // The pod is not up for judgement, but what such a container takes from it is.
                 (
                     Effective::Inherited(declared),
                     Scope::AddedTo { .. } | Scope::ImagesChanged { .. },
-                ) => {
-                    let inherited = rule.on_profile(place, declared, &context);
-                    found.extend(inherited.map(Found::inherited));
+                ) => rule.on_profile(place, declared, &context).map(Found::inherited),
+                (Effective::Inherited(_), Scope::Whole) | (Effective::Unset, _) => None,
+            };
+            for mut found in of_container.into_iter().chain(of_profile) {
+                if matches!(scope, Scope::ImagesChanged { .. }) {
+                    found.without_fix();
                 }
-                (Effective::Inherited(_), Scope::Whole) | (Effective::Unset, _) => {}
+                tell(found);
             }
         }
-        if matches!(scope, Scope::ImagesChanged { .. }) {
-            found[from..].iter_mut().for_each(Found::without_fix);
-        }
     }
-    found
 }
 
-/// What would be found in `pod` if the profile at `path` was declared at `places`.
-pub(super) fn found_in<'a>(
+/// The first answer to what would be found in `pod` if the profile at `path` was
+/// declared at `places`.
+pub(super) fn first_in<'a, T>(
     pod: &'a Pod<'_>,
     scope: &Scope,
     facts: Facts<'a>,
     places: &[Place<'a>],
     path: &ProfilePath,
-) -> Vec<Found<'a>> {
+    mut answer: impl FnMut(Found<'a>) -> Option<T>,
+) -> Option<T> {
     let context = Context::of(pod, scope, facts);
     let declared = Seccomp::Localhost(Some(path.as_str()));
-    let mut found = Vec::new();
     for place in places {
         let rules = RULES.iter().filter(|it| facts.policy.level(it) != Level::Off);
-        found.extend(rules.filter_map(|it| it.on_profile(*place, declared, &context)));
+        let mut found = rules.filter_map(|it| it.on_profile(*place, declared, &context));
+        if let Some(answer) = found.find_map(&mut answer) {
+            return Some(answer);
+        }
     }
-    found
+    None
 }
 
 // === impl Rule ===

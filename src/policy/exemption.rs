@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
-    pod::Pod,
+    pod::{List, Pod},
     policy::{Place, document::RuleName, place::Place as At},
 };
 
@@ -54,40 +54,93 @@ struct RawMatch {
 
 /// A pattern in which `*` stands for any text.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 struct Glob(String);
 
-impl Exemption {
-    /// Whether this exemption is about what `rule` found at `place`, be it in
-    /// force or not.
-    pub(super) fn is_about(
-        &self,
+/// What a verdict knows of the exemptions of its policy: those that may be about
+/// the pod, and what was found out about one container.
+pub(super) struct Exemptions<'a> {
+    candidates: Vec<&'a Exemption>,
+    /// The last container that was asked about, and which of them are about it.
+    about: Option<((List, usize), Vec<bool>)>,
+    /// How much more may be compared.
+    steps: usize,
+}
+
+/// A policy has room for tens of thousands of patterns, and a pod for thousands
+/// of images. So many characters are compared for one pod, then no more: whoever
+/// would be exempt is refused.
+const MOST_STEPS: usize = 1 << 24;
+
+/// A longer image is no image: a domain, a path of 255 characters, a tag and a
+/// digest are shorter than that.
+const LONGEST_IMAGE: usize = 1024;
+
+impl<'a> Exemptions<'a> {
+    pub(super) fn of(all: &'a [Exemption], pod: &Pod<'_>, namespace: &str) -> Self {
+        let candidates = all.iter().filter(|it| it.is_about_pod(pod, namespace)).collect();
+        Self { candidates, about: None, steps: MOST_STEPS }
+    }
+
+    /// Those that are about what `rule` found at `place`, be they in force or not.
+    pub(super) fn about(
+        &mut self,
         rule: &str,
         place: Place<'_>,
-        pod: &Pod<'_>,
-        namespace: &str,
-    ) -> bool {
-        let Match { namespaces, service_accounts, containers, images } = &self.scope;
-        let allows = |set: &Option<BTreeSet<String>>, it: &str| {
-            set.as_ref().is_none_or(|set| set.contains(it))
-        };
-        self.rules.iter().any(|it| it.as_str() == rule)
-            && allows(namespaces, namespace)
-            && allows(service_accounts, pod.service_account())
-            && match place {
-                At::Container { name, image, .. } => {
-                    allows(containers, name)
-                        && images.as_ref().is_none_or(|it| it.iter().any(|it| it.matches(image)))
+    ) -> impl Iterator<Item = &'a Exemption> {
+        let about = match place {
+            At::Container { list, index, name, image } => {
+                if self.about.as_ref().is_none_or(|(of, _)| *of != (list, index)) {
+                    let Self { candidates, steps, .. } = self;
+                    let about =
+                        candidates.iter().map(|it| it.is_about_container(name, image, steps));
+                    self.about = Some(((list, index), about.collect()));
                 }
-                // What the pod sets holds for every container, those to come included:
-                // who may do it in one container may not do it for all.
-                At::Pod | At::Annotation { .. } => containers.is_none() && images.is_none(),
+                self.about.as_ref().map(|(_, about)| &**about)
             }
+            At::Pod | At::Annotation { .. } => None,
+        };
+        let candidates = self.candidates.iter().enumerate();
+        candidates
+            .map(move |(at, it)| (*it, about.map_or(it.is_about_all(), |about| about[at])))
+            .filter(move |(it, is_about)| {
+                *is_about && it.rules.iter().any(|it| it.as_str() == rule)
+            })
+            .map(|(it, _)| it)
+    }
+
+    /// Whether not all could be compared.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.steps == 0
+    }
+}
+
+impl Exemption {
+    fn is_about_pod(&self, pod: &Pod<'_>, namespace: &str) -> bool {
+        let Match { namespaces, service_accounts, .. } = &self.scope;
+        allows(namespaces.as_ref(), namespace)
+            && allows(service_accounts.as_ref(), pod.service_account())
+    }
+
+    fn is_about_container(&self, name: &str, image: &str, steps: &mut usize) -> bool {
+        let Match { containers, images, .. } = &self.scope;
+        allows(containers.as_ref(), name)
+            && images.as_ref().is_none_or(|it| it.iter().any(|it| it.matches(image, steps)))
+    }
+
+    /// What the pod sets holds for every container, those to come included: who
+    /// may do it in one container may not do it for all.
+    fn is_about_all(&self) -> bool {
+        self.scope.containers.is_none() && self.scope.images.is_none()
     }
 
     pub(super) fn is_in_force(&self, today: Date) -> bool {
         self.expires.is_none_or(|it| today <= it)
     }
+}
+
+fn allows(set: Option<&BTreeSet<String>>, it: &str) -> bool {
+    set.is_none_or(|set| set.contains(it))
 }
 
 impl Filled {
@@ -154,10 +207,36 @@ fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Er
     date.map(Some).ok_or_else(no_date)
 }
 
+impl TryFrom<String> for Glob {
+    type Error = String;
+
+    fn try_from(pattern: String) -> Result<Self, String> {
+        if pattern.len() > LONGEST_IMAGE {
+            let length = pattern.len();
+            return Err(format!(
+                "a pattern for images has at most {LONGEST_IMAGE} characters, this one has {length}"
+            ));
+        }
+        Ok(Self(pattern))
+    }
+}
+
 impl Glob {
-    /// Linear in the text for every star: the first piece must begin it, the
-    /// last must end it, the others are taken where they come first.
-    fn matches(&self, text: &str) -> bool {
+    /// Linear in the pattern and the text: the first piece must begin it, the
+    /// last must end it, the others are taken where they come first. Takes from
+    /// `steps` what that costs, and where nothing is left it matches nothing.
+    fn matches(&self, text: &str, steps: &mut usize) -> bool {
+        let first = self.0.split('*').next().unwrap_or_default();
+        // Most of them are told apart by their first word, which costs next to nothing.
+        *steps = steps.saturating_sub(1 + first.len() / 64);
+        if text.len() > LONGEST_IMAGE || !text.starts_with(first) {
+            return false;
+        }
+        *steps = steps.saturating_sub(self.0.len() + text.len());
+        *steps > 0 && self.matches_all(text)
+    }
+
+    fn matches_all(&self, text: &str) -> bool {
         let Some((first, rest)) = self.0.split_once('*') else {
             return self.0 == text;
         };
@@ -195,6 +274,60 @@ mod tests {
     #[case("r.example.com/exporter@*", "r.example.com/exporter-evil@sha256:00", false)]
     #[case("r.example.com/*", "evil.com/r.example.com/x", false)]
     fn glob(#[case] pattern: &str, #[case] text: &str, #[case] expected: bool) {
-        assert_eq!(Glob(pattern.to_owned()).matches(text), expected);
+        let mut steps = MOST_STEPS;
+        assert_eq!(Glob(pattern.to_owned()).matches(text, &mut steps), expected);
+        assert!(MOST_STEPS - steps <= 1 + 2 * pattern.len() + text.len());
+    }
+
+    #[test]
+    fn what_is_too_long_for_an_image_matches_nothing() {
+        let matches =
+            |length| Glob("*".to_owned()).matches(&"a".repeat(length), &mut { MOST_STEPS });
+        assert_eq!([1024, 1025].map(matches), [true, false]);
+        let why = Glob::try_from("a".repeat(1025)).unwrap_err();
+        assert_eq!(why, "a pattern for images has at most 1024 characters, this one has 1025");
+    }
+
+    fn exempting(pattern: impl Fn(usize) -> String) -> Vec<Exemption> {
+        let exemption = |number: usize| {
+            let images: Vec<_> = (0..60).map(|it| pattern(number * 60 + it)).collect();
+            serde_json::from_value(serde_json::json!({
+                "name": format!("exemption-{number}"), "reason": "a", "owner": "b",
+                "rules": ["privileged"], "match": { "images": images },
+            }))
+            .unwrap()
+        };
+        (0..256).map(exemption).collect()
+    }
+
+    fn container(index: usize, image: &str) -> Place<'_> {
+        Place::Container { list: List::Main, index, name: "app", image }
+    }
+
+    #[test]
+    fn a_thousand_containers_are_compared_with_fifteen_thousand_patterns() {
+        let all = exempting(|it| format!("registry-{it}.example.com/exporter@*"));
+        let pod: Pod<'_> = serde_json::from_str("{}").unwrap();
+        let mut exemptions = Exemptions::of(&all, &pod, "shop");
+        for index in 0..1000 {
+            let image = format!("registry-{}.example.com/exporter@sha256:00", 15_359 - index);
+            let mut about = exemptions.about("privileged", container(index, &image));
+            let expected = format!("exemption-{}", (15_359 - index) / 60);
+            assert_eq!(about.next().unwrap().name.as_str(), expected);
+            assert!(about.next().is_none());
+        }
+        assert!(!exemptions.is_exhausted());
+    }
+
+    #[test]
+    fn what_costs_too_much_to_compare_is_not_exempt() {
+        let all = exempting(|it| format!("{}*{it}", "a*".repeat(400)));
+        let pod: Pod<'_> = serde_json::from_str("{}").unwrap();
+        let mut exemptions = Exemptions::of(&all, &pod, "shop");
+        let image = "a".repeat(1000) + "15359";
+        let counts =
+            (0..1000).map(|it| exemptions.about("privileged", container(it, &image)).count());
+        let counts: Vec<_> = counts.collect();
+        assert!(counts[0] > 0 && counts[999] == 0 && exemptions.is_exhausted(), "{counts:?}");
     }
 }

@@ -8,6 +8,7 @@ mod builtin;
 mod document;
 mod evaluate;
 mod exemption;
+mod judged;
 mod landing;
 mod level;
 mod mistake;
@@ -22,13 +23,14 @@ pub use book::{Book, Governed, Labels, MODE_LABEL, POLICY_LABEL, Presence};
 pub use builtin::{BUILTIN, Builtin};
 pub use document::{Policy, Profile, Templates};
 pub use exemption::Exemption;
+pub use judged::{Judged, cut};
 pub use landing::Placement;
 pub use level::{Level, Mode};
 pub use mistake::PolicyError;
 pub use patch::{Operation, Patch};
 pub use place::Place;
 pub use rules::RULES;
-pub use verdict::{Judged, MOST_LINES, MOST_WARNINGS, Verdict, cut};
+pub use verdict::{Counts, MOST_LINES, MOST_WARNINGS, Verdict};
 
 use std::{
     cell::{Cell, OnceCell, RefCell},

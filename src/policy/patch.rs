@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     pod::{Annotation, Pod, Scope, Seccomp, Target},
-    policy::{Fix, Found, Place, Profile, pin},
+    policy::{Fix, Level, Place, Profile, pin},
     profile::ProfilePath,
 };
 
@@ -57,7 +57,16 @@ pub struct Declared {
     localhost_profile: Option<String>,
 }
 
-/// Where the profile of the policy is to be set, so that no finding of `found`
+/// A fix, where it is wanted, and how seriously.
+pub(super) struct Repair<'a> {
+    pub(super) rule: &'static str,
+    pub(super) place: Place<'a>,
+    pub(super) fix: Fix,
+    pub(super) level: Level,
+    pub(super) is_exempt: bool,
+}
+
+/// Where the profile of the policy is to be set, so that nothing of `repairs`
 /// that it fixes remains.
 ///
 /// `spared` is whether somebody is exempt from having a profile: only then is
@@ -66,10 +75,10 @@ pub struct Declared {
 pub(super) fn injections<'a>(
     pod: &'a Pod<'_>,
     scope: &Scope,
-    found: &[&Found<'_>],
+    repairs: &[&Repair<'_>],
     spared: bool,
 ) -> Vec<Place<'a>> {
-    let unset = found.iter().filter(|it| it.finding.fix == Some(Fix::Inject));
+    let unset = repairs.iter().filter(|it| it.fix == Fix::Inject);
     let unset: BTreeSet<_> = unset.map(|it| it.place).collect();
     let all = pod.containers().map(|it| Place::of(&it));
     let places: Vec<_> = all.filter(|it| unset.contains(it)).collect();
@@ -77,22 +86,20 @@ pub(super) fn injections<'a>(
     if whole { vec![Place::Pod] } else { places }
 }
 
-/// Builds the patch that removes the annotations of `found` from `pod`, an
+/// Builds the patch that removes the annotations of `repairs` from `pod`, an
 /// object of kind Pod, sets `profile` at `places`, and keeps the pod to nodes
 /// that have the `pinned` profiles.
 pub(super) fn patch(
     pod: &Pod<'_>,
     scope: &Scope,
-    found: &[&Found<'_>],
+    repairs: &[&Repair<'_>],
     (profile, places): (Option<&Profile>, &[Place<'_>]),
     pinned: BTreeSet<ProfilePath>,
 ) -> Patch {
     let mut operations = Vec::new();
     let mut removed: BTreeSet<&str> = BTreeSet::new();
-    for it in found {
-        if let (Some(Fix::RemoveAnnotation), Place::Annotation { key }) =
-            (&it.finding.fix, it.place)
-        {
+    for it in repairs {
+        if let (Fix::RemoveAnnotation, Place::Annotation { key }) = (&it.fix, it.place) {
             removed.insert(key);
         }
     }

@@ -96,7 +96,13 @@ impl Metrics {
 
     /// Counts one finding of a rule (`callgate_findings_total`).
     pub fn finding(&self, rule: &'static str, level: &'static str) {
-        self.findings.get_or_create(&Finding { rule, level }).inc();
+        self.findings(rule, level, 1);
+    }
+
+    /// Counts so many of them.
+    pub fn findings(&self, rule: &'static str, level: &'static str, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.findings.get_or_create(&Finding { rule, level }).inc_by(count);
     }
 
     /// Notes when the authority that all replicas share ends, in seconds since

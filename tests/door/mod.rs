@@ -36,6 +36,11 @@ pub(crate) fn open_with(snapshot: Snapshot, ask: Ask) -> Router {
     admission::router(app(snapshot, None, Some(ask)))
 }
 
+/// The same, for bodies as large as that.
+pub(crate) fn open_wide(snapshot: Snapshot, max_body: usize) -> Router {
+    admission::router(App { max_body, ..app(snapshot, None, None) })
+}
+
 fn app(snapshot: Snapshot, find_namespace: Option<FindNamespace>, ask: Option<Ask>) -> App {
     App {
         snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
