@@ -37,6 +37,9 @@ pub(crate) struct Setup {
     pub(crate) namespaces: Vec<String>,
     /// Empty for a line for every review, which is how tests see calls.
     pub(crate) log_level: String,
+    /// As whom it speaks to the API server; such an instance keeps no authority
+    /// in the cluster. Empty for the administrator.
+    pub(crate) user: String,
     /// Another callgate than this build's.
     pub(crate) program: Option<PathBuf>,
     /// Another way to the API server than the suite's own.
@@ -84,7 +87,7 @@ impl Instance {
             facts = ["--standalone", "--mode", mode, "--policy", &policy].map(str::to_owned).into();
         }
         // In a cluster it keeps its authority by itself, and tells the API server of it.
-        let authority: Vec<String> = if setup.policy.is_empty() {
+        let authority: Vec<String> = if setup.policy.is_empty() && setup.user.is_empty() {
             let secret = format!("{name}-ca");
             let all = [
                 ["--ca-secret", &secret],
@@ -96,6 +99,11 @@ impl Instance {
         } else {
             ["--ca-out".to_owned(), at("ca.crt").to_string_lossy().into_owned()].into()
         };
+        let kubeconfig = if setup.user.is_empty() {
+            kubeconfig.clone()
+        } else {
+            impersonating(&setup.user, kubeconfig, at("kubeconfig"))
+        };
         let log = File::create(at("log")).expect("the directory is ours");
         let level = if setup.log_level.is_empty() { "callgate=debug" } else { &setup.log_level };
         let own = Path::new(env!("CARGO_BIN_EXE_callgate"));
@@ -103,7 +111,7 @@ impl Instance {
             .args(["serve", "--log-format", "json", "--log-level", level])
             .args(facts)
             .args(&setup.flags)
-            .env("KUBECONFIG", setup.kubeconfig.as_deref().unwrap_or(kubeconfig))
+            .env("KUBECONFIG", setup.kubeconfig.as_deref().unwrap_or(&kubeconfig))
             .args(["--listen", &SocketAddr::new(address, 0).to_string()])
             .args(["--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"])
             .args(["--tls-san", &format!("{name}.callgate-system.svc")])
@@ -169,6 +177,18 @@ impl Drop for Instance {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The same kubeconfig, by which the administrator speaks as a `ServiceAccount`.
+fn impersonating(user: &str, kubeconfig: &Path, path: PathBuf) -> PathBuf {
+    let text = fs::read_to_string(kubeconfig).expect("there is a kubeconfig");
+    let mut config: Value = serde_saphyr::from_str(&text).expect("it is YAML");
+    for it in config["users"].as_array_mut().expect("it has users") {
+        it["user"]["as"] = json!(user);
+        it["user"]["as-groups"] = json!(["system:serviceaccounts", "system:authenticated"]);
+    }
+    fs::write(&path, config.to_string()).expect("the directory is ours");
+    path
 }
 
 /// Makes `port` of this machine the endpoint of a Service like the production one.

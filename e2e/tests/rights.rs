@@ -4,11 +4,15 @@ use serde_json::{Value, json};
 
 use crate::{
     api::Api,
-    trial::{Test, trials},
+    instance::Setup,
+    trial::{Test, pod, trials},
     world::{eventually, manifests},
 };
 
-trials![its_own_objects_can_be_watched_and_no_others];
+trials![
+    its_own_objects_can_be_watched_and_no_others,
+    with_a_certificate_from_elsewhere_it_serves_and_may_write_no_webhook_configuration,
+];
 
 const OWN: &str = "/api/v1/namespaces/callgate-system";
 const HOOKS: &str = "/apis/admissionregistration.k8s.io/v1";
@@ -85,4 +89,59 @@ async fn its_own_objects_can_be_watched_and_no_others(it: Test) {
     let created = callgate.post(&path, &secret).await;
     // The webhook of the suite has made it already: to be told so takes the same right.
     assert_eq!(created.body["reason"], "AlreadyExists", "{}", created.message());
+}
+
+/// The rights that manifests/components/tls-secret leaves, as
+/// `nothing_is_permitted_that_is_not_needed_and_nothing_is_missing` has them.
+async fn with_a_certificate_from_elsewhere_it_serves_and_may_write_no_webhook_configuration(
+    it: Test,
+) {
+    let name = "callgate-tls-secret";
+    let user = format!("system:serviceaccount:callgate-system:{name}");
+    let all = manifests("rbac").into_iter();
+    for mut role in all.filter(|it| it["kind"] == "ClusterRole") {
+        role["metadata"]["name"] = json!(name);
+        let rules = role["rules"].as_array_mut().expect("it has rules");
+        rules.retain(|it| it["apiGroups"] != json!(["admissionregistration.k8s.io"]));
+        let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}");
+        it.api().apply(&path, &role).await.expect_ok("the role");
+    }
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": { "name": name },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name },
+        "subjects": [
+            { "kind": "ServiceAccount", "name": name, "namespace": "callgate-system" },
+        ],
+    });
+    let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{name}");
+    it.api().apply(&path, &binding).await.expect_ok("the binding");
+
+    let namespace = it.plain_namespace().await;
+    let setup = Setup {
+        namespaces: vec![namespace.clone()],
+        flags: ["--default-policy", "restricted"].map(str::to_owned).into(),
+        user: user.clone(),
+        ..Setup::default()
+    };
+    let _instance = it.instance("rights", setup).await;
+    let privileged = json!({ "containers": [
+        { "name": "app", "image": "app", "securityContext": { "privileged": true } },
+    ]});
+    let path = format!("/api/v1/namespaces/{namespace}/pods");
+    let reply = it.api().post(&path, &pod("web", &privileged)).await;
+    assert!(reply.message().contains("policy \"restricted\" refuses pod"), "{reply:?}");
+
+    let groups = ["system:serviceaccounts", "system:authenticated"];
+    let callgate = Api::connect_as(&it.world.site.kubeconfig, &user, &groups).await;
+    let anything = json!({ "webhooks": [] });
+    for plural in ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"] {
+        let path = format!("{HOOKS}/{plural}/callgate");
+        assert_eq!(callgate.merge(&path, &anything).await.status, 403, "{path}");
+        assert_eq!(callgate.get(&path).await.status, 403, "{path}");
+    }
+    assert_eq!(callgate.get(&format!("{OWN}/secrets/callgate-ca")).await.status, 403);
+    let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "another" } });
+    let path = format!("{OWN}/secrets?dryRun=All");
+    assert_eq!(callgate.post(&path, &secret).await.status, 403);
 }
