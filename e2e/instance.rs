@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -44,14 +44,16 @@ pub(crate) struct Setup {
     pub(crate) program: Option<PathBuf>,
     /// Another way to the API server than the suite's own.
     pub(crate) kubeconfig: Option<PathBuf>,
+    /// Further variables of its environment.
+    pub(crate) environment: BTreeMap<String, String>,
 }
 
 /// A running webhook that the API server calls. It ends when dropped.
 pub(crate) struct Instance {
     process: Child,
     directory: TempDir,
-    /// Where it tells of itself.
-    admin: Option<SocketAddr>,
+    /// Where it serves reviews, and where it tells of itself.
+    addresses: Option<(SocketAddr, SocketAddr)>,
 }
 
 impl Instance {
@@ -64,6 +66,16 @@ impl Instance {
         setup: &Setup,
         change: impl Fn(&mut Value),
     ) -> Self {
+        let instance = Self::spawn(site, name, setup).await;
+        instance.publish(api, name, name, true).await;
+        let authority = fs::read(instance.directory.path().join("ca.crt")).ok();
+        register(api, name, authority.as_deref(), &setup.namespaces, change).await;
+        eventually("the webhook is ready", async || instance.ask("/readyz").await).await;
+        instance
+    }
+
+    /// Starts the binary, of which the API server knows nothing yet.
+    pub(crate) async fn spawn(site: &Site, name: &str, setup: &Setup) -> Self {
         let Site { address, kubeconfig, .. } = site;
         let address = *address;
         let directory = tempfile::tempdir().expect("there is room for temporary files");
@@ -112,6 +124,7 @@ impl Instance {
             .args(facts)
             .args(&setup.flags)
             .env("KUBECONFIG", setup.kubeconfig.as_deref().unwrap_or(&kubeconfig))
+            .envs(&setup.environment)
             .args(["--listen", &SocketAddr::new(address, 0).to_string()])
             .args(["--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"])
             .args(["--tls-san", &format!("{name}.callgate-system.svc")])
@@ -122,22 +135,15 @@ impl Instance {
             .stderr(log)
             .spawn()
             .expect("the binary starts");
-        let mut instance = Self { process, directory, admin: None };
+        let mut instance = Self { process, directory, addresses: None };
         let serving = eventually("the webhook serves", async || instance.serving()).await;
-        let (port, admin) = (serving.0.port(), serving.1);
-        instance.admin = Some(admin);
-        publish(api, address, port, name).await;
-        let authority = fs::read(instance.directory.path().join("ca.crt")).ok();
-        register(api, name, authority.as_deref(), &setup.namespaces, change).await;
-        eventually("the webhook is ready", async || instance.ask("/readyz").await).await;
+        instance.addresses = Some(serving);
         instance
     }
 
     /// Where it serves reviews, and where it tells of itself.
     fn serving(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let log = fs::read_to_string(self.log()).ok()?;
-        let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
-        let event = lines.into_iter().find(|it| it["message"] == "serving")?;
+        let event = self.said("serving").pop()?;
         let address = |key: &str| event[key].as_str()?.parse().ok();
         Some((address("address")?, address("admin_address")?))
     }
@@ -158,11 +164,57 @@ impl Instance {
     /// The status and the body of what its admin port answers.
     pub(crate) async fn answer(&self, path: &str) -> Option<(String, String)> {
         let mut answer = String::new();
-        let mut stream = TcpStream::connect(self.admin?).await.ok()?;
+        let mut stream = TcpStream::connect(self.addresses?.1).await.ok()?;
         stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.ok()?;
         stream.read_to_string(&mut answer).await.ok()?;
         let (head, body) = answer.split_once("\r\n\r\n")?;
         Some((head.split(' ').nth(1)?.to_owned(), body.to_owned()))
+    }
+
+    /// Makes it an endpoint of a Service like the production one, in a slice of
+    /// its own.
+    pub(crate) async fn publish(&self, api: &Api, slice: &str, service: &str, is_ready: bool) {
+        let (address, _) = self.addresses.expect("it serves");
+        let namespace = "callgate-system";
+        for manifest in ["namespace", "service"] {
+            for mut object in manifests(manifest) {
+                if object["kind"] == "Service" {
+                    object["metadata"]["name"] = json!(service);
+                    let path = format!("/api/v1/namespaces/{namespace}/services/{service}");
+                    api.apply(&path, &object).await.expect_ok("the Service");
+                } else {
+                    let path = format!("/api/v1/namespaces/{namespace}");
+                    api.apply(&path, &object).await.expect_ok("the Namespace");
+                }
+            }
+        }
+        let endpoint = json!({ "addresses": [address.ip()], "conditions": { "ready": is_ready } });
+        let labels = json!({ "kubernetes.io/service-name": service });
+        let object = json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": { "name": slice, "labels": labels },
+            "addressType": "IPv4",
+            "ports": [{ "name": "webhook", "port": address.port(), "protocol": "TCP" }],
+            "endpoints": [endpoint],
+        });
+        let root = format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}");
+        let path = format!("{root}/endpointslices/{slice}");
+        api.apply(&path, &object).await.expect_ok("the EndpointSlice");
+    }
+
+    /// The lines of its log with this message.
+    pub(crate) fn said(&self, message: &str) -> Vec<Value> {
+        let log = fs::read_to_string(self.log()).expect("the directory is ours");
+        let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+        lines.filter(|it| it["message"] == message).collect()
+    }
+
+    /// What a metric of its is, labels and all.
+    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
+        let page = self.ask("/metrics").await?;
+        let value = page.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(' '))?;
+        value.parse().ok()
     }
 
     /// Ends the process, as a crash would.
@@ -191,36 +243,9 @@ fn impersonating(user: &str, kubeconfig: &Path, path: PathBuf) -> PathBuf {
     path
 }
 
-/// Makes `port` of this machine the endpoint of a Service like the production one.
-async fn publish(api: &Api, address: IpAddr, port: u16, name: &str) {
-    let namespace = "callgate-system";
-    for manifest in ["namespace", "service"] {
-        for mut object in manifests(manifest) {
-            if object["kind"] == "Service" {
-                object["metadata"]["name"] = json!(name);
-                let path = format!("/api/v1/namespaces/{namespace}/services/{name}");
-                api.apply(&path, &object).await.expect_ok("the Service");
-            } else {
-                let path = format!("/api/v1/namespaces/{namespace}");
-                api.apply(&path, &object).await.expect_ok("the Namespace");
-            }
-        }
-    }
-    let slice = json!({
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": { "name": name, "labels": { "kubernetes.io/service-name": name } },
-        "addressType": "IPv4",
-        "ports": [{ "name": "webhook", "port": port, "protocol": "TCP" }],
-        "endpoints": [{ "addresses": [address], "conditions": { "ready": true } }],
-    });
-    let path = format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices/{name}");
-    api.apply(&path, &slice).await.expect_ok("the EndpointSlice");
-}
-
 /// Applies the production webhook configurations with the authority filled in;
 /// a further instance gets copies that differ in name, service and namespaces.
-async fn register(
+pub(crate) async fn register(
     api: &Api,
     name: &str,
     authority: Option<&[u8]>,

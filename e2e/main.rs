@@ -18,6 +18,10 @@ mod front;
 mod generated;
 #[allow(dead_code, reason = "each suite uses its part")]
 mod instance;
+#[path = "nodes/load.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod load;
+mod pair;
 mod patience;
 mod replica;
 #[path = "../tests/table/mod.rs"]
@@ -59,6 +63,13 @@ fn main() -> ExitCode {
 
 fn conclude(conclusion: &Conclusion) -> ExitCode {
     conclusion.exit_code()
+}
+
+/// What only `--nocapture` asks for.
+fn tell(text: &str) {
+    if std::env::args().any(|it| it == "--nocapture") {
+        say(text);
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "a test reports")]

@@ -14,6 +14,9 @@ use callgate::{
     cluster::authority::Objects,
     tls::{Current, Times, server_config},
 };
+use http::{HeaderValue, Request, header::DATE};
+use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
+use kube::{Client, client::Body};
 use rustls::{pki_types::UnixTime, time_provider::TimeProvider};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::AbortHandle};
@@ -34,7 +37,8 @@ pub(crate) const TIMES: Times = Times {
     ca_introduction: Duration::from_secs(2),
 };
 
-/// The clock of replicas and clients: it runs, and can be put forward.
+/// The clock of replicas, clients and the API server: it runs, and can be put
+/// forward.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clock(Arc<AtomicU64>);
 
@@ -68,6 +72,25 @@ impl Clock {
 
     pub(crate) fn skip(&self, time: Duration) {
         self.0.fetch_add(time.as_secs(), Ordering::Relaxed);
+    }
+}
+
+impl Clock {
+    /// A client whose API server has this clock.
+    fn of_the_api_server(&self, client: &Client) -> Client {
+        let (clock, inner) = (self.clone(), client.clone());
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let (clock, inner) = (clock.clone(), inner.clone());
+            async move {
+                let mut answer = inner.send(request).await?;
+                let now = Timestamp::try_from(clock.now()).expect("it is within calendars");
+                let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now);
+                let date = date.expect("it is within calendars");
+                answer.headers_mut().insert(DATE, HeaderValue::try_from(date).expect("it is text"));
+                Ok::<_, kube::Error>(answer)
+            }
+        });
+        Client::new(service, client.default_namespace())
     }
 }
 
@@ -138,7 +161,7 @@ impl Site {
         let clock = self.clock.clone();
         let told = Arc::clone(&news);
         let keep = authority::keep(
-            self.api.client(),
+            self.clock.of_the_api_server(&self.api.client()),
             flags,
             vec![],
             current,

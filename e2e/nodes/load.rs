@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tokio::time::MissedTickBehavior;
 
 use crate::{
     api::{Api, Reply},
@@ -40,9 +41,10 @@ pub(crate) struct Load {
     outcome: Mutex<Outcome>,
 }
 
-/// Callers at once: each has one request under way and the next one soon after.
+/// Callers at once: each sends a pod so often, if the one before has been answered. One that is
+/// refused at once does not make for more.
 const CALLERS: usize = 4;
-const PAUSE: Duration = Duration::from_millis(5);
+const BEAT: Duration = Duration::from_millis(20);
 
 /// So many pods after an event have been sent after it, whichever caller is slow, and over whichever connection.
 pub(crate) const MANY: usize = 200;
@@ -89,11 +91,13 @@ impl Drop for End {
 
 impl Load {
     async fn call(self: Arc<Self>, api: Api, path: String) {
+        let mut beats = tokio::time::interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.over.load(Ordering::Relaxed) {
+            beats.tick().await;
             let at = self.now();
             let reply = api.try_post(&path, &pod()).await;
             self.outcome().take(at, reply);
-            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -105,6 +109,12 @@ impl Load {
     /// Waits until many more pods have been created.
     pub(crate) async fn goes_on(&self) {
         self.sees("many more pods are created", |it| it.created).await;
+    }
+
+    /// Waits until many more pods have been sent, whatever became of them: for a
+    /// second, where the machine has time.
+    pub(crate) async fn is_sent(&self) {
+        self.sees("many more pods are sent", |it| it.created + it.refused.len()).await;
     }
 
     /// Waits until many more pods have been refused.
@@ -175,6 +185,18 @@ impl Outcome {
     pub(crate) fn is_flawless(&self) {
         self.lets_nothing_through();
         self.is_flawless_since(Duration::ZERO);
+    }
+
+    /// The share of pods that were created.
+    pub(crate) fn share(&self) -> f64 {
+        let count = |it: usize| f64::from(u32::try_from(it).expect("there are not so many"));
+        let all = self.created + self.refused.len() + self.unanswered.len();
+        count(self.created) / count(all)
+    }
+
+    /// How many of those that were sent from then on were not created.
+    pub(crate) fn failed_since(&self, since: Duration) -> usize {
+        self.refused.iter().chain(&self.unanswered).filter(|it| it.at >= since).count()
     }
 
     /// Every pod that was sent from then on was created.

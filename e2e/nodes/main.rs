@@ -14,6 +14,7 @@ mod authority;
 mod cluster;
 mod deployment;
 mod image;
+#[allow(dead_code, reason = "each suite uses its part")]
 mod load;
 mod outage;
 #[path = "../patience.rs"]

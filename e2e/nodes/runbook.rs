@@ -246,6 +246,10 @@ async fn the_authority(it: &Deployment, reader: &mut Reader) {
     reader.run("The Secret was deleted or spoilt").await;
     assert_eq!(authority(it).await, first, "it is put back");
 
+    let said = reader.run("A clock is wrong").await;
+    let ahead = said.lines().filter_map(|it| it.strip_prefix("callgate_clock_ahead_seconds "));
+    assert_eq!(ahead.count(), 2, "of each replica: {said}");
+
     reader.run("Keep a copy, and restore it").await;
     scale(it, 0).await;
     it.api.delete(SECRET).await.expect_ok("the Secret is lost");

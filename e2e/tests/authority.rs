@@ -25,7 +25,7 @@ trials![
 ];
 
 /// Two replicas that all clients can call.
-async fn started(it: &Test) -> (Arc<Site>, [Replica; 2]) {
+pub(crate) async fn started(it: &Test) -> (Arc<Site>, [Replica; 2]) {
     let site = Arc::new(Site::of(it));
     site.install().await;
     let replicas = [site.replica().await, site.replica().await];
@@ -100,7 +100,7 @@ async fn the_authority_changes_hands_and_no_call_fails(it: Test) {
     assert_eq!(site.stored("previous.crt").await, Some(first.clone()));
     assert_eq!(site.stored("next.key").await, None);
 
-    site.clock.skip(TIMES.ca_lifetime / 3 + Duration::from_mins(5));
+    site.clock.skip(TIMES.ca_lifetime / 3 + Duration::from_mins(10));
     site.await_bundle("the old one drops out", |it| *it == second).await;
     let calls = caller.finish().await;
     assert!(calls > 10, "only {calls} calls");

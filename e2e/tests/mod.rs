@@ -3,10 +3,12 @@
 mod accepted;
 mod annotations;
 mod authority;
+mod clocks;
 mod conditions;
 mod debug;
 mod events;
 mod every_table;
+mod fights;
 mod in_a_cluster;
 mod neighbours;
 mod old_pods;
@@ -17,6 +19,7 @@ mod pods;
 mod profiles;
 mod rights;
 mod templates;
+mod unwritable;
 mod watches;
 mod wrap;
 
@@ -41,6 +44,9 @@ pub(crate) fn all() -> Vec<Entry> {
         conditions::trials(),
         authority::trials(),
         watches::trials(),
+        unwritable::trials(),
+        fights::trials(),
+        clocks::trials(),
         wrap::trials(),
         every_table::trials(),
     ]

@@ -83,6 +83,10 @@ async fn its_own_objects_can_be_watched_and_no_others(it: Test) {
         assert_eq!(reply.status, 404, "{}", reply.message());
         assert_eq!(callgate.merge(&path, &json!({})).await.status, 403, "{path}");
     }
+    for (name, expected) in [("callgate-ca", 200), ("another", 403)] {
+        let path = format!("{OWN}/secrets/{name}?dryRun=All");
+        assert_eq!(callgate.delete(&path).await.status, expected, "{name}");
+    }
     let secret =
         json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "callgate-ca" } });
     let path = format!("{OWN}/secrets?dryRun=All");

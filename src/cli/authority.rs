@@ -10,7 +10,10 @@ use kube::Client;
 
 use crate::{
     cluster::authority::{self as cluster, Kept, Objects, Order},
-    tls::{Advice, Current, Keychain, KeychainError, Moment, Seen, Times},
+    tls::{
+        Advice, Agreement, Comparison, Current, Keychain, KeychainError, Moment, Reading, Seen,
+        Times,
+    },
 };
 
 /// What a replica is told to keep, and for how long.
@@ -50,8 +53,14 @@ pub enum News {
     /// Once they did, a replica should call itself ready for good: that
     /// somebody overwrote the bundle is no reason to take all replicas away.
     Published(bool),
+    /// By how many seconds our clock is ahead of the API server's, and whether
+    /// that is near enough for a replica to be ready.
+    Clock { ahead: i64, is_near: bool },
     /// The Secret was written, by the step of this name.
     Stored(&'static str),
+    /// Somebody else had overwritten the bundle in a configuration of this
+    /// kind; it was put back.
+    PutBack(&'static str),
     /// Something could not be read or written; it is in the log, and tried again.
     Failed,
 }
@@ -63,7 +72,8 @@ pub enum News {
 /// Every replica runs it; none leads. `current` has no certificate until the
 /// Secret has been read or written for the first time. `names` are added to
 /// those of the Service, `clock` says what time it is, and `report` hears
-/// only what changed, [`News::Failed`] and [`News::Stored`] excepted.
+/// only what changed, but of [`News::Failed`], [`News::Stored`] and
+/// [`News::PutBack`] each.
 ///
 /// ```no_run
 /// # use std::{sync::Arc, time::SystemTime};
@@ -94,12 +104,15 @@ pub fn keep(
         let now = Moment { wall: clock(), steady: Instant::now() };
         let order = match seen {
             None => keychain.renew(now).map(|()| None)?,
-            Some(cluster::Seen { secret, bundles, since }) => {
-                let advice = keychain.advance(Seen { secret, bundles, since }, now)?;
-                let Advice { store, bundle, published, authority_ends } = advice;
+            Some(cluster::Seen { secret, bundles, since, clock }) => {
+                let cluster::Reading { date, sent, received } = clock;
+                let clock = Reading { date, sent, received };
+                let advice = keychain.advance(Seen { secret, bundles, since, clock }, now)?;
+                let Advice { store, bundle, published, authority_ends, clock } = advice;
+                told.clock(clock, &news);
                 told.authority(authority_ends, &news);
                 told.published(published, &news);
-                Some(Order { store, bundle })
+                bundle.map(|bundle| Order { store, bundle })
             }
         };
         told.leaf(keychain.leaf_ends(), &news);
@@ -107,6 +120,7 @@ pub fn keep(
     };
     let kept = move |it| match it {
         Kept::Stored(step) => report(News::Stored(step)),
+        Kept::PutBack(kind) => report(News::PutBack(kind)),
         Kept::Failed => report(News::Failed),
         // Seen by the next look, by which it may be gone again.
         Kept::Published => {}
@@ -131,9 +145,30 @@ struct Told {
     leaf: Option<SystemTime>,
     authority: Option<SystemTime>,
     published: Option<bool>,
+    clock: Option<Comparison>,
 }
 
 impl Told {
+    fn clock(&mut self, clock: Comparison, news: impl Fn(News)) {
+        let before = self.clock.map(|it| it.verdict);
+        let Some(Comparison { ahead, verdict }) = changed(&mut self.clock, Some(clock)) else {
+            return;
+        };
+        news(News::Clock { ahead, is_near: verdict.is_enough() });
+        match verdict {
+            it if before == Some(it) => {}
+            Agreement::Agrees if before.is_none() => {}
+            Agreement::Agrees => tracing::info!("the clock agrees with the API server's again"),
+            Agreement::Apart => {
+                tracing::warn!(ahead_s = ahead, "the clock is not the API server's");
+            }
+            Agreement::Differs => tracing::error!(
+                ahead_s = ahead,
+                "the clock or the API server's is wrong: not ready, and the Secret is left alone"
+            ),
+        }
+    }
+
     fn leaf(&mut self, ends: Option<SystemTime>, news: impl Fn(News)) {
         if let Some(not_after) = changed(&mut self.leaf, ends) {
             news(News::Leaf { not_after });

@@ -115,6 +115,7 @@ pub(super) fn authority(
 ) -> impl Fn(News) + Clone + Send + Sync + 'static {
     let served = readiness.condition("certificate");
     let trusted = readiness.condition("webhook configurations that trust it");
+    let near = readiness.condition("a clock like the API server's");
     move |news| match news {
         News::Leaf { not_after } => {
             metrics.certificate_expires(not_after);
@@ -125,6 +126,12 @@ pub(super) fn authority(
         News::Published(true) => trusted.met(),
         // What was written has been logged by whoever wrote it.
         News::Published(false) | News::Stored(_) => {}
+        News::PutBack(configuration) => metrics.bundle_put_back(configuration),
+        // Not for good: nobody knows what else is wrong where a clock is.
+        News::Clock { ahead, is_near } => {
+            metrics.clock_is_ahead(ahead);
+            if is_near { near.met() } else { near.unmet() }
+        }
         News::Failed => metrics.authority_failed(),
     }
 }

@@ -35,6 +35,8 @@ pub struct Metrics {
     watches: Watches,
     authority_expiry: Gauge,
     authority_failures: Counter,
+    bundles_put_back: Family<Configuration, Counter>,
+    clock_ahead: Gauge,
     reports: Family<Report, Counter>,
 }
 
@@ -62,6 +64,11 @@ struct Report {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Configuration {
+    configuration: &'static str,
+}
+
 impl Metrics {
     /// Everything at zero, and `callgate_build_info` for this version.
     pub fn new(version: &'static str) -> Self {
@@ -76,6 +83,8 @@ impl Metrics {
             watches: Watches::default(),
             authority_expiry: Gauge::default(),
             authority_failures: Counter::default(),
+            bundles_put_back: Family::default(),
+            clock_ahead: Gauge::default(),
             reports: Family::default(),
         };
         metrics.registered(version)
@@ -115,6 +124,18 @@ impl Metrics {
     /// that failed (`callgate_authority_failures_total`).
     pub fn authority_failed(&self) {
         self.authority_failures.inc();
+    }
+
+    /// Counts a bundle that was put back into a webhook configuration, after
+    /// somebody else had overwritten it (`callgate_bundles_put_back_total`).
+    pub fn bundle_put_back(&self, configuration: &'static str) {
+        self.bundles_put_back.get_or_create(&Configuration { configuration }).inc();
+    }
+
+    /// Notes by how much our clock is ahead of the API server's
+    /// (`callgate_clock_ahead_seconds`).
+    pub fn clock_is_ahead(&self, seconds: i64) {
+        self.clock_ahead.set(seconds);
     }
 
     /// Counts something that was to be told to the cluster
@@ -167,6 +188,8 @@ impl Metrics {
             watches,
             authority_expiry,
             authority_failures,
+            bundles_put_back,
+            clock_ahead,
             reports,
         } = &mut self;
         registry.register(
@@ -204,6 +227,21 @@ impl Metrics {
             "authority_failures",
             "Tries to keep the shared authority that failed",
             authority_failures.clone(),
+        );
+        for configuration in ["mutating", "validating"] {
+            // From the beginning: the first one of a new series is no increase.
+            drop(bundles_put_back.get_or_create(&Configuration { configuration }));
+        }
+        registry.register(
+            "bundles_put_back",
+            "Bundles that somebody else had overwritten and that were put back, by configuration",
+            bundles_put_back.clone(),
+        );
+        registry.register_with_unit(
+            "clock_ahead",
+            "By how much the clock is ahead of the API server's",
+            Unit::Seconds,
+            clock_ahead.clone(),
         );
         registry.register(
             "reports",
@@ -247,6 +285,8 @@ mod tests {
         metrics.watches().unreadable("namespaces", 1);
         metrics.authority_expires(UNIX_EPOCH + Duration::from_secs(1_900_000_001));
         metrics.authority_failed();
+        metrics.bundle_put_back("mutating");
+        metrics.clock_is_ahead(-61);
         metrics.reported("event", "written");
         let page = metrics.render();
         for line in [
@@ -271,6 +311,9 @@ mod tests {
             r#"callgate_objects_unreadable{object="namespaces"} 1"#,
             "callgate_authority_expiry_timestamp_seconds 1900000001",
             "callgate_authority_failures_total 1",
+            r#"callgate_bundles_put_back_total{configuration="mutating"} 1"#,
+            r#"callgate_bundles_put_back_total{configuration="validating"} 0"#,
+            "callgate_clock_ahead_seconds -61",
             r#"callgate_reports_total{object="event",outcome="written"} 1"#,
             r#"callgate_build_info{version="1.2.3"} 1"#,
             "# EOF",
@@ -289,8 +332,8 @@ mod tests {
         metrics.watches().unreadable("nodes", 0);
         let page = metrics.render();
         let lines = |start| page.lines().filter(move |it| it.starts_with(start)).count();
-        assert_eq!(lines("# HELP callgate_"), 20, "{page}");
-        assert_eq!(lines("# TYPE callgate_"), 20, "{page}");
+        assert_eq!(lines("# HELP callgate_"), 22, "{page}");
+        assert_eq!(lines("# TYPE callgate_"), 22, "{page}");
     }
 
     #[test]

@@ -7,6 +7,12 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::rotation::Term;
 
+/// In bytes; larger ones are none for us.
+///
+/// Ten certificates of some hundred bytes are usual. So large ones would not be
+/// too large for the four bundles of a configuration, whose objects hold 1.5 MiB.
+const LARGEST: usize = 8 * 1024;
+
 /// A certificate that verifies what its authority signed.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Certificate {
@@ -15,8 +21,11 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    /// Reads a certificate; `None` unless it is one of an authority.
+    /// Reads a certificate; `None` unless it is one of an authority, of usual size.
     pub(super) fn of(der: CertificateDer<'static>) -> Option<Self> {
+        if der.len() > LARGEST {
+            return None;
+        }
         let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
         let constraints = certificate.basic_constraints().ok()??.value;
         let may_sign = match certificate.key_usage().ok()? {

@@ -3,6 +3,7 @@
 mod authority;
 mod certificate;
 mod clients;
+mod clock;
 mod files;
 mod follow;
 mod keychain;
@@ -31,9 +32,10 @@ use self::{authority::Authority, clients::Clients, files::Files};
 pub use self::{
     authority::AuthorityError,
     clients::FollowClients,
+    clock::{Agreement, Comparison, Moment, Reading},
     files::FileError,
     follow::{Follow, Reload},
-    keychain::{Advice, Keychain, KeychainError, Moment, Seen},
+    keychain::{Advice, Keychain, KeychainError, Seen},
     stored::Data,
     times::{BadTimes, Times},
 };

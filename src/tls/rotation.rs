@@ -8,7 +8,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::times::Times;
+use super::{clock::Span, times::Times};
 
 /// From when until when a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,9 +94,10 @@ pub(super) fn next_step(authorities: &Authorities, now: SystemTime, times: &Time
 ///
 /// Near the end of the authority a new leaf would end no later than the old:
 /// then the successor is what helps.
-pub(super) fn leaf_is_due(leaf: Term, authority: Term, now: SystemTime, times: &Times) -> bool {
-    let end = leaf_end(authority, now, times);
-    !leaf.holds(now) || (is_late(leaf, now, times.leaf_lifetime) && end > leaf.not_after)
+pub(super) fn leaf_is_due(leaf: Term, authority: Term, now: Span, times: &Times) -> bool {
+    let end = leaf_end(authority, now.late, times);
+    let is_late = is_late(leaf, now.late, times.leaf_lifetime);
+    !leaf.holds(now.early) || (is_late && end > leaf.not_after)
 }
 
 /// When a leaf ends that is signed now: never after its authority.
@@ -206,8 +207,8 @@ mod tests {
 
     #[rstest]
     #[case::still_verifies(29 * DAY, Step::Rest)]
-    #[case::has_just_ended(30 * DAY + 299, Step::Rest)]
-    #[case::has_ended_by_every_clock(30 * DAY + 300, Step::Retire)]
+    #[case::has_just_ended(30 * DAY + 599, Step::Rest)]
+    #[case::has_ended_by_every_clock(30 * DAY + 600, Step::Retire)]
     fn an_old_authority_drops_out_when_it_ends(#[case] now: u64, #[case] expected: Step) {
         let stored = Authorities { previous: vec![term(0, 30)], ..only(term(20, 50)) };
         assert_eq!(next_step(&stored, at(now), &TIMES), expected);
@@ -242,7 +243,24 @@ mod tests {
         #[case] now: u64,
         #[case] expected: bool,
     ) {
-        assert_eq!(leaf_is_due(leaf, term(0, 30), at(now), &TIMES), expected);
+        let now = Span { early: at(now), late: at(now) };
+        assert_eq!(leaf_is_due(leaf, term(0, 30), now, &TIMES), expected);
+    }
+
+    #[rstest]
+    #[case::covers_both(term(0, 3), 1, 1, false)]
+    #[case::not_yet_valid_by_one_clock(term(5, 8), 4, 5, true)]
+    #[case::late_by_one_clock(term(0, 3), 1, 2, true)]
+    #[case::over_by_one_clock(term(0, 3), 1, 20, true)]
+    #[case::one_clock_is_years_ahead(term(0, 30), 1, 4000, false)]
+    fn a_leaf_is_to_last_by_both_clocks(
+        #[case] leaf: Term,
+        #[case] early: u64,
+        #[case] late: u64,
+        #[case] expected: bool,
+    ) {
+        let now = Span { early: at(early * DAY), late: at(late * DAY) };
+        assert_eq!(leaf_is_due(leaf, term(0, 30), now, &TIMES), expected);
     }
 
     #[rstest]

@@ -24,6 +24,10 @@ const PREVIOUS: &str = "previous.crt";
 /// with each of them could some day not be written any more.
 const MOST: usize = 8;
 
+/// How many bytes there is room for in a Secret (`MaxSecretSize` in
+/// pkg/apis/core/types.go).
+const ROOM: usize = 1024 * 1024;
+
 struct Names {
     certificate: &'static str,
     key: &'static str,
@@ -71,8 +75,10 @@ impl Stored {
         stored
     }
 
-    pub(super) fn write(&self) -> Data {
-        let mut data = self.others.clone();
+    /// What is to be in the Secret, and how much of what others keep there is
+    /// not in it, because there is no room left: the smallest stay.
+    pub(super) fn write(&self) -> (Data, usize) {
+        let mut data = Data::new();
         for (names, place) in [(CURRENT, &self.current), (NEXT, &self.next)] {
             if let Some(authority) = place {
                 data.insert(names.certificate.to_owned(), authority.pem().into());
@@ -83,7 +89,17 @@ impl Stored {
             let pem: String = self.previous.iter().map(Certificate::pem).collect();
             data.insert(PREVIOUS.to_owned(), pem.into());
         }
-        data
+        let mut taken: usize = data.values().map(Vec::len).sum();
+        let mut others: Vec<_> = self.others.iter().collect();
+        others.sort_by_key(|(_, it)| it.len());
+        let fit = others.iter().take_while(|(_, it)| {
+            taken += it.len();
+            taken <= ROOM
+        });
+        let fit: Data = fit.map(|&(name, it)| (name.clone(), it.clone())).collect();
+        let left_out = others.len() - fit.len();
+        data.extend(fit);
+        (data, left_out)
     }
 
     /// What clients have to trust: a function of the Secret alone, so that no

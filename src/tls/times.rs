@@ -6,8 +6,20 @@ use clap::Args;
 
 use crate::duration;
 
-/// How far the clock of a client, or of another replica, may be behind ours.
-pub(super) const BACKDATED: Duration = Duration::from_mins(5);
+/// From how long before now a certificate is valid.
+///
+/// Whoever verifies it may be [`APART`] behind a replica that writes, and so
+/// may that replica be behind another API server: ten minutes. An hour is also
+/// enough for an API server whose clock nobody looks after, and costs nothing:
+/// of a key that did not exist yet nobody can have had a certificate.
+pub(super) const BACKDATED: Duration = Duration::from_hours(1);
+
+/// By how much a replica's clock may differ from the API server's: beyond that
+/// one of the two is wrong, and nobody can tell which.
+pub(super) const APART: Duration = Duration::from_mins(5);
+
+/// From when on a difference is worth a warning.
+pub(super) const WORTH_A_WARNING: Duration = Duration::from_mins(1);
 
 /// The lifetimes of what callgate makes for itself (design, section 6).
 ///
@@ -73,10 +85,13 @@ impl Times {
         }
     }
 
-    /// How far the clocks of two replicas may differ: near the end of an
-    /// authority neither acts on what the other cannot see yet.
+    /// How far the clocks by which two replicas decide may differ: near the end
+    /// of an authority neither acts on what the other cannot see yet.
+    ///
+    /// These are clocks of API servers, of which each may be [`APART`] from one
+    /// and the same replica.
     pub(super) fn skew(&self) -> Duration {
-        BACKDATED.min(self.ca_lifetime / 16)
+        (2 * APART).min(self.ca_lifetime / 16)
     }
 
     /// How often to look at the clock: often enough that no time passes unseen.

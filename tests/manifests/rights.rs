@@ -100,6 +100,7 @@ const RIGHTS: &[Right] = &[
     of_authority(OWN, "", CA, "get", "the authority is read before it is changed"),
     of_authority(OWN, "", CA, "list", "a watch of one object begins with a list of it"),
     of_authority(OWN, "", CA, "update", "one authority follows another, by compare-and-swap"),
+    of_authority(OWN, "", CA, "delete", "one that somebody made immutable is made anew"),
     of_authority(OWN, "", CA, "watch", "what another replica did is seen at once"),
     of_authority(OWN, "", ANY_SECRET, "create", "the first replica makes it; what is to be made has no name yet"),
     of_agent("callgate.dev", "seccompprofiles", "list", "agent/watch.rs begins with all of them"),

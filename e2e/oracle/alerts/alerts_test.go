@@ -37,6 +37,9 @@ const (
 	contact    = `callgate_cluster_contact_timestamp_seconds{job="callgate",pod="a"} `
 	confirmed  = `callgate_watch_confirmed_timestamp_seconds{job="callgate",pod="a",object="nodes"} `
 	strange    = `callgate_objects_unreadable{job="callgate",pod="a",object="nodes"} `
+	clock      = `callgate_clock_ahead_seconds{job="callgate",pod="a"} `
+	putBack    = `callgate_bundles_put_back_total{job="callgate",pod="a",configuration="mutating"} `
+	notKept    = `callgate_authority_failures_total{job="callgate",pod="a"} `
 	unreadable = `callgate_policies_unreadable{job="callgate",pod="a"} `
 	denied     = `callgate_reviews_total{job="callgate",pod="a",verdict="denied"} `
 	shed       = `callgate_requests_shed_total{job="callgate",pod="a"} `
@@ -64,6 +67,14 @@ var examples = []example{
 	{"CallgateBehind", "for sixteen seconds", true, []string{confirmed + "-16+60x10"}},
 	{"CallgateObjectUnreadable", "one", true, []string{strange + "1x1"}},
 	{"CallgateObjectUnreadable", "none", false, []string{strange + "0x1"}},
+	{"CallgateClockDiffers", "more than a minute ahead", true, []string{clock + "61x5"}},
+	{"CallgateClockDiffers", "a year behind", true, []string{clock + "-31536000x5"}},
+	{"CallgateClockDiffers", "a minute", false, []string{clock + "60x5"}},
+	{"CallgateBundleOverwritten", "once a minute", true, []string{putBack + "0+1x10"}},
+	{"CallgateBundleOverwritten", "by both replicas put back in turn", true, []string{putBack + "0 0 1 1 2 2 3 3 4 4 4", strings.Replace(putBack, `"a"`, `"b"`, 1) + "0 1 1 2 2 3 3 4 4 4 4"}},
+	{"CallgateBundleOverwritten", "once", false, []string{putBack + "0x5 1x5"}},
+	{"CallgateAuthorityNotKept", "twice a minute", true, []string{notKept + "0+2x10"}},
+	{"CallgateAuthorityNotKept", "a few times", false, []string{notKept + "0x5 4x5"}},
 	{"CallgatePolicyUnreadable", "one", true, []string{unreadable + "1x1"}},
 	{"CallgatePolicyUnreadable", "none", false, []string{unreadable + "0x1"}},
 	{"CallgateDenialsSurge", "twenty a minute, after a quiet day", true, []string{denied + "0x1400 20+20x40"}},

@@ -2,6 +2,9 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::Stream;
+use k8s_openapi::{
+    api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
+};
 use kube::{
     Api, Client, Resource,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
@@ -25,9 +28,12 @@ pub(super) struct Configuration {
 
 /// A configuration as it was; what is published is published over exactly this.
 pub(super) struct Found {
+    uid: String,
     version: String,
     /// Our webhooks and whom they trust.
     webhooks: Vec<(String, Vec<u8>)>,
+    /// Who else set the bundle of one of them.
+    manager: Option<String>,
 }
 
 impl Configuration {
@@ -47,7 +53,25 @@ impl Configuration {
         if webhooks.is_empty() {
             return Err(CallError::Empty { what });
         }
-        Ok(Found { version: object.metadata.resource_version.unwrap_or_default(), webhooks })
+        let metadata = object.metadata;
+        let managers = metadata.managed_fields.unwrap_or_default();
+        Ok(Found {
+            uid: metadata.uid.unwrap_or_default(),
+            version: metadata.resource_version.unwrap_or_default(),
+            manager: managers.into_iter().find(sets_a_bundle).and_then(|it| it.manager),
+            webhooks,
+        })
+    }
+
+    /// As Events name it.
+    pub(super) fn reference(&self, found: &Found) -> ObjectReference {
+        ObjectReference {
+            api_version: Some(self.kind.api_version.clone()),
+            kind: Some(self.kind.kind.clone()),
+            name: Some(self.name.clone()),
+            uid: Some(found.uid.clone()),
+            ..ObjectReference::default()
+        }
     }
 
     /// Sets the bundle of our webhooks and nothing else, unless the
@@ -84,6 +108,31 @@ impl Found {
     pub(super) fn bundles(&self) -> impl Iterator<Item = &Vec<u8>> {
         self.webhooks.iter().map(|(_, bundle)| bundle)
     }
+
+    /// The same object as long as it is not deleted and made anew.
+    pub(super) fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// The field manager that set the bundle of one of our webhooks in our
+    /// place. Whoever removed it has left no name.
+    pub(super) fn manager(&self) -> Option<&str> {
+        self.manager.as_deref()
+    }
+}
+
+/// Whether these are fields of somebody else with a bundle of ours among them.
+fn sets_a_bundle(entry: &ManagedFieldsEntry) -> bool {
+    let is_ours = |key: &str| {
+        let key = key.strip_prefix("k:").and_then(|it| serde_json::from_str::<Value>(it).ok());
+        key.is_some_and(|it| it["name"].as_str().is_some_and(|it| it.ends_with(DOMAIN)))
+    };
+    let fields = entry.fields_v1.as_ref().map(|it| &it.0["f:webhooks"]);
+    let mut webhooks = fields.and_then(Value::as_object).into_iter().flatten();
+    entry.manager.as_deref() != Some(MANAGER)
+        && webhooks.any(|(key, fields)| {
+            is_ours(key) && fields["f:clientConfig"].get("f:caBundle").is_some()
+        })
 }
 
 fn webhook(value: &Value) -> Option<(String, Vec<u8>)> {

@@ -19,6 +19,12 @@ pub enum CallError {
     Missing { what: String },
     #[error("cannot publish the authority: no webhook of {what} is called *{domain}", domain = super::DOMAIN)]
     Empty { what: String },
+    #[error("cannot change {what}, which is immutable and being deleted: a finalizer keeps it")]
+    Stuck { what: String },
+    #[error("cannot tell the API server's clock: there is no date in its answers")]
+    NoClock,
+    #[error("cannot keep the authority: somebody else wrote first, {0} times in a row")]
+    Lost(u32),
     #[error("cannot decide what to keep")]
     Undecided(#[source] Box<dyn Error + Send + Sync>),
 }

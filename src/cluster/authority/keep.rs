@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    hash::{BuildHasher, RandomState},
     pin::pin,
     time::{Duration, Instant},
 };
@@ -17,8 +18,10 @@ use super::{
     Data, Objects,
     bundle::{Configuration, Found},
     call::{CallError, Written},
-    pace::Pace,
-    secret::Place,
+    clock::{Clock, Reading},
+    pace::{Backoff, Bucket, now},
+    published::{Published, Round},
+    secret::{Held, Place},
     told::Told,
 };
 
@@ -29,6 +32,8 @@ pub struct Seen<'a> {
     pub bundles: Option<&'a [Vec<u8>]>,
     /// When reading began.
     pub since: Instant,
+    /// What its clock showed when the Secret was read.
+    pub clock: Reading,
 }
 
 /// What it should hold.
@@ -45,6 +50,8 @@ pub enum Kept {
     Stored(&'static str),
     /// A configuration got the bundle.
     Published,
+    /// So did one, of this kind, in which somebody else had overwritten it.
+    PutBack(&'static str),
     /// Something could not be done; it will be tried again.
     Failed,
 }
@@ -57,15 +64,20 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The three objects.
 struct Keep {
+    clock: Clock,
     secret: Place,
-    configurations: [Configuration; 2],
+    stores: Bucket,
+    configurations: [Published; 2],
 }
 
-/// How a round ended.
-enum Round {
-    Rest,
-    Wrote,
-}
+/// The shortest and longest pauses after a failure.
+const FAILED: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// The shortest and longest pauses after a write that came second.
+const LOST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// How many lost writes in a row are no accident any more.
+const MANY: u32 = 20;
 
 /// Looks at `objects` whenever one of them changes, and every `pulse` anyway;
 /// has `decide` say what they should hold, and writes that. Never returns.
@@ -73,6 +85,9 @@ enum Round {
 /// Every replica may run it. What is written is written over what was read: who
 /// comes second reads again. All reads are live, and the configurations are
 /// read before the Secret, so that nobody overwrites a bundle by an older one.
+///
+/// However often others write, and whatever fails: `decide` is asked again
+/// after a `pulse`, or after what calls take that get no answer.
 pub async fn keep(
     client: Client,
     objects: &Objects,
@@ -80,22 +95,39 @@ pub async fn keep(
     mut decide: impl Decide,
     report: impl Fn(Kept),
 ) {
-    let keep = Keep::new(&client, objects);
+    let jitter = jitter();
+    let mut keep = Keep::new(&client, objects, jitter);
     let mut changes = pin!(keep.changes());
-    let mut pace = Pace::default();
+    let mut failures = Backoff::new(FAILED.0, FAILED.1, jitter);
+    let mut losses = Backoff::new(LOST.0, LOST.1, jitter);
     let mut told = Told::default();
     loop {
-        match keep.round(&mut decide, &report).await {
-            Ok(Round::Wrote) => sleep(pace.after_write(Instant::now())).await,
+        let round = match keep.round(&mut decide, &report).await {
+            Ok(Round::Lost) if losses.failures() >= MANY => Err(CallError::Lost(MANY)),
+            round => round,
+        };
+        if !matches!(round, Ok(Round::Lost) | Err(CallError::Lost(_))) {
+            losses.reset();
+        }
+        if round.is_ok() {
+            failures.reset();
+        }
+        match round {
+            Ok(Round::Wrote) => {}
+            Ok(Round::Lost) => sleep(losses.next()).await,
+            Ok(Round::Held(wait)) => sleep(wait.min(pulse)).await,
             Ok(Round::Rest) => {
-                pace.after_rest();
                 told.well();
                 drop(timeout(pulse, changes.next()).await);
             }
             Err(error) => {
                 report(Kept::Failed);
                 told.failure(&error);
-                drop(timeout(pace.after_failure(), changes.next()).await);
+                let wait = failures.next().min(pulse);
+                // Changes that come without a pause do not make us knock without one.
+                let least = wait.min(FAILED.0);
+                sleep(least).await;
+                drop(timeout(wait.saturating_sub(least), changes.next()).await);
             }
         }
         // One look takes in all changes until now.
@@ -103,8 +135,14 @@ pub async fn keep(
     }
 }
 
+/// Between 0 and 1, another for each replica.
+fn jitter() -> f64 {
+    f64::from(u16::try_from(RandomState::new().hash_one(()) & 0xffff).unwrap_or_default())
+        / f64::from(u16::MAX)
+}
+
 impl Keep {
-    fn new(client: &Client, objects: &Objects) -> Self {
+    fn new(client: &Client, objects: &Objects, jitter: f64) -> Self {
         let Objects {
             ca_secret,
             ca_secret_namespace,
@@ -112,25 +150,33 @@ impl Keep {
             validating_configuration,
         } = objects;
         let namespace = ca_secret_namespace.as_deref().unwrap_or(client.default_namespace());
-        let (mutating, validating) = (mutating_configuration, validating_configuration);
-        let configurations = [
-            Configuration::new::<MutatingWebhookConfiguration>(client, mutating),
-            Configuration::new::<ValidatingWebhookConfiguration>(client, validating),
-        ];
-        Self { secret: Place::new(client, namespace, ca_secret), configurations }
+        let (client, clock) = Clock::watched_by(client);
+        let now = now();
+        let published = |it, kind| Published::new(it, kind, Bucket::new(now, jitter), &client);
+        let mutating =
+            Configuration::new::<MutatingWebhookConfiguration>(&client, mutating_configuration);
+        let validating =
+            Configuration::new::<ValidatingWebhookConfiguration>(&client, validating_configuration);
+        Self {
+            clock,
+            secret: Place::new(&client, namespace, ca_secret),
+            stores: Bucket::new(now, jitter),
+            configurations: [published(mutating, "mutating"), published(validating, "validating")],
+        }
     }
 
     async fn round(
-        &self,
+        &mut self,
         decide: &mut impl Decide,
         report: &impl Fn(Kept),
     ) -> Result<Round, CallError> {
         let since = Instant::now();
         let [mutating, validating] = &self.configurations;
-        let (mutating, validating) = tokio::join!(mutating.read(), validating.read());
-        let found = [mutating, validating];
-        let held = match self.secret.read().await {
-            Ok(held) => held,
+        let found = tokio::join!(mutating.read(), validating.read()).into();
+        let looked = self.secret.read().await;
+        let looked = looked.and_then(|it| Ok((it, self.clock.read().ok_or(CallError::NoClock)?)));
+        let (held, clock) = match looked {
+            Ok(looked) => looked,
             Err(error) => {
                 decide(None).map_err(CallError::Undecided)?;
                 return Err(error);
@@ -138,43 +184,39 @@ impl Keep {
         };
         let data = held.data();
         let bundles = bundles(&found);
-        let seen = Seen { secret: data.as_ref(), bundles: bundles.as_deref(), since };
+        let seen = Seen { secret: data.as_ref(), bundles: bundles.as_deref(), since, clock };
         let order = decide(Some(seen)).map_err(CallError::Undecided)?;
         let Some(Order { store, bundle }) = order else { return Ok(Round::Rest) };
         if let Some((step, data)) = store {
-            if self.secret.write(held, data).await? == Written::Done {
-                tracing::info!(step, secret = self.secret.name(), "authority stored");
-                report(Kept::Stored(step));
-            }
-            return Ok(Round::Wrote);
+            return self.store(step, held, data, report).await;
         }
-        let mut round = Ok(Round::Rest);
-        for (configuration, found) in self.configurations.iter().zip(found) {
-            // One that cannot be read does not keep the other from its bundle.
-            match self.publish(configuration, found, &bundle, report).await {
-                Ok(Round::Rest) => {}
-                Ok(Round::Wrote) => round = round.map(|_| Round::Wrote),
-                Err(error) => round = Err(error),
-            }
-        }
-        round
+        let [mutating, validating] = &mut self.configurations;
+        let [in_mutating, in_validating] = found;
+        // One that cannot be read does not keep the other from its bundle.
+        let (one, other) = tokio::join!(
+            mutating.publish(in_mutating, &bundle, report),
+            validating.publish(in_validating, &bundle, report),
+        );
+        Ok(one?.max(other?))
     }
 
-    async fn publish(
-        &self,
-        configuration: &Configuration,
-        found: Result<Found, CallError>,
-        bundle: &str,
+    async fn store(
+        &mut self,
+        step: &'static str,
+        held: Held,
+        data: Data,
         report: &impl Fn(Kept),
     ) -> Result<Round, CallError> {
-        let found = found?;
-        if found.bundles().all(|it| *it == bundle.as_bytes()) {
-            return Ok(Round::Rest);
+        let wait = self.stores.wait(now());
+        if !wait.is_zero() {
+            return Ok(Round::Held(wait));
         }
-        if configuration.publish(&found, bundle).await? == Written::Done {
-            tracing::info!(configuration = configuration.what(), "authority published");
-            report(Kept::Published);
+        if self.secret.write(held, data).await? == Written::Conflict {
+            return Ok(Round::Lost);
         }
+        self.stores.spend(now());
+        tracing::info!(step, secret = self.secret.name(), "authority stored");
+        report(Kept::Stored(step));
         Ok(Round::Wrote)
     }
 

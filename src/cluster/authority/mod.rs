@@ -6,8 +6,11 @@
 
 mod bundle;
 mod call;
+mod clock;
 mod keep;
+mod overwritten;
 mod pace;
+mod published;
 mod secret;
 mod told;
 mod watch;
@@ -18,6 +21,7 @@ use clap::Args;
 
 pub use self::{
     call::CallError,
+    clock::Reading,
     keep::{Decide, Kept, Order, Seen, keep},
 };
 

@@ -1,87 +1,164 @@
 //! How often to write, and how long to wait after a failure.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-/// Writes that follow each other without a pause, as healing and rotating take.
-const FREE: usize = 10;
-/// In which time.
-const WINDOW: Duration = Duration::from_mins(1);
+/// Writes to one object that follow each other without a pause, as healing and
+/// rotating take.
+const BURST: u32 = 10;
 
-const SHORTEST: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_secs(30);
+/// How soon one more may follow once these are used up.
+const REFILL: Duration = Duration::from_millis(250);
 
-/// Keeps us from fighting at full speed with somebody who overwrites what we
-/// wrote, and from knocking at a door that does not open.
-#[derive(Debug, Default)]
-pub(super) struct Pace {
-    writes: VecDeque<Instant>,
+/// A token bucket for the writes to one object.
+///
+/// It keeps us from fighting at full speed with somebody who overwrites what we
+/// wrote, and still lets us win against one who does it once a second.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    refill: Duration,
+    full_at: Instant,
+}
+
+/// Waits twice as long after each failure, from `shortest` up to `longest`.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    shortest: Duration,
+    longest: Duration,
     failures: u32,
 }
 
-impl Pace {
-    /// How long to wait after a write.
-    pub(super) fn after_write(&mut self, now: Instant) -> Duration {
-        self.failures = 0;
-        self.writes.push_back(now);
-        if self.writes.len() <= FREE {
-            return Duration::ZERO;
-        }
-        let oldest = self.writes.pop_front().unwrap_or(now);
-        (oldest + WINDOW).saturating_duration_since(now)
+impl Bucket {
+    /// A full one. `jitter`, between 0 and 1, is what replicas differ by: they
+    /// do not run dry together, and do not write at the same moment again.
+    pub(super) fn new(now: Instant, jitter: f64) -> Self {
+        Self { refill: REFILL.mul_f64(spread(jitter)), full_at: now }
     }
 
-    pub(super) fn after_rest(&mut self) {
-        self.failures = 0;
+    /// How long to wait for a token; none if there is one.
+    pub(super) fn wait(&self, now: Instant) -> Duration {
+        self.after(now).saturating_duration_since(now + self.refill * BURST)
     }
 
-    /// How long to wait after a failure: twice as long as after the last.
-    pub(super) fn after_failure(&mut self) -> Duration {
+    /// Takes the token of a write that was done.
+    pub(super) fn spend(&mut self, now: Instant) {
+        self.full_at = self.after(now);
+    }
+
+    /// When it is full again if a token is taken.
+    fn after(&self, now: Instant) -> Instant {
+        self.full_at.max(now) + self.refill
+    }
+}
+
+impl Backoff {
+    /// The `jitter` is that of [`Bucket::new`].
+    pub(super) fn new(shortest: Duration, longest: Duration, jitter: f64) -> Self {
+        let spread = spread(jitter);
+        Self { shortest: shortest.mul_f64(spread), longest: longest.mul_f64(spread), failures: 0 }
+    }
+
+    pub(super) fn next(&mut self) -> Duration {
         let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
-        self.failures = (self.failures + 1).min(16);
-        SHORTEST.saturating_mul(factor).min(LONGEST)
+        self.failures = self.failures.saturating_add(1);
+        self.shortest.saturating_mul(factor).min(self.longest)
     }
+
+    pub(super) fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// How many failures there were since the last success.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+}
+
+/// The clock by which tokio sleeps, which tests can stop.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// From four fifths to six fifths.
+fn spread(jitter: f64) -> f64 {
+    0.8 + 0.4 * jitter.clamp(0.0, 1.0)
 }
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
-    #[test]
-    fn a_rotation_takes_no_pause_and_a_fight_does() {
-        let mut pace = Pace::default();
-        let mut now = Instant::now();
-        for _ in 0..FREE {
-            assert_eq!(pace.after_write(now), Duration::ZERO);
+    /// The writes of a while, if there is always something to write.
+    fn writes(bucket: &mut Bucket, start: Instant, end: Instant) -> u32 {
+        let (mut now, mut writes) = (start, 0);
+        while now < end {
+            match bucket.wait(now) {
+                Duration::ZERO => {
+                    bucket.spend(now);
+                    writes += 1;
+                }
+                wait => now += wait,
+            }
         }
-        let start = now;
-        for _ in 0..6 * FREE {
-            now += pace.after_write(now);
-        }
-        assert_eq!(now.duration_since(start), 6 * WINDOW);
+        writes
     }
 
     #[test]
-    fn a_pause_makes_up_for_many_writes() {
-        let mut pace = Pace::default();
-        let now = Instant::now();
-        for _ in 0..FREE {
-            pace.after_write(now);
+    fn a_rotation_takes_no_pause_and_a_fight_does() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(start, 0.5);
+        for _ in 0..BURST {
+            assert_eq!(bucket.wait(start), Duration::ZERO);
+            bucket.spend(start);
         }
-        assert_eq!(pace.after_write(now + WINDOW), Duration::ZERO);
+        assert_eq!(bucket.wait(start), REFILL);
+        assert_eq!(writes(&mut bucket, start, start + Duration::from_mins(1)), 4 * 60 - 1);
+    }
+
+    #[rstest]
+    #[case::the_fastest_replica(0_f64)]
+    #[case::the_slowest_replica(1_f64)]
+    fn whoever_writes_twice_a_second_never_waits(#[case] jitter: f64) {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(start, jitter);
+        for write in 0..1000 {
+            let now = start + write * Duration::from_millis(500);
+            assert_eq!(bucket.wait(now), Duration::ZERO);
+            bucket.spend(now);
+        }
+    }
+
+    #[test]
+    fn an_empty_bucket_is_full_again_after_a_few_seconds() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(start, 1.0);
+        writes(&mut bucket, start, start + Duration::from_secs(10));
+        let later = start + Duration::from_secs(13);
+        assert_eq!(writes(&mut bucket, later, later + Duration::from_nanos(1)), BURST);
+    }
+
+    #[test]
+    fn replicas_do_not_run_dry_together() {
+        let start = Instant::now();
+        let waits = [0.0, 0.5, 1.0].map(|jitter| {
+            let mut bucket = Bucket::new(start, jitter);
+            (0..BURST).for_each(|_| bucket.spend(start));
+            bucket.wait(start).as_millis()
+        });
+        assert_eq!(waits, [200, 250, 300]);
     }
 
     #[test]
     fn failures_wait_longer_and_longer_up_to_a_bound() {
-        let mut pace = Pace::default();
-        let waits: Vec<_> = (0..9).map(|_| pace.after_failure().as_millis()).collect();
+        let (shortest, longest) = (Duration::from_millis(500), Duration::from_secs(30));
+        let mut backoff = Backoff::new(shortest, longest, 0.5);
+        let waits: Vec<_> = (0..9).map(|_| backoff.next().as_millis()).collect();
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
         for _ in 0..100 {
-            assert_eq!(pace.after_failure(), LONGEST);
+            assert_eq!(backoff.next(), longest);
         }
-        pace.after_rest();
-        assert_eq!(pace.after_failure(), SHORTEST);
+        backoff.reset();
+        assert_eq!(backoff.next(), shortest);
     }
 }

@@ -6,7 +6,7 @@ use futures_util::Stream;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{
     Api, Client,
-    api::{ObjectMeta, PostParams},
+    api::{DeleteParams, ObjectMeta, PostParams, Preconditions},
     core::PartialObjectMeta,
 };
 
@@ -15,6 +15,8 @@ use super::{
     call::{CallError, Written, call, write},
     watch,
 };
+
+type Contents = Option<BTreeMap<String, ByteString>>;
 
 /// One Secret, by name.
 pub(super) struct Place {
@@ -48,21 +50,68 @@ impl Place {
 
     /// Writes unless somebody else has written since.
     pub(super) async fn write(&self, held: Held, data: Data) -> Result<Written, CallError> {
-        let params =
-            PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let data = Some(data.into_iter().map(|(name, it)| (name, ByteString(it))).collect());
         match held.0 {
             None => {
                 let secret = Secret { data, metadata: self.metadata(), ..Secret::default() };
-                let what = || format!("create Secret {:?}", self.name);
-                write(what, self.api.create(&params, &secret)).await
+                self.create(&secret, false).await
             }
+            Some(old) if old.immutable == Some(true) => self.make_anew(old, data).await,
             // It carries its resourceVersion: over a newer one it is a conflict.
             Some(secret) => {
                 let secret = Secret { data, ..secret };
                 let what = || format!("update Secret {:?}", self.name);
-                write(what, self.api.replace(&self.name, &params, &secret)).await
+                write(what, self.api.replace(&self.name, &params(false), &secret)).await
             }
+        }
+    }
+
+    /// Deletes exactly the Secret that was read, which nobody can change, and
+    /// makes another in its place.
+    ///
+    /// Whoever finds none meanwhile puts back what he signs with. That the new
+    /// one will be let in is tried first: quotas and webhooks are asked before
+    /// the API server notices that there is one of that name.
+    async fn make_anew(&self, old: Secret, data: Contents) -> Result<Written, CallError> {
+        let Secret { metadata, type_, .. } = old;
+        let what = || format!("Secret {:?}, which is immutable", self.name);
+        if metadata.deletion_timestamp.is_some() {
+            return Err(CallError::Stuck { what: what() });
+        }
+        let ObjectMeta { labels, annotations, owner_references, uid, resource_version, .. } =
+            metadata;
+        let metadata = ObjectMeta {
+            labels: labels.or(self.metadata().labels),
+            annotations,
+            owner_references,
+            ..self.metadata()
+        };
+        let secret = Secret { data, type_, metadata, ..Secret::default() };
+        if self.create(&secret, true).await? == Written::Done {
+            return Ok(Written::Conflict);
+        }
+        let delete = DeleteParams::default().preconditions(Preconditions { resource_version, uid });
+        let deleted = self.api.delete(&self.name, &delete);
+        match write(|| format!("delete {}", what()), deleted).await? {
+            Written::Conflict => Ok(Written::Conflict),
+            Written::Done => {
+                tracing::warn!(secret = self.name, "the Secret was immutable, made anew");
+                self.create(&secret, false).await
+            }
+        }
+    }
+
+    async fn create(&self, secret: &Secret, dry_run: bool) -> Result<Written, CallError> {
+        let what = || format!("create Secret {:?}", self.name);
+        match call(what, self.api.create(&params(dry_run), secret)).await {
+            Ok(_) => Ok(Written::Done),
+            Err(CallError::Refused { source: kube::Error::Api(status), .. })
+                if status.is_already_exists() =>
+            {
+                Ok(Written::Conflict)
+            }
+            // That the namespace is not there is no lost race.
+            Err(error) => Err(error),
         }
     }
 
@@ -73,6 +122,10 @@ impl Place {
         );
         ObjectMeta { name: Some(self.name.clone()), labels: Some(labels), ..ObjectMeta::default() }
     }
+}
+
+fn params(dry_run: bool) -> PostParams {
+    PostParams { field_manager: Some(MANAGER.to_owned()), dry_run }
 }
 
 impl Held {

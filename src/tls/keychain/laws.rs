@@ -68,8 +68,37 @@ fn data() -> impl Strategy<Value = Written> {
     })
 }
 
-fn skews() -> impl Strategy<Value = Vec<i64>> {
-    vec(-SKEW..=SKEW, 2..=3)
+/// Clocks, by how many seconds they are ahead.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clocks {
+    /// Of the API server that the replica talks to.
+    pub(super) theirs: i64,
+    /// The replica's own.
+    pub(super) own: i64,
+}
+
+impl Clocks {
+    pub(super) fn agree(self) -> bool {
+        (self.own - self.theirs).abs() <= 300
+    }
+}
+
+/// The clock of an API server, and that of a replica which is off by so much.
+fn clocks(off: impl Strategy<Value = i64>) -> impl Strategy<Value = Clocks> {
+    (-SKEW..=SKEW, off).prop_map(|(theirs, off)| Clocks { theirs, own: theirs + off })
+}
+
+/// Of two or three replicas; one of them may be years off, and one is sound.
+fn all_clocks() -> impl Strategy<Value = Vec<Clocks>> {
+    const DAYS: i64 = 86_400;
+    let wrong =
+        vec![600, -600, DAYS, -DAYS, 40 * DAYS, 366 * DAYS, -366 * DAYS, 3660 * DAYS, -3660 * DAYS];
+    let sound = || clocks(-300..=300_i64);
+    let any = prop_oneof![1 => sound(), 1 => clocks(select(wrong))];
+    (sound(), vec(any, 1..=2)).prop_map(|(sound, mut all)| {
+        all.push(sound);
+        all
+    })
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -107,11 +136,11 @@ proptest! {
     /// From whatever is stored, and whenever anybody looks.
     #[test]
     fn every_stored_state_leads_to_a_leaf_that_clients_know(
-        skews in skews(),
+        clocks in all_clocks(),
         stored in data(),
         later in vec(act(), 0..40),
     ) {
-        let mut world = World::new(&skews, Some(stored.0));
+        let mut world = World::new(&clocks, Some(stored.0));
         world.settle();
         world.check_settled();
         world.act_all(&later);
@@ -121,8 +150,8 @@ proptest! {
 
     /// Nobody meddles: then no client ever meets a stranger.
     #[test]
-    fn nobody_signs_before_everybody_knows_him(skews in skews(), acts in vec(act(), 20..100)) {
-        let mut world = World::new(&skews, None);
+    fn nobody_signs_before_everybody_knows_him(clocks in all_clocks(), acts in vec(act(), 20..100)) {
+        let mut world = World::new(&clocks, None);
         for act in &acts {
             let before: Vec<_> = world.replicas.iter().map(|it| it.signer().cloned()).collect();
             world.act(act);
@@ -145,10 +174,10 @@ proptest! {
     /// Whatever is done to Secret and bundle, they heal.
     #[test]
     fn what_was_meddled_with_heals(
-        skews in skews(),
+        clocks in all_clocks(),
         acts in vec(prop_oneof![8 => act(), 1 => meddling()], 0..100),
     ) {
-        let mut world = World::new(&skews, None);
+        let mut world = World::new(&clocks, None);
         world.act_all(&acts);
         world.settle();
         world.check_settled();
@@ -157,12 +186,12 @@ proptest! {
     /// A replica that remembers never serves what clients did not know before.
     #[test]
     fn meddling_with_the_secret_makes_no_stranger_sign(
-        skews in skews(),
+        clocks in all_clocks(),
         before in vec(act(), 0..60),
         meddling in data(),
         order in vec(0_usize..3, 0..60),
     ) {
-        let mut world = World::new(&skews, None);
+        let mut world = World::new(&clocks, None);
         world.act_all(&before);
         world.settle();
         world.meddle(&Meddling::Replace(meddling));

@@ -11,6 +11,7 @@ use super::{
     Current,
     authority::{Authority, AuthorityError, check},
     certificate::Certificate,
+    clock::{Comparison, Moment, Reading, Span},
     rotation::{
         Authorities, Serving, Step, Successor, Term, is_over, leaf_end, leaf_is_due, next_step,
     },
@@ -32,18 +33,13 @@ pub struct Keychain {
     served: Option<Served>,
     /// Since when the successor has been in every configuration without a break.
     seen: Option<(Certificate, Instant)>,
+    /// What the API server's clock showed last.
+    clock: Option<Reading>,
 }
 
 struct Served {
     authority: Arc<Authority>,
     leaf: Term,
-}
-
-/// The time, by the clock on the wall and by one that nobody can set.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    pub wall: SystemTime,
-    pub steady: Instant,
 }
 
 /// What a replica was told of the cluster.
@@ -57,6 +53,8 @@ pub struct Seen<'a> {
     pub bundles: Option<&'a [Vec<u8>]>,
     /// When reading began.
     pub since: Instant,
+    /// The clock of the API server that answered.
+    pub clock: Reading,
 }
 
 /// Why there is no keychain of these times and names.
@@ -72,12 +70,14 @@ pub enum KeychainError {
 pub struct Advice {
     /// What the Secret should hold instead of what it held, and why.
     pub store: Option<(&'static str, Data)>,
-    /// What every webhook of ours should trust.
-    pub bundle: String,
+    /// What every webhook of ours should trust, unless others have to say so.
+    pub bundle: Option<String>,
     /// Whether they all do, and with it trust what is served here.
     pub published: bool,
     /// When the authority that signs ends.
     pub authority_ends: Option<SystemTime>,
+    /// Whether our clock can be believed. If not, there is nothing to store.
+    pub clock: Comparison,
 }
 
 impl Keychain {
@@ -91,7 +91,8 @@ impl Keychain {
         current: Arc<Current>,
     ) -> Result<Self, KeychainError> {
         check(&names)?;
-        Ok(Self { times: times.check()?, names, current, last: None, served: None, seen: None })
+        let times = times.check()?;
+        Ok(Self { times, names, current, last: None, served: None, seen: None, clock: None })
     }
 
     /// When the leaf ends that is served.
@@ -102,20 +103,29 @@ impl Keychain {
     /// Decides by what the Secret and the webhook configurations hold.
     ///
     /// A leaf is signed by what is stored, never by what is only about to be:
-    /// another replica may be faster.
+    /// another replica may be faster. What is stored is judged by the API
+    /// server's clock, and left alone where ours says something else.
     pub fn advance(&mut self, seen: Seen<'_>, now: Moment) -> Result<Advice, AuthorityError> {
-        let Seen { secret, bundles, since } = seen;
+        let Seen { secret, bundles, since, clock } = seen;
+        self.clock = Some(clock);
+        let comparison = clock.compare(now);
+        let time = clock.now(now);
         let stored = secret.map(|it| self.read(it)).unwrap_or_default();
         let bundle = stored.bundle();
         let published = bundles.is_some_and(|it| it.iter().all(|it| *it == bundle.as_bytes()));
         let next = stored.next.as_ref().filter(|_| published).map(|it| &it.certificate);
         let published_for = self.published_for(next, since, now.steady);
         let dates = self.dates(&stored, published_for);
-        let step = next_step(&dates, now.wall, &self.times);
-        let signs_as_stored = !matches!(step, Step::Create | Step::Restore)
-            && dates.current.is_some_and(|it| it.holds(now.wall));
+        let step = next_step(&dates, time, &self.times);
+        let is_wrong = matches!(step, Step::Create | Step::Restore);
+        // Others put it right; if they put something else there instead, that counts.
+        let is_for_others = !comparison.verdict.is_enough();
+        let signs_as_stored = (!is_wrong || (is_for_others && published))
+            && dates.current.is_some_and(|it| it.holds(time));
         match &stored.current {
-            Some(authority) if signs_as_stored => self.sign(&Arc::clone(authority), now.wall)?,
+            Some(authority) if signs_as_stored => {
+                self.sign(&Arc::clone(authority), clock.span(now))?;
+            }
             _ => self.renew(now)?,
         }
         let trusted =
@@ -123,22 +133,32 @@ impl Keychain {
         let authority_ends = stored.current.as_ref().map(|it| it.certificate.term().not_after);
         let store = match step {
             Step::Rest => None,
+            _ if is_for_others => None,
             step => {
                 let served = self.served.as_ref().map(|it| &it.authority);
-                let is_over = |it| is_over(it, now.wall, &self.times);
-                let fresh = || Authority::create(now.wall, self.times.ca_lifetime);
-                Some((step.into(), stored.after(step, served, is_over, fresh)?.write()))
+                let is_over = |it| is_over(it, time, &self.times);
+                let fresh = || Authority::create(time, self.times.ca_lifetime);
+                let stored = stored.after(step, served, is_over, fresh)?;
+                let (data, left_out) = stored.write();
+                if left_out > 0 {
+                    tracing::warn!(left_out, "the Secret is full: what is not ours was dropped");
+                }
+                Some((step.into(), data))
             }
         };
-        Ok(Advice { store, bundle, published: published && trusted, authority_ends })
+        let published = published && trusted;
+        let bundle = Some(bundle).filter(|_| !(is_wrong && is_for_others));
+        Ok(Advice { store, bundle, published, authority_ends, clock: comparison })
     }
 
     /// Renews the leaf from memory when its time has come: all that can be
     /// done while the API server is away.
     pub fn renew(&mut self, now: Moment) -> Result<(), AuthorityError> {
-        match &self.served {
-            Some(Served { authority, .. }) if authority.certificate.term().holds(now.wall) => {
-                self.sign(&Arc::clone(authority), now.wall)
+        match (&self.served, self.clock) {
+            (Some(Served { authority, .. }), Some(clock))
+                if authority.certificate.term().holds(clock.now(now)) =>
+            {
+                self.sign(&Arc::clone(authority), clock.span(now))
             }
             _ => Ok(()),
         }
@@ -159,8 +179,9 @@ impl Keychain {
         stored
     }
 
-    /// Serves a leaf of the authority, a new one unless the old will do.
-    fn sign(&mut self, authority: &Arc<Authority>, now: SystemTime) -> Result<(), AuthorityError> {
+    /// Serves a leaf of the authority, a new one unless the old will do by
+    /// whichever clock.
+    fn sign(&mut self, authority: &Arc<Authority>, now: Span) -> Result<(), AuthorityError> {
         let term = authority.certificate.term();
         let same = self.served.as_ref().filter(|it| {
             it.authority.certificate == authority.certificate
@@ -169,7 +190,8 @@ impl Keychain {
         if same.is_some() {
             return Ok(());
         }
-        let leaf = authority.issue(&self.names, now, leaf_end(term, now, &self.times))?;
+        let end = leaf_end(term, now.late, &self.times);
+        let leaf = authority.issue(&self.names, now.early, end)?;
         self.current.renew(leaf.identity);
         self.served = Some(Served { authority: Arc::clone(authority), leaf: leaf.term });
         tracing::info!("serving certificate signed");
@@ -210,12 +232,6 @@ impl fmt::Debug for Keychain {
             .field("times", times)
             .field("names", names)
             .finish_non_exhaustive()
-    }
-}
-
-impl Moment {
-    pub fn now() -> Self {
-        Self { wall: SystemTime::now(), steady: Instant::now() }
     }
 }
 

@@ -1,6 +1,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::tls::Agreement;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -27,16 +28,22 @@ impl Cluster {
         self.now = Moment { wall: self.now.wall + time, steady: self.now.steady + time };
     }
 
+    /// As an API server shows it whose clock is ours.
     fn seen(&self) -> Seen<'_> {
+        self.seen_by(self.now.wall)
+    }
+
+    fn seen_by(&self, date: SystemTime) -> Seen<'_> {
         let since = self.now.steady;
-        Seen { secret: self.secret.as_ref(), bundles: Some(&self.bundles), since }
+        let clock = Reading { date, sent: since, received: since };
+        Seen { secret: self.secret.as_ref(), bundles: Some(&self.bundles), since, clock }
     }
 
     /// One look and what follows from it; says what was done to the Secret.
     fn round(&mut self, replica: &mut Keychain) -> &'static str {
         let advice = replica.advance(self.seen(), self.now).unwrap();
         let Some((step, data)) = advice.store else {
-            self.bundles.fill(advice.bundle.into_bytes());
+            self.bundles.fill(advice.bundle.expect("our clocks agree").into_bytes());
             return "rest";
         };
         self.secret = Some(data);
@@ -213,6 +220,106 @@ fn what_others_keep_in_the_secret_stays_there() {
     cluster.secret = Some(Data::from([theirs.clone()]));
     assert_eq!(cluster.settle(&mut replica), ["create"]);
     assert_eq!(cluster.secret.unwrap().get(&theirs.0), Some(&theirs.1));
+}
+
+#[test]
+fn what_others_keep_is_dropped_where_there_is_no_room_for_ours() {
+    let (mut cluster, mut replica) = (Cluster::new(), replica());
+    let (small, large) = (vec![0; 512 * 1024], vec![0; 512 * 1024 - 100]);
+    cluster.secret = Some(Data::from([("a".into(), small), ("b".into(), large.clone())]));
+    assert_eq!(cluster.settle(&mut replica), ["create"]);
+    let data = cluster.secret.as_ref().unwrap();
+    assert_eq!(data.keys().collect::<Vec<_>>(), ["b", "ca.crt", "ca.key"]);
+    assert_eq!(data["b"], large);
+    assert!(data.values().map(Vec::len).sum::<usize>() <= 1024 * 1024);
+}
+
+#[test]
+fn a_certificate_that_no_configuration_has_room_for_is_none() {
+    let (mut cluster, mut replica) = (Cluster::new(), replica());
+    let key = rcgen::KeyPair::generate().unwrap();
+    let names: Vec<_> = (0..1000).map(|it| format!("name-{it}.example.com")).collect();
+    let mut params = rcgen::CertificateParams::new(names).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let huge = params.self_signed(&key).unwrap().pem();
+    let stored =
+        [("previous.crt", huge.clone()), ("ca.crt", huge), ("ca.key", key.serialize_pem())];
+    cluster.secret = Some(stored.map(|(key, it)| (key.to_owned(), it.into())).into());
+    assert_eq!(cluster.settle(&mut replica), ["create"]);
+    assert!(cluster.bundles.iter().all(|it| it.len() < 1024), "{}", cluster.bundles[0].len());
+}
+
+/// By how much our clock is ahead; the API server's is right.
+#[rstest]
+#[case::ten_minutes_ahead(600)]
+#[case::ten_minutes_behind(-600)]
+#[case::a_year_ahead(366 * 86400)]
+#[case::a_year_behind(-366 * 86400)]
+fn a_wrong_clock_changes_nothing_and_serves_what_others_can_verify(#[case] ahead: i64) {
+    let (mut cluster, mut sound) = (Cluster::new(), replica());
+    cluster.settle(&mut sound);
+    cluster.pass(DAY);
+    let time = cluster.now.wall;
+    let off = Duration::from_secs(ahead.unsigned_abs());
+    let wall = if ahead < 0 { time - off } else { time + off };
+    let now = Moment { wall, ..cluster.now };
+
+    let mut wrong = replica();
+    for replica in [&mut wrong, &mut sound] {
+        let advice = replica.advance(cluster.seen_by(time), now).unwrap();
+        assert!(advice.store.is_none() && advice.published);
+        assert_eq!(advice.clock.verdict, Agreement::Differs);
+        let leaf = replica.served.as_ref().unwrap().leaf;
+        assert!(leaf.holds(time) && leaf.holds(time - Duration::from_mins(55)));
+        let first = replica.leaf_ends();
+        replica.renew(now).unwrap();
+        assert_eq!(replica.leaf_ends(), first, "it is signed once");
+    }
+    assert_eq!(signer(&wrong).certificate, signer(&sound).certificate);
+}
+
+/// Whoever may not put it right does not take from clients what they know.
+#[test]
+fn a_wrong_clock_publishes_nothing_of_a_secret_that_was_spoilt() {
+    let (mut cluster, mut replica) = (Cluster::new(), replica());
+    cluster.settle(&mut replica);
+    let first = signer(&replica);
+    for spoilt in [None, Some(Data::new()), Some(Data::from(pair(cluster.now.wall)))] {
+        cluster.secret = spoilt;
+        let date = cluster.now.wall + DAY;
+        let advice = replica.advance(cluster.seen_by(date), cluster.now).unwrap();
+        assert!(advice.store.is_none() && advice.bundle.is_none());
+        assert_eq!(signer(&replica).certificate, first.certificate);
+    }
+    // Somebody else made another one of it, and all clients know that.
+    let theirs = cluster.stored().current.unwrap();
+    cluster.bundles.fill(theirs.pem().into());
+    let date = cluster.now.wall + DAY;
+    let advice = replica.advance(cluster.seen_by(date), cluster.now).unwrap();
+    assert!(advice.store.is_none() && advice.published);
+    assert_eq!(signer(&replica).certificate, theirs.certificate);
+}
+
+#[test]
+fn nothing_is_made_by_clocks_that_differ() {
+    let (cluster, mut replica) = (Cluster::new(), replica());
+    let date = cluster.now.wall + Duration::from_mins(6);
+    let advice = replica.advance(cluster.seen_by(date), cluster.now).unwrap();
+    assert!(advice.store.is_none() && replica.leaf_ends().is_none());
+    let date = cluster.now.wall + Duration::from_mins(4);
+    let advice = replica.advance(cluster.seen_by(date), cluster.now).unwrap();
+    assert_eq!(advice.store.map(|(step, _)| step), Some("create"));
+    assert_eq!(advice.clock, Comparison { ahead: -240, verdict: Agreement::Apart });
+}
+
+/// A machine that slept: its steady clock stood still.
+#[test]
+fn a_leaf_is_renewed_though_the_steady_clock_stood_still() {
+    let (mut cluster, mut replica) = (Cluster::new(), replica());
+    cluster.settle(&mut replica);
+    cluster.now.wall += 2 * DAY;
+    replica.renew(cluster.now).unwrap();
+    assert_eq!(replica.leaf_ends(), Some(cluster.now.wall + 3 * DAY));
 }
 
 #[test]

@@ -1,0 +1,154 @@
+//! A replica whose clock is wrong, beside one whose clock is right.
+
+use std::{collections::BTreeMap, fs, process::Command, sync::Arc};
+
+use serde_json::Value;
+
+use crate::{
+    instance::Instance,
+    load,
+    pair::Pair,
+    trial::{Test, trials},
+    world::eventually,
+};
+
+trials![
+    a_replica_whose_clock_goes_wrong_steps_back_and_no_creation_fails,
+    a_replica_that_starts_with_a_wrong_clock_makes_nothing,
+];
+
+const WRONG: &str =
+    "the clock or the API server's is wrong: not ready, and the Secret is left alone";
+
+/// A clock that a test can set, of one process alone: libfaketime comes between
+/// it and the C library.
+struct Clock(tempfile::NamedTempFile);
+
+impl Clock {
+    fn new(offset: &str) -> Self {
+        let clock = Self(tempfile::NamedTempFile::new().expect("there is room for a file"));
+        clock.set(offset);
+        clock
+    }
+
+    /// By how much it is ahead or behind, such as `+366d` or `-10m`.
+    fn set(&self, offset: &str) {
+        fs::write(self.0.path(), format!("{offset}\n")).expect("the file is ours");
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        let file = self.0.path().to_string_lossy().into_owned();
+        let all = [
+            ("LD_PRELOAD", library()),
+            ("FAKETIME_TIMESTAMP_FILE", file),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            // Time-outs are as long as ever.
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ];
+        all.map(|(name, it)| (name.to_owned(), it)).into()
+    }
+}
+
+/// Where that library is; `e2e/setup` installs it.
+fn library() -> String {
+    let words = ["-f", "+0", "printenv", "LD_PRELOAD"];
+    let output = Command::new("faketime").args(words).output();
+    let output = output.expect("cannot find faketime: e2e/setup installs it");
+    String::from_utf8(output.stdout).expect("it is text").trim().to_owned()
+}
+
+async fn ahead(replica: &Instance) -> f64 {
+    replica.metric("callgate_clock_ahead_seconds").await.unwrap_or_default()
+}
+
+async fn await_wrong(replica: &Arc<Instance>, times: usize) {
+    eventually("the replica notices that its clock is wrong", async || {
+        let noticed = replica.said(WRONG).len() >= times;
+        (noticed && replica.ask("/readyz").await.is_none()).then_some(())
+    })
+    .await;
+}
+
+async fn a_replica_whose_clock_goes_wrong_steps_back_and_no_creation_fails(it: Test) {
+    let mut pair = Pair::of(&it, "clock").await;
+    let clock = Clock::new("+0");
+    let sound = pair.add(&it, BTreeMap::new()).await;
+    let moved = pair.add(&it, clock.environment()).await;
+    for replica in [&sound, &moved] {
+        eventually("both are ready", async || replica.ask("/readyz").await).await;
+    }
+    pair.are_called().await;
+    let (secret, bundle) = (pair.stored().await, pair.bundle().await);
+    let untouched = async |when: &str| {
+        assert_eq!(pair.stored().await, secret, "{when}");
+        assert_eq!(pair.bundle().await, bundle, "{when}");
+    };
+    let ((), outcome) = load::during(it.api(), &pair.namespace, async |load| {
+        load.goes_on().await;
+        for (times, (offset, least)) in (1..).zip([
+            ("+10m", 590.0),
+            ("+366d", 366.0 * 86400.0 - 10.0),
+            ("-366d", 590.0),
+            ("-10m", 590.0),
+        ]) {
+            clock.set(offset);
+            await_wrong(&moved, times).await;
+            assert!(ahead(&moved).await.abs() >= least, "{offset}");
+            load.goes_on().await;
+            untouched(offset).await;
+            clock.set("+0");
+            eventually("it comes back", async || moved.ask("/readyz").await).await;
+            load.goes_on().await;
+        }
+        // Worth a warning, and no more.
+        clock.set("+2m");
+        let message = "the clock is not the API server's";
+        eventually("it warns", async || moved.said(message).pop()).await;
+        load.goes_on().await;
+        assert!(moved.ask("/readyz").await.is_some());
+        assert!((118.0..=122.0).contains(&ahead(&moved).await));
+        untouched("+2m").await;
+    })
+    .await;
+    outcome.is_flawless();
+    assert!(ahead(&sound).await.abs() <= 2.0);
+    assert_eq!(moved.said("authority stored"), [Value::Null; 0]);
+    pair.uninstall().await;
+}
+
+async fn a_replica_that_starts_with_a_wrong_clock_makes_nothing(it: Test) {
+    let mut pair = Pair::of(&it, "start").await;
+    let clocks = ["+10m", "+30d", "-366d"].map(Clock::new);
+    for clock in &clocks[..2] {
+        let wrong = pair.add(&it, clock.environment()).await;
+        await_wrong(&wrong, 1).await;
+    }
+    // For a clock that is so wrong the API server's own certificate is not valid.
+    let wrong = pair.add(&it, clocks[2].environment()).await;
+    let message = "cannot keep the authority, trying on";
+    eventually("it says that it has no answer", async || wrong.said(message).pop()).await;
+    assert_eq!(it.api().get(&pair.secret).await.status, 404);
+    assert_eq!(pair.bundle().await, None);
+
+    // One whose clock is right is enough, and the others do not disturb it.
+    pair.add(&it, BTreeMap::new()).await;
+    pair.are_called().await;
+    let (secret, bundle) = (pair.stored().await, pair.bundle().await);
+    let namespace = pair.namespace.clone();
+    let ((), outcome) = load::during(it.api(), &namespace, async |load| {
+        load.goes_on().await;
+        let another = pair.add(&it, clocks[1].environment()).await;
+        await_wrong(&another, 1).await;
+        load.goes_on().await;
+    })
+    .await;
+    outcome.is_flawless();
+    assert_eq!((pair.stored().await, pair.bundle().await), (secret, bundle));
+    for wrong in &pair.replicas[..3] {
+        assert!(wrong.ask("/readyz").await.is_none());
+    }
+    // What was wrong is put right: it joins the others.
+    clocks[0].set("+0");
+    eventually("it is ready", async || pair.replicas[0].ask("/readyz").await).await;
+    pair.uninstall().await;
+}
