@@ -215,7 +215,10 @@ impl World {
     }
 
     fn publish(&mut self, version: usize, bundle: String) {
-        if self.bundle.write(version, bundle.into_bytes()) {
+        // A write that changes nothing leaves the resource version as it is.
+        if self.bundle.content != bundle.as_bytes()
+            && self.bundle.write(version, bundle.into_bytes())
+        {
             self.look_at_bundle();
         }
     }
