@@ -106,9 +106,10 @@ impl Source {
         }
     }
 
-    /// Whom to ask about policies: seldom, and for few at once.
+    /// Looks policies up while our own configuration is written. Some tools write many objects
+    /// at once, and one that could not be looked up is judged by the snapshot, which may be stale.
     pub(super) fn ask(&self) -> Option<Ask> {
-        const WAITING: usize = 8;
+        const WAITING: usize = 64;
         let live = cluster::Live::new(self.client()?, WAITING);
         let policy = cluster::find_policy(live.clone());
         Some(Ask { policy, obeying: cluster::find_obeying(live) })
