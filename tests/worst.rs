@@ -1,6 +1,6 @@
 //! The worst bodies that there is room for: what is read of them, and what that takes.
 //!
-//! `cargo test --test worst -- --nocapture` prints the figures of docs/performance.md.
+//! `cargo test --test worst -- --nocapture` prints what each body takes.
 
 #![expect(clippy::print_stdout, reason = "figures, for whoever wants to see them")]
 
