@@ -21,9 +21,13 @@ pub type FindPolicy = Arc<dyn Fn(&str) -> BoxFuture<'static, Presence> + Send + 
 /// Answers with the names of the namespaces that name a policy; `None` if nobody can say.
 pub type FindObeying = Arc<dyn Fn(&str) -> BoxFuture<'static, Option<Vec<String>>> + Send + Sync>;
 
+/// An empty list of metadata has `null` for its items.
 #[derive(Deserialize)]
+#[serde(bound = "T: Deserialize<'de>")]
 struct List<T> {
-    items: Vec<T>,
+    // Named so that the field itself has to be there.
+    #[serde(deserialize_with = "Option::deserialize")]
+    items: Option<Vec<T>>,
 }
 
 #[derive(Deserialize)]
@@ -70,7 +74,7 @@ pub fn find_obeying(live: Live) -> FindObeying {
             );
             let text = live.get(&path, METADATA).await.ok()??;
             let List::<Named> { items } = serde_json::from_str(&text).ok()?;
-            Some(items.into_iter().map(|it| it.metadata.name).collect())
+            Some(items.into_iter().flatten().map(|it| it.metadata.name).collect())
         })
     })
 }
@@ -80,7 +84,9 @@ fn presence(list: &str) -> Presence {
     let Ok(List::<&RawValue> { items }) = serde_json::from_str(list) else {
         return Presence::Unknown;
     };
-    let Some(policy) = items.first() else { return Presence::Absent };
+    let Some(policy) = items.unwrap_or_default().first().copied() else {
+        return Presence::Absent;
+    };
     match Policy::read(&mut serde_json::Deserializer::from_str(policy.get())) {
         Ok(_) => Presence::There,
         Err(why) => Presence::Unreadable(why.to_string()),
@@ -103,6 +109,7 @@ mod tests {
             "metadata": {"name": "own"}, "spec": {}}]}"#,
         Presence::There
     )]
+    #[case::none_as_go_writes_no_slice(r#"{"items": null}"#, Presence::Absent)]
     #[case::no_list(r#"{"kind": "Status"}"#, Presence::Unknown)]
     fn a_list_says_whether_a_policy_is_there(#[case] list: &str, #[case] expected: Presence) {
         assert_eq!(presence(list), expected);
