@@ -76,10 +76,9 @@ fn a_built_in_policy_is_printed_and_can_be_made_ones_own() {
 )]
 #[case::no_cluster(
     &["serve"],
-    "error: cannot find a cluster: Failed to infer configuration: failed to infer config: \
-     in-cluster: (failed to read an incluster environment variable: environment variable not \
-     found), kubeconfig: (failed to read kubeconfig from '\"/nonexistent\"': No such file or \
-     directory (os error 2))"
+    "error: cannot find a cluster: failed to infer config: in-cluster: (failed to read an \
+     incluster environment variable: environment variable not found), kubeconfig: (failed to \
+     read kubeconfig from '\"/nonexistent\"': No such file or directory (os error 2))"
 )]
 #[case::no_such_profiles(
     &["serve", "--standalone", "--profiles", "/nonexistent"],
