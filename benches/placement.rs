@@ -122,7 +122,7 @@ fn main() -> io::Result<()> {
     times.push(Times::of("a change: one file of one node", repeat, |turn| {
         let mut new = nodes.clone();
         let mut inventory = inventory(7, &flags);
-        let file = File { digest: Some(digest(usize::MAX - turn)), problem: None };
+        let file = File { digest: Some(digest(usize::MAX - turn)), problem: None, doubt: None };
         inventory.files.insert(path.clone(), file);
         new.report("node-7", Some(inventory));
         nodes = new;
@@ -204,7 +204,7 @@ fn inventory(number: usize, flags: &Flags) -> Inventory {
     let own = if flags.all_different { (number + 1) * 1_000 } else { 0 };
     let file = |it| {
         let path = format!("callgate/profile-{it}.json").parse().expect("a path");
-        (path, File { digest: Some(digest(own + it)), problem: None })
+        (path, File { digest: Some(digest(own + it)), problem: None, doubt: None })
     };
     Inventory { files: (0..flags.profiles).map(file).collect(), is_cut: false }
 }

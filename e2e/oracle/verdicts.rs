@@ -45,7 +45,7 @@ fn answer(question: &Question) -> Answer {
     let bytes = question.profile.as_bytes();
     let defect = Document::inspect_on(bytes, native);
     let mut answer = Answer {
-        problem: defect.as_ref().map(|it| Problem::from(it).as_str()),
+        problem: defect.as_ref().and_then(Problem::of).map(Problem::as_str),
         words: defect.as_ref().map(ToString::to_string),
         undecided: matches!(
             defect,

@@ -209,7 +209,7 @@ async fn watching(it: &Test, change: impl Fn(&mut Value)) -> (Instance, String) 
             "rules: { legacy-annotation: Deny }",
             "rules: { privileged: Audit, unconfined: Audit, unknown-type: Audit, \
              invalid-path: Audit, missing-profile: Audit, partial-profile: Audit, \
-             hollow-profile: Audit }",
+             hollow-profile: Audit, faulty-profile: Audit }",
         ),
         namespaces: vec![namespace.clone()],
         ..Setup::default()

@@ -151,6 +151,9 @@ async fn put(it: &Test, case: &Case, own: &str) -> Vec<String> {
             if let Some(problem) = &file.problem {
                 entry["problem"] = json!(problem);
             }
+            if let Some(doubt) = &file.doubt {
+                entry["doubt"] = json!(doubt);
+            }
             entry
         });
         report(

@@ -87,7 +87,9 @@ async fn the_profile_of_the_first_binding_that_selects_the_pod_is_set(it: Test) 
               profile: { type: Localhost, localhostProfile: web.json }
     ";
     let mut profiles = profiles();
-    profiles.insert("web.json".to_owned(), r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#.to_owned());
+    let web = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+        {"names": ["execve"], "action": "SCMP_ACT_ALLOW"}]}"#;
+    profiles.insert("web.json".to_owned(), web.to_owned());
     let setup = Setup {
         policy: policy.to_owned(),
         profiles,

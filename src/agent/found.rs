@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{host::HostError, name::Name};
 use crate::{
     causes::chain,
-    profile::{Digest, Problem},
+    profile::{Digest, Doubt, Problem},
 };
 
 /// Who put a file there.
@@ -28,6 +28,7 @@ pub struct Entry {
     pub size: u64,
     pub source: Source,
     pub problem: Option<Problem>,
+    pub doubt: Option<Doubt>,
 }
 
 /// The kind of a failure that no node can mend: the profile itself is no good.

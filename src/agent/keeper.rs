@@ -231,7 +231,7 @@ impl Look {
     }
 
     fn entry(&self, path: String, source: Source) -> Entry {
-        let Self { size, digest, problem, .. } = *self;
-        Entry { path, digest, size, source, problem }
+        let Self { size, digest, problem, doubt, .. } = *self;
+        Entry { path, digest, size, source, problem, doubt }
     }
 }

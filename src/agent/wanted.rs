@@ -38,7 +38,7 @@ pub fn want(object: &Value) -> Want {
     }
     match Document::parse(spec.as_bytes()) {
         Ok(document) => {
-            let problem = native::defect(&document).as_ref().map(Problem::from);
+            let problem = native::defect(&document).as_ref().and_then(Problem::of);
             Want::Install(Arc::new(Text { problem, ..Text::sound(document.canonical()) }))
         }
         Err(broken) => Want::Refused(broken.to_string()),

@@ -56,6 +56,11 @@ pub struct InstalledProfile {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub problem: Option<String>,
+    /// Why it is hardly what is meant, in a word: `no-start`, if no container
+    /// can start under it, or `docker-keys`, if the runtime drops some of its keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub doubt: Option<String>,
 }
 
 /// Who put a file there.

@@ -63,7 +63,7 @@ pub struct SeccompPolicySpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     #[x_kube(validation = Rule::new(
-        "self.all(rule, rule in ['privileged', 'unset', 'unconfined', 'unknown-type', 'invalid-path', 'missing-profile', 'partial-profile', 'hollow-profile', 'legacy-annotation'])"
+        "self.all(rule, rule in ['privileged', 'unset', 'unconfined', 'unknown-type', 'invalid-path', 'missing-profile', 'partial-profile', 'hollow-profile', 'faulty-profile', 'legacy-annotation'])"
     ).message("there is no such rule; `callgate explain` lists them"))]
     pub rules: BTreeMap<String, Level>,
 

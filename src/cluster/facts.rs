@@ -253,7 +253,7 @@ pub(super) fn profile(object: &Object<'_>) -> Result<Option<Defect>, String> {
 }
 
 fn profile_of(manifest: &Value) -> Option<Defect> {
-    Document::inspect(spec_of(manifest).to_string().as_bytes())
+    Document::appraise(spec_of(manifest).to_string().as_bytes())
 }
 
 #[cfg(test)]
@@ -261,7 +261,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{policy::Governed, profile::Inventory};
+    use crate::{
+        policy::Governed,
+        profile::{Doubt, Inventory},
+    };
 
     #[test]
     fn a_list_replaces_what_was_known_when_it_ends() {
@@ -326,6 +329,12 @@ mod tests {
         assert_eq!(all, [("callgate/web.json", true), ("here.json", false)]);
         assert!(catalog.is_brought(&"callgate/web.json".parse().unwrap()));
         assert!(!catalog.is_brought(&"here.json".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_object_that_got_past_the_linter_is_doubted() {
+        let object = json!({ "spec": { "defaultAction": "SCMP_ACT_ERRNO" } });
+        assert_eq!(profile_of(&object), Some(Defect::Doubtful(Doubt::NoStart)));
     }
 
     #[test]

@@ -170,7 +170,7 @@ mod tests {
 
     fn inventory(files: &[(&str, Option<Problem>)]) -> Inventory {
         let file = |(path, problem): &(&str, Option<Problem>)| {
-            (path.parse().unwrap(), File { digest: None, problem: *problem })
+            (path.parse().unwrap(), File { digest: None, problem: *problem, doubt: None })
         };
         Inventory { files: files.iter().map(file).collect(), is_cut: false }
     }

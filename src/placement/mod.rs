@@ -14,7 +14,7 @@ use crate::{
         words::{NOBODYS, second},
     },
     pod::Pod,
-    profile::{Digest, File, Inventory, Problem, ProfilePath},
+    profile::{Digest, Doubt, File, Inventory, Problem, ProfilePath},
 };
 
 pub use demand::MOST_REQUIREMENTS;
@@ -87,6 +87,7 @@ pub struct Spread<'a> {
 pub struct Found {
     pub digest: Option<Digest>,
     pub problem: Option<Problem>,
+    pub doubt: Option<Doubt>,
     pub nodes: usize,
 }
 
@@ -245,15 +246,16 @@ impl<'a> Eligible<'a> {
                 continue;
             };
             let place = *places.entry(number).or_insert_with(|| {
-                let File { digest, problem } = *self.lexicon.files.value(number);
-                spread.found.push(Found { digest, problem, nodes: 0 });
+                let File { digest, problem, doubt } = *self.lexicon.files.value(number);
+                spread.found.push(Found { digest, problem, doubt, nodes: 0 });
                 spread.found.len() - 1
             });
             spread.found[place].nodes += 1;
             spread.lacking -= 1;
         }
         if labelled > 0 {
-            spread.found.push(Found { digest: None, problem: None, nodes: labelled });
+            let found = Found { digest: None, problem: None, doubt: None, nodes: labelled };
+            spread.found.push(found);
         }
         spread.found.sort_by_key(|it| Reverse(it.nodes));
         spread
@@ -270,7 +272,7 @@ mod tests {
     }
 
     fn inventory(path: &str, byte: u8) -> Inventory {
-        let file = File { digest: Some([byte; 32].into()), problem: None };
+        let file = File { digest: Some([byte; 32].into()), problem: None, doubt: None };
         Inventory { files: BTreeMap::from([(path.parse().unwrap(), file)]), is_cut: false }
     }
 
@@ -297,7 +299,8 @@ mod tests {
             assert_eq!(nodes.find(&path), Some(true));
             assert_eq!(nodes.paths().len(), 1);
             let pod = pod(r#"{"spec": {"nodeSelector": {"zone": "z1"}}}"#);
-            let found = Found { digest: Some([7; 32].into()), problem: None, nodes: 1 };
+            let digest = Some([7; 32].into());
+            let found = Found { digest, problem: None, doubt: None, nodes: 1 };
             let spread = Spread { eligible: 1, found: vec![found], ..Spread::default() };
             assert_eq!(nodes.spread(&pod, &path), spread);
         }
@@ -331,8 +334,12 @@ mod tests {
             nodes.report(&name, Some(inventory));
         }
         nodes.put("node-x", Node::default());
-        let found =
-            |byte: u8, nodes| Found { digest: Some([byte; 32].into()), problem: None, nodes };
+        let found = |byte: u8, nodes| Found {
+            digest: Some([byte; 32].into()),
+            problem: None,
+            doubt: None,
+            nodes,
+        };
         let expected = Spread {
             eligible: 8,
             unknown: 1,
@@ -363,7 +370,7 @@ mod tests {
         nodes.put("listed", Node::default());
         nodes.report("listed", Some(cut(inventory("callgate/web.json", 7))));
         let spread = |path: &str| nodes.spread(&pod(r#"{"spec": {}}"#), &path.parse().unwrap());
-        let found = |digest| Found { digest, problem: None, nodes: 1 };
+        let found = |digest| Found { digest, problem: None, doubt: None, nodes: 1 };
         let expected = Spread {
             eligible: 4,
             unknown: 1,
@@ -399,7 +406,7 @@ mod tests {
     fn a_node_with_a_hollow_file_makes_it_worth_looking_for_one() {
         let mut nodes = Nodes::default();
         let of = |problem| {
-            let file = File { digest: None, problem };
+            let file = File { digest: None, problem, doubt: None };
             let files = BTreeMap::from([("web.json".parse().unwrap(), file)]);
             Some(Inventory { files, is_cut: false })
         };

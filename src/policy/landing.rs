@@ -10,7 +10,7 @@ use crate::{
         Context,
         pin::{self, Pinning},
     },
-    profile::{Digest, Problem, ProfilePath},
+    profile::{Digest, Doubt, Problem, ProfilePath},
 };
 
 /// What a policy makes of where a pod can land.
@@ -111,6 +111,12 @@ impl<'a> Landing<'a> {
     /// On how many it filters nothing.
     pub(super) fn hollow(&self) -> usize {
         self.count(|it| it.is_some_and(Problem::is_hollow))
+    }
+
+    /// On how many there is this doubt about it.
+    pub(super) fn doubtful(&self, doubt: Doubt) -> usize {
+        let found = self.spread.found.iter();
+        found.filter(|it| it.doubt == Some(doubt)).map(|it| it.nodes).sum()
     }
 
     /// On how many there is a file that no container runtime can load.

@@ -1,6 +1,6 @@
 //! What can be wrong with a profile, seen from the container that names it.
 
-use crate::profile::runtime::Action;
+use crate::profile::{Doubt, runtime::Action};
 
 /// Why a profile does not do what a pod that names it expects.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum Defect {
     /// The runtime refuses it, so no container that names it ever starts.
     #[error(transparent)]
     Broken(#[from] Broken),
+    /// It is loaded and filters, and is hardly what is meant.
+    #[error(transparent)]
+    Doubtful(#[from] Doubt),
 }
 
 /// How a profile comes to filter nothing (L1, L3).

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use crate::profile::{
-    Architecture, Broken, Defect,
+    Architecture, Broken, Defect, Doubt,
     decode::{Decoder, Mistake},
     json::{Json, Position, Spot},
 };
@@ -95,7 +95,12 @@ impl Document {
         }
     }
 
-    /// The same on a node whose own architecture this is.
+    /// The same, and of what is sound whether it is hardly meant so.
+    pub fn appraise(bytes: &[u8]) -> Option<Defect> {
+        Self::inspect(bytes).or_else(|| Doubt::of(bytes).map(Defect::Doubtful))
+    }
+
+    /// What [`inspect`](Self::inspect) says on a node whose own architecture this is.
     pub fn inspect_on(bytes: &[u8], native: Architecture) -> Option<Defect> {
         match Self::parse(bytes) {
             Err(broken) => Some(broken.into()),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 
-use crate::profile::{Broken, Defect, ProfilePath};
+use crate::profile::{Broken, Defect, Doubt, ProfilePath};
 
 /// Every file under the seccomp directory of one node, whoever put it there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct File {
     pub digest: Option<Digest>,
     /// Why it is of no use as a profile, if so.
     pub problem: Option<Problem>,
+    /// Why it is hardly what is meant, if there is no problem.
+    pub doubt: Option<Doubt>,
 }
 
 /// The SHA-256 of the bytes of a file, written as `sha256:` and 64 hexadecimal
@@ -74,7 +76,8 @@ impl Inventory {
                 Value::Null => None,
                 it => Some(it.as_str().map_or(Problem::Unknown, Problem::parse)),
             };
-            Some((path, File { digest, problem }))
+            let doubt = it["doubt"].as_str().and_then(Doubt::parse);
+            Some((path, File { digest, problem, doubt: doubt.filter(|_| problem.is_none()) }))
         };
         Self { files: files.filter_map(file).collect(), is_cut }
     }
@@ -192,24 +195,32 @@ impl Problem {
     }
 }
 
-impl From<&Defect> for Problem {
-    fn from(defect: &Defect) -> Self {
+impl Problem {
+    /// None, where there are but doubts.
+    pub fn of(defect: &Defect) -> Option<Self> {
         match defect {
-            Defect::Hollow(_) => Self::Hollow,
-            Defect::Broken(broken) => match broken {
-                Broken::Unreadable(_) => Self::Unreadable,
-                Broken::TooLarge { .. } => Self::TooLarge,
-                Broken::NotJson(_) => Self::NotJson,
-                Broken::WrongType { .. } => Self::WrongType,
-                Broken::UnknownValue { .. } => Self::UnknownValue,
-                Broken::NoDefaultAction => Self::NoDefaultAction,
-                Broken::EmptyName { .. } => Self::EmptyName,
-                Broken::NoSuchArgument { .. } => Self::NoSuchArgument,
-                Broken::Notify { .. } | Broken::NotifyOnWrite { .. } => Self::Notify,
-                Broken::ErrnoTooLarge { .. } => Self::ErrnoTooLarge,
-                Broken::Conflict { .. } => Self::ConflictingRules,
-                Broken::ByteOrder { .. } => Self::ByteOrder,
-            },
+            Defect::Hollow(_) => Some(Self::Hollow),
+            Defect::Broken(broken) => Some(broken.into()),
+            Defect::Doubtful(_) => None,
+        }
+    }
+}
+
+impl From<&Broken> for Problem {
+    fn from(broken: &Broken) -> Self {
+        match broken {
+            Broken::Unreadable(_) => Self::Unreadable,
+            Broken::TooLarge { .. } => Self::TooLarge,
+            Broken::NotJson(_) => Self::NotJson,
+            Broken::WrongType { .. } => Self::WrongType,
+            Broken::UnknownValue { .. } => Self::UnknownValue,
+            Broken::NoDefaultAction => Self::NoDefaultAction,
+            Broken::EmptyName { .. } => Self::EmptyName,
+            Broken::NoSuchArgument { .. } => Self::NoSuchArgument,
+            Broken::Notify { .. } | Broken::NotifyOnWrite { .. } => Self::Notify,
+            Broken::ErrnoTooLarge { .. } => Self::ErrnoTooLarge,
+            Broken::Conflict { .. } => Self::ConflictingRules,
+            Broken::ByteOrder { .. } => Self::ByteOrder,
         }
     }
 }
@@ -257,6 +268,9 @@ mod tests {
             { "path": "old.json", "digest": DIGEST, "problem": "hollow" },
             { "path": "large.json", "problem": "too-large" },
             { "path": "odd.json", "digest": DIGEST, "problem": ["hollow"] },
+            { "path": "strict.json", "digest": DIGEST, "doubt": "no-start" },
+            { "path": "unsure.json", "digest": DIGEST, "doubt": "haunted" },
+            { "path": "worse.json", "digest": DIGEST, "problem": "hollow", "doubt": "docker-keys" },
             { "path": "../up.json", "digest": DIGEST },
             { "digest": DIGEST },
             7,
@@ -265,15 +279,18 @@ mod tests {
         let read: Vec<_> = inventory
             .files
             .iter()
-            .map(|(path, it)| (path.as_str(), it.digest.is_some(), it.problem))
+            .map(|(path, it)| (path.as_str(), it.digest.is_some(), it.problem, it.doubt))
             .collect();
         assert_eq!(
             read,
             [
-                ("callgate/web.json", true, None),
-                ("large.json", false, Some(Problem::TooLarge)),
-                ("odd.json", true, Some(Problem::Unknown)),
-                ("old.json", true, Some(Problem::Hollow)),
+                ("callgate/web.json", true, None, None),
+                ("large.json", false, Some(Problem::TooLarge), None),
+                ("odd.json", true, Some(Problem::Unknown), None),
+                ("old.json", true, Some(Problem::Hollow), None),
+                ("strict.json", true, None, Some(Doubt::NoStart)),
+                ("unsure.json", true, None, None),
+                ("worse.json", true, Some(Problem::Hollow), None),
             ]
         );
         assert_eq!(Inventory::read(&json!({})), Inventory::default());

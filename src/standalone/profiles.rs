@@ -75,7 +75,7 @@ fn inspect(path: &Path) -> Option<Defect> {
         Ok(_) if bytes.len() as u64 > MAX_BYTES => {
             Some(Broken::TooLarge { limit: MAX_BYTES }.into())
         }
-        Ok(_) => Document::inspect(&bytes),
+        Ok(_) => Document::appraise(&bytes),
     }
 }
 
@@ -89,7 +89,8 @@ mod tests {
         catalog.iter().map(|(path, defect)| (path.to_string(), defect.is_none())).collect()
     }
 
-    const SOUND: &str = r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#;
+    const SOUND: &str = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+        {"names": ["execve"], "action": "SCMP_ACT_ALLOW"}]}"#;
 
     #[test]
     fn every_file_is_a_profile_by_its_path() {

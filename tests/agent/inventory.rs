@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::symlink,
 };
 
-use callgate::profile::Digest;
+use callgate::profile::{Digest, Doubt};
 
 use crate::node::{NEW, NOTHING, Node, OLD, lines, wanted};
 
@@ -36,6 +36,30 @@ fn files_of_others_are_reported_with_what_is_wrong_with_them() {
     assert_eq!((found.entries[4].digest, found.entries[4].size), (None, 1 << 30));
     // Looked at again, they are the same.
     assert_eq!(node.pass(&wanted([("web", OLD)])).entries, found.entries);
+}
+
+#[test]
+fn what_is_doubtful_on_a_node_is_told() {
+    const DENY_ALL: &str = r#"{ "defaultAction": "SCMP_ACT_ERRNO" }"#;
+    const OF_DOCKER: &str = r#"{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        { "names": ["mount"], "action": "SCMP_ACT_ERRNO", "excludes": { "caps": ["CAP_SYS_ADMIN"] } }] }"#;
+    let mut node = Node::new();
+    let root = node.root();
+    fs::write(root.join("deny-all.json"), DENY_ALL).unwrap();
+    fs::write(root.join("docker.json"), OF_DOCKER).unwrap();
+    fs::write(root.join("empty.json"), "{}").unwrap();
+    fs::write(root.join("sound.json"), NEW).unwrap();
+    let found = node.pass(&wanted([]));
+    let doubts: Vec<_> = found.entries.iter().map(|it| (&*it.path, it.doubt)).collect();
+    assert_eq!(
+        doubts,
+        [
+            ("deny-all.json", Some(Doubt::NoStart)),
+            ("docker.json", Some(Doubt::DockerKeys)),
+            ("empty.json", None),
+            ("sound.json", None),
+        ]
+    );
 }
 
 #[test]

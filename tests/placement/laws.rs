@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use callgate::{
     placement::{MOST_REQUIREMENTS, Node, Nodes, Spread, Taint},
     pod::Pod,
-    profile::{File, Inventory, Problem, ProfilePath},
+    profile::{Doubt, File, Inventory, Problem, ProfilePath},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -36,7 +36,12 @@ fn inventory() -> impl Strategy<Value = Inventory> {
     let path = select(vec!["web.json", "callgate/web.json", "old/db.json"]);
     let digest = option::weighted(0.8, (0..3_u8).prop_map(|it| [it; 32].into()));
     let problem = option::weighted(0.3, select(vec![Problem::Hollow, Problem::NotJson]));
-    let file = (digest, problem).prop_map(|(digest, problem)| File { digest, problem });
+    let doubt = option::weighted(0.3, select(vec![Doubt::NoStart, Doubt::DockerKeys]));
+    let file = (digest, problem, doubt).prop_map(|(digest, problem, doubt)| File {
+        digest,
+        problem,
+        doubt,
+    });
     let files = proptest::collection::btree_map(path, file, 0..4);
     (files, any::<bool>()).prop_map(|(files, is_cut)| Inventory {
         files: files.into_iter().map(|(path, file)| (parsed(path), file)).collect(),

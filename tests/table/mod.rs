@@ -10,7 +10,7 @@ use callgate::{
     placement::{Node, Nodes, Taint},
     pod::{Kind, List, Pod, Scope, Subject},
     policy::{Book, Builtin, Facts, Level, Mode, Policy, Verdict},
-    profile::{Catalog, Digest, Document, File, Inventory, Problem, ProfilePath},
+    profile::{Catalog, Digest, Document, Doubt, File, Inventory, Problem, ProfilePath},
 };
 use jiff::{ToSpan, civil::Date};
 use serde::Deserialize;
@@ -120,6 +120,8 @@ pub(crate) struct CaseFile {
     digest: Option<String>,
     #[serde(default)]
     pub(crate) problem: Option<String>,
+    #[serde(default)]
+    pub(crate) doubt: Option<String>,
 }
 
 /// What is done with an object: the lines of the refusal, the warnings, the patch.
@@ -192,7 +194,7 @@ pub(crate) fn of(rule: &str, today: Date) -> Table {
 impl Table {
     /// What is known of profiles: by files, by objects, and by what nodes say.
     pub(crate) fn catalog(&self, case: &Case) -> Catalog {
-        let inspect = |text: &String| Document::inspect(text.as_bytes());
+        let inspect = |text: &String| Document::appraise(text.as_bytes());
         let nodes = case.nodes();
         let on_nodes = nodes.paths().into_iter().filter(|(_, is_sound)| *is_sound);
         let on_nodes = on_nodes.map(|(path, _)| (path.clone(), None));
@@ -356,7 +358,9 @@ impl CaseFile {
 
     fn read(&self) -> File {
         let digest = self.digest().map(|it| it.parse::<Digest>().expect("twelve digits"));
-        File { digest, problem: self.problem.as_deref().map(Problem::parse) }
+        let problem = self.problem.as_deref().map(Problem::parse);
+        let doubt = self.doubt.as_deref().map(|it| Doubt::parse(it).expect("a doubt"));
+        File { digest, problem, doubt: doubt.filter(|_| problem.is_none()) }
     }
 }
 

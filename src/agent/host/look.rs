@@ -16,7 +16,7 @@ use rustix::{
 use super::{MODE, Own, Root};
 use crate::{
     agent::{name::Name, native, wanted::Text},
-    profile::{Digest, MAX_BYTES, Problem},
+    profile::{Digest, Doubt, MAX_BYTES, Problem},
 };
 
 /// What was seen of a file.
@@ -29,6 +29,7 @@ pub struct Look {
     /// None, where it was not read.
     pub digest: Option<Digest>,
     pub problem: Option<Problem>,
+    pub doubt: Option<Doubt>,
     /// Whether its mode and its owner are those that we write.
     pub is_as_written: bool,
 }
@@ -103,16 +104,28 @@ fn look(
     match open(reading).map(File::from).and_then(read) {
         Ok((metadata, bytes)) => {
             let digest = Digest::of(&bytes);
-            let judge = || native::inspect(&bytes).as_ref().map(Problem::from);
             let expected = expected.filter(|it| it.digest == digest);
+            let (problem, doubt) = match expected {
+                // The linter lets nothing doubtful be wanted.
+                Some(it) => (it.problem, None),
+                None => judge(&bytes),
+            };
             Some(Look {
                 stamp: Some(Stamp::of(&metadata)).filter(|it| it.is_settled(now)),
                 digest: Some(digest),
-                problem: expected.map_or_else(judge, |it| it.problem),
+                problem,
+                doubt,
                 ..Look::unreadable(Some(&metadata))
             })
         }
         Err(_) => Some(Look::unreadable(Some(&metadata))),
+    }
+}
+
+fn judge(bytes: &[u8]) -> (Option<Problem>, Option<Doubt>) {
+    match native::inspect(bytes).as_ref().and_then(Problem::of) {
+        None => (None, Doubt::of(bytes)),
+        problem => (problem, None),
     }
 }
 
@@ -144,6 +157,7 @@ impl Look {
             size: metadata.map(Metadata::len).unwrap_or_default(),
             digest: None,
             problem: Some(Problem::Unreadable),
+            doubt: None,
             is_as_written: metadata
                 .is_some_and(|it| it.mode() & 0o7777 == MODE && it.uid() == geteuid().as_raw()),
         }

@@ -116,6 +116,9 @@ fn status(found: &Found) -> Value {
         if let Some(problem) = it.problem {
             entry["problem"] = problem.as_str().into();
         }
+        if let Some(doubt) = it.doubt {
+            entry["doubt"] = doubt.as_str().into();
+        }
         entry
     });
     let entries: Vec<_> = entries.collect();

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     agent::found::{Entry, Failure, REFUSED, Source},
-    profile::Problem,
+    profile::{Doubt, Problem},
 };
 
 fn name(text: &str) -> Name {
@@ -27,6 +27,7 @@ fn found() -> Found {
             size: 3,
             source: Source::Callgate,
             problem: None,
+            doubt: None,
         }],
         usable: [(name("web"), digest())].into(),
         ..Found::default()
@@ -236,4 +237,11 @@ fn a_problem_is_told_in_a_word() {
         "path": "callgate/web.json", "size": 3, "source": "callgate", "problem": "too-large",
     }]);
     assert_eq!(status(&found)["profiles"], expected);
+}
+
+#[test]
+fn a_doubt_is_told_in_a_word() {
+    let mut found = found();
+    found.entries[0].doubt = Some(Doubt::NoStart);
+    assert_eq!(status(&found)["profiles"][0]["doubt"], "no-start");
 }

@@ -57,7 +57,10 @@ impl Verdict {
             Some(Defect::Hollow(why)) => {
                 Self::yes("Hollow", format!("{path:?} stops nothing: {why}"))
             }
-            None => Self::yes("Valid", format!("pods can name it {path:?}")),
+            // The linter has said so already.
+            None | Some(Defect::Doubtful(_)) => {
+                Self::yes("Valid", format!("pods can name it {path:?}"))
+            }
         }
     }
 }

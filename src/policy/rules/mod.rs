@@ -1,5 +1,6 @@
 //! Every rule, one file each, in the order findings are reported.
 
+mod faulty_profile;
 mod hollow_profile;
 mod invalid_path;
 mod legacy_annotation;
@@ -22,6 +23,7 @@ pub const RULES: &[Rule] = &[
     missing_profile::RULE,
     partial_profile::RULE,
     hollow_profile::RULE,
+    faulty_profile::RULE,
     legacy_annotation::RULE,
 ];
 

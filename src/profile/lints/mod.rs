@@ -39,6 +39,7 @@ use reading::{Reading, Shape};
 use remark::{Anchor, Remark};
 
 use crate::profile::{
+    Doubt,
     calls::Calls,
     decode::Mistake,
     document::Document,
@@ -159,6 +160,25 @@ pub(super) fn lint_document(
     // Stable: lints keep their order where they speak of one place.
     remarks.sort_by_key(|(_, remark)| remark.at.order());
     remarks.into_iter().map(|(lint, remark)| lint.on_tree(remark, json)).collect()
+}
+
+/// The lints whose findings a pod is warned of that names the profile, the
+/// gravest first.
+const DOUBTS: [(Lint, Doubt); 2] =
+    [(no_execve::LINT, Doubt::NoStart), (docker_key::LINT, Doubt::DockerKeys)];
+
+/// The gravest doubt about a profile file. No other lint is asked: some of them
+/// take their time, and files on nodes are written by anybody.
+pub(super) fn doubt(text: &[u8]) -> Option<Doubt> {
+    let json = Json::parse(text).ok()?;
+    let (document, mistakes) = Document::decode(&json);
+    let calls = Calls::of(&document);
+    let reading = Reading { json: &json, document: &document, mistakes: &mistakes, calls };
+    let finds = |lint: &Lint| match lint.check {
+        Check::Profile(check) => !check(&reading).is_empty(),
+        Check::Text(_) => false,
+    };
+    DOUBTS.iter().find(|(lint, _)| finds(lint)).map(|it| it.1)
 }
 
 /// The errors among findings about the spec of an object, each on a line of its

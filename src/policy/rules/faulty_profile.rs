@@ -1,0 +1,45 @@
+#![doc = include_str!("faulty-profile.md")]
+
+use crate::{
+    pod::Seccomp,
+    policy::{Check, Context, Finding, Level, Rule},
+    profile::{Defect, Doubt, ProfilePath},
+};
+
+/// L2, L7: the runtime loads it, and something else comes of it than is written.
+pub(super) const RULE: Rule = Rule {
+    id: "faulty-profile",
+    level: Level::Warn,
+    page: include_str!("faulty-profile.md"),
+    check: Check::Profile(check),
+};
+
+fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
+    let Seccomp::Localhost(Some(path)) = declared else {
+        return None;
+    };
+    let parsed: ProfilePath = path.parse().ok()?;
+    if let Some(Some(Defect::Doubtful(doubt))) = context.facts.catalog.get(&parsed) {
+        return Some(found(*doubt, path, ""));
+    }
+    let landing = context.landing(&parsed)?;
+    [Doubt::NoStart, Doubt::DockerKeys].into_iter().find_map(|doubt| {
+        let nodes = landing.doubtful(doubt);
+        let on = || format!(" on {}", landing.of_nodes(nodes));
+        (nodes > 0).then(|| found(doubt, path, &on()))
+    })
+}
+
+fn found(doubt: Doubt, path: &str, on: &str) -> Finding {
+    match doubt {
+        Doubt::NoStart => {
+            let message = format!("no container starts under profile {path:?}{on}");
+            Finding::new(format!("{message}: it denies execve"))
+        }
+        Doubt::DockerKeys => {
+            let message = format!("containerd drops keys of profile {path:?}{on}");
+            Finding::new(format!("{message}: only Docker and Podman know them"))
+                .hint("`callgate profile wrap` resolves them")
+        }
+    }
+}
