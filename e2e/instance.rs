@@ -8,6 +8,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
@@ -40,6 +42,9 @@ pub(crate) struct Setup {
     /// As whom it speaks to the API server; such an instance keeps no authority
     /// in the cluster. Empty for the administrator.
     pub(crate) user: String,
+    /// The day on which it starts, at noon, by its own clock alone; none: by the
+    /// clock of this machine. Its certificate is then one from files.
+    pub(crate) day: Option<Date>,
     /// Another callgate than this build's.
     pub(crate) program: Option<PathBuf>,
     /// Another way to the API server than the suite's own.
@@ -99,7 +104,11 @@ impl Instance {
             facts = ["--standalone", "--mode", mode, "--policy", &policy].map(str::to_owned).into();
         }
         // In a cluster it keeps its authority by itself, and tells the API server of it.
-        let authority: Vec<String> = if setup.policy.is_empty() && setup.user.is_empty() {
+        let authority: Vec<String> = if setup.day.is_some() {
+            certify(name, &at("tls.key"), &at("ca.crt"));
+            let path = |it: &str| at(it).to_string_lossy().into_owned();
+            ["--tls-cert".into(), path("ca.crt"), "--tls-key".into(), path("tls.key")].into()
+        } else if setup.policy.is_empty() && setup.user.is_empty() {
             let secret = format!("{name}-ca");
             let all = [
                 ["--ca-secret", &secret],
@@ -116,6 +125,8 @@ impl Instance {
         } else {
             impersonating(&setup.user, kubeconfig, at("kubeconfig"))
         };
+        let san = format!("--tls-san={name}.callgate-system.svc");
+        let san = setup.day.is_none().then_some(san);
         let log = File::create(at("log")).expect("the directory is ours");
         let level = if setup.log_level.is_empty() { "callgate=debug" } else { &setup.log_level };
         let own = Path::new(env!("CARGO_BIN_EXE_callgate"));
@@ -127,10 +138,11 @@ impl Instance {
             .envs(&setup.environment)
             .args(["--listen", &SocketAddr::new(address, 0).to_string()])
             .args(["--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"])
-            .args(["--tls-san", &format!("{name}.callgate-system.svc")])
             .arg("--profiles")
             .arg(at("profiles"))
             .args(authority)
+            .args(san)
+            .envs(setup.day.map(moved_to).into_iter().flatten())
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
@@ -241,6 +253,39 @@ fn impersonating(user: &str, kubeconfig: &Path, path: PathBuf) -> PathBuf {
     }
     fs::write(&path, config.to_string()).expect("the directory is ours");
     path
+}
+
+/// libfaketime, as the loader finds it. The program `faketime` is of no use here: it keeps
+/// something in /dev/shm by its process id, which the namespaces of clusters have in common.
+const FAKETIME: &str = "/usr/$LIB/faketime/libfaketime.so.1";
+
+/// Writes a certificate that is good by any clock, and is its own authority.
+fn certify(name: &str, key_file: &Path, certificate_file: &Path) {
+    let key = KeyPair::generate().expect("there is entropy");
+    let names = [format!("{name}.callgate-system.svc")];
+    let mut params = CertificateParams::new(names).expect("it is a name");
+    params.not_before = date_time_ymd(1990, 1, 1);
+    params.not_after = date_time_ymd(2090, 1, 1);
+    let certificate = params.self_signed(&key).expect("a new key can sign");
+    fs::write(key_file, key.serialize_pem()).expect("the directory is ours");
+    fs::write(certificate_file, certificate.pem()).expect("the directory is ours");
+}
+
+/// The environment in which a program takes this day for today.
+fn moved_to(day: Date) -> [(&'static str, String); 3] {
+    let noon = day.at(12, 0, 0, 0).to_zoned(TimeZone::UTC).expect("UTC has no gaps").timestamp();
+    let seconds = noon.as_second() - Timestamp::now().as_second();
+    let moved = [
+        ("LD_PRELOAD", FAKETIME.to_owned()),
+        ("FAKETIME", format!("{seconds:+}")),
+        // Time-outs are measured by a clock that nobody can set.
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ];
+    // A library that is not there is only warned about.
+    let date = Command::new("date").args(["-u", "+%F"]).envs(moved.clone()).output();
+    let date = String::from_utf8(date.expect("there is date").stdout).expect("it is text");
+    assert_eq!(date.trim(), day.to_string(), "e2e/setup installs faketime");
+    moved
 }
 
 /// Applies the production webhook configurations with the authority filled in;

@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use callgate::{pod::Kind, policy::Mode};
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{
+    Timestamp,
+    civil::{Date, date},
+    tz::TimeZone,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,14 +19,19 @@ use crate::{
     trial::{Entry, Test},
 };
 
-/// One test a table.
+/// One test a table, and one of other days.
 pub(crate) fn trials() -> Vec<Entry> {
+    let own = Entry {
+        name: "exemptions_end_by_the_clock_of_the_replica".to_owned(),
+        run: Arc::new(|it| Box::pin(exemptions_end_by_the_clock_of_the_replica(it))),
+    };
     table::rules()
         .into_iter()
         .map(|rule| Entry {
             name: format!("the_table_of_{}_holds", rule.replace('-', "_")),
             run: Arc::new(move |it| Box::pin(run(it, rule.clone()))),
         })
+        .chain([own])
         .collect()
 }
 
@@ -32,7 +41,7 @@ type Group<'a> = BTreeMap<(&'a str, &'static str), Vec<(usize, &'a Case)>>;
 async fn run(it: Test, rule: String) {
     loop {
         let table = table::of(&rule, today());
-        let wrong = wrong(&it, &table).await;
+        let wrong = wrong(&it, &table, None).await;
         // The webhook has the clock of this machine, whose day may have ended meanwhile.
         if wrong.is_empty() || table.today == today() {
             assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -41,12 +50,34 @@ async fn run(it: Test, rule: String) {
     }
 }
 
-/// What each case that does not hold says.
-async fn wrong(it: &Test, table: &Table) -> Vec<String> {
+/// The cases that depend on the day, on days that are years from this one.
+async fn exemptions_end_by_the_clock_of_the_replica(it: Test) {
+    for day in [date(2020, 2, 29), date(2035, 1, 1)] {
+        let mut judged = 0;
+        for rule in table::rules() {
+            let mut table = table::of(&rule, day);
+            let cases = std::mem::take(&mut table.cases);
+            let ends = |it: &Case| {
+                let policy = table.policies.get(&it.policy);
+                policy.is_some_and(|it| it.to_string().contains("expires"))
+            };
+            let ends = |it: &Case| ends(it) && !it.is_about_a_cluster(&table);
+            let cases: Vec<_> = cases.into_iter().filter(ends).collect();
+            judged += cases.len();
+            table.cases = cases;
+            let wrong = wrong(&it, &table, Some(day)).await;
+            assert!(wrong.is_empty(), "on {day}: {}", wrong.join("\n"));
+        }
+        assert!(judged > 10, "only {judged} cases");
+    }
+}
+
+/// What each case that does not hold says, where webhooks start on that day.
+async fn wrong(it: &Test, table: &Table, day: Option<Date>) -> Vec<String> {
     let (mut groups, mut on_nodes) = (Group::new(), Group::new());
     for (number, case) in table.cases.iter().enumerate() {
         let key = (case.policy.as_str(), Mode::from(case.mode).as_str());
-        let groups = if case.is_about_nodes(table) { &mut on_nodes } else { &mut groups };
+        let groups = if case.is_about_a_cluster(table) { &mut on_nodes } else { &mut groups };
         groups.entry(key).or_default().push((number, case));
     }
     let mut wrong = Vec::new();
@@ -75,6 +106,7 @@ async fn wrong(it: &Test, table: &Table) -> Vec<String> {
                 .map(|(path, text)| (path.to_string(), text.clone()))
                 .collect(),
             namespaces: vec![namespace.clone()],
+            day,
             ..Setup::default()
         };
         let _instance = it.instance(&format!("{policy}-{mode}"), setup).await;

@@ -260,8 +260,9 @@ impl Table {
 }
 
 impl Case {
-    /// Whether it is about nodes, or about profiles that agents bring to them.
-    pub(crate) fn is_about_nodes(&self, table: &Table) -> bool {
+    /// Whether it is about objects of a cluster: nodes, profiles that agents bring
+    /// to them.
+    pub(crate) fn is_about_a_cluster(&self, table: &Table) -> bool {
         let policy = table.policies.get(&self.policy).map(Value::to_string).unwrap_or_default();
         let text = self.object.to_string() + &policy;
         let names = |it: &String| text.contains(&format!("callgate/{it}.json"));
