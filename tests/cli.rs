@@ -47,7 +47,7 @@ fn who_asks_for_what_is_not_there_is_told_what_is() {
     let output = callgate(&["explain", "unsett"]);
     let start = "error: there is no rule or lint \"unsett\"; rules: privileged, unset, unconfined, \
                  unknown-type, invalid-path, missing-profile, partial-profile, hollow-profile, \
-                 faulty-profile, legacy-annotation; lints: not-json, wrong-type, ";
+                 faulty-profile, runtime-class, legacy-annotation; lints: not-json, wrong-type, ";
     assert!(said(&output).starts_with(start), "{}", said(&output));
     assert_eq!(output.status.code(), Some(2));
 }

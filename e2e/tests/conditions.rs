@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use callgate::{
     placement::Nodes,
     pod::{Kind, Pod, Scope, Subject},
-    policy::{Facts, Mode, Policy, Verdict},
+    policy::{Facts, Mode, Policy, RuntimeClasses, Verdict},
     profile::{Catalog, ProfilePath},
 };
 use proptest::{
@@ -21,6 +21,7 @@ use crate::{
     door, generated,
     instance::{Instance, Setup, lines_about},
     table::{self, Case},
+    tests::on_nodes::define_classes,
     trial::{Test, trials},
 };
 
@@ -203,6 +204,9 @@ fn named(pod: &Value, name: &str, namespace: &str) -> Value {
 /// A webhook for a namespace of its own, which refuses nothing.
 async fn watching(it: &Test, change: impl Fn(&mut Value)) -> (Instance, String) {
     let namespace = it.plain_namespace().await;
+    for (_, table) in table::all(door::TODAY) {
+        define_classes(it, &table).await;
+    }
     let setup = Setup {
         // Nothing is refused, so that every pod that is asked about is seen twice.
         policy: STRICTEST.replace(
@@ -261,6 +265,7 @@ fn verdict(pod: &Value, scope: &Scope) -> (Vec<String>, usize) {
         policy: &Policy::parse(STRICTEST).expect("a policy"),
         catalog: &catalog(),
         nodes: &Nodes::default(),
+        classes: &RuntimeClasses::default(),
         namespace: "shop",
         today: door::TODAY,
     };

@@ -16,6 +16,7 @@ trials![a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_waits
 const NODES: &str = "/api/v1/nodes";
 const REPORTS: &str = "/apis/callgate.dev/v1alpha1/seccompnodes";
 const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
+const CLASSES: &str = "/apis/node.k8s.io/v1/runtimeclasses";
 const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
 
 /// The label and the taint of the nodes of one case: pods of others neither see nor bear them.
@@ -47,6 +48,7 @@ impl Stage {
             table: Table {
                 profiles: std::collections::BTreeMap::new(),
                 brought: table.brought.clone(),
+                classes: table.classes.clone(),
                 policies: table.policies.clone(),
                 cases: Vec::new(),
                 today: table.today,
@@ -59,6 +61,8 @@ impl Stage {
             let object = object("SeccompProfile", name, &spec);
             it.api().apply(&format!("{PROFILES}/{name}"), &object).await.expect_ok("the profile");
         }
+        define_classes(it, table).await;
+        await_classes(it, table).await;
         let policy = stage.policy(it, policy, &own).await;
         for (number, case) in cases.iter().filter(|(_, it)| !it.is_unasked()) {
             let case = stage.moved(case, &policy, &format!("{own}-{number}"));
@@ -200,6 +204,36 @@ async fn await_news(it: &Test, own: &str, brought: impl Iterator<Item = &String>
         .await;
     }
     name
+}
+
+/// Makes the runtime classes of a table. They stay: all that make them agree.
+pub(super) async fn define_classes(it: &Test, table: &Table) {
+    for (name, handler) in &table.classes {
+        let class = json!({
+            "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass",
+            "metadata": { "name": name }, "handler": handler,
+        });
+        it.api().apply(&format!("{CLASSES}/{name}"), &class).await.expect_ok("the class");
+    }
+}
+
+/// Waits until the webhook knows of all classes of a table.
+async fn await_classes(it: &Test, table: &Table) {
+    for name in table.classes.keys() {
+        let template = json!({
+            "apiVersion": "v1", "kind": "PodTemplate", "metadata": { "name": "probe" },
+            "template": { "spec": {
+                "runtimeClassName": name, "containers": [{ "name": "app", "image": "app" }],
+            } },
+        });
+        let path = format!("/api/v1/namespaces/{}/podtemplates?dryRun=All", it.namespace);
+        eventually("the webhook knows of the class", async || {
+            let reply = it.api().post(&path, &template).await;
+            let is_new = reply.warnings.iter().any(|it| it.contains("there is no runtime class"));
+            (reply.is_ok() && !is_new).then_some(())
+        })
+        .await;
+    }
 }
 
 async fn obey(it: &Test, namespace: &str, policy: &str, mode: &str) {

@@ -48,6 +48,7 @@ async fn its_own_objects_can_be_watched_and_no_others(it: Test) {
         format!("{HOOKS}/validatingwebhookconfigurations/callgate"),
         format!("/api/v1/namespaces?{watch}"),
         format!("/api/v1/nodes?{watch}"),
+        format!("/apis/node.k8s.io/v1/runtimeclasses?{watch}"),
         format!("/apis/callgate.dev/v1alpha1/seccompnodes?{watch}"),
         format!("/apis/callgate.dev/v1alpha1/seccomppolicies?{watch}"),
         format!("/apis/callgate.dev/v1alpha1/seccompprofiles?{watch}"),

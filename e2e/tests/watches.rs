@@ -92,6 +92,7 @@ fn object(kind: &str, name: &str) -> Value {
     let (version, spec) = match kind {
         "Namespace" => ("v1", json!({})),
         "Node" => ("v1", json!({ "unschedulable": true })),
+        "RuntimeClass" => ("node.k8s.io/v1", Value::Null),
         "SeccompProfile" => {
             let syscalls = json!([{ "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" }]);
             let spec = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": syscalls });
@@ -105,7 +106,12 @@ fn object(kind: &str, name: &str) -> Value {
         json!({})
     };
     let metadata = json!({ "name": name, "labels": labels });
-    json!({ "apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec })
+    let mut object =
+        json!({ "apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec });
+    if kind == "RuntimeClass" {
+        object["handler"] = json!("runc");
+    }
+    object
 }
 
 async fn strange_objects_stop_no_watch_and_lower_nobodys_protection(it: Test) {
@@ -115,11 +121,13 @@ async fn strange_objects_stop_no_watch_and_lower_nobodys_protection(it: Test) {
     let list = |kind: &str| match kind {
         "Namespace" => "/api/v1/namespaces",
         "Node" => "/api/v1/nodes",
+        "RuntimeClass" => "/apis/node.k8s.io/v1/runtimeclasses",
         "SeccompNode" => REPORTS,
         "SeccompPolicy" => POLICIES,
         _ => PROFILES,
     };
-    for kind in ["Namespace", "Node", "SeccompNode", "SeccompPolicy", "SeccompProfile"] {
+    let own = ["SeccompNode", "SeccompPolicy", "SeccompProfile"];
+    for kind in ["Namespace", "Node", "RuntimeClass"].into_iter().chain(own) {
         let list = list(kind);
         for (what, change) in strange() {
             let stem = &it.namespace[it.namespace.len() - 8..];
@@ -260,8 +268,8 @@ async fn an_api_server_that_is_away_takes_no_replica_away(it: Test) {
     eventually("every watch is long out of date", async || {
         assert_eq!(replica.answer("/readyz").await, ready, "the last snapshot goes on deciding");
         let mut ages = Vec::new();
-        for object in ["namespaces", "nodes", "seccompnodes", "seccomppolicies", "seccompprofiles"]
-        {
+        let own = ["seccompnodes", "seccomppolicies", "seccompprofiles"];
+        for object in ["namespaces", "nodes", "runtimeclasses"].into_iter().chain(own) {
             ages.push(age(&replica, object).await?);
         }
         ages.iter().all(|it| *it > 25).then_some(())

@@ -42,8 +42,10 @@ impl<'a> Bench<'a> {
                 match self.governing(request.namespace()) {
                     Ok(Some((policy, mode))) => {
                         let namespace = request.namespace();
-                        let Self { snapshot: Snapshot { catalog, nodes, .. }, today, .. } = *self;
-                        let facts = Facts { policy, catalog, nodes, namespace, today };
+                        let Self {
+                            snapshot: Snapshot { catalog, nodes, classes, .. }, today, ..
+                        } = *self;
+                        let facts = Facts { policy, catalog, nodes, classes, namespace, today };
                         self.judge_subject(request, (*kind, scope, subject), facts, mode)
                     }
                     Ok(None) => Judgement::of(answer, Outcome::Ignored),

@@ -30,7 +30,7 @@ use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
 
 use crate::{
     placement::Nodes,
-    policy::{Book, Counts, Governed, Labels, Verdict},
+    policy::{Book, Counts, Governed, Labels, RuntimeClasses, Verdict},
     profile::Catalog,
 };
 use bench::{Bench, Judgement};
@@ -53,6 +53,7 @@ pub struct Snapshot {
     pub book: Arc<Book>,
     pub catalog: Arc<Catalog>,
     pub nodes: Nodes,
+    pub classes: RuntimeClasses,
 }
 
 /// Asks for the labels of a namespace that the snapshot does not know yet, or
@@ -131,7 +132,12 @@ impl Door {
 impl Snapshot {
     /// Of a world without nodes.
     pub fn without_nodes(book: Book, catalog: Catalog) -> Self {
-        Self { book: Arc::new(book), catalog: Arc::new(catalog), nodes: Nodes::default() }
+        Self {
+            book: Arc::new(book),
+            catalog: Arc::new(catalog),
+            nodes: Nodes::default(),
+            classes: RuntimeClasses::default(),
+        }
     }
 }
 

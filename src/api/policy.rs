@@ -55,6 +55,11 @@ pub struct SeccompPolicySpec {
     #[serde(default)]
     pub placement: Placement,
 
+    /// The runtime handlers that apply seccomp profiles; left out, `runc` and `crun`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")))]
+    pub runtime_handlers: Option<Vec<String>>,
+
     /// What a pod template leads to that makes pods which will be refused.
     #[serde(default)]
     pub templates: Templates,
@@ -63,7 +68,7 @@ pub struct SeccompPolicySpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     #[x_kube(validation = Rule::new(
-        "self.all(rule, rule in ['privileged', 'unset', 'unconfined', 'unknown-type', 'invalid-path', 'missing-profile', 'partial-profile', 'hollow-profile', 'faulty-profile', 'legacy-annotation'])"
+        "self.all(rule, rule in ['privileged', 'unset', 'unconfined', 'unknown-type', 'invalid-path', 'missing-profile', 'partial-profile', 'hollow-profile', 'faulty-profile', 'runtime-class', 'legacy-annotation'])"
     ).message("there is no such rule; `callgate explain` lists them"))]
     pub rules: BTreeMap<String, Level>,
 

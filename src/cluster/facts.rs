@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{kind::Kind, nodes::Fleet, object::Object};
 use crate::{
     placement::{Node, Nodes},
-    policy::{Book, Labels, Policy},
+    policy::{Book, Labels, Policy, RuntimeClasses},
     profile::{Broken, Catalog, Defect, Document, Inventory, ProfilePath, spec_of},
 };
 
@@ -31,6 +31,8 @@ pub struct News {
     pub book: bool,
     /// The profiles of the cluster, or where some node has one.
     pub catalog: bool,
+    /// The handlers of runtime classes.
+    pub classes: bool,
     pub nodes: bool,
     /// What cannot be read, and why.
     pub unreadable: bool,
@@ -41,6 +43,7 @@ pub(super) enum Any {
     Namespace(Change<Result<Labels, String>>),
     Policy(Change<Result<Policy, String>>),
     Profile(Change<Result<Option<Defect>, String>>),
+    Class(Change<Result<String, String>>),
     Node(Change<Result<Node, String>>),
     Said(Change<Result<Option<Inventory>, String>>),
 }
@@ -59,6 +62,8 @@ pub struct Facts {
     pub(super) namespaces: Objects<Labels>,
     pub(super) policies: Objects<Result<Policy, String>>,
     pub(super) profiles: Objects<Option<Defect>>,
+    /// The handlers of the runtime classes.
+    pub(super) classes: Objects<String>,
     pub(super) fleet: Fleet,
     /// Why objects cannot be read, by type. None of them stops the others.
     unreadable: BTreeMap<Kind, Objects<String>>,
@@ -116,6 +121,7 @@ impl News {
         Self {
             book: self.book || other.book,
             catalog: self.catalog || other.catalog,
+            classes: self.classes || other.classes,
             nodes: self.nodes || other.nodes,
             unreadable: self.unreadable || other.unreadable,
         }
@@ -128,12 +134,17 @@ impl Facts {
         self.namespaces.is_complete
             && self.policies.is_complete
             && self.profiles.is_complete
+            && self.classes.is_complete
             && self.fleet.is_complete()
     }
 
     /// Each node, and what its agent says.
     pub fn nodes(&self) -> &Nodes {
         self.fleet.nodes()
+    }
+
+    pub fn classes(&self) -> RuntimeClasses {
+        RuntimeClasses::of_cluster(self.classes.known.clone())
     }
 
     /// What follows for judgements; `default` is what namespaces without a label obey.
@@ -186,6 +197,11 @@ impl Facts {
                 let broken = |why| Some(Defect::Broken(Broken::Unreadable(why)));
                 news.catalog = self.profiles.take(it.map(|it| it.unwrap_or_else(broken)));
             }
+            Any::Class(it) => {
+                news.unreadable = self.note(Kind::RuntimeClass, &it);
+                // As if there was no such class: pods that name it are found.
+                news.classes = self.classes.take(without_unreadable(it));
+            }
             Any::Node(it) => {
                 news.unreadable = self.note(Kind::Node, &it);
                 // One of which nothing is known.
@@ -236,6 +252,11 @@ fn without_unreadable<T>(change: Change<Result<T, String>>) -> Change<T> {
 /// What the labels of a namespace say to us.
 pub(super) fn labels(object: &Object<'_>) -> Result<Labels, String> {
     object.labels()
+}
+
+/// Which handler of the nodes runs the pods of a `RuntimeClass`.
+pub(super) fn handler(object: &Object<'_>) -> Result<String, String> {
+    object.handler()
 }
 
 /// Reads a policy as it is stored.
@@ -302,6 +323,7 @@ mod tests {
         };
         assert!(!facts.is_complete());
         facts.profiles.take(Change::End);
+        facts.classes.take(Change::End);
         assert!(!facts.is_complete(), "nobody has told of nodes yet");
         facts.fleet.take_node(Change::End);
         facts.fleet.take_report(Change::End);

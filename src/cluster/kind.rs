@@ -6,14 +6,21 @@ pub enum Kind {
     Namespace,
     Policy,
     Profile,
+    RuntimeClass,
     Node,
     /// What the agent of a node says.
     SeccompNode,
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] =
-        [Self::Namespace, Self::Policy, Self::Profile, Self::Node, Self::SeccompNode];
+    pub const ALL: [Self; 6] = [
+        Self::Namespace,
+        Self::Policy,
+        Self::Profile,
+        Self::RuntimeClass,
+        Self::Node,
+        Self::SeccompNode,
+    ];
 
     /// What metrics and logs call it: the plural by which the API server knows it.
     pub fn as_str(self) -> &'static str {
@@ -21,6 +28,7 @@ impl Kind {
             Self::Namespace => "namespaces",
             Self::Policy => "seccomppolicies",
             Self::Profile => "seccompprofiles",
+            Self::RuntimeClass => "runtimeclasses",
             Self::Node => "nodes",
             Self::SeccompNode => "seccompnodes",
         }
@@ -32,6 +40,7 @@ impl Kind {
             Self::Namespace => "Namespace",
             Self::Policy => "SeccompPolicy",
             Self::Profile => "SeccompProfile",
+            Self::RuntimeClass => "RuntimeClass",
             Self::Node => "Node",
             Self::SeccompNode => "SeccompNode",
         }
@@ -41,6 +50,7 @@ impl Kind {
     pub(super) fn path(self) -> String {
         let root = match self {
             Self::Namespace | Self::Node => "/api/v1",
+            Self::RuntimeClass => "/apis/node.k8s.io/v1",
             Self::Policy | Self::Profile | Self::SeccompNode => "/apis/callgate.dev/v1alpha1",
         };
         format!("{root}/{}", self.as_str())
@@ -49,7 +59,7 @@ impl Kind {
     /// How many a list brings at once.
     pub(super) fn page(self) -> usize {
         match self {
-            Self::Namespace | Self::Node | Self::SeccompNode => 100,
+            Self::Namespace | Self::RuntimeClass | Self::Node | Self::SeccompNode => 100,
             // A profile of ten kilobytes takes ten times that while it is read.
             Self::Policy | Self::Profile => 20,
         }

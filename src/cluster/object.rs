@@ -21,6 +21,9 @@ pub(super) struct Object<'a> {
     spec: Option<&'a RawValue>,
     #[serde(borrow, default)]
     status: Option<&'a RawValue>,
+    /// Of a `RuntimeClass`, which has no spec.
+    #[serde(borrow, default)]
+    handler: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,6 +87,10 @@ impl<'a> Object<'a> {
         part("status", self.status)
     }
 
+    pub(super) fn handler(&self) -> Result<String, String> {
+        part("handler", self.handler)
+    }
+
     /// An object of ours of that kind, without what others have written into its metadata.
     pub(super) fn manifest(&self, kind: Kind) -> Result<Value, String> {
         Ok(json!({
@@ -121,6 +128,16 @@ mod tests {
         assert_eq!(object.name(), "shop");
         let labels = Labels { policy: Some("restricted".into()), mode: None };
         assert_eq!(object.labels(), Ok(labels));
+    }
+
+    #[test]
+    fn the_handler_of_a_runtime_class_is_beside_its_metadata() {
+        let read = |handler| {
+            let text = format!(r#"{{"metadata":{{"name":"gvisor"}},"handler":{handler}}}"#);
+            Object::read(&text).unwrap().handler()
+        };
+        assert_eq!(read(r#""runsc""#), Ok("runsc".to_owned()));
+        assert!(read("7").unwrap_err().starts_with("handler cannot be read"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     Report,
     conditions::{self, stored},
-    facts::{Any, Change, Facts, News, labels, policy, profile},
+    facts::{Any, Change, Facts, News, handler, labels, policy, profile},
     kind::Kind,
     slim::{node, said},
     stream::{Failure, Told, stream},
@@ -47,8 +47,8 @@ const LONGEST_GATHERING: Duration = Duration::from_millis(50);
 /// that. The first change is told of at once.
 const SHARE: u32 = 10;
 
-/// Follows namespaces (their metadata alone), policies, profiles and nodes, for
-/// ever, and writes into policies and profiles what is made of them by `client`.
+/// Follows namespaces (their metadata alone), policies, profiles, runtime classes
+/// and nodes, for ever, and writes into policies and profiles what is made of them by `client`.
 pub async fn watch(client: Client, watches: Client, tell: impl Fn(Watched<'_>)) {
     let (show, keep) = conditions::keeper(client, |it| tell(Watched::Reported(it)));
     let (hear, heard) = mpsc::unbounded_channel();
@@ -56,12 +56,14 @@ pub async fn watch(client: Client, watches: Client, tell: impl Fn(Watched<'_>)) 
     let policies = heard_by(&hear, Kind::Policy, |it| Any::Policy(show.see(Kind::Policy, it)));
     let profiles = heard_by(&hear, Kind::Profile, |it| Any::Profile(show.see(Kind::Profile, it)));
     let namespaces = heard_by(&hear, Kind::Namespace, Any::Namespace);
+    let classes = heard_by(&hear, Kind::RuntimeClass, Any::Class);
     let nodes = heard_by(&hear, Kind::Node, Any::Node);
     let reports = heard_by(&hear, Kind::SeccompNode, Any::Said);
     tokio::join!(
         stream(client, Kind::Namespace, labels, namespaces),
         stream(client, Kind::Policy, |it| (policy(it), stored(Kind::Policy, it)), policies),
         stream(client, Kind::Profile, |it| (profile(it), stored(Kind::Profile, it)), profiles),
+        stream(client, Kind::RuntimeClass, handler, classes),
         stream(client, Kind::Node, node, nodes),
         stream(client, Kind::SeccompNode, said, reports),
         follow(heard, &tell),
@@ -132,11 +134,12 @@ mod tests {
         Any::Namespace(Change::Put(name.to_owned(), Ok(labels)))
     }
 
-    fn lists() -> [Any; 5] {
+    fn lists() -> [Any; 6] {
         [
             Any::Namespace(Change::End),
             Any::Policy(Change::End),
             Any::Profile(Change::End),
+            Any::Class(Change::End),
             Any::Node(Change::End),
             Any::Said(Change::End),
         ]
@@ -165,7 +168,7 @@ mod tests {
         let more = (0..1000).map(|at| put(&format!("team-{at}"), None));
         // While it is told of, nothing else can be; then it is quiet for ten times as long.
         let told = told(more, Duration::from_millis(5)).await;
-        let all = News { book: true, catalog: true, nodes: true, unreadable: true };
+        let all = News { book: true, catalog: true, classes: true, nodes: true, unreadable: true };
         assert_eq!(told[0], all);
         assert!(told.len() < 1000, "{} snapshots", told.len());
     }

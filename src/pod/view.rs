@@ -38,6 +38,7 @@ objects! {
         pub(super) affinity("affinity"): Affinity<'a>,
         pub(super) node_selector("nodeSelector"): Pairs<'a, AllKeys>,
         pub(super) tolerations("tolerations"): Bounded<Toleration<'a>>,
+        runtime_class_name("runtimeClassName"): Str<'a>,
         service_account_name("serviceAccountName"): Str<'a>,
         pub(super) security_context("securityContext"): SecurityContext<'a>,
         pub(super) init_containers("initContainers"): Bounded<RawContainer<'a>>,
@@ -105,6 +106,12 @@ impl<'a> Pod<'a> {
     pub fn os(&self) -> Option<&str> {
         let os = self.spec.as_ref()?.os.as_ref()?;
         os.name.as_deref().filter(|it| !it.is_empty())
+    }
+
+    /// The runtime class that the pod asks for; without one, nodes take their default.
+    pub fn runtime_class(&self) -> Option<&str> {
+        let class = self.spec.as_ref()?.runtime_class_name.as_deref();
+        class.filter(|it| !it.is_empty())
     }
 
     /// `default`, where the spec names none: so does the API server.

@@ -12,7 +12,10 @@ use serde::{
 
 use crate::{
     pod::Pod,
-    policy::{BUILTIN, Exemption, Level, Placement, PolicyError, RULES, Rule, selector::Selector},
+    policy::{
+        BUILTIN, Exemption, Level, Placement, PolicyError, RULES, Rule, runtime::Handlers,
+        selector::Selector,
+    },
     profile::ProfilePath,
 };
 
@@ -24,6 +27,7 @@ pub struct Policy {
     bindings: Vec<Binding>,
     levels: BTreeMap<&'static str, Level>,
     placement: Placement,
+    runtime_handlers: Handlers,
     templates: Templates,
     exemptions: Vec<Exemption>,
 }
@@ -95,6 +99,8 @@ struct Spec {
     #[serde(default)]
     placement: Placement,
     #[serde(default)]
+    runtime_handlers: Handlers,
+    #[serde(default)]
     templates: Templates,
     #[serde(default)]
     rules: BTreeMap<RuleName, Level>,
@@ -153,11 +159,12 @@ impl Policy {
     }
 
     fn of(Manifest { metadata, spec, .. }: Manifest) -> Self {
-        let Spec { default, bindings, placement, templates, rules, exemptions } = spec;
+        let Spec { default, bindings, placement, runtime_handlers, templates, rules, exemptions } =
+            spec;
         let level = |rule: &Rule| rules.get(&RuleName(rule.id)).copied().unwrap_or(rule.level);
         let levels = RULES.iter().map(|it| (it.id, level(it))).collect();
         let name = metadata.name.0;
-        Self { name, default, bindings, levels, placement, templates, exemptions }
+        Self { name, default, bindings, levels, placement, runtime_handlers, templates, exemptions }
     }
 
     pub fn name(&self) -> &str {
@@ -170,6 +177,11 @@ impl Policy {
 
     pub fn placement(&self) -> Placement {
         self.placement
+    }
+
+    /// Whether the operator says that this handler applies seccomp profiles.
+    pub(super) fn vouches_for(&self, handler: &str) -> bool {
+        self.runtime_handlers.contains(handler)
     }
 
     pub fn templates(&self) -> Templates {
@@ -246,17 +258,21 @@ impl TryFrom<String> for Name {
     /// A name is also the value of a namespace's label, so it has the form of a
     /// DNS label (RFC 1123).
     fn try_from(name: String) -> Result<Self, String> {
-        let fits = (1..=63).contains(&name.len())
-            && name.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-')
-            && !name.starts_with('-')
-            && !name.ends_with('-');
-        if fits {
+        if is_label(&name) {
             return Ok(Self(name));
         }
         Err(format!(
             "{name:?} is no name for a policy: at most 63 lower case letters, digits and hyphens"
         ))
     }
+}
+
+/// A DNS label (RFC 1123).
+pub(super) fn is_label(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-')
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Exemption>, D::Error> {

@@ -34,11 +34,21 @@ pub(super) fn evaluate<'a>(
                 .filter_map(|it| it.on_profile(Place::Pod, declared, &context))
                 .for_each(&mut tell);
         }
+        rules()
+            .filter_map(|it| it.on_runtime_class(Place::RuntimeClass, &context))
+            .for_each(&mut tell);
     }
     for container in pod.containers().filter(|it| scope.covers(it)) {
         let place = Place::of(&container);
         for rule in rules() {
             let of_container = rule.on_container(place, &container, &context);
+            // No image has a say in what runs the pod.
+            let of_class = match scope {
+                Scope::AddedTo { .. } => {
+                    rule.on_runtime_class(place, &context).map(Found::inherited)
+                }
+                Scope::Whole | Scope::ImagesChanged { .. } => None,
+            };
             let of_profile = match (container.effective, scope) {
                 (Effective::Own(declared), _) => rule.on_profile(place, declared, &context),
                 // The pod is not up for judgement, but what such a container takes from it is.
@@ -48,7 +58,7 @@ pub(super) fn evaluate<'a>(
                 ) => rule.on_profile(place, declared, &context).map(Found::inherited),
                 (Effective::Inherited(_), Scope::Whole) | (Effective::Unset, _) => None,
             };
-            for mut found in of_container.into_iter().chain(of_profile) {
+            for mut found in of_container.into_iter().chain(of_class).chain(of_profile) {
                 if matches!(scope, Scope::ImagesChanged { .. }) {
                     found.without_fix();
                 }
@@ -102,6 +112,15 @@ impl Rule {
         let Check::Profile(check) = self.check else { return None };
         let finding = context.once(self.id, declared, || check(declared, context))?;
         Some(Found { rule: self, place, finding })
+    }
+
+    fn on_runtime_class<'a>(
+        &'static self,
+        place: Place<'a>,
+        context: &Context<'_>,
+    ) -> Option<Found<'a>> {
+        let Check::RuntimeClass(check) = self.check else { return None };
+        Some(Found { rule: self, place, finding: check(context.pod.runtime_class()?, context)? })
     }
 
     fn on_annotation<'a>(

@@ -98,7 +98,7 @@ impl<'a> Exemptions<'a> {
                 }
                 self.about.as_ref().map(|(_, about)| &**about)
             }
-            At::Pod | At::Annotation { .. } => None,
+            At::Pod | At::RuntimeClass | At::Annotation { .. } => None,
         };
         let candidates = self.candidates.iter().enumerate();
         candidates

@@ -16,6 +16,7 @@ mod patch;
 mod pin;
 mod place;
 mod rules;
+mod runtime;
 mod selector;
 mod verdict;
 
@@ -30,6 +31,7 @@ pub use mistake::PolicyError;
 pub use patch::{Operation, Patch};
 pub use place::Place;
 pub use rules::RULES;
+pub use runtime::RuntimeClasses;
 pub use verdict::{Counts, MOST_LINES, MOST_WARNINGS, Verdict};
 
 use std::{
@@ -69,6 +71,8 @@ enum Check {
     Profile(fn(Seccomp<'_>, &Context<'_>) -> Option<Finding>),
     /// Every legacy annotation.
     Annotation(fn(&Annotation<'_>, &Context<'_>) -> Option<Finding>),
+    /// The runtime class, where one is named.
+    RuntimeClass(fn(&str, &Context<'_>) -> Option<Finding>),
 }
 
 /// All that may be known besides the pod, at one moment.
@@ -78,6 +82,7 @@ pub struct Facts<'a> {
     pub catalog: &'a Catalog,
     /// None at all where there is no cluster.
     pub nodes: &'a Nodes,
+    pub classes: &'a RuntimeClasses,
     /// The namespace that the request names; the object need not name it.
     pub namespace: &'a str,
     /// Exemptions end with their day, in UTC.

@@ -117,7 +117,7 @@ pub(super) fn patch(
                     let parent = format!("/spec/{}/{index}", list.field());
                     (parent, contexts.contains(place), Target::Container(name))
                 }
-                Place::Pod | Place::Annotation { .. } => {
+                Place::Pod | Place::RuntimeClass | Place::Annotation { .. } => {
                     ("/spec".to_owned(), pod.has_security_context(), Target::Pod)
                 }
             };

@@ -12,6 +12,7 @@ pub enum Place<'a> {
     },
     /// What the pod sets for all its containers.
     Pod,
+    RuntimeClass,
     Container {
         list: List,
         index: usize,
@@ -32,6 +33,7 @@ impl fmt::Display for Place<'_> {
         match self {
             Self::Annotation { key } => write!(f, "metadata.annotations[{key:?}]"),
             Self::Pod => f.write_str("spec.securityContext"),
+            Self::RuntimeClass => f.write_str("spec.runtimeClassName"),
             Self::Container { list, index, name, .. } => {
                 write!(f, "spec.{}[{index}] {name:?}", list.field())
             }

@@ -144,7 +144,7 @@ pub(crate) fn pod() -> impl Strategy<Value = Value> {
         option::of(containers(&["debug"])),
     );
     let rest = (option::of(context()), option::of(annotations()), any::<bool>(), 0..10_u8);
-    let place = (option::of(affinity()), 0..10_u8);
+    let place = (option::of(affinity()), 0..10_u8, select(vec!["", "", "", "fast", "gvisor"]));
     (lists, rest, place).prop_map(
         |((init, main, debug), (context, annotations, web, os), place)| {
             let mut pod = json!({ "metadata": { "name": "web" }, "spec": { "containers": main } });
@@ -168,12 +168,15 @@ pub(crate) fn pod() -> impl Strategy<Value = Value> {
             if web {
                 pod["metadata"]["labels"] = json!({ "app": "web" });
             }
-            let (affinity, bound) = place;
+            let (affinity, bound, class) = place;
             if let Some(affinity) = affinity {
                 pod["spec"]["affinity"] = affinity;
             }
             if bound < 2 {
                 pod["spec"]["nodeName"] = json!(["", "node-a"][usize::from(bound)]);
+            }
+            if !class.is_empty() {
+                pod["spec"]["runtimeClassName"] = json!(class);
             }
             if os == 0 {
                 pod["spec"]["os"] = json!({ "name": "windows" });

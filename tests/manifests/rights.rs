@@ -85,6 +85,8 @@ const RIGHTS: &[Right] = &[
     right(CLUSTER, "callgate.dev", "seccomppolicies", "watch", "cluster/watch.rs follows them"),
     right(CLUSTER, "callgate.dev", "seccompprofiles", "list", "cluster/watch.rs begins with all of them"),
     right(CLUSTER, "callgate.dev", "seccompprofiles", "watch", "cluster/watch.rs follows them"),
+    right(CLUSTER, "node.k8s.io", "runtimeclasses", "list", "cluster/watch.rs begins with all of them"),
+    right(CLUSTER, "node.k8s.io", "runtimeclasses", "watch", "cluster/watch.rs follows them"),
     right(CLUSTER, "events.k8s.io", "events", "create", "cluster/events tells the owner of a refused pod, in whichever namespace"),
     right(CLUSTER, "events.k8s.io", "events", "patch", "cluster/events counts on instead of writing another"),
     right(CLUSTER, "callgate.dev", "seccomppolicies/status", "patch", "cluster/conditions applies what is made of it"),

@@ -9,7 +9,7 @@ use callgate::{
     admission::Snapshot,
     placement::{Node, Nodes, Taint},
     pod::{Kind, List, Pod, Scope, Subject},
-    policy::{Book, Builtin, Facts, Level, Mode, Policy, Verdict},
+    policy::{Book, Builtin, Facts, Level, Mode, Policy, RuntimeClasses, Verdict},
     profile::{Catalog, Digest, Document, Doubt, File, Inventory, Problem, ProfilePath},
 };
 use jiff::{ToSpan, civil::Date};
@@ -26,6 +26,9 @@ pub(crate) struct Table {
     /// The profiles that agents bring to the nodes, by the name of their object.
     #[serde(default)]
     pub(crate) brought: BTreeMap<String, String>,
+    /// The handler of each runtime class of the cluster; none: there is no cluster.
+    #[serde(default)]
+    pub(crate) classes: BTreeMap<String, String>,
     /// Policies that cases name, by the name; the built-in ones are there anyway.
     #[serde(default)]
     pub(crate) policies: BTreeMap<String, Value>,
@@ -230,7 +233,15 @@ impl Table {
             book: Book::of_one(self.policy(&case.policy), case.mode.into()).into(),
             catalog: self.catalog(case).into(),
             nodes: case.nodes(),
+            classes: self.classes(),
         }
+    }
+
+    fn classes(&self) -> RuntimeClasses {
+        if self.classes.is_empty() {
+            return RuntimeClasses::default();
+        }
+        RuntimeClasses::of_cluster(self.classes.clone())
     }
 
     /// What the function says of `object`, put in the place of the case's own.
@@ -245,6 +256,7 @@ impl Table {
             policy: &self.policy(&case.policy),
             catalog: &self.catalog(case),
             nodes: &case.nodes(),
+            classes: &self.classes(),
             namespace: NAMESPACE,
             today: self.today,
         };
@@ -261,12 +273,12 @@ impl Table {
 
 impl Case {
     /// Whether it is about objects of a cluster: nodes, profiles that agents bring
-    /// to them.
+    /// to them, runtime classes.
     pub(crate) fn is_about_a_cluster(&self, table: &Table) -> bool {
         let policy = table.policies.get(&self.policy).map(Value::to_string).unwrap_or_default();
         let text = self.object.to_string() + &policy;
         let names = |it: &String| text.contains(&format!("callgate/{it}.json"));
-        !self.nodes.is_empty() || table.brought.keys().any(names)
+        !self.nodes.is_empty() || !table.classes.is_empty() || table.brought.keys().any(names)
     }
 
     /// Whether no API server can be asked about it.

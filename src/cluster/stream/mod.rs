@@ -26,7 +26,7 @@ use super::{
 };
 use crate::causes::chain;
 
-/// How long a watch lasts. Three replicas with five watches each begin three in two seconds.
+/// How long a watch lasts. Three replicas with six watches each begin about two in a second.
 const TERM: Duration = Duration::from_secs(10);
 
 /// How long the first one lasts after a failure: its end confirms that we are up to date again.

@@ -85,7 +85,7 @@ mod tests {
     use crate::{
         placement::Nodes,
         pod::{Kind, Pod, Scope},
-        policy::{Builtin, Facts, MOST_LINES, Mode, Verdict},
+        policy::{Builtin, Facts, MOST_LINES, Mode, RuntimeClasses, Verdict},
         profile::Catalog,
     };
 
@@ -105,6 +105,7 @@ mod tests {
             policy: &Builtin::named("restricted").unwrap().policy(),
             catalog: &catalog,
             nodes: &Nodes::default(),
+            classes: &RuntimeClasses::default(),
             namespace: "shop",
             today: jiff::civil::date(2026, 11, 24),
         };

@@ -7,6 +7,7 @@ mod legacy_annotation;
 mod missing_profile;
 mod partial_profile;
 mod privileged;
+mod runtime_class;
 mod unconfined;
 mod unknown_type;
 mod unset;
@@ -24,6 +25,7 @@ pub const RULES: &[Rule] = &[
     partial_profile::RULE,
     hollow_profile::RULE,
     faulty_profile::RULE,
+    runtime_class::RULE,
     legacy_annotation::RULE,
 ];
 

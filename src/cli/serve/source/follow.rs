@@ -109,7 +109,8 @@ impl Follower {
         } else {
             Arc::clone(&before.catalog)
         };
-        let snapshot = Snapshot { book, catalog, nodes: facts.nodes().clone() };
+        let classes = if news.classes { facts.classes() } else { before.classes.clone() };
+        let snapshot = Snapshot { book, catalog, nodes: facts.nodes().clone(), classes };
         let snapshot = Arc::new(snapshot);
         current.store(Arc::clone(&snapshot));
         synced.met();
