@@ -11,6 +11,7 @@ mod every_table;
 mod fights;
 mod in_a_cluster;
 mod neighbours;
+mod newer;
 mod old_pods;
 mod on_nodes;
 mod outage;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Vec<Entry> {
         annotations::trials(),
         templates::trials(),
         neighbours::trials(),
+        newer::trials(),
         outage::trials(),
         in_a_cluster::trials(),
         rights::trials(),

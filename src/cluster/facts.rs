@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{kind::Kind, nodes::Fleet, object::Object};
 use crate::{
     placement::{Node, Nodes},
-    policy::{Book, Labels, Policy, RuntimeClasses},
+    policy::{Book, Labels, RuntimeClasses, Stored},
     profile::{Broken, Catalog, Defect, Document, Inventory, ProfilePath, spec_of},
 };
 
@@ -41,7 +41,7 @@ pub struct News {
 /// A change of any type; what cannot be read comes with the reason.
 pub(super) enum Any {
     Namespace(Change<Result<Labels, String>>),
-    Policy(Change<Result<Policy, String>>),
+    Policy(Change<Result<Stored, String>>),
     Profile(Change<Result<Option<Defect>, String>>),
     Class(Change<Result<String, String>>),
     Node(Change<Result<Node, String>>),
@@ -60,7 +60,7 @@ pub(super) struct Objects<T> {
 #[derive(Debug, Default)]
 pub struct Facts {
     pub(super) namespaces: Objects<Labels>,
-    pub(super) policies: Objects<Result<Policy, String>>,
+    pub(super) policies: Objects<Result<Stored, String>>,
     pub(super) profiles: Objects<Option<Defect>>,
     /// The handlers of the runtime classes.
     pub(super) classes: Objects<String>,
@@ -149,9 +149,10 @@ impl Facts {
 
     /// What follows for judgements; `default` is what namespaces without a label obey.
     pub fn book(&self, default: Option<&str>) -> Book {
-        let policies = self.policies.known.values().filter_map(|it| it.as_ref().ok()).cloned();
+        let policies =
+            self.policies.known.values().filter_map(|it| Some(it.as_ref().ok()?.policy.clone()));
         let namespaces = self.namespaces.known.clone();
-        let broken = |(name, it): (&String, &Result<Policy, String>)| {
+        let broken = |(name, it): (&String, &Result<Stored, String>)| {
             Some((name.clone(), it.as_ref().err()?.clone()))
         };
         let unreadable = self.policies.known.iter().filter_map(broken).collect();
@@ -169,6 +170,14 @@ impl Facts {
         });
         let on_nodes = self.fleet.paths().map(|path| (path.clone(), None));
         on_nodes.chain(others).collect::<Catalog>().bringing(own)
+    }
+
+    /// Of each policy that a newer version wrote, what this version does not know.
+    pub fn unknown(&self) -> BTreeMap<String, Vec<String>> {
+        let readable =
+            self.policies.known.iter().filter_map(|(name, it)| Some((name, it.as_ref().ok()?)));
+        let strange = readable.filter(|(_, it)| !it.unknown.is_empty());
+        strange.map(|(name, it)| (name.clone(), it.unknown.clone())).collect()
     }
 
     /// The objects that cannot be read, and why not.
@@ -260,12 +269,12 @@ pub(super) fn handler(object: &Object<'_>) -> Result<String, String> {
 }
 
 /// Reads a policy as it is stored.
-pub(super) fn policy(object: &Object<'_>) -> Result<Policy, String> {
+pub(super) fn policy(object: &Object<'_>) -> Result<Stored, String> {
     policy_of(&object.manifest(Kind::Policy)?)
 }
 
-pub(super) fn policy_of(manifest: &Value) -> Result<Policy, String> {
-    Policy::read(manifest).map_err(|it| it.to_string())
+pub(super) fn policy_of(manifest: &Value) -> Result<Stored, String> {
+    Stored::read(manifest).map_err(|it| it.to_string())
 }
 
 /// Looks into a profile as it is stored: its spec is the profile.
@@ -314,7 +323,7 @@ mod tests {
     fn a_policy_that_cannot_be_read_stops_nobody_but_those_who_obey_it() {
         let bad = json!({
             "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
-            "metadata": { "name": "bad" }, "spec": { "rules": { "unsett": "Warn" } },
+            "metadata": { "name": "bad" }, "spec": { "rules": { "unset": "Loud" } },
         });
         let mut facts = Facts {
             policies: listed("bad", policy_of(&bad)),
@@ -337,7 +346,7 @@ mod tests {
         assert!(matches!(book.governing("bank"), Governed::By(..)));
         assert_eq!(
             book.no_such_policy("bad"),
-            "the policy \"bad\" cannot be read: there is no rule \"unsett\", did you mean \"unset\"?"
+            "the policy \"bad\" cannot be read: unknown variant `Loud`, expected one of `Off`, `Audit`, `Warn`, `Deny`"
         );
     }
 

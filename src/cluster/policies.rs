@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use super::{is_name, live::Live};
-use crate::policy::{POLICY_LABEL, Policy, Presence};
+use crate::policy::{POLICY_LABEL, Presence, Stored};
 
 /// The metadata of objects, and nothing else of them.
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
@@ -81,13 +81,13 @@ pub fn find_obeying(live: Live) -> FindObeying {
 
 /// What a list of at most one policy says.
 fn presence(list: &str) -> Presence {
-    let Ok(List::<&RawValue> { items }) = serde_json::from_str(list) else {
+    let Ok(List::<Value> { items }) = serde_json::from_str(list) else {
         return Presence::Unknown;
     };
-    let Some(policy) = items.unwrap_or_default().first().copied() else {
+    let Some(policy) = items.unwrap_or_default().into_iter().next() else {
         return Presence::Absent;
     };
-    match Policy::read(&mut serde_json::Deserializer::from_str(policy.get())) {
+    match Stored::read(&policy) {
         Ok(_) => Presence::There,
         Err(why) => Presence::Unreadable(why.to_string()),
     }
@@ -118,9 +118,16 @@ mod tests {
     #[test]
     fn a_policy_that_means_nothing_is_there_and_cannot_be_read() {
         let list = r#"{"items": [{"apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
-            "metadata": {"name": "own"}, "spec": {"rules": {"unsett": "Warn"}}}]}"#;
+            "metadata": {"name": "own"}, "spec": {"templates": "Sometimes"}}]}"#;
         let Presence::Unreadable(why) = presence(list) else { panic!("it is no policy") };
-        assert!(why.starts_with("there is no rule \"unsett\""), "{why}");
+        assert!(why.starts_with("unknown variant `Sometimes`"), "{why}");
+    }
+
+    #[test]
+    fn a_policy_of_a_newer_version_is_there() {
+        let list = r#"{"items": [{"apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
+            "metadata": {"name": "own"}, "spec": {"rules": {"of-tomorrow": "Warn"}}}]}"#;
+        assert_eq!(presence(list), Presence::There);
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ mod place;
 mod rules;
 mod runtime;
 mod selector;
+mod stored;
 mod verdict;
 
 pub use book::{Book, Governed, Labels, MODE_LABEL, POLICY_LABEL, Presence};
@@ -32,6 +33,7 @@ pub use patch::{Operation, Patch};
 pub use place::Place;
 pub use rules::RULES;
 pub use runtime::RuntimeClasses;
+pub use stored::Stored;
 pub use verdict::{Counts, MOST_LINES, MOST_WARNINGS, Verdict};
 
 use std::{

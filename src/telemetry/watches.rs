@@ -18,6 +18,7 @@ pub struct Watches {
     confirmed: Family<Object, Gauge>,
     policies_unreadable: Gauge,
     unreadable: Family<Object, Gauge>,
+    policies_of_newer_versions: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -56,6 +57,12 @@ impl Watches {
         self.unreadable.get_or_create(&Object { object }).set(count);
     }
 
+    /// Notes how many policies have fields that this version does not know
+    /// (`callgate_policies_of_newer_versions`).
+    pub fn policies_of_newer_versions(&self, count: usize) {
+        self.policies_of_newer_versions.set(count.try_into().unwrap_or(i64::MAX));
+    }
+
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register_with_unit(
             "cluster_contact_timestamp",
@@ -83,6 +90,11 @@ impl Watches {
             "objects_unreadable",
             "Other objects that are stored and cannot be read, by type",
             self.unreadable.clone(),
+        );
+        registry.register(
+            "policies_of_newer_versions",
+            "Policies with fields that this version does not know",
+            self.policies_of_newer_versions.clone(),
         );
     }
 }

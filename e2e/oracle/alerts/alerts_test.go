@@ -41,6 +41,7 @@ const (
 	putBack    = `callgate_bundles_put_back_total{job="callgate",pod="a",configuration="mutating"} `
 	notKept    = `callgate_authority_failures_total{job="callgate",pod="a"} `
 	unreadable = `callgate_policies_unreadable{job="callgate",pod="a"} `
+	newer      = `callgate_policies_of_newer_versions{job="callgate",pod="a"} `
 	denied     = `callgate_reviews_total{job="callgate",pod="a",verdict="denied"} `
 	shed       = `callgate_requests_shed_total{job="callgate",pod="a"} `
 	refused    = `callgate_connections_refused_total{job="callgate",pod="a"} `
@@ -77,6 +78,8 @@ var examples = []example{
 	{"CallgateAuthorityNotKept", "a few times", false, []string{notKept + "0x5 4x5"}},
 	{"CallgatePolicyUnreadable", "one", true, []string{unreadable + "1x1"}},
 	{"CallgatePolicyUnreadable", "none", false, []string{unreadable + "0x1"}},
+	{"CallgatePolicyOfNewerVersion", "one", true, []string{newer + "1x1"}},
+	{"CallgatePolicyOfNewerVersion", "none", false, []string{newer + "0x1"}},
 	{"CallgateDenialsSurge", "twenty a minute, after a quiet day", true, []string{denied + "0x1400 20+20x40"}},
 	{"CallgateDenialsSurge", "nine a minute, after a quiet day", false, []string{denied + "0x1400 9+9x40"}},
 	{"CallgateDenialsSurge", "twenty a minute, as all day", false, []string{denied + "0+20x1440"}},

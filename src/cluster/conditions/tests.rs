@@ -16,12 +16,19 @@ use super::*;
 
 #[rstest]
 #[case::it_can_be_obeyed("web", json!({}), "True", "Valid", "namespaces can obey it")]
-#[case::a_rule_that_is_none(
+#[case::a_level_that_is_none(
     "web",
-    json!({ "rules": { "unsett": "Warn" } }),
+    json!({ "rules": { "unset": "Loud" } }),
     "False",
     "Invalid",
-    "there is no rule \"unsett\", did you mean \"unset\"?"
+    "unknown variant `Loud`, expected one of `Off`, `Audit`, `Warn`, `Deny`"
+)]
+#[case::of_a_newer_version(
+    "web",
+    json!({ "rules": { "no-such-rule": "Warn" }, "extra": 1 }),
+    "True",
+    "UnknownFields",
+    "namespaces can obey it, without what this version does not know: spec.extra; spec.rules.no-such-rule"
 )]
 #[case::a_reserved_name(
     "restricted",

@@ -37,10 +37,17 @@ impl Verdict {
     pub(super) fn of_policy(object: &Value) -> Self {
         match facts::policy_of(object) {
             Err(why) => Self::no(why),
-            Ok(policy) if Builtin::named(policy.name()).is_some() => {
+            Ok(it) if Builtin::named(it.policy.name()).is_some() => {
                 Self::no("the name is that of a built-in policy, which is obeyed instead")
             }
-            Ok(_) => Self::yes("Valid", "namespaces can obey it"),
+            Ok(it) if it.unknown.is_empty() => Self::yes("Valid", "namespaces can obey it"),
+            Ok(it) => Self::yes(
+                "UnknownFields",
+                format!(
+                    "namespaces can obey it, without what this version does not know: {}",
+                    it.unknown.join("; ")
+                ),
+            ),
         }
     }
 

@@ -41,6 +41,7 @@ struct Follower {
 struct Said {
     failures: BTreeMap<Kind, String>,
     unreadable: BTreeMap<(Kind, String), String>,
+    unknown: BTreeMap<String, Vec<String>>,
     missing: BTreeSet<(String, ProfilePath)>,
     nameless: BTreeSet<(Kind, String)>,
 }
@@ -117,9 +118,25 @@ impl Follower {
         if news.unreadable {
             self.say_unreadable(facts);
         }
+        if news.book {
+            self.say_unknown(facts);
+        }
         if news.book || news.catalog {
             self.say_missing(&snapshot);
         }
+    }
+
+    /// Fields of a newer version are told once, and again when they change.
+    fn say_unknown(&self, facts: &Facts) {
+        let all = facts.unknown();
+        self.told.metrics.watches().policies_of_newer_versions(all.len());
+        let mut said = lock(&self.said);
+        for (policy, fields) in all.iter().filter(|(name, it)| said.unknown.get(*name) != Some(it))
+        {
+            let fields = fields.join("; ");
+            tracing::warn!(policy, fields, "policy has fields that this version does not know");
+        }
+        said.unknown = all;
     }
 
     fn say_unreadable(&self, facts: &Facts) {
