@@ -49,6 +49,10 @@ pub struct Failure {
 pub struct Found {
     /// Whether it was known which profiles are wanted.
     pub is_decided: bool,
+    /// Whether the seccomp directory is no longer the one that the kubelet
+    /// reads: nothing was looked at, and nothing will be before another agent
+    /// begins.
+    pub is_replaced: bool,
     /// How many are wanted.
     pub wanted: usize,
     /// Files, our own first, and then in alphabetical order.
@@ -66,6 +70,15 @@ pub struct Found {
 }
 
 impl Found {
+    /// Whether the API server would be told the same of both.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        (self.is_decided, self.is_replaced, self.wanted, self.unlisted)
+            == (other.is_decided, other.is_replaced, other.wanted, other.unlisted)
+            && self.entries == other.entries
+            && self.usable == other.usable
+            && self.failures == other.failures
+    }
+
     /// Whether every profile that is wanted is in place.
     pub fn is_ready(&self) -> bool {
         self.is_decided && self.failures.is_empty()

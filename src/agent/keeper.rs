@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
     OWN,
+    bring::{Brought, Fetch, bring},
     found::{Entry, Failure, Found, REFUSED, Source},
-    host::{HostError, Look, Own, Root},
+    host::{HostError, Look, Own, Place, Root},
     name::Name,
     plan::{Plan, Present, Released, Step, plan},
     wanted::{Want, Wanted},
@@ -28,13 +29,17 @@ pub struct Keeper {
     known: BTreeMap<String, Look>,
     released: Released,
     noted: Option<Released>,
+    fetch: Fetch,
+    place: Option<Place>,
 }
 
 impl Keeper {
     /// Keeps `callgate` under the seccomp directory `root`; a file that nobody
-    /// wants any more stays for `keep`.
-    pub fn new(root: PathBuf, keep: Duration) -> Self {
-        Self { root, keep, known: BTreeMap::new(), released: Released::new(), noted: None }
+    /// wants any more stays for `keep`. Texts that are not in memory are read
+    /// by `fetch`.
+    pub fn new(root: PathBuf, keep: Duration, fetch: Fetch) -> Self {
+        let (known, released) = (BTreeMap::new(), Released::new());
+        Self { root, keep, known, released, noted: None, fetch, place: None }
     }
 
     /// Looks at all files, does what is to be done, and looks again at what
@@ -49,6 +54,11 @@ impl Keeper {
                 let why = format!("profile {:?} is not installed: {why}", name.as_str());
                 found.failures.push(Failure { name: Some(name.clone()), kind: REFUSED, why });
             }
+        }
+        if let Err(error) = self.is_in_place() {
+            found.is_replaced = matches!(error, HostError::Replaced { .. });
+            found.failures.push(Failure::of(None, &error));
+            return found;
         }
         let root = match Root::open(&self.root) {
             Ok(root) => root,
@@ -68,6 +78,13 @@ impl Keeper {
         }
         self.list(&root, looks, wanted, &mut found);
         found
+    }
+
+    /// Whether whoever starts containers would see what is written now.
+    fn is_in_place(&mut self) -> Result<(), HostError> {
+        let now = Place::of(&self.root)?;
+        let first = self.place.get_or_insert_with(|| now.clone());
+        first.still(&now)
     }
 
     /// Sees to our own directory; returns what is there then, by path.
@@ -90,8 +107,8 @@ impl Keeper {
         let mut present = BTreeMap::new();
         let mut looks = BTreeMap::new();
         for name in names.iter().filter_map(|it| Name::of_file(it)) {
-            let text = wanted.and_then(|it| it.get(&name)?.text());
-            let look = own.look(&name, self.known.get(&name.path()), text);
+            let content = wanted.and_then(|it| it.get(&name)?.content());
+            let look = own.look(&name, self.known.get(&name.path()), content);
             present.insert(name.clone(), look.as_ref().map_or(Present::Foreign, Look::present));
             looks.extend(look.map(|it| (name.path(), it)));
         }
@@ -102,12 +119,12 @@ impl Keeper {
             self.released.iter().map(|(name, it)| (name.clone(), it.saturating_add(elapsed)));
         let Plan { steps, released } = plan(&digests, &present, &aged.collect(), self.keep);
         self.released = released;
-        let mut texts = Vec::new();
+        let mut writes = Vec::new();
         for step in &steps {
             match step {
                 Step::Write(name) => {
                     if let Some((name, Want::Install(it))) = wanted.get_key_value(name) {
-                        texts.push((name, it.text.as_str()));
+                        writes.push((name, it));
                     }
                 }
                 Step::Remove(name) => match own.remove(name) {
@@ -119,18 +136,14 @@ impl Keeper {
                 },
             }
         }
-        let results = if texts.is_empty() { Vec::new() } else { own.install(&texts) };
-        for ((name, _), result) in texts.iter().zip(results) {
-            // By its name again, as whoever starts a container opens it.
-            let look = root.own().map(|it| it.look(name, None, wanted[*name].text()));
-            let is_there =
-                matches!(&look, Ok(Some(it)) if it.present() == Present::File(digests[*name]));
-            looks.remove(&name.path());
-            looks.extend(look.ok().flatten().map(|it| (name.path(), it)));
-            let differs = || HostError::Differs { name: name.to_string() };
-            match result.and(if is_there { Ok(()) } else { Err(differs()) }) {
-                Ok(()) => found.written.push((*name).clone()),
-                Err(error) => found.failures.push(Failure::of(Some(name), &error)),
+        for Brought { name, is_tried, look, result } in bring(root, own, writes, &mut self.fetch) {
+            if is_tried {
+                looks.remove(&name.path());
+            }
+            looks.extend(look.map(|it| (name.path(), it)));
+            match result {
+                Ok(()) => found.written.push(name),
+                Err(failure) => found.failures.push(failure),
             }
         }
         if let Err(error) = self.note(own) {

@@ -5,6 +5,7 @@
 //! the other, in this order: write, sync, rename, read again, hash, and only
 //! then report.
 
+mod bring;
 mod found;
 pub mod host;
 mod keeper;
@@ -17,13 +18,14 @@ mod wanted;
 mod watch;
 
 pub use self::{
+    bring::Fetch,
     found::{Entry, Failure, Found, Source},
     keeper::Keeper,
     name::Name,
     plan::{Plan, Present, Released, Step, plan},
     report::{Condition, ReportError, Seen, Write, writes},
     run::{Agent, Hear, News},
-    wanted::{Text, Want, Wanted, want},
+    wanted::{Content, Want, Wanted, want},
 };
 
 /// The directory under the seccomp directory that is ours alone.

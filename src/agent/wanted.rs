@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{name::Name, native};
-use crate::profile::{Digest, Document, Problem, Severity, lint, spec_of};
+use crate::profile::{Digest, Document, Lint, MOST_FILE_BYTES, Problem, Severity, lint, spec_of};
 
 /// Every profile of the cluster, by name. A clone is cheap.
 pub type Wanted = BTreeMap<Name, Want>;
@@ -13,7 +13,7 @@ pub type Wanted = BTreeMap<Name, Want>;
 /// What is to become of one profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Want {
-    Install(Arc<Text>),
+    Install(Content),
     /// It is no profile, or one that nothing could run under: it got past the
     /// webhook, which was away, or is of another version. What is on the node
     /// under its name stays as it is.
@@ -21,16 +21,33 @@ pub enum Want {
 }
 
 /// What a file is to hold.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Text {
-    pub text: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
     pub digest: Digest,
     pub problem: Option<Problem>,
+    /// The text itself; none, where there is no room for it in memory.
+    pub text: Option<Arc<str>>,
 }
 
-/// Reads a `SeccompProfile`, by the same parser and linter that admit it.
-pub fn want(object: &Value) -> Want {
-    let spec = spec_of(object).to_string();
+/// How many bytes of texts are kept in memory. What is not kept is read from
+/// the API server when it has to be written.
+const MOST_KEPT: usize = 8 * 1024 * 1024;
+
+/// A spec of more bytes is not even parsed, and neither is one of more values:
+/// each stands on a line of its own in the file.
+const MOST_SPEC_BYTES: usize = 2 * MOST_FILE_BYTES;
+const MOST_SPEC_VALUES: usize = 32 * 1024;
+
+/// Reads the `spec` of a `SeccompProfile`, by the same parser and linter that
+/// admit it.
+pub fn want(spec: &str) -> Want {
+    if spec.len() > MOST_SPEC_BYTES || values(spec.as_bytes()) > MOST_SPEC_VALUES {
+        return Want::Refused(format!("it is too large [{}]", Lint::TOO_LARGE));
+    }
+    let Ok(spec) = serde_json::from_str::<Value>(spec) else {
+        return Want::Refused("it is no JSON".to_owned());
+    };
+    let spec = spec_of(&json!({ "spec": spec })).to_string();
     let errors = lint(spec.as_bytes()).into_iter();
     let mut errors = errors.filter(|it| it.lint.severity == Severity::Error);
     if let Some(error) = errors.next() {
@@ -39,22 +56,48 @@ pub fn want(object: &Value) -> Want {
     match Document::parse(spec.as_bytes()) {
         Ok(document) => {
             let problem = native::defect(&document).as_ref().and_then(Problem::of);
-            Want::Install(Arc::new(Text { problem, ..Text::sound(document.canonical()) }))
+            Want::Install(Content { problem, ..Content::sound(document.canonical()) })
         }
         Err(broken) => Want::Refused(broken.to_string()),
     }
 }
 
-impl Text {
+/// How many values a JSON text has, at most.
+pub(super) fn values(text: &[u8]) -> usize {
+    1 + text.iter().filter(|it| matches!(it, b',' | b'[' | b'{')).count()
+}
+
+/// Takes a profile in, and its text if there is room for it; says whether
+/// something else is wanted now.
+pub(super) fn put(wanted: &mut Wanted, name: Name, mut want: Want) -> bool {
+    let before = wanted.remove(&name);
+    let kept: usize = wanted.values().map(Want::kept).sum();
+    if let Want::Install(it) = &mut want
+        && it.text.as_ref().is_some_and(|it| kept + it.len() > MOST_KEPT)
+    {
+        it.text = None;
+    }
+    let is_new = before.is_none_or(|it| !it.is_the_same(&want));
+    wanted.insert(name, want);
+    is_new
+}
+
+/// Whether both want the same of a node.
+pub(super) fn are_the_same(one: &Wanted, other: &Wanted) -> bool {
+    let pairs = || one.iter().zip(other);
+    one.len() == other.len() && pairs().all(|(a, b)| a.0 == b.0 && a.1.is_the_same(b.1))
+}
+
+impl Content {
     /// A text with nothing wrong with it.
     pub fn sound(text: String) -> Self {
-        Self { digest: Digest::of(text.as_bytes()), problem: None, text }
+        Self { digest: Digest::of(text.as_bytes()), problem: None, text: Some(text.into()) }
     }
 }
 
 impl Want {
     /// What the file is to hold; none, where it is left as it is.
-    pub fn text(&self) -> Option<&Text> {
+    pub fn content(&self) -> Option<&Content> {
         match self {
             Self::Install(it) => Some(it),
             Self::Refused(_) => None,
@@ -63,15 +106,29 @@ impl Want {
 
     /// The digest of what the file is to hold.
     pub fn digest(&self) -> Option<Digest> {
-        self.text().map(|it| it.digest)
+        self.content().map(|it| it.digest)
+    }
+
+    fn kept(&self) -> usize {
+        self.content().and_then(|it| it.text.as_ref()).map_or(0, |it| it.len())
+    }
+
+    /// Whether the texts are kept is no matter.
+    fn is_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Install(one), Self::Install(other)) => one.digest == other.digest,
+            _ => self == other,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    fn read(spec: &Value) -> Want {
+        want(&spec.to_string())
+    }
 
     #[test]
     fn a_profile_is_installed_as_we_write_it() {
@@ -79,23 +136,24 @@ mod tests {
             "action": "SCMP_ACT_ERRNO", "names": ["mkdir"],
             "args": [{ "index": 0, "value": "18446744073709551615", "op": "SCMP_CMP_EQ" }],
         }], "defaultAction": "SCMP_ACT_ALLOW" });
-        let Want::Install(it) = want(&json!({ "spec": spec })) else { panic!("refused") };
-        assert!(it.text.starts_with("{\n  \"defaultAction\": \"SCMP_ACT_ALLOW\",\n"));
-        assert!(it.text.contains("\"value\": 18446744073709551615,"), "{}", it.text);
-        assert_eq!(it.digest, Digest::of(it.text.as_bytes()));
+        let Want::Install(it) = read(&spec) else { panic!("refused") };
+        let text = it.text.expect("it is small");
+        assert!(text.starts_with("{\n  \"defaultAction\": \"SCMP_ACT_ALLOW\",\n"));
+        assert!(text.contains("\"value\": 18446744073709551615,"), "{text}");
+        assert_eq!(it.digest, Digest::of(text.as_bytes()));
         assert_eq!(it.problem, None);
     }
 
     /// A warning to whoever writes it, and a word in the report.
     #[test]
     fn a_profile_that_filters_nothing_is_installed_and_known_for_it() {
-        let hollow = want(&json!({ "spec": { "defaultAction": "SCMP_ACT_ALLOW" } }));
-        assert_eq!(hollow.text().unwrap().problem, Some(Problem::Hollow));
+        let hollow = read(&json!({ "defaultAction": "SCMP_ACT_ALLOW" }));
+        assert_eq!(hollow.content().unwrap().problem, Some(Problem::Hollow));
     }
 
     #[test]
     fn what_the_linter_refuses_is_not_installed() {
-        let refused = |spec: Value| match want(&json!({ "spec": spec })) {
+        let refused = |spec: Value| match read(&spec) {
             Want::Refused(why) => why,
             Want::Install(_) => "installed".to_owned(),
         };
@@ -107,5 +165,31 @@ mod tests {
         assert_ne!(refused(json!({})), "installed");
         assert_ne!(refused(json!({ "defaultAction": "SCMP_ACT_NOTIFY" })), "installed");
         assert_ne!(refused(Value::Null), "installed");
+    }
+
+    #[test]
+    fn what_is_much_too_large_is_not_even_parsed() {
+        let refused = Want::Refused("it is too large [too-large]".to_owned());
+        assert_eq!(want(&"[".repeat(1024 * 1024)), refused);
+        assert_eq!(want(&format!("[{}]", "0,".repeat(40_000))), refused);
+    }
+
+    #[test]
+    fn texts_are_kept_as_long_as_there_is_room_and_that_is_no_news() {
+        let name = |it: &str| Name::parse(it).unwrap();
+        let large = |byte: &str| Want::Install(Content::sound(byte.repeat(MOST_KEPT / 2)));
+        let mut wanted = Wanted::new();
+        for (it, is_kept) in [("a", true), ("b", true), ("c", false)] {
+            assert!(put(&mut wanted, name(it), large(it)));
+            assert_eq!(wanted[&name(it)].kept() > 0, is_kept, "{it}");
+        }
+        assert!(!put(&mut wanted, name("a"), large("a")));
+        assert!(put(&mut wanted, name("a"), Want::Refused("no".to_owned())));
+        let before = wanted.clone();
+        assert!(!put(&mut wanted, name("c"), large("c")));
+        assert!(wanted[&name("c")].kept() > 0, "now there is room");
+        assert!(are_the_same(&before, &wanted));
+        wanted.remove(&name("c"));
+        assert!(!are_the_same(&before, &wanted));
     }
 }

@@ -43,6 +43,14 @@ pub(super) struct Agent {
     )]
     seccomp_root: PathBuf,
 
+    /// The name of the pod in which it runs, which it deletes when the seccomp directory was replaced
+    #[arg(long, value_name = "NAME", requires = "pod_namespace", env = "CALLGATE_POD_NAME")]
+    pod_name: Option<String>,
+
+    /// The namespace of that pod
+    #[arg(long, value_name = "NAMESPACE", env = "CALLGATE_POD_NAMESPACE")]
+    pod_namespace: Option<String>,
+
     /// How long a file stays that no profile of the cluster is for any more
     // A container that starts again reads it again (AG1).
     #[arg(
@@ -73,8 +81,16 @@ pub(super) struct Agent {
 
 impl Agent {
     pub(super) fn run(self, log: &Log) -> anyhow::Result<Outcome> {
-        let Self { node_name, seccomp_root, keep_deleted_for, admin_listen, prepare, logging } =
-            self;
+        let Self {
+            node_name,
+            seccomp_root,
+            pod_name,
+            pod_namespace,
+            keep_deleted_for,
+            admin_listen,
+            prepare,
+            logging,
+        } = self;
         logging.init(log)?;
         if prepare {
             host::prepare(&seccomp_root)?;
@@ -85,7 +101,8 @@ impl Agent {
         // One thread is enough, and takes the least memory.
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(1)
+            // One makes the passes, and may wait for another that finds an address.
+            .max_blocking_threads(2)
             .build()
             .context("cannot start the runtime")?;
         runtime.block_on(async {
@@ -93,7 +110,8 @@ impl Agent {
                 cluster::connect().await.map_err(|it| anyhow!("cannot find a cluster: {it}"))?;
             let admin = server::listen(admin_listen);
             let admin = admin.with_context(|| format!("cannot listen on {admin_listen}"))?;
-            let agent = agent::Agent { client, node, root: seccomp_root, keep_deleted_for };
+            let (root, pod) = (seccomp_root, pod_namespace.zip(pod_name));
+            let agent = agent::Agent { client, node, root, keep_deleted_for, pod };
             Box::pin(serve(agent, admin)).await
         })?;
         Ok(Outcome::Nothing)
@@ -117,7 +135,7 @@ async fn serve(agent: agent::Agent, listener: TcpListener) -> anyhow::Result<()>
     tracing::info!(node = agent.node, root = ?agent.root, admin_address = %address, "looking after profiles");
     tokio::select! {
         // Nothing is lost wherever it stops: a file is the old one or the new one.
-        () = agent.run(hear(metrics, reported)) => bail!("the agent has ended by itself"),
+        () = agent.run(hear(metrics, reported)) => bail!("the agent has to start anew"),
         _ = orders.wait_for(|it| *it >= Order::Drain) => tracing::info!("stopped"),
     }
     Ok(())
@@ -133,8 +151,9 @@ fn hear(metrics: Arc<AgentMetrics>, reported: Condition) -> Hear {
                 count(&metrics, found);
                 said.passed(found);
             }
-            News::Reported(found) => {
+            News::Reported { found, calls } => {
                 said.call = None;
+                metrics.told(calls);
                 if found.is_decided {
                     metrics.reported(SystemTime::now());
                     reported.met();

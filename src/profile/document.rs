@@ -12,6 +12,9 @@ use crate::profile::{
 /// of the Docker engine, is 20 KB.
 pub const MAX_BYTES: u64 = 1024 * 1024;
 
+/// The largest file that agents bring to nodes.
+pub const MOST_FILE_BYTES: usize = 256 * 1024;
+
 /// The OCI runtime specification's `LinuxSeccomp`: what is left of a file when
 /// containerd has decoded it.
 #[derive(Clone, Debug, Default, PartialEq)]

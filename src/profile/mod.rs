@@ -24,7 +24,7 @@ pub use architecture::Architecture;
 pub use calls::{Effect, Outcome};
 pub use catalog::Catalog;
 pub use defect::{Broken, Defect, Hollow, Idle};
-pub use document::{Document, MAX_BYTES};
+pub use document::{Document, MAX_BYTES, MOST_FILE_BYTES};
 pub use doubt::Doubt;
 pub use evaluate::Filter;
 pub use inventory::{Digest, File, Inventory, MOST_LISTED, Problem};

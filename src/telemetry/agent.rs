@@ -21,6 +21,7 @@ pub struct AgentMetrics {
     writes: Counter,
     removals: Counter,
     report: Gauge,
+    report_writes: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,7 +50,8 @@ impl AgentMetrics {
         let errors = Family::<Kind, Counter>::default();
         let (files, files_unlisted, report) =
             (Gauge::default(), Gauge::default(), Gauge::default());
-        let (writes, removals) = (Counter::default(), Counter::default());
+        let (writes, removals, report_writes) =
+            (Counter::default(), Counter::default(), Counter::default());
         registry.register("agent_profiles", "Profiles, by what became of them", profiles.clone());
         registry.register("agent_files", "Files that were reported", files.clone());
         registry.register(
@@ -67,8 +69,23 @@ impl AgentMetrics {
             report.clone(),
         );
         log::register(&mut registry);
+        registry.register(
+            "agent_report_writes",
+            "Calls of the API server that wrote what is on the node",
+            report_writes.clone(),
+        );
         registry.register("build", "The version that runs", Info::new([("version", version)]));
-        Self { registry, profiles, files, files_unlisted, errors, writes, removals, report }
+        Self {
+            registry,
+            profiles,
+            files,
+            files_unlisted,
+            errors,
+            writes,
+            removals,
+            report,
+            report_writes,
+        }
     }
 
     /// Notes how many profiles there are (`callgate_agent_profiles`).
@@ -105,6 +122,12 @@ impl AgentMetrics {
         self.report.set(seconds_of(now));
     }
 
+    /// Counts the calls that it took to tell the API server
+    /// (`callgate_agent_report_writes_total`).
+    pub fn told(&self, calls: usize) {
+        self.report_writes.inc_by(calls as u64);
+    }
+
     /// The page of this instant, in the text format of `OpenMetrics`.
     #[expect(clippy::missing_panics_doc, reason = "a String takes all that is written to it")]
     pub fn render(&self) -> String {
@@ -132,6 +155,7 @@ mod tests {
         metrics.failed("disk-full");
         metrics.failed("disk-full");
         metrics.changed(3, 1);
+        metrics.told(4);
         metrics.reported(UNIX_EPOCH + Duration::from_secs(1_800_000_001));
         let page = metrics.render();
         for line in [
@@ -144,6 +168,7 @@ mod tests {
             "callgate_agent_writes_total 3",
             "callgate_agent_removals_total 1",
             "callgate_log_lines_dropped_total 0",
+            "callgate_agent_report_writes_total 4",
             "callgate_agent_report_timestamp_seconds 1800000001",
             r#"callgate_build_info{version="1.2.3"} 1"#,
             "# EOF",

@@ -9,9 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use callgate::agent::Keeper;
-
-use crate::node::{KEEP, NEW, NOTHING, Node, OLD, wanted};
+use crate::node::{NEW, NOTHING, Node, OLD, keeper, wanted};
 
 /// Where the child writes; it is the same program, asked for one test.
 const ROOT: &str = "CALLGATE_TEST_ROOT";
@@ -28,7 +26,7 @@ fn seconds() -> u64 {
 #[ignore = "the other half of another test"]
 fn writes_for_ever() {
     let root = env::var_os(ROOT).expect("the other test says where");
-    let mut keeper = Keeper::new(root.into(), KEEP);
+    let mut keeper = keeper(root.into());
     for text in [OLD, NEW].iter().cycle() {
         keeper.pass(Some(&wanted([("db", text), ("web", text)])), NOTHING);
     }

@@ -4,11 +4,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
     time::Duration,
 };
 
-use callgate::agent::{Entry, Found, Keeper, Name, Text, Want, Wanted};
+use callgate::agent::{Content, Entry, Found, Keeper, Name, Want, Wanted};
 use tempfile::TempDir;
 
 pub(crate) const KEEP: Duration = Duration::from_secs(100);
@@ -35,13 +34,13 @@ impl Node {
     pub(crate) fn unprepared() -> Self {
         let directory = tempfile::tempdir().expect("there is room for temporary files");
         fs::create_dir(directory.path().join("seccomp")).expect("it is not there yet");
-        let keeper = Keeper::new(directory.path().join("seccomp"), KEEP);
+        let keeper = keeper(directory.path().join("seccomp"));
         Self { directory, keeper }
     }
 
     /// Another life of the agent, which remembers nothing.
     pub(crate) fn restart(&mut self) {
-        self.keeper = Keeper::new(self.root(), KEEP);
+        self.keeper = keeper(self.root());
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -74,6 +73,11 @@ impl Node {
     }
 }
 
+/// One that has all texts in memory.
+pub(crate) fn keeper(root: PathBuf) -> Keeper {
+    Keeper::new(root, KEEP, Box::new(|name| panic!("nobody asks for {name}")))
+}
+
 pub(crate) fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("it can be listed");
     let names = entries.map(|it| it.expect("it can be listed").file_name());
@@ -87,7 +91,7 @@ pub(crate) fn wanted<const N: usize>(all: [(&str, &str); N]) -> Wanted {
 }
 
 pub(crate) fn install(text: &str) -> Want {
-    Want::Install(Arc::new(Text::sound(text.to_owned())))
+    Want::Install(Content::sound(text.to_owned()))
 }
 
 pub(crate) fn name(text: &str) -> Name {
@@ -105,7 +109,15 @@ pub(crate) fn lines(found: &Found) -> Vec<String> {
 
 /// Mounts a file system of its own; none, where this user may not.
 pub(crate) fn mount(options: &str, at: &Path) -> Option<Mount> {
-    let arguments = ["-t", "tmpfs", "-o", options, "callgate-test"];
+    mount_with(&["-t", "tmpfs", "-o", options, "callgate-test"], at)
+}
+
+/// Has `at` lead to `what`, as the file systems of pods do.
+pub(crate) fn bind(what: &Path, at: &Path) -> Option<Mount> {
+    mount_with(&["--bind", &what.to_string_lossy()], at)
+}
+
+fn mount_with(arguments: &[&str], at: &Path) -> Option<Mount> {
     let status = Command::new("mount").args(arguments).arg(at).output().ok()?.status;
     if !status.success() {
         say("skipped: mounting needs root");

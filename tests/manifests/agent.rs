@@ -62,8 +62,12 @@ fn it_runs_on_every_node_however_that_is_tainted() {
 /// The container with the name of its node, which it has from the kubelet, as a
 /// flag.
 fn named(container: &Value) -> Value {
-    let node = json!({ "fieldRef": { "fieldPath": "spec.nodeName" } });
-    let expected = json!([{ "name": "CALLGATE_NODE_NAME", "valueFrom": node }]);
+    let from = |name: &str, path: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } });
+    let expected = json!([
+        from("CALLGATE_NODE_NAME", "spec.nodeName"),
+        from("CALLGATE_POD_NAME", "metadata.name"),
+        from("CALLGATE_POD_NAMESPACE", "metadata.namespace"),
+    ]);
     assert_eq!(container["env"], expected);
     let mut container = container.clone();
     container["args"].as_array_mut().expect("a list").push("--node-name=here".into());
@@ -85,7 +89,10 @@ fn it_can_do_nothing_to_its_node_but_what_it_is_for() {
         assert_eq!(
             agent["volumeMounts"],
             json!([
-                { "name": "seccomp", "mountPath": root, "readOnly": true },
+                {
+                    "name": "seccomp", "mountPath": root, "readOnly": true,
+                    "mountPropagation": "HostToContainer",
+                },
                 { "name": "seccomp", "mountPath": root.join("callgate"), "subPath": "callgate" },
             ]),
             "{name}"
@@ -158,4 +165,23 @@ fn its_token_is_held_to_its_own_node() {
             assert!(rules.iter().any(|it| covers(&it)), "{resource}");
         }
     }
+}
+
+#[test]
+fn it_can_delete_no_pod_but_its_own() {
+    let Some(built) = kustomize::all() else { return };
+    let objects = built.component("agent");
+    let policy = &one(objects, "ValidatingAdmissionPolicy", "callgate-agent-own-pod")["spec"];
+    let binding =
+        &one(objects, "ValidatingAdmissionPolicyBinding", "callgate-agent-own-pod")["spec"];
+    assert_eq!(policy["failurePolicy"], "Fail");
+    assert_eq!(binding["policyName"], "callgate-agent-own-pod");
+    assert_eq!(binding["validationActions"], json!(["Deny"]));
+    let own_node = &one(objects, "ValidatingAdmissionPolicy", "callgate-agent-own-node")["spec"];
+    assert_eq!(policy["matchConditions"], own_node["matchConditions"]);
+    let role = one(objects, "Role", "callgate-agent");
+    assert_eq!(role["metadata"]["namespace"], NAMESPACE);
+    let covered = &policy["matchConstraints"]["resourceRules"][0];
+    assert_eq!(covered["resources"], role["rules"][0]["resources"]);
+    assert_eq!(covered["operations"], json!(["DELETE"]));
 }

@@ -105,6 +105,7 @@ const RIGHTS: &[Right] = &[
     of_authority(OWN, "", CA, "delete", "one that somebody made immutable is made anew"),
     of_authority(OWN, "", CA, "watch", "what another replica did is seen at once"),
     of_authority(OWN, "", ANY_SECRET, "create", "the first replica makes it; what is to be made has no name yet"),
+    of_agent("callgate.dev", "seccompprofiles", "get", "a text that is not kept in memory is read when it is to be written"),
     of_agent("callgate.dev", "seccompprofiles", "list", "agent/watch.rs begins with all of them"),
     of_agent("callgate.dev", "seccompprofiles", "watch", "agent/watch.rs follows them"),
     of_agent("callgate.dev", "seccompnodes", "get", "what was reported is read before it is reported anew"),
@@ -118,6 +119,7 @@ const RIGHTS: &[Right] = &[
     of_agent("", "nodes", "watch", "a node that is made anew is told of at once"),
     of_agent("", "nodes", "patch", "labels, and the taint of the start"),
     of_agent("", "nodes/status", "patch", "the condition SeccompProfilesReady"),
+    Right { account: AGENT, ..right(OWN, "", "pods", "delete", "its own, when the seccomp directory was replaced") },
 ];
 
 #[test]

@@ -15,7 +15,11 @@ use rustix::{
 
 use super::{MODE, Own, Root};
 use crate::{
-    agent::{name::Name, native, wanted::Text},
+    agent::{
+        name::Name,
+        native,
+        wanted::{Content, values},
+    },
     profile::{Digest, Doubt, MAX_BYTES, Problem},
 };
 
@@ -54,7 +58,12 @@ impl Own {
     /// its name. A link is none.
     ///
     /// What holds the `expected` text needs no judging.
-    pub fn look(&self, name: &Name, known: Option<&Look>, expected: Option<&Text>) -> Option<Look> {
+    pub fn look(
+        &self,
+        name: &Name,
+        known: Option<&Look>,
+        expected: Option<&Content>,
+    ) -> Option<Look> {
         let file = name.file();
         let open = |flags| {
             let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -81,7 +90,7 @@ impl Root {
 fn look(
     open: impl Fn(OFlags) -> io::Result<OwnedFd>,
     known: Option<&Look>,
-    expected: Option<&Text>,
+    expected: Option<&Content>,
     now: SystemTime,
 ) -> Option<Look> {
     // Only a regular file is opened for reading: to open a pipe is to wait for
@@ -122,7 +131,14 @@ fn look(
     }
 }
 
+/// To parse a text takes memory for each of its values, and a file of a node
+/// may have any number of them in a megabyte.
+const MOST_VALUES: usize = 64 * 1024;
+
 fn judge(bytes: &[u8]) -> (Option<Problem>, Option<Doubt>) {
+    if values(bytes) > MOST_VALUES {
+        return (Some(Problem::TooLarge), None);
+    }
     match native::inspect(bytes).as_ref().and_then(Problem::of) {
         None => (None, Doubt::of(bytes)),
         problem => (problem, None),

@@ -4,6 +4,7 @@
 //! the way to what we write, and nothing outside of `callgate` is written.
 
 mod look;
+mod place;
 mod prepare;
 mod released;
 mod walk;
@@ -23,6 +24,7 @@ use rustix::{
 
 pub use self::{
     look::Look,
+    place::Place,
     prepare::{FORMER_OWNER, OWNER, prepare},
     walk::Walk,
 };
@@ -49,6 +51,8 @@ pub enum HostError {
     Own { source: io::Error },
     #[error("cannot list {OWN:?} in the seccomp directory")]
     List { source: io::Error },
+    #[error("cannot read profile {name:?} from the API server")]
+    Fetch { name: String, source: io::Error },
     #[error("cannot write profile {name:?}")]
     Write { name: String, source: io::Error },
     #[error("cannot move profile {name:?} into place")]
@@ -65,6 +69,13 @@ pub enum HostError {
         "cannot remove {OWN}/.released, which the runtime would load as a profile without a filter"
     )]
     OldNote { source: io::Error },
+    #[error("cannot read what is mounted where")]
+    Mounts { source: io::Error },
+    #[error(
+        "the seccomp directory is not the one that the kubelet reads any more, and the agent's pod \
+         has to be made anew"
+    )]
+    Replaced { source: io::Error },
     #[error("cannot make {OWN:?} in the seccomp directory")]
     Make { source: io::Error },
     #[error("cannot give {OWN:?} in the seccomp directory to user {OWNER}")]
@@ -178,6 +189,11 @@ impl Own {
 impl HostError {
     /// What kind of failure it is, for whoever counts.
     pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Fetch { .. } => return "fetch",
+            Self::Replaced { .. } => return "replaced",
+            _ => {}
+        }
         let Some(error) = self.source().and_then(|it| it.downcast_ref::<io::Error>()) else {
             return "differs";
         };

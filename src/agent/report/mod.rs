@@ -86,7 +86,7 @@ pub fn writes(found: &Found, seen: &Seen, refresh: bool) -> Vec<Write> {
     if told != Some(&status) {
         writes.push(Write::Status(status.clone()));
     }
-    let condition = if found.is_decided {
+    let condition = if found.is_decided || found.is_replaced {
         Some(condition(found))
     } else {
         let still = told.is_some_and(|it| ours(it).eq(ours(&status)));

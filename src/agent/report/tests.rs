@@ -124,6 +124,23 @@ fn a_profile_that_is_refused_lowers_the_condition_and_keeps_nobody_out() {
 }
 
 #[test]
+fn a_directory_that_was_replaced_takes_everything_back_and_lets_nobody_in() {
+    for is_decided in [true, false] {
+        let mut replaced = lacking("the seccomp directory is not the one that the kubelet reads");
+        (replaced.is_decided, replaced.is_replaced) = (is_decided, true);
+        replaced.failures[0].name = None;
+        let seen = Seen { is_tainted: true, ..told() };
+        let why = "the seccomp directory is not the one that the kubelet reads";
+        let expected = [
+            Write::Status(status(&replaced)),
+            Write::Condition(Condition::not("NotInstalled", why)),
+            Write::Labels([("profile.callgate.dev/web".to_owned(), None)].into()),
+        ];
+        assert_eq!(writes(&replaced, &seen, false), expected);
+    }
+}
+
+#[test]
 fn a_message_names_three_and_counts_the_rest() {
     let mut found = lacking("a");
     for why in ["b", "c", "d", "e"] {

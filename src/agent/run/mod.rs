@@ -1,8 +1,11 @@
 //! Follows the cluster, keeps the files, and reports.
 
+mod pace;
+mod reasons;
 mod tell;
 
 use std::{
+    error::Error,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,20 +13,26 @@ use std::{
 
 use kube::Client;
 use tokio::{
+    runtime::Handle,
     select,
     sync::watch,
     task::spawn_blocking,
     time::{sleep, timeout},
 };
 
-use self::tell::Teller;
 pub(super) use self::tell::seccomp_nodes;
+use self::{
+    pace::phase,
+    reasons::Reasons,
+    tell::{Teller, delete_pod},
+};
 use super::{
     found::Found,
     keeper::Keeper,
+    name::Name,
     report::ReportError,
     wanted::Wanted,
-    watch::{follow, touches},
+    watch::{fetch, follow, touches},
 };
 
 /// How often all files are looked at: what somebody changed is repaired within
@@ -37,13 +46,6 @@ const GATHER: Duration = Duration::from_millis(50);
 /// condition that nobody keeps can be told from one that is kept.
 const REFRESH: Duration = Duration::from_mins(5);
 
-/// How long to wait after a failed report: from the first to the last.
-const PATIENCE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-
-/// Between two reports at least, so that we never fight at full speed with
-/// somebody who overwrites what we wrote.
-const BREATH: Duration = Duration::from_millis(300);
-
 /// The agent of one node.
 pub struct Agent {
     pub client: Client,
@@ -53,6 +55,8 @@ pub struct Agent {
     pub root: PathBuf,
     /// How long a file stays whose `SeccompProfile` is gone.
     pub keep_deleted_for: Duration,
+    /// The namespace and the name of the pod in which it runs, if it does.
+    pub pod: Option<(String, String)>,
 }
 
 /// What an agent has to tell.
@@ -61,28 +65,42 @@ pub enum News<'a> {
     Passed(&'a Found),
     /// The API server knows all that was found, which is that profiles are in
     /// place, if it was known which are wanted.
-    Reported(&'a Found),
+    Reported {
+        found: &'a Found,
+        /// How many calls that took which write.
+        calls: usize,
+    },
     ReportFailed(&'a ReportError),
-    WatchFailed(&'a kube::runtime::watcher::Error),
+    WatchFailed(&'a (dyn Error + 'static)),
 }
 
 /// Hears the news; it must not block.
 pub type Hear = Arc<dyn Fn(News<'_>) + Send + Sync>;
 
 impl Agent {
-    /// Runs for ever: drop it to end it, at any moment.
+    /// Runs until the seccomp directory is no longer the one that the kubelet
+    /// reads: what its pod has mounted is the old one then, and only a new pod
+    /// has the new one, so its own is deleted. Drop it to end it, at any moment.
     ///
     /// While the API server is away the files are kept as they were wanted
     /// last. Before it has ever answered, nothing is written or removed.
     pub async fn run(self, hear: Hear) {
-        let Self { client, node, root, keep_deleted_for } = self;
+        let Self { client, node, root, keep_deleted_for, pod } = self;
         let (wanted, wants) = watch::channel(None);
         let (found, finds) = watch::channel(None);
-        let keeper = Keeper::new(root, keep_deleted_for);
+        let (runtime, reader) = (Handle::current(), client.clone());
+        // Called by the thread that makes the passes, which may wait.
+        let fetch = Box::new(move |name: &Name| runtime.block_on(fetch(&reader, name)));
+        let keeper = Keeper::new(root, keep_deleted_for, fetch);
         select! {
-            () = follow(client.clone(), wanted, Arc::clone(&hear)) => {}
+            () = follow(client.clone(), stagger(&node), wanted, Arc::clone(&hear)) => {}
             () = keep(keeper, wants, found, Arc::clone(&hear)) => {}
-            () = report(client, node, finds, hear) => {}
+            () = report(client.clone(), node, finds, Arc::clone(&hear)) => {
+                if let Some((namespace, name)) = pod {
+                    let ended = delete_pod(client, &namespace, &name).await;
+                    ended.unwrap_or_else(|it| hear(News::ReportFailed(&it)));
+                }
+            }
         }
     }
 }
@@ -130,41 +148,49 @@ async fn report(
     let teller = Teller::new(&client, &node);
     let (touch, mut touched) = watch::channel(());
     let notice = touches(client, &node, touch, Arc::clone(&hear));
-    let stagger = stagger(&node);
-    let mut refreshed = None::<Instant>;
-    let mut pause = PATIENCE.0;
+    let start = Instant::now();
+    let mut reasons = Reasons::new(&node);
     let reports = async {
         loop {
-            touched.mark_unchanged();
+            let now = start.elapsed();
             let found = finds.borrow_and_update().clone();
-            let refresh = refreshed.is_none_or(|it| it.elapsed() >= REFRESH);
-            let wait = match &found {
-                None => REFRESH,
-                Some(found) => match teller.tell(found, refresh).await {
-                    Ok(()) => {
-                        hear(News::Reported(found));
-                        if refresh {
-                            refreshed = Some(Instant::now());
-                        }
-                        pause = PATIENCE.0;
-                        REFRESH
+            let due = found.as_ref().map(|it| reasons.due(it, now));
+            let wait = due.map_or(REFRESH, |it| it.saturating_sub(now));
+            // What is due comes before what is new: that may never end.
+            if !wait.is_zero() {
+                let news = async {
+                    select! {
+                        _ = finds.changed() => false,
+                        _ = touched.changed() => true,
                     }
-                    Err(error) => {
-                        hear(News::ReportFailed(&error));
-                        let wait = pause;
-                        pause = (pause * 2).min(PATIENCE.1);
-                        wait.mul_f64(stagger)
-                    }
-                },
-            };
-            sleep(BREATH).await;
-            let again = async {
-                select! {
-                    _ = finds.changed() => {}
-                    _ = touched.changed() => {}
+                };
+                if let Ok(is_touch) = timeout(wait, news).await {
+                    reasons.is_touched |= is_touch;
+                    continue;
                 }
-            };
-            drop(timeout(wait, again).await);
+            }
+            let Some(found) = found else { continue };
+            touched.mark_unchanged();
+            // Whoever undoes what we wrote gets the same again, and not sooner than
+            // that, what is new.
+            let is_new = reasons.is_new(&found, start.elapsed());
+            let tells = if is_new { &found } else { reasons.told().unwrap_or(&found) };
+            let refresh = reasons.is_stale(start.elapsed());
+            let nodes = if refresh { teller.nodes().await } else { None };
+            match teller.tell(tells, refresh).await {
+                Ok(calls) => {
+                    hear(News::Reported { found: tells, calls });
+                    let told = Arc::clone(tells);
+                    reasons.success(told, calls, refresh, nodes, start.elapsed());
+                }
+                Err(error) => {
+                    hear(News::ReportFailed(&error));
+                    reasons.failure(start.elapsed());
+                }
+            }
+            if found.is_replaced {
+                return;
+            }
         }
     };
     select! {
@@ -176,16 +202,5 @@ async fn report(
 /// Something from 1 to 1.5, another for every node: thousands that have lost the
 /// API server at one moment must not come back at one moment.
 fn stagger(node: &str) -> f64 {
-    let sum = node.bytes().fold(0_u8, |sum, it| sum.wrapping_mul(31).wrapping_add(it));
-    1.0 + f64::from(sum) / 512.0
-}
-
-impl Found {
-    /// Whether the API server would be told the same of both.
-    fn says_the_same(&self, other: &Self) -> bool {
-        (self.is_decided, self.wanted) == (other.is_decided, other.wanted)
-            && self.entries == other.entries
-            && self.usable == other.usable
-            && self.failures == other.failures
-    }
+    1.0 + phase(node) / 2.0
 }

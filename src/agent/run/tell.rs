@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, Taint};
+use k8s_openapi::api::core::v1::{Node, Pod, Taint};
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::GroupVersionKind,
 };
 use serde_json::{Value, json};
@@ -42,20 +42,31 @@ impl Teller {
         }
     }
 
-    /// Tells what is new of it. The first call that fails ends it, so that
-    /// nothing is told before what it rests on.
-    pub(super) async fn tell(&self, found: &Found, refresh: bool) -> Result<(), ReportError> {
+    /// Tells what is new of it, and says in how many calls. The first one that
+    /// fails ends it, so that nothing is told before what it rests on.
+    pub(super) async fn tell(&self, found: &Found, refresh: bool) -> Result<usize, ReportError> {
         // A node that is gone has nobody to be told of.
         let Some(node) = call("read the node", self.nodes.get_opt(&self.name)).await? else {
-            return Ok(());
+            return Ok(0);
         };
         let object = call("read the SeccompNode", self.objects.get_opt(&self.name)).await?;
         let object = object.map(|it| serde_json::to_value(it).unwrap_or_default());
         let seen = Seen::of(&node, object.as_ref());
-        for write in writes(found, &seen, refresh) {
+        let writes = writes(found, &seen, refresh);
+        let calls = writes.len();
+        for write in writes {
             self.write(write, &seen, &node).await?;
         }
-        Ok(())
+        Ok(calls)
+    }
+
+    /// How many nodes there are, if the API server says so.
+    pub(super) async fn nodes(&self) -> Option<usize> {
+        let params = ListParams::default().limit(1);
+        let one = self.nodes.list_metadata(&params);
+        let list = call("count the nodes", one).await.ok()?;
+        let others = list.metadata.remaining_item_count.unwrap_or_default();
+        Some(list.items.len() + usize::try_from(others).unwrap_or_default())
     }
 
     async fn write(&self, write: Write, seen: &Seen, node: &Node) -> Result<(), ReportError> {
@@ -116,6 +127,17 @@ impl Teller {
     fn owner(&self, uid: &str) -> Value {
         json!([{ "apiVersion": "v1", "kind": "Node", "name": self.name, "uid": uid }])
     }
+}
+
+/// Deletes a pod; whoever made it makes another one.
+pub(super) async fn delete_pod(
+    client: Client,
+    namespace: &str,
+    name: &str,
+) -> Result<(), ReportError> {
+    let pods: Api<Pod> = Api::namespaced(client, namespace);
+    call("delete the agent's own pod", pods.delete(name, &DeleteParams::default())).await?;
+    Ok(())
 }
 
 pub(in crate::agent) fn seccomp_nodes() -> ApiResource {

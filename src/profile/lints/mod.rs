@@ -24,6 +24,7 @@ mod same_as_default;
 mod stray_errno;
 mod stray_value_two;
 mod swallowed_rule;
+mod too_large;
 mod unknown_action;
 mod unknown_architecture;
 mod unknown_flag;
@@ -93,6 +94,7 @@ pub struct Finding {
 pub const LINTS: &[Lint] = &[
     not_json::LINT,
     wrong_type::LINT,
+    too_large::LINT,
     no_default_action::LINT,
     duplicate_key::LINT,
     key_case::LINT,
@@ -194,6 +196,9 @@ pub fn errors(findings: &[Finding], most: usize) -> Option<String> {
 }
 
 impl Lint {
+    /// The name of the lint that finds profiles which agents do not bring.
+    pub const TOO_LARGE: &str = too_large::LINT.id;
+
     fn on_tree(&'static self, remark: Remark, json: &Json) -> Finding {
         let Remark { at, also, message, hint } = remark;
         let also = also.into_iter().map(|it| it.place(json)).collect();

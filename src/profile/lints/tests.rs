@@ -46,8 +46,12 @@ fn every_example_is_one() {
     for Lint { id, page, .. } in LINTS {
         let example = page.split("\n```json\n").nth(1).expect("a page has an example");
         let (example, _) = example.split_once("\n```").expect("a page ends its example");
-        let found = lint(example.as_bytes());
-        assert!(found.iter().any(|it| it.lint.id == *id), "{id}: {found:#?}");
+        // No page has room for the rules that this one speaks of.
+        let rules = vec![r#"{"names":["read"],"action":"SCMP_ACT_ALLOW"}"#; 5_000].join(",");
+        let many = example.replace("\"syscalls\": []", &format!("\"syscalls\": [{rules}]"));
+        let found = lint(if *id == "too-large" { many.as_bytes() } else { example.as_bytes() });
+        let ids: Vec<_> = found.iter().map(|it| it.lint.id).collect();
+        assert!(ids.contains(id), "{id}: {ids:?}");
     }
 }
 

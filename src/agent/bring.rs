@@ -1,0 +1,106 @@
+//! Writes what is to be on a node, a part at a time: all of it at once may be
+//! more than there is memory for.
+
+use std::{io, sync::Arc};
+
+use super::{
+    found::Failure,
+    host::{HostError, Look, Own, Root},
+    name::Name,
+    wanted::{Content, Want},
+};
+
+/// Reads a profile from the API server, whose text is not kept; an error says
+/// why it cannot.
+pub type Fetch = Box<dyn FnMut(&Name) -> Result<Want, String> + Send + Sync>;
+
+/// How many bytes are written before they are looked at again.
+const TOGETHER: usize = 2 * 1024 * 1024;
+
+/// What became of one file.
+pub(super) struct Brought {
+    pub(super) name: Name,
+    /// Whether anything was written, so that what was there is no more.
+    pub(super) is_tried: bool,
+    /// What is there then.
+    pub(super) look: Option<Look>,
+    pub(super) result: Result<(), Failure>,
+}
+
+/// Puts these profiles in place, and looks at each again by its name.
+pub(super) fn bring(
+    root: &Root,
+    own: &Own,
+    all: Vec<(&Name, &Content)>,
+    fetch: &mut Fetch,
+) -> Vec<Brought> {
+    let mut brought = Vec::new();
+    let mut rest = all.into_iter();
+    let mut is_over = false;
+    // Whoever does not answer once is not asked a thousand times.
+    let mut why = None;
+    while !is_over {
+        let (mut part, mut bytes) = (Vec::new(), 0);
+        while bytes < TOGETHER {
+            let Some((name, content)) = rest.next() else {
+                is_over = true;
+                break;
+            };
+            match text(name, content, fetch, &mut why) {
+                Ok(text) => {
+                    bytes += text.len();
+                    part.push((name, content, text));
+                }
+                Err(error) => {
+                    let result = Err(Failure::of(Some(name), &error));
+                    brought.push(Brought {
+                        name: name.clone(),
+                        is_tried: false,
+                        look: None,
+                        result,
+                    });
+                }
+            }
+        }
+        let files: Vec<_> = part.iter().map(|(name, _, text)| (*name, &**text)).collect();
+        let results = if files.is_empty() { Vec::new() } else { own.install(&files) };
+        for ((name, content, _), result) in part.into_iter().zip(results) {
+            // By its name again, as whoever starts a container opens it.
+            let look = root.own().ok().and_then(|it| it.look(name, None, Some(content)));
+            let is_there = look
+                .as_ref()
+                .is_some_and(|it| it.is_as_written && it.digest == Some(content.digest));
+            let differs = || HostError::Differs { name: name.to_string() };
+            let result = result.and_then(|()| if is_there { Ok(()) } else { Err(differs()) });
+            let result = result.map_err(|it| Failure::of(Some(name), &it));
+            brought.push(Brought { name: name.clone(), is_tried: true, look, result });
+        }
+    }
+    brought
+}
+
+fn text(
+    name: &Name,
+    content: &Content,
+    fetch: &mut Fetch,
+    why: &mut Option<String>,
+) -> Result<Arc<str>, HostError> {
+    if let Some(text) = &content.text {
+        return Ok(Arc::clone(text));
+    }
+    let failed = |why: &str| HostError::Fetch {
+        name: name.to_string(),
+        source: io::Error::other(why.to_owned()),
+    };
+    if let Some(why) = why {
+        return Err(failed(why));
+    }
+    match fetch(name) {
+        Ok(Want::Install(Content { digest, text: Some(text), .. })) if digest == content.digest => {
+            Ok(text)
+        }
+        // The watch will tell, and then it is written.
+        Ok(_) => Err(failed("it has changed meanwhile")),
+        Err(it) => Err(failed(why.insert(it))),
+    }
+}

@@ -1,0 +1,173 @@
+//! When to tell the API server of what is new: soon where it was quiet, and
+//! less and less often while it goes on. Pure.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+/// What all agents together may write, in calls per second; the signs of life,
+/// of which there is one in five minutes from each, come on top.
+const ALL_TOGETHER: u32 = 35;
+
+/// How many calls a report takes at most, but for the first one.
+const CALLS: u32 = 3;
+
+/// Times are those of a clock that nobody can set, since some moment.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    /// From the first to the last, between two reports.
+    least: Duration,
+    most: Duration,
+    /// Before the first report, where it was quiet.
+    delay: Duration,
+    gap: Duration,
+    last: Option<Duration>,
+    /// When what is waiting is to be told.
+    due: Option<Duration>,
+}
+
+impl Pace {
+    pub(super) fn new(least: Duration, most: Duration) -> Self {
+        Self { least, most, delay: Duration::ZERO, gap: least, last: None, due: None }
+    }
+
+    /// Spreads what every agent has to tell at one moment over so long that all
+    /// of them together do not overrun the API server. `phase` is from 0 to 1.
+    pub(super) fn spread(&mut self, over: Duration, phase: f64) {
+        let least = self.least.max(over);
+        (self.most, self.delay) = (self.most.max(over), over.mul_f64(phase));
+        if least != self.least {
+            (self.least, self.gap) = (least, self.gap.max(least));
+        }
+    }
+
+    /// There is something to tell: when that is to be done.
+    pub(super) fn due(&mut self, now: Duration) -> Duration {
+        let due = match self.last {
+            Some(last) if self.goes_on(last, now) => now.max(last + self.gap),
+            _ => now + self.delay,
+        };
+        *self.due.get_or_insert(due)
+    }
+
+    /// It was told.
+    pub(super) fn told(&mut self, now: Duration) {
+        let goes_on = self.last.is_some_and(|it| self.goes_on(it, now));
+        self.gap = if goes_on { (self.gap * 2).min(self.most) } else { self.least };
+        (self.last, self.due) = (Some(now), None);
+    }
+
+    /// There is nothing to tell after all.
+    pub(super) fn calm(&mut self) {
+        self.due = None;
+    }
+
+    fn goes_on(&self, last: Duration, now: Duration) -> bool {
+        now <= last + self.gap * 2 + self.delay
+    }
+}
+
+/// Over how long the reports of so many nodes have to be spread.
+pub(super) fn spread_of(nodes: usize) -> Duration {
+    let calls = u32::try_from(nodes).unwrap_or(u32::MAX).saturating_mul(CALLS);
+    Duration::from_secs(calls.into()) / ALL_TOGETHER
+}
+
+/// Something from 0 to 1, another for every node.
+pub(super) fn phase(node: &str) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    node.hash(&mut hasher);
+    // As many bits as make no difference.
+    f64::from(u32::try_from(hasher.finish() >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: Duration = Duration::from_millis(300);
+    const MOST: Duration = Duration::from_secs(10);
+
+    /// When a node reports for which something is new at each of these moments.
+    fn reports(
+        mut pace: Pace,
+        news: impl Iterator<Item = Duration>,
+        end: Duration,
+    ) -> Vec<Duration> {
+        let mut reports = Vec::new();
+        let mut due = None;
+        for now in news.chain([end]) {
+            while let Some(at) = due.filter(|it| *it <= now) {
+                reports.push(at);
+                pace.told(at);
+                due = None;
+            }
+            due = due.or_else(|| Some(pace.due(now)));
+        }
+        reports
+    }
+
+    fn every(pause: u64, count: u64) -> impl Iterator<Item = Duration> {
+        (0..count).map(move |it| Duration::from_millis(it * pause))
+    }
+
+    #[test]
+    fn what_happens_once_is_told_at_once_and_what_goes_on_less_and_less() {
+        let pace = || Pace::new(LEAST, MOST);
+        let hour = Duration::from_hours(1);
+        assert_eq!(reports(pace(), every(0, 1), hour), [Duration::ZERO]);
+        // A thousand changes in a hundred seconds.
+        let all = reports(pace(), every(100, 1000), hour);
+        assert!(all.len() < 20, "{all:?}");
+        assert!(all.windows(2).all(|it| it[1].saturating_sub(it[0]) <= MOST), "{all:?}");
+        let last = all.last().copied().unwrap_or_default();
+        assert!(last >= Duration::from_secs(99), "what is true in the end is told: {all:?}");
+        // Twice a minute is not at once.
+        assert_eq!(reports(pace(), every(30_000, 10), hour).len(), 10);
+    }
+
+    #[test]
+    fn after_a_quiet_time_it_begins_anew() {
+        let mut pace = Pace::new(LEAST, MOST);
+        for at in every(100, 100) {
+            if pace.due(at) <= at {
+                pace.told(at);
+            }
+        }
+        let later = Duration::from_mins(5);
+        pace.calm();
+        assert_eq!(pace.due(later), later);
+    }
+
+    /// Every node has something to tell at the same moments.
+    #[test]
+    fn a_thousand_nodes_write_fifty_times_a_second_at_most() {
+        let (nodes, end) = (1000, Duration::from_mins(10));
+        for storm in [1, 1000] {
+            let mut seconds = vec![0; 700];
+            for node in 0..nodes {
+                let mut pace = Pace::new(LEAST, MOST);
+                pace.spread(spread_of(nodes), phase(&format!("node-{node}")));
+                // Its first report is long ago.
+                pace.told(Duration::ZERO);
+                let begin = Duration::from_mins(5);
+                let news = every(100, storm).map(|it| it + begin);
+                for at in reports(pace, news, end) {
+                    seconds[usize::try_from(at.as_secs()).unwrap()] += CALLS;
+                }
+            }
+            // Chance has no place in it, but it is uneven: in ten seconds.
+            let worst = seconds.windows(10).map(|it| it.iter().sum::<u32>()).max().unwrap();
+            let all: u32 = seconds.iter().sum();
+            assert!(worst <= 10 * 50, "{worst} in ten seconds, {all} in all");
+            assert!(all >= 3000, "all are told of it");
+        }
+    }
+
+    #[test]
+    fn two_nodes_wait_for_nobody() {
+        assert!(spread_of(2) < LEAST);
+        assert_ne!(phase("node-a").to_bits(), phase("node-b").to_bits());
+    }
+}

@@ -1,0 +1,271 @@
+//! Why to report, and when. Pure.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    REFRESH,
+    pace::{Pace, phase, spread_of},
+    stagger,
+};
+use crate::agent::found::{Found, Source};
+
+/// Between two reports of what callgate does: from the first to the last.
+const CHANGES: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(10));
+
+/// Of files of others: one that grows for ever, a log, is news at every look.
+const FOREIGN: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mins(5));
+
+/// Against somebody who undoes what we wrote, who may do so for ever.
+const FIGHT: (Duration, Duration) = (Duration::from_millis(300), Duration::from_mins(5));
+
+/// After a failed report: from the first to the last.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// What was told, and what there is to tell.
+pub(super) struct Reasons {
+    phase: f64,
+    stagger: f64,
+    /// Whether somebody may have undone what was told.
+    pub(super) is_touched: bool,
+    told: Option<Arc<Found>>,
+    refreshed: Option<Duration>,
+    changes: Pace,
+    foreign: Pace,
+    fight: Pace,
+    pause: Duration,
+    /// Not before this, as the last try has failed.
+    again: Duration,
+}
+
+/// In what two findings differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum News {
+    Nothing,
+    OfOthers,
+    OfOurs,
+    /// Somebody waits for it.
+    Urgent,
+}
+
+impl Reasons {
+    pub(super) fn new(node: &str) -> Self {
+        let pace = |(least, most)| Pace::new(least, most);
+        Self {
+            phase: phase(node),
+            stagger: stagger(node),
+            is_touched: false,
+            told: None,
+            refreshed: None,
+            changes: pace(CHANGES),
+            foreign: pace(FOREIGN),
+            fight: pace(FIGHT),
+            pause: PATIENCE.0,
+            again: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn told(&self) -> Option<&Arc<Found>> {
+        self.told.as_ref()
+    }
+
+    /// When to report, if nothing else happens.
+    pub(super) fn due(&mut self, found: &Found, now: Duration) -> Duration {
+        let news = self.news(found);
+        let mut due = self.refreshed.map_or(now, |it| it + REFRESH);
+        match news {
+            News::Nothing => {}
+            News::OfOthers => due = due.min(self.foreign.due(now)),
+            News::OfOurs => due = due.min(self.changes.due(now)),
+            News::Urgent => due = now,
+        }
+        if self.is_touched {
+            due = due.min(self.fight.due(now));
+        }
+        due.max(self.again)
+    }
+
+    /// Whether what was found is to be told, and not what was told last.
+    pub(super) fn is_new(&mut self, found: &Found, now: Duration) -> bool {
+        match self.news(found) {
+            News::Nothing => false,
+            News::OfOthers => self.is_stale(now) || self.foreign.due(now) <= now,
+            News::OfOurs => self.is_stale(now) || self.changes.due(now) <= now,
+            News::Urgent => true,
+        }
+    }
+
+    /// Whether a sign of life is due.
+    pub(super) fn is_stale(&self, now: Duration) -> bool {
+        self.refreshed.is_none_or(|it| now >= it + REFRESH)
+    }
+
+    /// `nodes` is how many there are, if somebody has counted.
+    pub(super) fn success(
+        &mut self,
+        told: Arc<Found>,
+        calls: usize,
+        is_refresh: bool,
+        nodes: Option<usize>,
+        now: Duration,
+    ) {
+        let news = self.news(&told);
+        match news {
+            News::Nothing if self.is_touched && calls > 0 => self.fight.told(now),
+            News::Nothing => {}
+            News::OfOthers => self.foreign.told(now),
+            News::OfOurs | News::Urgent => self.changes.told(now),
+        }
+        self.fight.calm();
+        if is_refresh {
+            self.refreshed = Some(now);
+        }
+        if let Some(nodes) = nodes {
+            let over = spread_of(nodes);
+            for pace in [&mut self.changes, &mut self.foreign] {
+                pace.spread(over, self.phase);
+            }
+        }
+        self.is_touched = false;
+        (self.told, self.pause, self.again) = (Some(told), PATIENCE.0, Duration::ZERO);
+    }
+
+    pub(super) fn failure(&mut self, now: Duration) {
+        self.again = now + self.pause.mul_f64(self.stagger);
+        self.pause = (self.pause * 2).min(PATIENCE.1);
+    }
+
+    fn news(&self, found: &Found) -> News {
+        let Some(told) = &self.told else { return News::Urgent };
+        if found.is_replaced || found.is_decided != told.is_decided {
+            return News::Urgent;
+        }
+        let ours = |it: &Found| {
+            let ours = it.entries.iter().filter(|it| it.source != Source::Node);
+            ours.cloned().collect::<Vec<_>>()
+        };
+        let is_same = (found.wanted, &found.usable, &found.failures)
+            == (told.wanted, &told.usable, &told.failures);
+        if !is_same || ours(found) != ours(told) {
+            return News::OfOurs;
+        }
+        let is_same = (&found.entries, found.unlisted) == (&told.entries, told.unlisted);
+        if is_same { News::Nothing } else { News::OfOthers }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::found::Entry;
+
+    fn at(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn found(wanted: usize, log: u64) -> Arc<Found> {
+        let entry = Entry {
+            path: "app.log".to_owned(),
+            digest: None,
+            size: log,
+            source: Source::Node,
+            doubt: None,
+            problem: None,
+        };
+        Arc::new(Found { is_decided: true, wanted, entries: vec![entry], ..Found::default() })
+    }
+
+    /// One that has told everything.
+    fn quiet() -> Reasons {
+        let mut reasons = Reasons::new("node-a");
+        assert_eq!(reasons.due(&found(1, 0), at(0)), at(0), "the first report waits for nothing");
+        reasons.success(found(1, 0), 4, true, Some(2), at(0));
+        reasons
+    }
+
+    /// Lives through an hour in which `look` finds something every so often;
+    /// returns how often it was told.
+    fn reports(look: impl Fn(Duration) -> Arc<Found>, every: Duration, is_fought: bool) -> usize {
+        let (mut reasons, mut count) = (quiet(), 0);
+        let mut now = Duration::ZERO;
+        while now < Duration::from_hours(1) {
+            now += every;
+            let found = look(now);
+            reasons.is_touched |= is_fought;
+            if reasons.due(&found, now) > now {
+                continue;
+            }
+            let tells = if reasons.is_new(&found, now) { found } else { found_last(&reasons) };
+            let refresh = reasons.is_stale(now);
+            count += usize::from(!refresh);
+            reasons.success(tells, 1, refresh, None, now);
+        }
+        count
+    }
+
+    fn found_last(reasons: &Reasons) -> Arc<Found> {
+        Arc::clone(reasons.told().unwrap())
+    }
+
+    #[test]
+    fn a_log_that_grows_for_ever_is_told_every_few_minutes() {
+        let count = reports(|now| found(1, now.as_secs()), Duration::from_secs(10), false);
+        assert!(count < 25, "{count} in an hour, of 360 looks");
+    }
+
+    #[test]
+    fn two_reporters_of_one_node_give_way() {
+        let count = reports(|_| found(1, 0), Duration::from_millis(100), true);
+        assert!(count < 30, "{count} in an hour");
+    }
+
+    #[test]
+    fn a_change_of_ours_is_told_at_once_whatever_a_log_does() {
+        let mut reasons = quiet();
+        for second in 1..1000 {
+            let (now, found) = (Duration::from_secs(second), found(1, second));
+            if reasons.due(&found, now) <= now {
+                let refresh = reasons.is_stale(now);
+                reasons.success(found, 1, refresh, None, now);
+            }
+        }
+        let now = Duration::from_secs(1000);
+        assert!(reasons.due(&found(2, 1000), now) <= now + at(1000));
+        assert!(reasons.is_new(&found(2, 1000), now + at(1000)));
+    }
+
+    #[test]
+    fn whoever_undoes_what_was_told_gets_that_again_at_once_at_first() {
+        let mut reasons = quiet();
+        let now = Duration::from_mins(1);
+        reasons.is_touched = true;
+        assert_eq!(reasons.due(&found(1, 0), now), now);
+        // What is news of others waits for its own time all the same.
+        reasons.success(found(1, 0), 1, false, None, now);
+        assert_eq!(reasons.due(&found(1, 0), now + at(1)), REFRESH);
+    }
+
+    #[test]
+    fn what_is_known_at_last_is_told_at_once_among_a_thousand_nodes_too() {
+        let mut reasons = Reasons::new("node-a");
+        let undecided = Arc::new(Found { is_decided: false, ..(*found(0, 0)).clone() });
+        reasons.success(undecided, 2, true, Some(1000), at(0));
+        assert_eq!(reasons.due(&found(1, 0), at(100)), at(100));
+        reasons.success(found(1, 0), 3, false, None, at(100));
+        let due = reasons.due(&found(2, 0), at(200));
+        assert!(due >= Duration::from_mins(1), "{due:?}");
+    }
+
+    #[test]
+    fn after_a_failure_it_is_tried_again_later_and_later() {
+        let mut reasons = quiet();
+        let news = found(2, 0);
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            let now = reasons.due(&news, Duration::from_secs(1));
+            reasons.failure(now);
+            waits.push(reasons.due(&news, now).saturating_sub(now));
+        }
+        assert!(waits.is_sorted() && waits[0] >= at(500), "{waits:?}");
+        assert!(waits[8] >= at(30_000) && waits[8] <= at(45_000), "{waits:?}");
+    }
+}

@@ -1,0 +1,114 @@
+//! The seccomp directory is another one than the agent has mounted.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use callgate::agent::{Found, Seen, Write, writes};
+
+use crate::node::{Mount, NEW, NOTHING, Node, OLD, bind, keeper, mount, wanted};
+
+/// A node whose directory the agent has mounted elsewhere, as in its pod.
+struct Pod {
+    node: Node,
+    view: PathBuf,
+    /// In this order they can be taken away.
+    _mounts: [Mount; 2],
+}
+
+impl Pod {
+    /// None, where this user may not mount.
+    fn new() -> Option<Self> {
+        let mut node = Node::new();
+        let view = node.directory.path().join("view");
+        fs::create_dir(&view).expect("it is not there yet");
+        let outer = bind(&node.root(), &view)?;
+        let inner = bind(&node.own(), &view.join("callgate"))?;
+        node.keeper = keeper(view.clone());
+        node.pass(&wanted([("web", OLD)]));
+        assert_eq!(node.text("web"), OLD);
+        Some(Self { node, view, _mounts: [inner, outer] })
+    }
+
+    /// A pass after the profile has changed, which has to notice.
+    fn notices(&mut self, why: &str) -> Found {
+        let found = self.node.keeper.pass(Some(&wanted([("web", NEW)])), NOTHING);
+        assert!(found.is_replaced && !found.is_ready());
+        let expected = format!(
+            "the seccomp directory is not the one that the kubelet reads any more, and the \
+             agent's pod has to be made anew: {why}"
+        );
+        let told: Vec<_> = found.failures.iter().map(|it| (it.kind, it.why.clone())).collect();
+        assert_eq!(told, [("replaced", expected)]);
+        assert!(found.usable.is_empty() && found.written.is_empty());
+        let report = writes(&found, &Seen::default(), false);
+        assert!(report.iter().any(|it| matches!(it, Write::Condition(it) if it.status == "False")));
+        found
+    }
+}
+
+fn shell(line: &str) {
+    let status = Command::new("sh").args(["-c", line]).status();
+    assert!(status.expect("there is a shell").success(), "{line}");
+}
+
+#[test]
+fn a_directory_that_is_replaced_by_its_copy_is_noticed_and_the_old_one_left_alone() {
+    let Some(mut pod) = Pod::new() else { return };
+    let root = pod.node.root();
+    let text = root.display();
+    shell(&format!("mv {text} {text}.old && cp -a {text}.old {text}"));
+    pod.notices(&format!(
+        "it was {:?} and is {:?} now",
+        path_in_file_system(&pod, ""),
+        path_in_file_system(&pod, ".old")
+    ));
+    assert_eq!(fs::read_to_string(format!("{text}.old/callgate/web.json")).unwrap(), OLD);
+    // Another life, which has the new one mounted, as whatever is mounted there.
+    let mut next = keeper(root);
+    let found = next.pass(Some(&wanted([("web", NEW)])), NOTHING);
+    assert!(found.is_ready(), "{:?}", found.failures);
+    assert_eq!(pod.node.text("web"), NEW);
+}
+
+/// Where the directory lies as the kernel names it.
+fn path_in_file_system(pod: &Pod, suffix: &str) -> String {
+    let table = fs::read_to_string("/proc/self/mountinfo").expect("there is one");
+    let view = pod.view.canonicalize().expect("it is there");
+    let is_view = |it: &&str| it.split(' ').nth(4).is_some_and(|it| it == view.to_string_lossy());
+    let line = table.lines().find(is_view).expect("it is mounted");
+    let root = line.split(' ').nth(3).expect("it leads somewhere");
+    format!("{}{suffix}", root.trim_end_matches(".old"))
+}
+
+#[test]
+fn what_is_mounted_over_it_is_noticed() {
+    let Some(mut pod) = Pod::new() else { return };
+    let Some(over) = mount("size=64k", &pod.view) else { return };
+    fs::create_dir(pod.view.join("callgate")).unwrap();
+    pod.notices("another file system was mounted over it");
+    drop(over);
+    pod.node.pass(&wanted([("web", NEW)]));
+}
+
+#[test]
+fn our_directory_in_it_that_is_replaced_is_noticed() {
+    let Some(mut pod) = Pod::new() else { return };
+    let Some(over) = mount("size=64k", &pod.view.join("callgate")) else { return };
+    pod.notices("\"callgate\" in it is another directory now");
+    drop(over);
+    pod.node.pass(&wanted([("web", NEW)]));
+}
+
+#[test]
+fn a_directory_that_is_deleted_and_made_anew_is_noticed() {
+    let node = Node::new();
+    let view = node.directory.path().join("view");
+    fs::create_dir(&view).unwrap();
+    let Some(_mount) = bind(&node.root(), &view) else { return };
+    let mut keeper = keeper(view);
+    assert!(keeper.pass(Some(&wanted([("web", OLD)])), NOTHING).is_ready());
+    fs::remove_dir_all(node.root()).unwrap();
+    fs::create_dir(node.root()).unwrap();
+    let found = keeper.pass(Some(&wanted([("web", OLD)])), NOTHING);
+    assert!(found.is_replaced);
+    assert!(found.failures[0].why.contains("it was deleted"), "{:?}", found.failures);
+}
