@@ -187,7 +187,9 @@ async fn an_api_server_that_does_not_answer_is_waited_for() {
     // of thirty, or what this replica takes for thirty.
     assert!((62..92).contains(&kept.len()), "{} attempts in an hour", kept.len());
     assert!(kept.iter().all(|it| *it == Kept::Failed));
-    assert_eq!(calls.len().div_ceil(3), asked.len().max(kept.len()));
+    // The hour may end within an attempt, wherever this replica's pauses have put it.
+    let ended = asked.len().max(kept.len());
+    assert!((ended..=ended + 1).contains(&calls.len().div_ceil(3)), "{} calls", calls.len());
     assert!(asked.iter().all(|it| !it), "the leaf can be renewed from memory");
 }
 
@@ -213,9 +215,8 @@ async fn whoever_overwrites_us_all_the_time_is_answered_four_times_a_second_and_
     })
     .await;
     let writes = of(&calls).iter().filter(|it| it.starts_with("PATCH")).count();
-    // Two configurations, each with ten writes to begin with.
-    let expected = 2 * (10 + 60 * 4);
-    assert!((expected * 4 / 5..=expected * 6 / 5).contains(&writes), "{writes} writes");
+    // Two configurations, each with ten writes to begin with, and then one in 200 to 300 ms.
+    assert!((2 * (10 + 180)..=2 * (10 + 302)).contains(&writes), "{writes} writes");
     assert!(asked.len() > writes / 2 && asked.iter().all(|it| *it));
     assert!(!kept.contains(&Kept::Failed));
 }
