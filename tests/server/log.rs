@@ -1,7 +1,7 @@
 //! Log lines that nobody reads, and lines that a client would like to be long: the binary itself.
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
@@ -45,10 +45,16 @@ struct Process {
 
 impl Process {
     fn start(words: &[&str], directory: TempDir) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_callgate"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+        // All else stays: among it may be another clock, which has to be that of the test.
+        for (name, _) in
+            env::vars_os().filter(|(it, _)| it.to_string_lossy().starts_with("CALLGATE_"))
+        {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(words)
             .args(["--log-format", "json", "--admin-listen", "127.0.0.1:0"])
-            .env_clear()
             .env("KUBECONFIG", directory.path().join("kubeconfig"))
             .stderr(Stdio::piped())
             .spawn()
