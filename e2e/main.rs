@@ -9,13 +9,13 @@
 mod api;
 #[allow(dead_code, reason = "each suite uses its part")]
 mod cluster;
-#[path = "../tests/door/mod.rs"]
-#[allow(dead_code, reason = "each test target uses its part")]
-mod door;
 mod front;
 #[path = "../tests/generated/mod.rs"]
 #[allow(dead_code, reason = "each test target uses its part")]
 mod generated;
+#[path = "../tests/harness/mod.rs"]
+#[allow(dead_code, reason = "each test target uses its part")]
+mod harness;
 #[allow(dead_code, reason = "each suite uses its part")]
 mod instance;
 #[path = "nodes/load.rs"]

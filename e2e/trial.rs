@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use crate::{
     api::Api,
     cluster::Site,
-    door::put_together,
+    harness::format_denial,
     instance::{Instance, Setup, lines_about},
     tests,
     world::World,
@@ -160,7 +160,7 @@ pub(crate) fn refusal(namespace: &str, policy: &str, name: &str, lines: &[&str])
         "admission webhook \"validate.callgate.dev\" denied the request: \
          policy \"{policy}\" refuses pod \"{name}\" in namespace \"{namespace}\":"
     );
-    put_together(&headline, lines)
+    format_denial(&headline, lines)
 }
 
 /// A pod of that name with this spec.

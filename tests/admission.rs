@@ -1,7 +1,7 @@
 //! What goes over the wire: every table through the router, and the edges of the protocol.
 
 #[allow(dead_code, reason = "each test target uses its part")]
-mod door;
+mod harness;
 #[allow(dead_code, reason = "each test target uses its part")]
 mod table;
 
@@ -10,18 +10,18 @@ use std::sync::Arc;
 use axum::{Router, body::Body};
 use callgate::{
     admission::{Ask, FindNamespace, Snapshot},
-    policy::{Book, Builtin, Labels, Mode, Policy, Presence},
+    policy::{Builtin, Labels, Mode, Policy, PolicyIndex, Presence},
     profile::Catalog,
 };
-use door::{patch_of, patched, post, taken_apart};
+use harness::{patch_of, patched, post, split_denial};
 use http::{Method, Request, StatusCode};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 fn restricted() -> Router {
     let policy = Builtin::named("restricted").expect("it is built in").policy();
-    let book = Book::of_one(policy, Mode::Enforce);
-    door::open(Snapshot::without_nodes(book, Catalog::default()))
+    let policies = PolicyIndex::of_one(policy, Mode::Enforce);
+    harness::router(Snapshot::without_nodes(policies, Catalog::default()))
 }
 
 fn review(object: &Value) -> Value {
@@ -40,12 +40,12 @@ fn review(object: &Value) -> Value {
 #[tokio::test]
 async fn every_case_of_every_table_holds_through_the_router() {
     let mut wrong = Vec::new();
-    for (rule, table) in table::all(door::TODAY) {
+    for (rule, table) in table::all(harness::TODAY) {
         for case in &table.cases {
             if case.object["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_string() {
                 continue; // The handler's own business, below.
             }
-            let router = door::open(table.snapshot(case));
+            let router = harness::router(table.snapshot(case));
             let reply = post(&router, "/validate", case.review().to_string()).await.response();
             let mutation = post(&router, "/mutate", case.review().to_string()).await.response();
             let warned: Vec<String> =
@@ -77,7 +77,7 @@ fn denied_lines(case: &table::Case, response: &Value) -> Vec<String> {
         return Vec::new();
     }
     let message = response["status"]["message"].as_str().expect("a refusal has a message");
-    let (headline, lines) = taken_apart(message);
+    let (headline, lines) = split_denial(message);
     let noun = case.refused();
     let generated = case.object["metadata"]["generateName"].as_str();
     let name = generated.unwrap_or("web");
@@ -126,11 +126,11 @@ async fn a_template_that_cannot_be_read_is_refused_where_bad_ones_are() {
     let text = "apiVersion: callgate.dev/v1alpha1\nkind: SeccompPolicy\nmetadata: { name: own }\n\
                 spec: { templates: Deny }\n";
     let policy = Policy::parse(text).expect("a policy");
-    let book = Book::of_one(policy, Mode::Enforce);
-    let door = door::open(Snapshot::without_nodes(book, Catalog::default()));
+    let policies = PolicyIndex::of_one(policy, Mode::Enforce);
+    let router = harness::router(Snapshot::without_nodes(policies, Catalog::default()));
     let mut review = review(&json!({ "spec": { "template": [] } }));
     review["request"]["resource"] = json!({ "group": "apps", "resource": "deployments" });
-    let response = post(&door, "/validate", review.to_string()).await.response();
+    let response = post(&router, "/validate", review.to_string()).await.response();
     assert_eq!(response["allowed"], false);
 }
 
@@ -252,7 +252,7 @@ async fn a_request_is_refused(
         request = request.header("content-type", content_type);
     }
     let request = request.body(Body::from("{}")).expect("a request");
-    assert_eq!(door::send(&restricted(), request).await.status.as_u16(), status);
+    assert_eq!(harness::send(&restricted(), request).await.status.as_u16(), status);
 }
 
 #[tokio::test]
@@ -332,7 +332,7 @@ fn in_a_cluster() -> Router {
         ("late", labels(None, None)),
     ];
     let namespaces = namespaces.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
-    let book = Book::of_cluster([], namespaces, None);
+    let policies = PolicyIndex::of_cluster([], namespaces, None);
     let find: FindNamespace = Arc::new(move |name| {
         let found = match name {
             "free" => Ok(labels(None, None)),
@@ -341,7 +341,10 @@ fn in_a_cluster() -> Router {
         };
         Box::pin(async move { found })
     });
-    door::open_to(Snapshot::without_nodes(book, Catalog::default()), Some(find))
+    harness::router_with_namespaces(
+        Snapshot::without_nodes(policies, Catalog::default()),
+        Some(find),
+    )
 }
 
 fn privileged_in(namespace: &str) -> String {
@@ -372,11 +375,11 @@ async fn a_namespace_obeys_its_own_policy(#[case] namespace: &str, #[case] allow
 #[case::a_namespace_nobody_knows("new", "namespace \"new\" does not exist")]
 #[tokio::test]
 async fn where_nobody_can_judge_nothing_is_let_through(#[case] namespace: &str, #[case] why: &str) {
-    let door = in_a_cluster();
-    let refusal = post(&door, "/validate", privileged_in(namespace)).await.response();
+    let router = in_a_cluster();
+    let refusal = post(&router, "/validate", privileged_in(namespace)).await.response();
     assert_eq!(refusal["status"]["message"], why);
     assert_eq!(refusal["allowed"], false);
-    let mutation = post(&door, "/mutate", privileged_in(namespace)).await.response();
+    let mutation = post(&router, "/mutate", privileged_in(namespace)).await.response();
     assert_eq!(mutation, json!({ "uid": "u-1", "allowed": true }));
 }
 
@@ -395,9 +398,9 @@ async fn a_label_that_names_nothing_is_refused_when_it_is_written_and_only_then(
     let namespaces = json!({ "group": "", "version": "v1", "resource": "namespaces" });
     let labelled =
         |policy: &str| json!({ "metadata": { "labels": { "callgate.dev/policy": policy } } });
-    let door = in_a_cluster();
+    let router = in_a_cluster();
     let written = own(namespaces.clone(), "UPDATE", &labelled("strict"), &json!({}));
-    let refusal = post(&door, "/validate", written).await.response();
+    let refusal = post(&router, "/validate", written).await.response();
     assert_eq!(
         refusal["status"]["message"],
         "callgate.dev/policy=strict: there is no policy \"strict\", only baseline, restricted"
@@ -408,7 +411,11 @@ async fn a_label_that_names_nothing_is_refused_when_it_is_written_and_only_then(
         ("UPDATE", json!({ "metadata": {} }), labelled("strict")),
     ] {
         let written = own(namespaces.clone(), operation, &after, &before);
-        assert_eq!(post(&door, "/validate", written).await.response()["allowed"], true, "{after}");
+        assert_eq!(
+            post(&router, "/validate", written).await.response()["allowed"],
+            true,
+            "{after}"
+        );
     }
 }
 
@@ -442,8 +449,8 @@ fn asking(policy: Presence, obeying: &[&str]) -> Router {
         policy: Arc::new(move |_| Box::pin(std::future::ready(policy.clone()))),
         obeying: Arc::new(move |_| Box::pin(std::future::ready(Some(obeying.clone())))),
     };
-    let book = Book::of_cluster([], std::collections::BTreeMap::new(), None);
-    door::open_with(Snapshot::without_nodes(book, Catalog::default()), ask)
+    let policies = PolicyIndex::of_cluster([], std::collections::BTreeMap::new(), None);
+    harness::router_with_ask(Snapshot::without_nodes(policies, Catalog::default()), ask)
 }
 
 #[rstest]
@@ -466,8 +473,8 @@ async fn a_policy_that_no_watch_has_told_of_is_asked_for(
 async fn who_obeys_a_policy_is_asked_when_it_is_deleted() {
     let policies = json!({ "group": "callgate.dev", "resource": "seccomppolicies" });
     let deleted = own(policies, "DELETE", &Value::Null, &json!({}));
-    let door = asking(Presence::Unknown, &["new"]);
-    let refusal = post(&door, "/validate", deleted).await.response();
+    let router = asking(Presence::Unknown, &["new"]);
+    let refusal = post(&router, "/validate", deleted).await.response();
     assert_eq!(
         refusal["status"]["message"],
         "policy \"restricted\" is obeyed by \"new\": label them otherwise first"
@@ -549,11 +556,11 @@ async fn whoever_deletes_a_profile_is_told_what_follows() {
     let text = "apiVersion: callgate.dev/v1alpha1\nkind: SeccompPolicy\nmetadata: { name: own }\n\
                 spec: { default: { type: Localhost, localhostProfile: callgate/restricted.json } }\n";
     let policy = Policy::parse(text).expect("a policy");
-    let book = Book::of_cluster([policy], std::collections::BTreeMap::new(), None);
-    let door = door::open(Snapshot::without_nodes(book, Catalog::default()));
+    let policies = PolicyIndex::of_cluster([policy], std::collections::BTreeMap::new(), None);
+    let router = harness::router(Snapshot::without_nodes(policies, Catalog::default()));
     let profiles = json!({ "group": "callgate.dev", "resource": "seccompprofiles" });
     let deleted = own(profiles, "DELETE", &Value::Null, &json!({}));
-    let response = post(&door, "/validate", deleted).await.response();
+    let response = post(&router, "/validate", deleted).await.response();
     let expected = json!({ "uid": "u-1", "allowed": true, "warnings": [
         "policy \"own\" sets profile \"restricted\": its pods will be refused, change it first",
         "profile \"restricted\" stays on the nodes for as long as their agents keep what is \

@@ -1,7 +1,7 @@
 //! What README, docs and examples show is what happens.
 
 #[allow(dead_code, reason = "each test target uses its part")]
-mod door;
+mod harness;
 
 use std::{
     collections::BTreeSet,
@@ -14,13 +14,13 @@ use callgate::{
     admission::Snapshot,
     cli::Cli,
     pod::Kind,
-    policy::{Book, Mode, Policy, RULES, Rule},
+    policy::{Mode, Policy, PolicyIndex, RULES, Rule},
     profile::wrap::{self, Node},
     standalone::{Facts, Sources},
     telemetry::{AgentMetrics, Metrics, Profiles},
 };
 use clap::CommandFactory;
-use door::{Reply, patch_of, patched, post};
+use harness::{Reply, patch_of, patched, post};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -67,7 +67,10 @@ async fn verdict(policy: &str, object: &Value) -> Vec<String> {
         profiles: Some(PathBuf::from("profiles")),
     };
     let Facts { policy, catalog } = sources.read().expect("policy and profiles can be read");
-    let router = door::open(Snapshot::without_nodes(Book::of_one(policy, Mode::Enforce), catalog));
+    let router = harness::router(Snapshot::without_nodes(
+        PolicyIndex::of_one(policy, Mode::Enforce),
+        catalog,
+    ));
     let mutation = post(&router, "/mutate", review(object).to_string()).await;
     let object = patched(object, &patch_of(&mutation.response()));
     let validation = post(&router, "/validate", review(&object).to_string()).await;
@@ -85,7 +88,7 @@ fn decision(validation: &Reply) -> Vec<String> {
         return vec!["accepted".to_owned()];
     }
     let message = response["status"]["message"].as_str().expect("a refusal has a message");
-    door::taken_apart(message).1.iter().map(|it| format!("refused: {it}")).collect()
+    harness::split_denial(message).1.iter().map(|it| format!("refused: {it}")).collect()
 }
 
 fn note(reply: &Reply, key: &str) -> Option<String> {

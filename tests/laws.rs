@@ -3,9 +3,9 @@
 //! `PROPTEST_CASES` sets how many are tried; `make test-long` sets it high.
 
 #[allow(dead_code, reason = "each test target uses its part")]
-mod door;
-#[allow(dead_code, reason = "each test target uses its part")]
 mod generated;
+#[allow(dead_code, reason = "each test target uses its part")]
+mod harness;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,11 +15,11 @@ use std::{
 use axum::Router;
 use callgate::{
     admission::Snapshot,
-    policy::{Book, Mode, Policy},
+    policy::{Mode, Policy, PolicyIndex},
     profile::{Catalog, Document, ProfilePath},
 };
-use door::{patch_of, patched, post, taken_apart};
 use generated::{affinity, pod};
+use harness::{patch_of, patched, post, split_denial};
 use http::StatusCode;
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -61,10 +61,16 @@ static DOOR: LazyLock<(Runtime, Router)> = LazyLock::new(|| {
     let catalog = catalog.bringing(brought);
     let policy = Policy::parse(POLICY).expect("a policy");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    (runtime, door::open(Snapshot::without_nodes(Book::of_one(policy, Mode::Enforce), catalog)))
+    (
+        runtime,
+        harness::router(Snapshot::without_nodes(
+            PolicyIndex::of_one(policy, Mode::Enforce),
+            catalog,
+        )),
+    )
 });
 
-fn ask(path: &str, body: Vec<u8>) -> door::Reply {
+fn ask(path: &str, body: Vec<u8>) -> harness::Reply {
     let (runtime, router) = &*DOOR;
     runtime.block_on(post(router, path, body))
 }
@@ -88,7 +94,7 @@ fn mutate(object: &Value) -> Vec<Value> {
 fn findings(object: &Value) -> Vec<String> {
     let response = ask("/validate", review(object)).response();
     let message = response["status"]["message"].as_str();
-    message.map(|it| taken_apart(it).1).unwrap_or_default()
+    message.map(|it| split_denial(it).1).unwrap_or_default()
 }
 
 // ── what is generated, besides pods ──

@@ -5,17 +5,17 @@
 #![expect(clippy::print_stdout, reason = "figures, for whoever wants to see them")]
 
 #[allow(dead_code, reason = "each test target uses its part")]
-mod door;
+mod harness;
 
 use std::{fs, time::Instant};
 
 use axum::Router;
 use callgate::{
     admission::Snapshot,
-    policy::{Book, Mode, Policy},
+    policy::{Mode, Policy, PolicyIndex},
     profile::Catalog,
 };
-use door::Reply;
+use harness::Reply;
 use serde_json::{Value, json};
 
 /// As many bytes as the default of `--max-body-bytes` lets in.
@@ -166,7 +166,7 @@ fn all() -> Vec<Worst> {
 }
 
 /// With as many patterns as were once enough to hold up a worker for ten seconds.
-fn door() -> Router {
+fn router() -> Router {
     let exemption = |number: usize| {
         let pattern = |it| format!("registry.example.com/*y{number}:{it}");
         json!({
@@ -180,8 +180,8 @@ fn door() -> Router {
         "metadata": { "name": "worst" }, "spec": { "exemptions": exemptions },
     });
     let policy = Policy::parse(&policy.to_string()).expect("a policy");
-    let book = Book::of_one(policy, Mode::Enforce);
-    door::open_wide(Snapshot::without_nodes(book, Catalog::default()), BODY)
+    let policies = PolicyIndex::of_one(policy, Mode::Enforce);
+    harness::router_with_max_body(Snapshot::without_nodes(policies, Catalog::default()), BODY)
 }
 
 /// In KiB.
@@ -193,7 +193,7 @@ fn status(key: &str) -> u64 {
 
 #[tokio::test]
 async fn no_body_takes_many_times_its_size() {
-    let door = door();
+    let router = router();
     println!("| 8 MiB of | MiB | ms |\n| --- | ---: | ---: |");
     for Worst { what, body, refusal } in all() {
         for path in ["/mutate", "/validate"] {
@@ -201,7 +201,7 @@ async fn no_body_takes_many_times_its_size() {
             fs::write("/proc/self/clear_refs", "5").expect("the peak is ours to forget");
             let before = status("VmRSS");
             let started = Instant::now();
-            let Reply { status: code, text } = door::post(&door, path, body).await;
+            let Reply { status: code, text } = harness::post(&router, path, body).await;
             let elapsed = started.elapsed().as_millis();
             let taken = status("VmHWM").saturating_sub(before);
             println!("| {what}, {path} | {} | {elapsed} |", taken / 1024);

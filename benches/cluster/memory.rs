@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::{
     api::Api,
-    fill::{AT_ONCE, Filled},
+    fill::{AT_ONCE, NonEmptyString},
     instance::Instance,
     pod_of, review,
     usage::Usage,
@@ -16,7 +16,7 @@ use crate::{
 pub(crate) async fn measure(
     api: &Api,
     webhook: &Instance,
-    filled: &Filled,
+    filled: &NonEmptyString,
     reviews: usize,
     out: &mut impl Write,
 ) -> io::Result<()> {
@@ -33,7 +33,7 @@ pub(crate) async fn measure(
 }
 
 /// Pods without a profile, so that all of them are sent to `/mutate`.
-async fn send(api: &Api, filled: &Filled, reviews: usize) {
+async fn send(api: &Api, filled: &NonEmptyString, reviews: usize) {
     let pods: Vec<_> = review::all().iter().filter(|it| it.path == "/mutate").map(pod_of).collect();
     let namespaces = filled.for_pods.iter().cycle();
     let posts = pods.iter().cycle().zip(namespaces).take(reviews);

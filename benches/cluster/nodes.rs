@@ -10,7 +10,7 @@ use tokio::time::interval;
 
 use crate::{
     api::Api,
-    fill::{self, Filled},
+    fill::{self, NonEmptyString},
     instance::Instance,
     usage::Usage,
 };
@@ -24,7 +24,7 @@ const APART: Duration = Duration::from_millis(100);
 pub(crate) async fn measure(
     api: &Api,
     webhook: &Instance,
-    filled: &Filled,
+    filled: &NonEmptyString,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let idle = cpu_of(webhook, async || ()).await;
@@ -65,7 +65,7 @@ async fn cpu_of(webhook: &Instance, act: impl AsyncFn()) -> Duration {
     Usage(webhook.id()).cpu().saturating_sub(before)
 }
 
-async fn change(api: &Api, filled: &Filled) {
+async fn change(api: &Api, filled: &NonEmptyString) {
     let mut pace = interval(APART);
     for at in 0..CHANGES {
         pace.tick().await;

@@ -10,7 +10,7 @@ use axum::{Router, body::Body};
 use bytes::Bytes;
 use callgate::{
     admission::{self, App, Snapshot},
-    policy::{Book, Builtin, Mode},
+    policy::{Builtin, Mode, PolicyIndex},
     profile::Catalog,
     telemetry::Metrics,
 };
@@ -81,8 +81,8 @@ impl InProcess {
 /// is part of the command.
 fn ours() -> Router {
     let policy = Builtin::named("restricted").expect("it is built in").policy();
-    let book = Book::of_one(policy, Mode::Enforce);
-    let snapshot = Snapshot::without_nodes(book, Catalog::default());
+    let policies = PolicyIndex::of_one(policy, Mode::Enforce);
+    let snapshot = Snapshot::without_nodes(policies, Catalog::default());
     let metrics = Metrics::new("0.0.0");
     admission::router(App {
         find_namespace: None,

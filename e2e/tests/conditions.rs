@@ -18,7 +18,7 @@ use proptest::{
 use serde_json::{Value, json};
 
 use crate::{
-    door, generated,
+    generated, harness,
     instance::{Instance, Setup, lines_about},
     table::{self, Case},
     tests::on_nodes::define_classes,
@@ -97,7 +97,7 @@ async fn a_condition_that_spares_too_many_updates_is_found_out(it: Test) {
 /// The pods of every table, and some that nobody thought of.
 fn pods(generated: usize) -> Vec<Value> {
     let is_new_pod = |it: &Case| it.kind() == Kind::Pod && it.old.is_none();
-    let tables = table::all(door::TODAY);
+    let tables = table::all(harness::TODAY);
     let cases = tables.iter().flat_map(|(_, table)| &table.cases).filter(|it| is_new_pod(it));
     let mut pods: Vec<_> = cases.map(|it| it.object.clone()).collect();
     let mut runner = TestRunner::deterministic();
@@ -204,7 +204,7 @@ fn named(pod: &Value, name: &str, namespace: &str) -> Value {
 /// A webhook for a namespace of its own, which refuses nothing.
 async fn watching(it: &Test, change: impl Fn(&mut Value)) -> (Instance, String) {
     let namespace = it.plain_namespace().await;
-    for (_, table) in table::all(door::TODAY) {
+    for (_, table) in table::all(harness::TODAY) {
         define_classes(it, &table).await;
     }
     let setup = Setup {
@@ -267,7 +267,7 @@ fn verdict(pod: &Value, scope: &Scope) -> (Vec<String>, usize) {
         nodes: &Nodes::default(),
         classes: &RuntimeClasses::default(),
         namespace: "shop",
-        today: door::TODAY,
+        today: harness::TODAY,
     };
     let verdict = Verdict::of(Kind::Pod, &pod, scope, facts, Mode::Enforce);
     let lines = verdict.judged().iter().map(|it| it.line(Kind::Pod)).collect();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{Api, Reply},
-    door::{patched, put_together},
+    harness::{format_denial, patched},
     instance::Setup,
     table::{self, Case, Changes, NAMESPACE, Outcome, Server, Table},
     tests::on_nodes::Stage,
@@ -221,7 +221,7 @@ fn refused(
         case.policy,
         case.refused(),
     );
-    let expected = put_together(&headline, lines);
+    let expected = format_denial(&headline, lines);
     if reply.message() == expected { Ok(()) } else { Err(told(reply)) }
 }
 

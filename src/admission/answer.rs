@@ -97,12 +97,12 @@ impl<'a> Answer<'a> {
 
     /// Adds an audit annotation. What the same webhook says of the same object
     /// twice must be the same, or the second word is lost.
-    pub(super) fn note(mut self, key: &'static str, value: impl Into<String>) -> Self {
+    pub(super) fn audit_annotation(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.response.audit_annotations.insert(key, value.into());
         self
     }
 
-    pub(super) fn notes(mut self, notes: Vec<(&'static str, String)>) -> Self {
+    pub(super) fn audit_annotations(mut self, notes: Vec<(&'static str, String)>) -> Self {
         self.response.audit_annotations.extend(notes);
         self
     }
@@ -113,11 +113,11 @@ impl<'a> Answer<'a> {
             return self;
         }
         if let Some(profile) = injected {
-            self = self.note("injected", profile.to_string());
+            self = self.audit_annotation("injected", profile.to_string());
         }
         if !pinned.is_empty() {
             let paths: Vec<_> = pinned.iter().map(ProfilePath::as_str).collect();
-            self = self.note("pinned", paths.join(","));
+            self = self.audit_annotation("pinned", paths.join(","));
         }
         for key in removed {
             self = self.warn(format!(

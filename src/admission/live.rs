@@ -47,10 +47,10 @@ impl Ask {
                     live.policy = (self.policy)(name).await;
                 }
             }
-            Own::PolicyGone => {
+            Own::PolicyDeleted => {
                 live.obeying = (self.obeying)(request.name().unwrap_or_default()).await;
             }
-            Own::Policy(_) | Own::Profile(_) | Own::ProfileGone => {}
+            Own::Policy(_) | Own::Profile(_) | Own::ProfileDeleted => {}
         }
         live
     }

@@ -4,15 +4,15 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod answer;
-mod bench;
 mod body;
+mod denied;
 mod live;
-mod matter;
-mod observed;
 mod own;
-mod parts;
-mod refused;
+mod raw;
+mod record;
 mod review;
+mod reviewer;
+mod target;
 
 use std::{panic::resume_unwind, sync::Arc, time::Instant};
 
@@ -30,17 +30,17 @@ use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
 
 use crate::{
     placement::Nodes,
-    policy::{Book, Counts, Governed, Labels, RuntimeClasses, Verdict},
+    policy::{Counts, Governed, Labels, PolicyIndex, RuntimeClasses, Verdict},
     profile::Catalog,
 };
-use bench::{Bench, Judgement};
 use live::Live;
 use review::{AdmissionRequest, Object};
+use reviewer::{Judgement, Reviewer};
 
+pub use denied::{DeniedPod, Owner};
 pub use live::{Ask, FindObeying, FindPolicy};
-pub use observed::{Observed, Operation, Outcome, Webhook};
 pub use own::LEFT_OUT;
-pub use refused::{Owner, Refused};
+pub use record::{Operation, Outcome, ReviewRecord, Webhook};
 
 /// What is found where nothing is judged.
 static NOTHING: Counts = Counts::new();
@@ -50,7 +50,7 @@ static NOTHING: Counts = Counts::new();
 /// Each part is shared with the snapshots before and after that it is the same in.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    pub book: Arc<Book>,
+    pub policies: Arc<PolicyIndex>,
     pub catalog: Arc<Catalog>,
     pub nodes: Nodes,
     pub classes: RuntimeClasses,
@@ -72,15 +72,18 @@ pub struct App {
     /// Asked about policies before one is named or deleted.
     pub ask: Option<Ask>,
     /// Told of every answer to a review.
-    pub observe: Arc<dyn Fn(&Observed<'_>) + Send + Sync>,
+    pub observe: Arc<dyn Fn(&ReviewRecord<'_>) + Send + Sync>,
     /// The largest body that is read, in bytes.
     pub max_body: usize,
 }
 
 /// All routes; whatever else is asked for is 404 or 405.
 pub fn router(app: App) -> Router {
-    let door = Door { app, large: Arc::new(Semaphore::new(LARGE_AT_ONCE)) };
-    Router::new().route("/mutate", post(mutate)).route("/validate", post(validate)).with_state(door)
+    let handler = Handler { app, large: Arc::new(Semaphore::new(LARGE_AT_ONCE)) };
+    Router::new()
+        .route("/mutate", post(mutate))
+        .route("/validate", post(validate))
+        .with_state(handler)
 }
 
 /// A review up to here is judged where it was read; a larger one may take longer
@@ -92,23 +95,23 @@ const SMALL: usize = 256 * 1024;
 const LARGE_AT_ONCE: usize = 1;
 
 #[derive(Clone)]
-struct Door {
+struct Handler {
     app: App,
     large: Arc<Semaphore>,
 }
 
 /// Repairs what has a repair. What is left over is for `/validate`, which sees
 /// the pod as all mutating webhooks left it (O1).
-async fn mutate(State(door): State<Door>, request: Request<axum::body::Body>) -> Response {
-    door.answer(Webhook::Mutate, request).await
+async fn mutate(State(handler): State<Handler>, request: Request<axum::body::Body>) -> Response {
+    handler.answer(Webhook::Mutate, request).await
 }
 
 /// Refuses what the policy forbids, naming every finding at once.
-async fn validate(State(door): State<Door>, request: Request<axum::body::Body>) -> Response {
-    door.answer(Webhook::Validate, request).await
+async fn validate(State(handler): State<Handler>, request: Request<axum::body::Body>) -> Response {
+    handler.answer(Webhook::Validate, request).await
 }
 
-impl Door {
+impl Handler {
     async fn answer(&self, webhook: Webhook, request: Request<axum::body::Body>) -> Response {
         let body = match body::read(request, self.app.max_body).await {
             Ok(body) => body,
@@ -131,9 +134,9 @@ impl Door {
 
 impl Snapshot {
     /// Of a world without nodes.
-    pub fn without_nodes(book: Book, catalog: Catalog) -> Self {
+    pub fn without_nodes(policies: PolicyIndex, catalog: Catalog) -> Self {
         Self {
-            book: Arc::new(book),
+            policies: Arc::new(policies),
             catalog: Arc::new(catalog),
             nodes: Nodes::default(),
             classes: RuntimeClasses::default(),
@@ -158,12 +161,12 @@ impl App {
             _ => Live::default(),
         };
         let (snapshot, today) = (self.snapshot.load(), (self.today)());
-        let bench = Bench { webhook, snapshot: &snapshot, found: &found, live: &live, today };
-        let judgement = bench.judge(&request);
-        let refused = Refused::of(body, &request, &judgement);
+        let reviewer = Reviewer { webhook, snapshot: &snapshot, found: &found, live: &live, today };
+        let judgement = reviewer.judge(&request);
+        let denied = DeniedPod::of(body, &request, &judgement);
         let Judgement { answer, outcome, verdict } = judgement;
         let response = answer.into_response();
-        (self.observe)(&Observed {
+        (self.observe)(&ReviewRecord {
             webhook,
             operation: Operation::of(request.operation()),
             outcome,
@@ -173,7 +176,7 @@ impl App {
             uid: &request.uid,
             dry_run: request.is_dry_run(),
             counts: verdict.as_ref().map_or(&NOTHING, Verdict::counts),
-            refused,
+            denied,
             elapsed: started.elapsed(),
         });
         response
@@ -188,7 +191,7 @@ impl App {
         let is_pod = matches!(request.object, Object::Judge { .. } | Object::Unreadable { .. });
         let is_known = {
             let snapshot = self.snapshot.load();
-            !matches!(snapshot.book.governing(name), Governed::Unknown | Governed::ByNobody)
+            !matches!(snapshot.policies.governing(name), Governed::Unknown | Governed::ByNobody)
         };
         match &self.find_namespace {
             Some(find) if is_pod && !is_known => find(name).await,

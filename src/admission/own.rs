@@ -5,8 +5,8 @@ use crate::{
     admission::{
         Outcome,
         answer::Answer,
-        bench::{Bench, Judgement},
         review::Own,
+        reviewer::{Judgement, Reviewer},
     },
     policy::{Labels, MODE_LABEL, MOST_LINES, MOST_WARNINGS, POLICY_LABEL, cut},
     profile::{Finding, ProfilePath, Severity, errors, wrap::ObjectName},
@@ -16,20 +16,20 @@ use crate::{
 /// (tests/manifests compares).
 pub const LEFT_OUT: [&str; 2] = ["callgate-system", "kube-system"];
 
-impl<'a> Bench<'a> {
+impl<'a> Reviewer<'a> {
     pub(super) fn judge_own(&self, answer: Answer<'a>, own: &Own, name: &str) -> Judgement<'a> {
-        let book = &self.snapshot.book;
+        let policies = &self.snapshot.policies;
         let (objection, warnings) = match own {
             Own::Labels { before, after } => {
-                let objection = book.objection(before, after, &self.live.policy);
+                let objection = policies.validate_labels(before, after, &self.live.policy);
                 (objection, warn_of_labels(name, before, after))
             }
-            Own::Policy(policy) => (book.objection_to(policy), Vec::new()),
-            Own::PolicyGone => {
-                (book.objection_to_the_end_of(name, self.live.obeying.as_deref()), Vec::new())
+            Own::Policy(policy) => (policies.validate_policy(policy), Vec::new()),
+            Own::PolicyDeleted => {
+                (policies.validate_policy_deletion(name, self.live.obeying.as_deref()), Vec::new())
             }
             Own::Profile(findings) => return judge_profile(answer, findings, name),
-            Own::ProfileGone => (None, self.warn_of_the_end_of(name)),
+            Own::ProfileDeleted => (None, self.warn_of_the_end_of(name)),
         };
         match objection {
             Some(why) => Judgement::of(answer.deny(why), Outcome::Denied),
@@ -40,7 +40,7 @@ impl<'a> Bench<'a> {
     /// A profile may be deleted, but whoever does it should know what follows.
     fn warn_of_the_end_of(&self, profile: &str) -> Vec<String> {
         let Ok(path) = ProfilePath::of_object(profile) else { return Vec::new() };
-        let setting = self.snapshot.book.setting(&path).take(MOST_WARNINGS - 1);
+        let setting = self.snapshot.policies.setting(&path).take(MOST_WARNINGS - 1);
         let policies = setting.map(|it| {
             format!(
                 "policy {it:?} sets profile {profile:?}: its pods will be refused, change it first"

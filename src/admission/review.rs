@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use crate::{
     admission::{
         body::Rejection,
-        matter::Matter,
-        parts::{Before, Parts},
+        raw::{Before, RawRequest},
+        target::ReviewTarget,
     },
     json::objects,
     pod::{Kind, Scope, Str, Subject},
@@ -25,7 +25,7 @@ use crate::{
 pub(super) struct AdmissionRequest<'a> {
     pub(super) uid: Str<'a>,
     pub(super) object: Object<'a>,
-    pub(super) parts: Parts<'a>,
+    pub(super) raw: RawRequest<'a>,
 }
 
 /// What the request is about.
@@ -40,10 +40,10 @@ pub(super) enum Object<'a> {
         subject: Subject<'a>,
     },
     Own(Own),
-    /// It is ours to judge, but cannot be read; `matter` is unknown if not even
+    /// It is ours to judge, but cannot be read; `target` is unknown if not even
     /// that can be read.
     Unreadable {
-        matter: Option<Matter>,
+        target: Option<ReviewTarget>,
         why: String,
     },
 }
@@ -56,9 +56,9 @@ pub(super) enum Own {
     /// A policy that is written.
     Policy(Box<Policy>),
     /// A policy that is deleted; the request names it.
-    PolicyGone,
+    PolicyDeleted,
     /// A profile that is deleted; the request names it.
-    ProfileGone,
+    ProfileDeleted,
     /// A profile that is written, and what is wrong with it.
     Profile(Vec<Finding>),
 }
@@ -120,12 +120,12 @@ fn salvage<'a>(
     let Some(uid) = uid.filter(|it| !it.is_empty()) else {
         return Err(Rejection::NotAReview("the request has no uid".to_owned()));
     };
-    if let Ok(parts) = serde_json::from_str::<Parts<'a>>(request.get()) {
-        return Ok(parts.assemble(uid));
+    if let Ok(raw) = serde_json::from_str::<RawRequest<'a>>(request.get()) {
+        return Ok(raw.assemble(uid));
     }
     let why = format!("cannot read the request: {error}");
-    let object = Object::Unreadable { matter: None, why };
-    Ok(AdmissionRequest { uid, object, parts: Parts::default() })
+    let object = Object::Unreadable { target: None, why };
+    Ok(AdmissionRequest { uid, object, raw: RawRequest::default() })
 }
 
 // === impl AdmissionRequest ===
@@ -133,29 +133,29 @@ fn salvage<'a>(
 impl AdmissionRequest<'_> {
     /// The namespace to go by: the object need not name it.
     pub(super) fn namespace(&self) -> &str {
-        self.parts.namespace.as_deref().unwrap_or_default()
+        self.raw.namespace.as_deref().unwrap_or_default()
     }
 
     /// Empty until the API server has generated it (2.2).
     pub(super) fn name(&self) -> Option<&str> {
-        self.parts.name()
+        self.raw.name()
     }
 
     /// The plural name of the resource, such as `pods`.
     pub(super) fn resource(&self) -> &str {
-        self.parts.resource.as_ref().and_then(|it| it.resource.as_deref()).unwrap_or_default()
+        self.raw.resource.as_ref().and_then(|it| it.resource.as_deref()).unwrap_or_default()
     }
 
     pub(super) fn operation(&self) -> &str {
-        self.parts.operation.as_deref().unwrap_or_default()
+        self.raw.operation.as_deref().unwrap_or_default()
     }
 
     pub(super) fn is_dry_run(&self) -> bool {
-        self.parts.dry_run.unwrap_or_default()
+        self.raw.dry_run.unwrap_or_default()
     }
 
     pub(super) fn is_from_a_node(&self) -> bool {
-        let groups = self.parts.user.as_ref().and_then(|it| it.groups.as_ref());
+        let groups = self.raw.user.as_ref().and_then(|it| it.groups.as_ref());
         groups.is_some_and(|it| it.of_nodes)
     }
 }
@@ -201,7 +201,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for AdmissionRequest<'a> {
 }
 
 fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<'de>, A::Error> {
-    let mut parts = Parts::default();
+    let mut raw = RawRequest::default();
     let mut subject = None;
     let mut before = None;
     while let Some(key) = map.next_key::<Str<'de>>()? {
@@ -209,17 +209,17 @@ fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<
             "resource" | "subResource" | "operation" if subject.is_some() => {
                 return Err(de::Error::custom("the object comes too early"));
             }
-            "uid" => parts.uid = map.next_value()?,
-            "resource" => parts.resource = map.next_value()?,
-            "subResource" => parts.sub_resource = map.next_value()?,
-            "operation" => parts.operation = map.next_value()?,
-            "name" => parts.name = map.next_value()?,
-            "namespace" => parts.namespace = map.next_value()?,
-            "userInfo" => parts.user = map.next_value()?,
-            "dryRun" => parts.dry_run = map.next_value()?,
+            "uid" => raw.uid = map.next_value()?,
+            "resource" => raw.resource = map.next_value()?,
+            "subResource" => raw.sub_resource = map.next_value()?,
+            "operation" => raw.operation = map.next_value()?,
+            "name" => raw.name = map.next_value()?,
+            "namespace" => raw.namespace = map.next_value()?,
+            "userInfo" => raw.user = map.next_value()?,
+            "dryRun" => raw.dry_run = map.next_value()?,
             "object" => {
-                let matter = parts.matter();
-                subject = Some(match (matter, matter.and_then(Matter::kind)) {
+                let target = raw.target();
+                subject = Some(match (target, target.and_then(ReviewTarget::kind)) {
                     (_, Some(kind)) => map.next_value_seed(OfKind(kind))?,
                     (None, _) => map.next_value::<IgnoredAny>().map(|_| None)?,
                     // Seldom, and small: read with the path of what is wrong.
@@ -227,7 +227,10 @@ fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<
                 });
             }
             "oldObject"
-                if matches!(parts.matter(), Some(Matter::Added | Matter::ImagesChanged)) =>
+                if matches!(
+                    raw.target(),
+                    Some(ReviewTarget::Added | ReviewTarget::ImagesChanged)
+                ) =>
             {
                 before = map.next_value::<Option<Before<'de>>>()?;
             }
@@ -236,19 +239,23 @@ fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<
             }
         }
     }
-    let Some(uid) = parts.uid.take().filter(|it| !it.is_empty()) else {
+    let Some(uid) = raw.uid.take().filter(|it| !it.is_empty()) else {
         return Err(de::Error::custom("the request has no uid"));
     };
-    let object = match (parts.matter(), subject, before) {
+    let object = match (raw.target(), subject, before) {
         (None, ..) => Ok(Object::NotOurs),
-        (Some(Matter::Whole(kind)), Some(subject), _) => Object::judge(kind, Scope::Whole, subject),
-        (Some(matter @ (Matter::Added | Matter::ImagesChanged)), Some(subject), Some(before)) => {
-            Object::judge(Kind::Pod, before.scope(matter), subject)
+        (Some(ReviewTarget::Whole(kind)), Some(subject), _) => {
+            Object::judge(kind, Scope::Whole, subject)
         }
+        (
+            Some(target @ (ReviewTarget::Added | ReviewTarget::ImagesChanged)),
+            Some(subject),
+            Some(before),
+        ) => Object::judge(Kind::Pod, before.scope(target), subject),
         _ => Err("the request lacks an object"),
     };
     let object = object.map_err(de::Error::custom)?;
-    Ok(AdmissionRequest { uid, object, parts })
+    Ok(AdmissionRequest { uid, object, raw })
 }
 
 /// Reads an object of a kind that is known before.

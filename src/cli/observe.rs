@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    admission::{Observed, Outcome, Owner, Refused, Webhook},
+    admission::{DeniedPod, Outcome, Owner, ReviewRecord, Webhook},
     cli::authority::News,
     cluster::events::{self, Refusal},
     server::{Event, Readiness},
@@ -22,27 +22,27 @@ pub(super) type Tell = Box<dyn Fn(Refusal) + Send + Sync>;
 pub(super) fn reviews(
     metrics: Arc<Metrics>,
     tell: Option<Tell>,
-) -> Arc<dyn Fn(&Observed<'_>) + Send + Sync> {
-    Arc::new(move |observed| {
-        let Observed { webhook, operation, outcome, counts, elapsed, refused, .. } = observed;
+) -> Arc<dyn Fn(&ReviewRecord<'_>) + Send + Sync> {
+    Arc::new(move |record| {
+        let ReviewRecord { webhook, operation, outcome, counts, elapsed, denied, .. } = record;
         metrics.review(webhook.as_str(), operation.as_str(), outcome.as_str(), *elapsed);
         if *webhook == Webhook::Validate {
             for ((rule, level), count) in *counts {
                 metrics.findings(rule, level.as_str(), *count);
             }
         }
-        if let (Some(tell), Some(refused)) = (&tell, refused) {
-            tell(refusal(observed.namespace, refused));
+        if let (Some(tell), Some(denied)) = (&tell, denied) {
+            tell(refusal(record.namespace, denied));
         }
         match (webhook, outcome) {
-            (_, Outcome::Unreadable | Outcome::Denied) => log::<true>(observed),
-            (Webhook::Validate, _) if !counts.is_empty() => log::<true>(observed),
-            _ => log::<false>(observed),
+            (_, Outcome::Unreadable | Outcome::Denied) => log::<true>(record),
+            (Webhook::Validate, _) if !counts.is_empty() => log::<true>(record),
+            _ => log::<false>(record),
         }
     })
 }
 
-fn refusal(namespace: &str, Refused { owner, why }: &Refused<'_>) -> Refusal {
+fn refusal(namespace: &str, DeniedPod { owner, why }: &DeniedPod<'_>) -> Refusal {
     let Owner { api_version, kind, name, uid } = owner;
     let owner = events::Owner {
         api_version: api_version.to_string(),
@@ -54,9 +54,10 @@ fn refusal(namespace: &str, Refused { owner, why }: &Refused<'_>) -> Refusal {
 }
 
 /// Names and words of ours alone: never a part of the object, which may hold secrets.
-fn log<const LOUD: bool>(observed: &Observed<'_>) {
-    let Observed { webhook, operation, outcome, resource, namespace, name, uid, dry_run, .. } =
-        *observed;
+fn log<const LOUD: bool>(record: &ReviewRecord<'_>) {
+    let ReviewRecord {
+        webhook, operation, outcome, resource, namespace, name, uid, dry_run, ..
+    } = *record;
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -68,8 +69,8 @@ fn log<const LOUD: bool>(observed: &Observed<'_>) {
                 name = name.unwrap_or_default(),
                 uid,
                 dry_run,
-                rules = rules(observed),
-                duration_us = u64::try_from(observed.elapsed.as_micros()).unwrap_or(u64::MAX),
+                rules = rules(record),
+                duration_us = u64::try_from(record.elapsed.as_micros()).unwrap_or(u64::MAX),
                 "reviewed"
             )
         };
@@ -77,8 +78,8 @@ fn log<const LOUD: bool>(observed: &Observed<'_>) {
     if LOUD { line!(info) } else { line!(debug) }
 }
 
-fn rules(observed: &Observed<'_>) -> String {
-    let mut rules: Vec<_> = observed.counts.keys().map(|(rule, _)| *rule).collect();
+fn rules(record: &ReviewRecord<'_>) -> String {
+    let mut rules: Vec<_> = record.counts.keys().map(|(rule, _)| *rule).collect();
     rules.dedup();
     rules.join(",")
 }

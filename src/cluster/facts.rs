@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{kind::Kind, nodes::Fleet, object::Object};
 use crate::{
     placement::{Node, Nodes},
-    policy::{Book, Labels, RuntimeClasses, Stored},
+    policy::{Labels, PolicyIndex, RuntimeClasses, Stored},
     profile::{Broken, Catalog, Defect, Document, Inventory, ProfilePath, spec_of},
 };
 
@@ -28,7 +28,7 @@ pub(super) enum Change<T> {
 #[expect(clippy::struct_excessive_bools, reason = "each part is new by itself")]
 pub struct News {
     /// Who obeys what.
-    pub book: bool,
+    pub policies: bool,
     /// The profiles of the cluster, or where some node has one.
     pub catalog: bool,
     /// The handlers of runtime classes.
@@ -119,7 +119,7 @@ impl News {
     /// What is new in either.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
-            book: self.book || other.book,
+            policies: self.policies || other.policies,
             catalog: self.catalog || other.catalog,
             classes: self.classes || other.classes,
             nodes: self.nodes || other.nodes,
@@ -148,7 +148,7 @@ impl Facts {
     }
 
     /// What follows for judgements; `default` is what namespaces without a label obey.
-    pub fn book(&self, default: Option<&str>) -> Book {
+    pub fn policy_index(&self, default: Option<&str>) -> PolicyIndex {
         let policies =
             self.policies.known.values().filter_map(|it| Some(it.as_ref().ok()?.policy.clone()));
         let namespaces = self.namespaces.known.clone();
@@ -156,7 +156,7 @@ impl Facts {
             Some((name.clone(), it.as_ref().err()?.clone()))
         };
         let unreadable = self.policies.known.iter().filter_map(broken).collect();
-        Book::of_cluster(policies, namespaces, default.map(str::to_owned))
+        PolicyIndex::of_cluster(policies, namespaces, default.map(str::to_owned))
             .with_unreadable(unreadable)
     }
 
@@ -195,11 +195,11 @@ impl Facts {
                 news.unreadable = self.note(Kind::Namespace, &it);
                 // As if nobody had told of it: whoever asks about its pods has the API server
                 // asked, and they are refused while its labels cannot be read.
-                news.book = self.namespaces.take(without_unreadable(it));
+                news.policies = self.namespaces.take(without_unreadable(it));
             }
             Any::Policy(it) => {
                 news.unreadable = self.note(Kind::Policy, &it);
-                news.book = self.policies.take(it);
+                news.policies = self.policies.take(it);
             }
             Any::Profile(it) => {
                 news.unreadable = self.note(Kind::Profile, &it);
@@ -341,11 +341,11 @@ mod tests {
             "bank".into(),
             Labels { policy: Some("restricted".into()), mode: None },
         ));
-        let book = facts.book(None);
-        assert!(matches!(book.governing("shop"), Governed::ByWhat("bad")));
-        assert!(matches!(book.governing("bank"), Governed::By(..)));
+        let policies = facts.policy_index(None);
+        assert!(matches!(policies.governing("shop"), Governed::UnknownPolicy("bad")));
+        assert!(matches!(policies.governing("bank"), Governed::By(..)));
         assert_eq!(
-            book.no_such_policy("bad"),
+            policies.no_such_policy("bad"),
             "the policy \"bad\" cannot be read: unknown variant `Loud`, expected one of `Off`, `Audit`, `Warn`, `Deny`"
         );
     }

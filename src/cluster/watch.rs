@@ -168,7 +168,8 @@ mod tests {
         let more = (0..1000).map(|at| put(&format!("team-{at}"), None));
         // While it is told of, nothing else can be; then it is quiet for ten times as long.
         let told = told(more, Duration::from_millis(5)).await;
-        let all = News { book: true, catalog: true, classes: true, nodes: true, unreadable: true };
+        let all =
+            News { policies: true, catalog: true, classes: true, nodes: true, unreadable: true };
         assert_eq!(told[0], all);
         assert!(told.len() < 1000, "{} snapshots", told.len());
     }
@@ -179,7 +180,7 @@ mod tests {
         let same = (0..10).map(|_| put("shop", Some("restricted")));
         let gone = Any::Namespace(Change::Gone("bank".to_owned()));
         let told = told(same.chain([gone]), Duration::ZERO).await;
-        let book = News { book: true, ..News::default() };
-        assert_eq!(told[1..], [book]);
+        let policies = News { policies: true, ..News::default() };
+        assert_eq!(told[1..], [policies]);
     }
 }

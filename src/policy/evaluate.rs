@@ -2,7 +2,7 @@
 
 use crate::{
     pod::{Annotation, Container, Effective, Pod, Scope, Seccomp},
-    policy::{Check, Context, Facts, Found, Level, Place, RULES, Rule},
+    policy::{Check, Context, Facts, FieldPath, Found, Level, RULES, Rule},
     profile::ProfilePath,
 };
 
@@ -24,38 +24,38 @@ pub(super) fn evaluate<'a>(
     let rules = || RULES.iter().filter(|it| facts.policy.level(it) != Level::Off);
     if *scope == Scope::Whole {
         for annotation in pod.legacy_annotations() {
-            let place = Place::Annotation { key: annotation.key };
+            let field = FieldPath::Annotation { key: annotation.key };
             rules()
-                .filter_map(|it| it.on_annotation(place, &annotation, &context))
+                .filter_map(|it| it.on_annotation(field, &annotation, &context))
                 .for_each(&mut tell);
         }
         if let Some(declared) = pod.seccomp() {
             rules()
-                .filter_map(|it| it.on_profile(Place::Pod, declared, &context))
+                .filter_map(|it| it.on_profile(FieldPath::Pod, declared, &context))
                 .for_each(&mut tell);
         }
         rules()
-            .filter_map(|it| it.on_runtime_class(Place::RuntimeClass, &context))
+            .filter_map(|it| it.on_runtime_class(FieldPath::RuntimeClass, &context))
             .for_each(&mut tell);
     }
     for container in pod.containers().filter(|it| scope.covers(it)) {
-        let place = Place::of(&container);
+        let field = FieldPath::of(&container);
         for rule in rules() {
-            let of_container = rule.on_container(place, &container, &context);
+            let of_container = rule.on_container(field, &container, &context);
             // No image has a say in what runs the pod.
             let of_class = match scope {
                 Scope::AddedTo { .. } => {
-                    rule.on_runtime_class(place, &context).map(Found::inherited)
+                    rule.on_runtime_class(field, &context).map(Found::inherited)
                 }
                 Scope::Whole | Scope::ImagesChanged { .. } => None,
             };
             let of_profile = match (container.effective, scope) {
-                (Effective::Own(declared), _) => rule.on_profile(place, declared, &context),
+                (Effective::Own(declared), _) => rule.on_profile(field, declared, &context),
                 // The pod is not up for judgement, but what such a container takes from it is.
                 (
                     Effective::Inherited(declared),
                     Scope::AddedTo { .. } | Scope::ImagesChanged { .. },
-                ) => rule.on_profile(place, declared, &context).map(Found::inherited),
+                ) => rule.on_profile(field, declared, &context).map(Found::inherited),
                 (Effective::Inherited(_), Scope::Whole) | (Effective::Unset, _) => None,
             };
             for mut found in of_container.into_iter().chain(of_class).chain(of_profile) {
@@ -74,15 +74,15 @@ pub(super) fn first_in<'a, T>(
     pod: &'a Pod<'_>,
     scope: &Scope,
     facts: Facts<'a>,
-    places: &[Place<'a>],
+    fields: &[FieldPath<'a>],
     path: &ProfilePath,
     mut answer: impl FnMut(Found<'a>) -> Option<T>,
 ) -> Option<T> {
     let context = Context::of(pod, scope, facts);
     let declared = Seccomp::Localhost(Some(path.as_str()));
-    for place in places {
+    for field in fields {
         let rules = RULES.iter().filter(|it| facts.policy.level(it) != Level::Off);
-        let mut found = rules.filter_map(|it| it.on_profile(*place, declared, &context));
+        let mut found = rules.filter_map(|it| it.on_profile(*field, declared, &context));
         if let Some(answer) = found.find_map(&mut answer) {
             return Some(answer);
         }
@@ -95,42 +95,42 @@ pub(super) fn first_in<'a, T>(
 impl Rule {
     fn on_container<'a>(
         &'static self,
-        place: Place<'a>,
+        field: FieldPath<'a>,
         container: &Container<'_>,
         context: &Context<'_>,
     ) -> Option<Found<'a>> {
         let Check::Container(check) = self.check else { return None };
-        Some(Found { rule: self, place, finding: check(container, context)? })
+        Some(Found { rule: self, field, finding: check(container, context)? })
     }
 
     fn on_profile<'a>(
         &'static self,
-        place: Place<'a>,
+        field: FieldPath<'a>,
         declared: Seccomp<'_>,
         context: &Context<'_>,
     ) -> Option<Found<'a>> {
         let Check::Profile(check) = self.check else { return None };
         let finding = context.once(self.id, declared, || check(declared, context))?;
-        Some(Found { rule: self, place, finding })
+        Some(Found { rule: self, field, finding })
     }
 
     fn on_runtime_class<'a>(
         &'static self,
-        place: Place<'a>,
+        field: FieldPath<'a>,
         context: &Context<'_>,
     ) -> Option<Found<'a>> {
         let Check::RuntimeClass(check) = self.check else { return None };
-        Some(Found { rule: self, place, finding: check(context.pod.runtime_class()?, context)? })
+        Some(Found { rule: self, field, finding: check(context.pod.runtime_class()?, context)? })
     }
 
     fn on_annotation<'a>(
         &'static self,
-        place: Place<'a>,
+        field: FieldPath<'a>,
         annotation: &Annotation<'_>,
         context: &Context<'_>,
     ) -> Option<Found<'a>> {
         let Check::Annotation(check) = self.check else { return None };
-        Some(Found { rule: self, place, finding: check(annotation, context)? })
+        Some(Found { rule: self, field, finding: check(annotation, context)? })
     }
 }
 

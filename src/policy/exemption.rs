@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::{
     pod::{List, Pod},
-    policy::{Place, document::RuleName, place::Place as At},
+    policy::{FieldPath, document::RuleName, field_path::FieldPath as At},
 };
 
 /// An exemption is part of a policy, so that only those who may write policies
@@ -16,9 +16,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exemption {
-    pub name: Filled,
-    pub reason: Filled,
-    pub owner: Filled,
+    pub name: NonEmptyString,
+    pub reason: NonEmptyString,
+    pub owner: NonEmptyString,
     /// The last day on which it applies, in UTC; without one it never ends.
     #[serde(default, deserialize_with = "day")]
     pub expires: Option<Date>,
@@ -31,7 +31,7 @@ pub struct Exemption {
 /// A text that says something.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Filled(String);
+pub struct NonEmptyString(String);
 
 /// Every list that is given must hold a match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -86,9 +86,9 @@ impl<'a> Exemptions<'a> {
     pub(super) fn about(
         &mut self,
         rule: &str,
-        place: Place<'_>,
+        field: FieldPath<'_>,
     ) -> impl Iterator<Item = &'a Exemption> {
-        let about = match place {
+        let about = match field {
             At::Container { list, index, name, image } => {
                 if self.about.as_ref().is_none_or(|(of, _)| *of != (list, index)) {
                     let Self { candidates, steps, .. } = self;
@@ -143,19 +143,19 @@ fn allows(set: Option<&BTreeSet<String>>, it: &str) -> bool {
     set.is_none_or(|set| set.contains(it))
 }
 
-impl Filled {
+impl NonEmptyString {
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Display for Filled {
+impl fmt::Display for NonEmptyString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl TryFrom<String> for Filled {
+impl TryFrom<String> for NonEmptyString {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -300,8 +300,8 @@ mod tests {
         (0..256).map(exemption).collect()
     }
 
-    fn container(index: usize, image: &str) -> Place<'_> {
-        Place::Container { list: List::Main, index, name: "app", image }
+    fn container(index: usize, image: &str) -> FieldPath<'_> {
+        FieldPath::Container { list: List::Main, index, name: "app", image }
     }
 
     #[test]

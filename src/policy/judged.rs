@@ -52,16 +52,16 @@ impl Judged<'_> {
 
     /// What was found where; and the way out, with the rule.
     fn words(&self, kind: Kind) -> (String, String) {
-        let Found { rule, place, finding } = &self.found;
+        let Found { rule, field, finding } = &self.found;
         let hint = finding.hint.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
-        let line = format!("{}{place}: {}", kind.prefix(), finding.message);
+        let line = format!("{}{field}: {}", kind.prefix(), finding.message);
         (line, format!("{hint} [{}]", rule.id))
     }
 }
 
 impl Found<'_> {
     /// What `/mutate` was to repair is a different matter.
-    pub(super) fn say_what_becomes_of_it(&mut self, mode: Mode, injected: Option<&Profile>) {
+    pub(super) fn set_remediation_hint(&mut self, mode: Mode, injected: Option<&Profile>) {
         let (would, does) = match (&self.finding.fix, injected) {
             (Some(Fix::Inject), Some(profile)) => {
                 (format!("set {profile}"), format!("sets {profile}"))
@@ -88,7 +88,7 @@ impl Found<'_> {
         today: Date,
     ) -> Option<&'a Exemption> {
         let mut expired = None;
-        for it in exemptions.about(self.rule.id, self.place) {
+        for it in exemptions.about(self.rule.id, self.field) {
             if it.is_in_force(today) {
                 return Some(it);
             }

@@ -3,34 +3,34 @@
 // Where the default is to find nothing, a new kind of thing must not become one by itself.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-mod book;
 mod builtin;
 mod document;
 mod evaluate;
 mod exemption;
+mod field_path;
+mod index;
 mod judged;
 mod landing;
 mod level;
-mod mistake;
+mod parse_error;
 mod patch;
 mod pin;
-mod place;
 mod rules;
 mod runtime;
 mod selector;
 mod stored;
 mod verdict;
 
-pub use book::{Book, Governed, Labels, MODE_LABEL, POLICY_LABEL, Presence};
 pub use builtin::{BUILTIN, Builtin};
 pub use document::{Policy, Profile, Templates};
 pub use exemption::Exemption;
+pub use field_path::FieldPath;
+pub use index::{Governed, Labels, MODE_LABEL, POLICY_LABEL, PolicyIndex, Presence};
 pub use judged::{Judged, cut};
 pub use landing::Placement;
 pub use level::{Level, Mode};
-pub use mistake::PolicyError;
+pub use parse_error::PolicyError;
 pub use patch::{Operation, Patch};
-pub use place::Place;
 pub use rules::RULES;
 pub use runtime::RuntimeClasses;
 pub use stored::Stored;
@@ -135,7 +135,7 @@ pub enum Fix {
 /// A finding, who found it, and where.
 pub struct Found<'a> {
     pub rule: &'static Rule,
-    pub place: Place<'a>,
+    pub field: FieldPath<'a>,
     pub finding: Finding,
 }
 
@@ -147,7 +147,7 @@ impl<'a> Context<'a> {
             facts,
             pod,
             is_new: *scope == Scope::Whole,
-            is_pinnable: pin::is_bearable(pod),
+            is_pinnable: pin::within_patch_limit(pod),
             injected: facts.policy.profile_for(pod),
             eligible: OnceCell::new(),
             reachable: OnceCell::new(),

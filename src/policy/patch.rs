@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     pod::{Annotation, Pod, Scope, Seccomp, Target},
-    policy::{Fix, Level, Place, Profile, pin},
+    policy::{FieldPath, Fix, Level, Profile, pin},
     profile::ProfilePath,
 };
 
@@ -60,7 +60,7 @@ pub struct Declared {
 /// A fix, where it is wanted, and how seriously.
 pub(super) struct Repair<'a> {
     pub(super) rule: &'static str,
-    pub(super) place: Place<'a>,
+    pub(super) field: FieldPath<'a>,
     pub(super) fix: Fix,
     pub(super) level: Level,
     pub(super) is_exempt: bool,
@@ -77,13 +77,13 @@ pub(super) fn injections<'a>(
     scope: &Scope,
     repairs: &[&Repair<'_>],
     spared: bool,
-) -> Vec<Place<'a>> {
+) -> Vec<FieldPath<'a>> {
     let unset = repairs.iter().filter(|it| it.fix == Fix::Inject);
-    let unset: BTreeSet<_> = unset.map(|it| it.place).collect();
-    let all = pod.containers().map(|it| Place::of(&it));
-    let places: Vec<_> = all.filter(|it| unset.contains(it)).collect();
-    let whole = *scope == Scope::Whole && !spared && !places.is_empty();
-    if whole { vec![Place::Pod] } else { places }
+    let unset: BTreeSet<_> = unset.map(|it| it.field).collect();
+    let all = pod.containers().map(|it| FieldPath::of(&it));
+    let fields: Vec<_> = all.filter(|it| unset.contains(it)).collect();
+    let whole = *scope == Scope::Whole && !spared && !fields.is_empty();
+    if whole { vec![FieldPath::Pod] } else { fields }
 }
 
 /// Builds the patch that removes the annotations of `repairs` from `pod`, an
@@ -93,31 +93,31 @@ pub(super) fn patch(
     pod: &Pod<'_>,
     scope: &Scope,
     repairs: &[&Repair<'_>],
-    (profile, places): (Option<&Profile>, &[Place<'_>]),
+    (profile, fields): (Option<&Profile>, &[FieldPath<'_>]),
     pinned: BTreeSet<ProfilePath>,
 ) -> Patch {
     let mut operations = Vec::new();
     let mut removed: BTreeSet<&str> = BTreeSet::new();
     for it in repairs {
-        if let (Fix::RemoveAnnotation, Place::Annotation { key }) = (&it.fix, it.place) {
+        if let (Fix::RemoveAnnotation, FieldPath::Annotation { key }) = (&it.fix, it.field) {
             removed.insert(key);
         }
     }
-    let injected = profile.filter(|_| !places.is_empty());
+    let injected = profile.filter(|_| !fields.is_empty());
     if let Some(profile) = injected {
         let contexts = pod.containers().filter(|it| it.has_security_context);
-        let contexts: BTreeSet<_> = contexts.map(|it| Place::of(&it)).collect();
+        let contexts: BTreeSet<_> = contexts.map(|it| FieldPath::of(&it)).collect();
         let clashing = match scope {
             Scope::Whole => clashing(pod, profile),
             Scope::AddedTo { .. } | Scope::ImagesChanged { .. } => BTreeMap::new(),
         };
-        for place in places {
-            let (parent, has_context, target) = match place {
-                Place::Container { list, index, name, .. } => {
+        for field in fields {
+            let (parent, has_context, target) = match field {
+                FieldPath::Container { list, index, name, .. } => {
                     let parent = format!("/spec/{}/{index}", list.field());
-                    (parent, contexts.contains(place), Target::Container(name))
+                    (parent, contexts.contains(field), Target::Container(name))
                 }
-                Place::Pod | Place::RuntimeClass | Place::Annotation { .. } => {
+                FieldPath::Pod | FieldPath::RuntimeClass | FieldPath::Annotation { .. } => {
                     ("/spec".to_owned(), pod.has_security_context(), Target::Pod)
                 }
             };

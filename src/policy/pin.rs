@@ -33,7 +33,7 @@ pub(super) fn label(path: &ProfilePath) -> Option<String> {
 }
 
 /// Whether the steps for all profiles that the pod can name are few enough.
-pub(super) fn is_bearable(pod: &Pod<'_>) -> bool {
+pub(super) fn within_patch_limit(pod: &Pod<'_>) -> bool {
     // The pod itself can name one, too.
     let profiles = 1 + pod.containers().count();
     pod.required_terms().is_none_or(|it| it.len().saturating_mul(profiles) <= MOST_STEPS)

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     pod::{Kind, Pod, Scope},
     policy::{
-        Facts, Fix, Found, Judged, Level, Mode, Patch, Place, Profile, Templates,
+        Facts, FieldPath, Fix, Found, Judged, Level, Mode, Patch, Profile, Templates,
         evaluate::{evaluate, first_in},
         exemption::Exemptions,
         patch::{Repair, injections, patch},
@@ -84,7 +84,7 @@ impl<'a> Verdict<'a> {
         if is_fixed && mode == Mode::Enforce && kind != Kind::Pod {
             return None;
         }
-        found.say_what_becomes_of_it(mode, self.injected);
+        found.set_remediation_hint(mode, self.injected);
         let exemption = found.exemption(exemptions, facts.today);
         let level = if exemption.is_some() { Level::Audit } else { level.under(mode) };
         let enforced = facts.policy.level(found.rule);
@@ -93,7 +93,7 @@ impl<'a> Verdict<'a> {
 
     /// Counts it, and keeps of it what will be told or done.
     fn take(&mut self, judged: Judged<'a>) {
-        let Judged { found: Found { rule, place, finding }, level, exemption, .. } = &judged;
+        let Judged { found: Found { rule, field, finding }, level, exemption, .. } = &judged;
         *self.counts.entry((rule.id, *level)).or_default() += 1;
         match exemption {
             Some(it) => _ = self.exempted.insert((rule.id, it.name.as_str())),
@@ -101,7 +101,7 @@ impl<'a> Verdict<'a> {
         }
         self.repairs.extend(finding.fix.clone().map(|fix| Repair {
             rule: rule.id,
-            place: *place,
+            field: *field,
             fix,
             level: *level,
             is_exempt: exemption.is_some(),
@@ -142,15 +142,15 @@ impl<'a> Verdict<'a> {
         let (fixed, spared): (Vec<_>, Vec<_>) =
             self.repairs.iter().partition(|it| it.level >= Level::Warn);
         let spared = spared.iter().any(|it| it.is_exempt && it.rule == "unset");
-        let places = match self.injected {
+        let fields = match self.injected {
             Some(_) => injections(pod, scope, &fixed, spared),
             None => Vec::new(),
         };
         let mut pinned: BTreeSet<_> = fixed.iter().filter_map(|it| it.fix.pinned()).collect();
         if let Some(Profile::Localhost(path)) = self.injected {
-            pinned.extend(self.to_come(pod, scope, &places, path));
+            pinned.extend(self.to_come(pod, scope, &fields, path));
         }
-        patch(pod, scope, &fixed, (self.injected, &places), pinned)
+        patch(pod, scope, &fixed, (self.injected, &fields), pinned)
     }
 
     /// The profile that is about to be set, if the pod has to be pinned for it:
@@ -160,12 +160,12 @@ impl<'a> Verdict<'a> {
         &self,
         pod: &'a Pod<'_>,
         scope: &Scope,
-        places: &[Place<'a>],
+        fields: &[FieldPath<'a>],
         path: &ProfilePath,
     ) -> Option<ProfilePath> {
         let Facts { policy, namespace, .. } = self.facts;
         let mut exemptions = Exemptions::of(policy.exemptions(), pod, namespace);
-        first_in(pod, scope, self.facts, places, path, |it| {
+        first_in(pod, scope, self.facts, fields, path, |it| {
             let judged = self.judge(it, &mut exemptions)?;
             let fix = judged.found.finding.fix.as_ref().filter(|_| judged.level >= Level::Warn);
             fix.and_then(Fix::pinned)

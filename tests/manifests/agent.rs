@@ -6,7 +6,7 @@ use callgate::agent::host;
 use serde_json::{Value, json};
 
 use crate::{
-    door::patch_of,
+    harness::patch_of,
     kustomize,
     workload::{judge, one, told},
 };

@@ -1,9 +1,9 @@
 //! The manifests say what the code says.
 
 mod agent;
-#[path = "../door/mod.rs"]
+#[path = "../harness/mod.rs"]
 #[allow(dead_code, reason = "each test target uses its part")]
-mod door;
+mod harness;
 mod kustomize;
 mod monitoring;
 mod rights;

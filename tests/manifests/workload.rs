@@ -5,14 +5,14 @@ use std::time::Duration;
 use callgate::{
     admission::Snapshot,
     cli::Cli,
-    policy::{Book, Builtin, Mode},
+    policy::{Builtin, Mode, PolicyIndex},
     profile::Catalog,
 };
 use clap::{ArgMatches, CommandFactory};
 use serde_json::{Value, json};
 
 use crate::{
-    door::{open, patch_of, post},
+    harness::{patch_of, post, router},
     kustomize,
 };
 
@@ -57,8 +57,8 @@ pub(crate) async fn judge(template: &Value, namespace: &str) -> (Value, Value) {
         },
     });
     let policy = Builtin::named("restricted").expect("it is built in").policy();
-    let book = Book::of_one(policy, Mode::Enforce);
-    let router = open(Snapshot::without_nodes(book, Catalog::default()));
+    let policies = PolicyIndex::of_one(policy, Mode::Enforce);
+    let router = router(Snapshot::without_nodes(policies, Catalog::default()));
     let mutation = post(&router, "/mutate", review.to_string()).await.response();
     let validation = post(&router, "/validate", review.to_string()).await.response();
     (mutation, validation)

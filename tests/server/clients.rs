@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A server that serves the clients of an authority whose file may change.
-struct Door {
+struct MutualTls {
     rig: Rig,
     file: PathBuf,
     ours: Authority,
@@ -27,7 +27,7 @@ struct Door {
     _directory: TempDir,
 }
 
-impl Door {
+impl MutualTls {
     async fn open(flags: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("there is room");
         let file = directory.path().join("clients.crt");
@@ -70,75 +70,75 @@ impl Door {
 
 #[tokio::test]
 async fn with_a_client_authority_only_its_clients_are_served() {
-    let door = Door::open(&[]).await;
-    assert!(door.serves(door.client(door.ours.issue("apiserver"))).await);
-    assert!(!door.serves(door.client(Authority::new().issue("apiserver"))).await);
-    let anonymous = trusting(&door.rig.authority, &[&TLS13]).with_no_client_auth();
-    assert!(!door.serves(anonymous).await);
+    let server = MutualTls::open(&[]).await;
+    assert!(server.serves(server.client(server.ours.issue("apiserver"))).await);
+    assert!(!server.serves(server.client(Authority::new().issue("apiserver"))).await);
+    let anonymous = trusting(&server.rig.authority, &[&TLS13]).with_no_client_auth();
+    assert!(!server.serves(anonymous).await);
 }
 
 #[tokio::test]
 async fn of_the_clients_of_an_authority_only_those_with_a_name_of_ours_are_served() {
     let names = ["--client-name", "kube-apiserver", "--client-name", "apiserver.example.com"];
-    let door = Door::open(&names).await;
+    let server = MutualTls::open(&names).await;
     for (issued, is_served) in [
-        (door.ours.issue("apiserver.example.com"), true),
-        (door.ours.issue_to("kube-apiserver"), true),
-        (door.ours.issue("kubelet"), false),
-        (door.ours.issue("kube-apiserver.example.com"), false),
-        (door.ours.issue("*.example.com"), false),
-        (door.ours.issue_to("kube-apiserver "), false),
-        (door.ours.issue_to("Kube-Apiserver"), false),
+        (server.ours.issue("apiserver.example.com"), true),
+        (server.ours.issue_to("kube-apiserver"), true),
+        (server.ours.issue("kubelet"), false),
+        (server.ours.issue("kube-apiserver.example.com"), false),
+        (server.ours.issue("*.example.com"), false),
+        (server.ours.issue_to("kube-apiserver "), false),
+        (server.ours.issue_to("Kube-Apiserver"), false),
         (Authority::new().issue_to("kube-apiserver"), false),
     ] {
         let name = issued.name.clone();
-        assert_eq!(door.serves(door.client(issued)).await, is_served, "{name}");
+        assert_eq!(server.serves(server.client(issued)).await, is_served, "{name}");
     }
 }
 
 #[tokio::test]
 async fn client_authorities_are_read_again_when_they_change() {
-    let mut door = Door::open(&["--client-name", "apiserver"]).await;
+    let mut server = MutualTls::open(&["--client-name", "apiserver"]).await;
     let next = Authority::new();
-    let [old, new] = [&door.ours, &next].map(|it| door.client(it.issue("apiserver")));
-    assert!(door.serves(old.clone()).await && !door.serves(new.clone()).await);
-    let both = door.ours.pem() + &next.pem();
-    assert_eq!(door.changes_to(&both).await, Reload::Clients);
-    assert!(door.serves(old.clone()).await && door.serves(new.clone()).await);
-    assert_eq!(door.changes_to(&next.pem()).await, Reload::Clients);
-    assert!(!door.serves(old).await && door.serves(new).await);
+    let [old, new] = [&server.ours, &next].map(|it| server.client(it.issue("apiserver")));
+    assert!(server.serves(old.clone()).await && !server.serves(new.clone()).await);
+    let both = server.ours.pem() + &next.pem();
+    assert_eq!(server.changes_to(&both).await, Reload::Clients);
+    assert!(server.serves(old.clone()).await && server.serves(new.clone()).await);
+    assert_eq!(server.changes_to(&next.pem()).await, Reload::Clients);
+    assert!(!server.serves(old).await && server.serves(new).await);
 }
 
 #[tokio::test]
 async fn client_authorities_that_cannot_be_read_keep_the_old_and_are_reported_once() {
-    let mut door = Door::open(&[]).await;
-    let ours = door.client(door.ours.issue("apiserver"));
-    let half = door.ours.pem();
+    let mut server = MutualTls::open(&[]).await;
+    let ours = server.client(server.ours.issue("apiserver"));
+    let half = server.ours.pem();
     for pem in ["", "no certificate", &half[..half.len() / 2]] {
-        assert_eq!(door.changes_to(pem).await, Reload::Failed);
-        assert!(door.serves(ours.clone()).await);
+        assert_eq!(server.changes_to(pem).await, Reload::Failed);
+        assert!(server.serves(ours.clone()).await);
     }
-    fs::remove_file(&door.file).unwrap();
-    assert_eq!(eventually(door.reloads.recv()).await, Some(Reload::Failed));
-    assert!(door.serves(ours.clone()).await);
+    fs::remove_file(&server.file).unwrap();
+    assert_eq!(eventually(server.reloads.recv()).await, Some(Reload::Failed));
+    assert!(server.serves(ours.clone()).await);
     // The next report is of the next content: none came twice.
     let next = Authority::new().pem();
-    assert_eq!(door.changes_to(&next).await, Reload::Clients);
-    assert!(!door.serves(ours).await);
+    assert_eq!(server.changes_to(&next).await, Reload::Clients);
+    assert!(!server.serves(ours).await);
 }
 
 #[tokio::test]
 async fn a_session_does_not_outlive_the_authority_of_its_client() {
     for versions in [&[&TLS13][..], &[&TLS12]] {
-        let mut door = Door::open(&[]).await;
-        let Issued { der, key, .. } = door.ours.issue("apiserver");
+        let mut server = MutualTls::open(&[]).await;
+        let Issued { der, key, .. } = server.ours.issue("apiserver");
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a new key is PEM");
-        let mut client = trusting(&door.rig.authority, versions)
+        let mut client = trusting(&server.rig.authority, versions)
             .with_client_auth_cert(vec![der], key)
             .expect("certificate and key belong together");
         client.resumption = Resumption::in_memory_sessions(8);
-        assert!(door.serves(client.clone()).await);
-        assert_eq!(door.changes_to(&Authority::new().pem()).await, Reload::Clients);
-        assert!(!door.serves(client).await);
+        assert!(server.serves(client.clone()).await);
+        assert_eq!(server.changes_to(&Authority::new().pem()).await, Reload::Clients);
+        assert!(!server.serves(client).await);
     }
 }

@@ -9,7 +9,7 @@ use callgate::{
     admission::Snapshot,
     placement::{Node, Nodes, Taint},
     pod::{Kind, List, Pod, Scope, Subject},
-    policy::{Book, Builtin, Facts, Level, Mode, Policy, RuntimeClasses, Verdict},
+    policy::{Builtin, Facts, Level, Mode, Policy, PolicyIndex, RuntimeClasses, Verdict},
     profile::{Catalog, Digest, Document, Doubt, File, Inventory, Problem, ProfilePath},
 };
 use jiff::{ToSpan, civil::Date};
@@ -230,7 +230,7 @@ impl Table {
 
     pub(crate) fn snapshot(&self, case: &Case) -> Snapshot {
         Snapshot {
-            book: Book::of_one(self.policy(&case.policy), case.mode.into()).into(),
+            policies: PolicyIndex::of_one(self.policy(&case.policy), case.mode.into()).into(),
             catalog: self.catalog(case).into(),
             nodes: case.nodes(),
             classes: self.classes(),

@@ -13,7 +13,7 @@ use super::{Defaults, Told};
 use crate::{
     admission::Snapshot,
     cluster::{self, Clients, Facts, Freshness, Kind, News, Watched},
-    policy::Book,
+    policy::PolicyIndex,
     profile::{Catalog, ProfilePath},
     server::Condition,
     telemetry::Metrics,
@@ -99,11 +99,11 @@ impl Follower {
         let Told { current, synced, .. } = &self.told;
         let Defaults { default_policy, default_mode } = &self.defaults;
         let before = current.load_full();
-        let book = if news.book {
-            let book: Book = facts.book(default_policy.as_deref());
-            Arc::new(book.with_default_mode(*default_mode))
+        let policies = if news.policies {
+            let policies: PolicyIndex = facts.policy_index(default_policy.as_deref());
+            Arc::new(policies.with_default_mode(*default_mode))
         } else {
-            Arc::clone(&before.book)
+            Arc::clone(&before.policies)
         };
         let catalog = if news.catalog {
             Arc::new(facts.catalog(&self.profiles))
@@ -111,17 +111,17 @@ impl Follower {
             Arc::clone(&before.catalog)
         };
         let classes = if news.classes { facts.classes() } else { before.classes.clone() };
-        let snapshot = Snapshot { book, catalog, nodes: facts.nodes().clone(), classes };
+        let snapshot = Snapshot { policies, catalog, nodes: facts.nodes().clone(), classes };
         let snapshot = Arc::new(snapshot);
         current.store(Arc::clone(&snapshot));
         synced.met();
         if news.unreadable {
             self.say_unreadable(facts);
         }
-        if news.book {
+        if news.policies {
             self.say_unknown(facts);
         }
-        if news.book || news.catalog {
+        if news.policies || news.catalog {
             self.say_missing(&snapshot);
         }
     }
@@ -167,8 +167,8 @@ impl Follower {
     }
 
     /// Pods that get such a profile are refused: better to say so before the first.
-    fn say_missing(&self, Snapshot { book, catalog, .. }: &Snapshot) {
-        let all = book.policies().flat_map(|policy| {
+    fn say_missing(&self, Snapshot { policies, catalog, .. }: &Snapshot) {
+        let all = policies.iter().flat_map(|policy| {
             let missing = policy.injected_paths().filter(|it| catalog.get(it) != Some(None));
             missing.map(|it| (policy.name().to_owned(), it.clone()))
         });

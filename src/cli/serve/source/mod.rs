@@ -13,7 +13,7 @@ use crate::{
     admission::{Ask, FindNamespace, Snapshot},
     cli::observe::Tell,
     cluster::{self, Clients},
-    policy::{Book, Mode, Policy},
+    policy::{Mode, Policy, PolicyIndex},
     profile::{Catalog, ProfilePath},
     server::Condition,
     standalone::{self, Facts, Sources},
@@ -81,8 +81,8 @@ impl Source {
             Self::Cluster {
                 defaults: Defaults { default_policy, default_mode }, profiles, ..
             } => {
-                let book = Book::of_cluster([], BTreeMap::new(), default_policy.clone());
-                Snapshot::without_nodes(book.with_default_mode(*default_mode), profiles.clone())
+                let policies = PolicyIndex::of_cluster([], BTreeMap::new(), default_policy.clone());
+                Snapshot::without_nodes(policies.with_default_mode(*default_mode), profiles.clone())
             }
         }
     }
@@ -148,7 +148,7 @@ impl Source {
 }
 
 fn snapshot(Facts { policy, catalog }: Facts, mode: Mode) -> Snapshot {
-    Snapshot::without_nodes(Book::of_one(policy, mode), catalog)
+    Snapshot::without_nodes(PolicyIndex::of_one(policy, mode), catalog)
 }
 
 /// Pods that get such a profile are refused: better to say so before the first.

@@ -1,4 +1,4 @@
-//! The parts of a request, before or instead of being read in one pass.
+//! The raw of a request, before or instead of being read in one pass.
 
 use std::{fmt, marker::PhantomData};
 
@@ -10,8 +10,8 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     admission::{
-        matter::Matter,
         review::{AdmissionRequest, Object, Own},
+        target::ReviewTarget,
     },
     json::{Bounded, Entry, objects},
     pod::{Kind, Metadata, Scope, Str},
@@ -35,7 +35,7 @@ objects! {
     }
 
     /// A request with its objects still in the text.
-    pub(super) struct Parts<'a> {
+    pub(super) struct RawRequest<'a> {
         pub(super) uid("uid"): Str<'a>,
         pub(super) resource("resource"): Resource<'a>,
         pub(super) sub_resource("subResource"): Str<'a>,
@@ -83,57 +83,62 @@ pub(super) struct Groups<'a> {
 
 impl Entry for Named<'_> {}
 
-impl<'a> Parts<'a> {
+impl<'a> RawRequest<'a> {
     pub(super) fn name(&self) -> Option<&str> {
         self.name.as_deref().filter(|it| !it.is_empty())
     }
 
-    pub(super) fn matter(&self) -> Option<Matter> {
+    pub(super) fn target(&self) -> Option<ReviewTarget> {
         let Resource { group, resource } = self.resource.as_ref()?;
         let text = |it: &Option<Str<'a>>| it.clone().unwrap_or_default();
-        Matter::of(&text(group), &text(resource), &text(&self.sub_resource), &text(&self.operation))
+        ReviewTarget::of(
+            &text(group),
+            &text(resource),
+            &text(&self.sub_resource),
+            &text(&self.operation),
+        )
     }
 
     pub(super) fn assemble(self, uid: Str<'a>) -> AdmissionRequest<'a> {
-        let object = match self.matter() {
+        let object = match self.target() {
             None => Object::NotOurs,
-            Some(matter) => self.decode(matter).unwrap_or_else(|why| {
+            Some(target) => self.decode(target).unwrap_or_else(|why| {
                 let name = self.name().map(|it| format!(" {it:?}")).unwrap_or_default();
-                let why = format!("cannot read {}{name}: {why}", matter.noun());
-                Object::Unreadable { matter: Some(matter), why }
+                let why = format!("cannot read {}{name}: {why}", target.noun());
+                Object::Unreadable { target: Some(target), why }
             }),
         };
-        AdmissionRequest { uid, object, parts: self }
+        AdmissionRequest { uid, object, raw: self }
     }
 
-    fn decode(&self, matter: Matter) -> Result<Object<'a>, String> {
+    fn decode(&self, target: ReviewTarget) -> Result<Object<'a>, String> {
         let object = || self.object.ok_or("it has no object");
-        match matter {
-            Matter::Whole(kind) => {
+        match target {
+            ReviewTarget::Whole(kind) => {
                 let subject = by_path(object()?, |it| kind.read(it))?;
                 Ok(Object::judge(kind, Scope::Whole, subject)?)
             }
-            Matter::Added | Matter::ImagesChanged => {
+            ReviewTarget::Added | ReviewTarget::ImagesChanged => {
                 let old = self.old_object.ok_or("it has no oldObject")?;
                 let before = by_path(old, |it| Before::deserialize(it));
                 let before = before.map_err(|it| format!("oldObject: {it}"))?;
                 let subject = by_path(object()?, |it| Kind::Pod.read(it))?;
-                Ok(Object::judge(Kind::Pod, before.scope(matter), subject)?)
+                Ok(Object::judge(Kind::Pod, before.scope(target), subject)?)
             }
-            Matter::Labels => {
+            ReviewTarget::Labels => {
                 let labels =
                     |text| by_path(text, |it| Labelled::deserialize(it)).map(Labelled::ours);
                 let before = self.old_object.map(labels).transpose()?.unwrap_or_default();
                 Ok(Object::Own(Own::Labels { before, after: labels(object()?)? }))
             }
-            Matter::Policy => {
+            ReviewTarget::Policy => {
                 spec(object()?, LARGEST_POLICY)?;
                 let policy = by_path(object()?, |it| Policy::read(it))?;
                 Ok(Object::Own(Own::Policy(Box::new(policy))))
             }
-            Matter::PolicyGone => Ok(Object::Own(Own::PolicyGone)),
-            Matter::ProfileGone => Ok(Object::Own(Own::ProfileGone)),
-            Matter::Profile => {
+            ReviewTarget::PolicyDeleted => Ok(Object::Own(Own::PolicyDeleted)),
+            ReviewTarget::ProfileDeleted => Ok(Object::Own(Own::ProfileDeleted)),
+            ReviewTarget::Profile => {
                 let spec = spec(object()?, LARGEST_PROFILE)?.map(Value::deserialize);
                 let spec = spec.transpose().map_err(|it| format!("spec: {it}"))?;
                 let object = json!({ "spec": spec });
@@ -176,11 +181,11 @@ impl Labelled<'_> {
 
 impl Before<'_> {
     /// What is up for judgement in what became of it.
-    pub(super) fn scope(self, matter: Matter) -> Scope {
+    pub(super) fn scope(self, target: ReviewTarget) -> Scope {
         let BeforeSpec { init_containers, containers, ephemeral_containers } =
             self.spec.unwrap_or_default();
         let text = |it: Option<Str<'_>>| it.unwrap_or_default().to_string();
-        if matter == Matter::Added {
+        if target == ReviewTarget::Added {
             let names = ephemeral_containers
                 .into_iter()
                 .flat_map(Bounded::into_vec)

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{admission::Refused, policy::Counts};
+use crate::{admission::DeniedPod, policy::Counts};
 
 /// One answered review. It names things and holds no other part of the object.
-pub struct Observed<'a> {
+pub struct ReviewRecord<'a> {
     pub webhook: Webhook,
     pub operation: Operation,
     pub outcome: Outcome,
@@ -17,8 +17,8 @@ pub struct Observed<'a> {
     pub dry_run: bool,
     /// How many findings there are, by rule and by what they lead to.
     pub counts: &'a Counts,
-    /// Of a new pod that was refused, and would have been somebody's.
-    pub refused: Option<Refused<'a>>,
+    /// The new pod that was denied, if a controller owns it.
+    pub denied: Option<DeniedPod<'a>>,
     /// From the last byte of the body to the answer.
     pub elapsed: Duration,
 }

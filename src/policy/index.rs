@@ -17,7 +17,7 @@ pub const MODE_LABEL: &str = "callgate.dev/mode";
 ///
 /// One namespace obeys exactly one policy, so there is no precedence.
 #[derive(Clone, Debug)]
-pub struct Book {
+pub struct PolicyIndex {
     policies: BTreeMap<String, Policy>,
     /// Policies that are there and mean nothing, with the reason.
     unreadable: BTreeMap<String, String>,
@@ -51,7 +51,7 @@ pub enum Governed<'a> {
     ByNobody,
     /// Its label names a policy that is not there: nothing in it can be judged,
     /// so nothing is let through.
-    ByWhat(&'a str),
+    UnknownPolicy(&'a str),
     /// Nobody has told us of this namespace yet.
     Unknown,
 }
@@ -59,7 +59,7 @@ pub enum Governed<'a> {
 /// What the cluster says of a policy at this moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Presence {
-    /// Nobody has been asked, or nobody could say: the book decides.
+    /// Nobody has been asked, or nobody could say: the index decides.
     #[default]
     Unknown,
     Absent,
@@ -68,7 +68,7 @@ pub enum Presence {
     There,
 }
 
-impl Book {
+impl PolicyIndex {
     /// One policy for every namespace.
     pub fn of_one(policy: Policy, default_mode: Mode) -> Self {
         let default = Some(policy.name().to_owned());
@@ -104,7 +104,7 @@ impl Book {
         Self { unreadable, ..self }
     }
 
-    /// Who decides about a namespace whose labels are known to the book.
+    /// Who decides about a namespace whose labels are known to the index.
     pub fn governing(&self, namespace: &str) -> Governed<'_> {
         match &self.namespaces {
             Namespaces::All => self.by(self.default.as_deref(), self.default_mode),
@@ -129,13 +129,18 @@ impl Book {
         let Some(name) = name else {
             return Governed::ByNobody;
         };
-        self.policies.get(name).map_or(Governed::ByWhat(name), |it| Governed::By(it, mode))
+        self.policies.get(name).map_or(Governed::UnknownPolicy(name), |it| Governed::By(it, mode))
     }
 
     /// Why these labels must not be written, if so; `before` are those that
     /// they replace: what was there already is not refused anew. `policy` is
     /// what the cluster says of the one that they name, unless it is built in.
-    pub fn objection(&self, before: &Labels, after: &Labels, policy: &Presence) -> Option<String> {
+    pub fn validate_labels(
+        &self,
+        before: &Labels,
+        after: &Labels,
+        policy: &Presence,
+    ) -> Option<String> {
         if let Some(name) = after.policy.as_deref().filter(|_| after.policy != before.policy) {
             let why = match policy {
                 Presence::There => None,
@@ -161,7 +166,7 @@ impl Book {
     }
 
     /// Why this policy must not be written, if so.
-    pub fn objection_to(&self, policy: &Policy) -> Option<String> {
+    pub fn validate_policy(&self, policy: &Policy) -> Option<String> {
         let reserved = Builtin::named(policy.name()).is_some();
         reserved.then(|| format!("the name {:?} is that of a built-in policy", policy.name()))
     }
@@ -169,7 +174,7 @@ impl Book {
     /// Why the policy of this name must not be deleted, if so: pods of whoever
     /// obeys it would all be refused. `obeying` are those who name it, as the
     /// cluster says.
-    pub fn objection_to_the_end_of(
+    pub fn validate_policy_deletion(
         &self,
         policy: &str,
         obeying: Option<&[String]>,
@@ -221,11 +226,11 @@ impl Book {
 
     /// The names of the policies that set the profile at `path`, in alphabetical order.
     pub fn setting(&self, path: &ProfilePath) -> impl Iterator<Item = &str> {
-        let setting = self.policies().filter(move |it| it.injected_paths().any(|it| it == path));
+        let setting = self.iter().filter(move |it| it.injected_paths().any(|it| it == path));
         setting.map(Policy::name)
     }
 
-    pub fn policies(&self) -> impl Iterator<Item = &Policy> {
+    pub fn iter(&self) -> impl Iterator<Item = &Policy> {
         self.policies.values()
     }
 }
@@ -245,7 +250,7 @@ mod tests {
         Labels { policy: policy.map(str::to_owned), mode: mode.map(str::to_owned) }
     }
 
-    fn book(default: Option<&str>) -> Book {
+    fn index(default: Option<&str>) -> PolicyIndex {
         let namespaces = [
             ("shop", labels(Some("restricted"), Some("warn"))),
             ("bank", labels(Some("restricted"), None)),
@@ -254,14 +259,14 @@ mod tests {
             ("free", labels(None, None)),
         ];
         let namespaces = namespaces.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
-        Book::of_cluster([], namespaces, default.map(str::to_owned))
+        PolicyIndex::of_cluster([], namespaces, default.map(str::to_owned))
     }
 
-    fn governing(book: &Book, namespace: &str) -> String {
-        match book.governing(namespace) {
+    fn governing(index: &PolicyIndex, namespace: &str) -> String {
+        match index.governing(namespace) {
             Governed::By(policy, mode) => format!("{} {}", policy.name(), mode.as_str()),
             Governed::ByNobody => "nobody".to_owned(),
-            Governed::ByWhat(name) => format!("what is {name}?"),
+            Governed::UnknownPolicy(name) => format!("what is {name}?"),
             Governed::Unknown => "unknown".to_owned(),
         }
     }
@@ -277,7 +282,7 @@ mod tests {
     #[case::a_label_wins_over_the_default("shop", Some("baseline"), "restricted warn")]
     #[case::never_heard_of_even_so("new", Some("baseline"), "unknown")]
     fn governs(#[case] namespace: &str, #[case] default: Option<&str>, #[case] expected: &str) {
-        assert_eq!(governing(&book(default), namespace), expected);
+        assert_eq!(governing(&index(default), namespace), expected);
     }
 
     #[rstest]
@@ -286,15 +291,15 @@ mod tests {
     #[case::not_of_those_whose_mode_is_unknown("odd", "baseline enforce")]
     #[case::of_those_without_any_label("free", "baseline audit")]
     fn the_default_mode_is_that(#[case] namespace: &str, #[case] expected: &str) {
-        let book = book(Some("baseline")).with_default_mode(Mode::Audit);
-        assert_eq!(governing(&book, namespace), expected);
+        let index = index(Some("baseline")).with_default_mode(Mode::Audit);
+        assert_eq!(governing(&index, namespace), expected);
     }
 
     #[test]
     fn a_book_of_one_policy_governs_every_namespace() {
         let policy = Builtin::named("restricted").unwrap().policy();
-        let book = Book::of_one(policy, Mode::Audit);
-        assert_eq!(governing(&book, "anywhere"), "restricted audit");
+        let index = PolicyIndex::of_one(policy, Mode::Audit);
+        assert_eq!(governing(&index, "anywhere"), "restricted audit");
     }
 
     #[rstest]
@@ -333,18 +338,21 @@ mod tests {
         #[case] after: Labels,
         #[case] expected: Option<&str>,
     ) {
-        assert_eq!(book(None).objection(&before, &after, &Presence::Unknown).as_deref(), expected);
+        assert_eq!(
+            index(None).validate_labels(&before, &after, &Presence::Unknown).as_deref(),
+            expected
+        );
     }
 
     #[test]
     fn knows_who_obeys_a_policy() {
-        assert_eq!(book(None).obeying("restricted"), ["bank", "shop"]);
-        assert!(book(None).obeying("other").is_empty());
+        assert_eq!(index(None).obeying("restricted"), ["bank", "shop"]);
+        assert!(index(None).obeying("other").is_empty());
     }
 
     #[test]
     fn objects_to_the_end_of_a_policy_that_somebody_obeys() {
-        let objection = |it: &str, default| book(default).objection_to_the_end_of(it, None);
+        let objection = |it: &str, default| index(default).validate_policy_deletion(it, None);
         assert_eq!(
             objection("restricted", None).unwrap(),
             "policy \"restricted\" is obeyed by \"bank\", \"shop\": label them otherwise first"
@@ -377,13 +385,13 @@ mod tests {
     ) {
         let (before, after) = (labels(None, None), labels(Some(name), None));
         let expected = expected.map(|it| format!("callgate.dev/policy={name}: {it}"));
-        assert_eq!(book(None).objection(&before, &after, &policy), expected);
+        assert_eq!(index(None).validate_labels(&before, &after, &policy), expected);
     }
 
     #[test]
     fn who_obeys_a_policy_is_for_the_cluster_to_say() {
         let objection =
-            |live: &[String]| book(None).objection_to_the_end_of("restricted", Some(live));
+            |live: &[String]| index(None).validate_policy_deletion("restricted", Some(live));
         assert_eq!(objection(&[]), None, "they have been labelled otherwise since");
         assert_eq!(
             objection(&["new".to_owned()]).unwrap(),

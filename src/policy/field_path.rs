@@ -1,12 +1,12 @@
-//! Where in a pod something was found.
+//! The field of a pod that a finding is about.
 
 use std::fmt;
 
 use crate::pod::{Container, List};
 
-/// A place that a message can point at; the path to the pod itself comes before it.
+/// The field of a pod that a finding is about, written below the path of the pod itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place<'a> {
+pub enum FieldPath<'a> {
     Annotation {
         key: &'a str,
     },
@@ -21,14 +21,14 @@ pub enum Place<'a> {
     },
 }
 
-impl<'a> Place<'a> {
+impl<'a> FieldPath<'a> {
     pub(super) fn of(container: &Container<'a>) -> Self {
         let Container { list, index, name, image, .. } = *container;
         Self::Container { list, index, name, image }
     }
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for FieldPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Annotation { key } => write!(f, "metadata.annotations[{key:?}]"),

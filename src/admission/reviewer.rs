@@ -7,15 +7,15 @@ use crate::{
         Outcome, Snapshot, Webhook,
         answer::Answer,
         live::Live,
-        matter::Matter,
         review::{AdmissionRequest, Object},
+        target::ReviewTarget,
     },
     pod::{Kind, Scope, Subject},
     policy::{Facts, Governed, Labels, Mode, Policy, Templates, Verdict},
 };
 
 /// All that a judgement is based on, besides the request.
-pub(super) struct Bench<'a> {
+pub(super) struct Reviewer<'a> {
     pub(super) webhook: Webhook,
     pub(super) snapshot: &'a Snapshot,
     /// The labels of a namespace of which the snapshot does not know that it
@@ -33,7 +33,7 @@ pub(super) struct Judgement<'a> {
     pub(super) verdict: Option<Verdict<'a>>,
 }
 
-impl<'a> Bench<'a> {
+impl<'a> Reviewer<'a> {
     pub(super) fn judge(&self, request: &'a AdmissionRequest<'_>) -> Judgement<'a> {
         let answer = Answer::allow(&request.uid);
         match &request.object {
@@ -56,8 +56,8 @@ impl<'a> Bench<'a> {
                     Err(why) => cannot_judge(answer, Some(*kind), Templates::Warn, why),
                 }
             }
-            Object::Unreadable { matter, why } => {
-                let kind = matter.and_then(Matter::kind);
+            Object::Unreadable { target, why } => {
+                let kind = target.and_then(ReviewTarget::kind);
                 match self.governing(request.namespace()) {
                     Ok(None) if kind.is_some() => Judgement::of(answer, Outcome::Ignored),
                     Ok(Some((policy, _))) => {
@@ -72,18 +72,18 @@ impl<'a> Bench<'a> {
 
     /// Who decides about a namespace; nobody, where it has not opted in.
     fn governing(&self, namespace: &str) -> Result<Option<(&'a Policy, Mode)>, String> {
-        let book = &self.snapshot.book;
-        let governed = match (book.governing(namespace), self.found) {
-            (Governed::Unknown | Governed::ByNobody, Ok(labels)) => book.governing_by(labels),
+        let policies = &self.snapshot.policies;
+        let governed = match (policies.governing(namespace), self.found) {
+            (Governed::Unknown | Governed::ByNobody, Ok(labels)) => policies.governing_by(labels),
             (Governed::Unknown | Governed::ByNobody, Err(why)) => return Err(why.clone()),
             (governed, _) => governed,
         };
         match governed {
             Governed::By(policy, mode) => Ok(Some((policy, mode))),
             Governed::ByNobody | Governed::Unknown => Ok(None),
-            Governed::ByWhat(name) => Err(format!(
+            Governed::UnknownPolicy(name) => Err(format!(
                 "namespace {namespace:?} is to obey a policy that is not there: {}",
-                book.no_such_policy(name)
+                policies.no_such_policy(name)
             )),
         }
     }
@@ -99,10 +99,15 @@ impl<'a> Bench<'a> {
         let answer = Answer::allow(&request.uid);
         // S22: only kubelets make mirror pods, and they show what runs already.
         if pod.is_mirror() && (self.webhook == Webhook::Mutate || request.is_from_a_node()) {
-            return Judgement::of(answer.note("skipped", "mirror-pod"), Outcome::Ignored);
+            return Judgement::of(
+                answer.audit_annotation("skipped", "mirror-pod"),
+                Outcome::Ignored,
+            );
         }
         let verdict = Verdict::of(kind, pod, scope, facts, mode);
-        let answer = answer.note("policy", facts.policy.name()).note("mode", mode.as_str());
+        let answer = answer
+            .audit_annotation("policy", facts.policy.name())
+            .audit_annotation("mode", mode.as_str());
         let (answer, outcome) = match self.webhook {
             Webhook::Mutate => {
                 let patch = verdict.patch(pod, scope);
@@ -111,7 +116,7 @@ impl<'a> Bench<'a> {
                 (answer.patch(&patch, facts.policy.name()), outcome)
             }
             Webhook::Validate => {
-                let answer = answer.notes(verdict.annotations());
+                let answer = answer.audit_annotations(verdict.annotations());
                 if verdict.is_denied() {
                     let name = subject.name.as_deref().or(request.name());
                     (answer.deny(verdict.message(name)), Outcome::Denied)

@@ -4,7 +4,7 @@ use crate::pod::Kind;
 
 /// What a request asks us to judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Matter {
+pub(super) enum ReviewTarget {
     /// The whole object: a new pod, or a template that is written.
     Whole(Kind),
     /// The ephemeral containers that a pod did not have before.
@@ -16,14 +16,14 @@ pub(super) enum Matter {
     /// A policy of ours that is written.
     Policy,
     /// A policy of ours that is deleted.
-    PolicyGone,
+    PolicyDeleted,
     /// A profile of ours that is written.
     Profile,
     /// A profile of ours that is deleted.
-    ProfileGone,
+    ProfileDeleted,
 }
 
-impl Matter {
+impl ReviewTarget {
     /// `None` for everything that is let through unread (Q1): other kinds and
     /// deletions. Of a pod that is there, only images can change (S18).
     pub(super) fn of(group: &str, resource: &str, sub: &str, operation: &str) -> Option<Self> {
@@ -33,10 +33,10 @@ impl Matter {
             ("callgate.dev", "seccomppolicies") if written => return Some(Self::Policy),
             ("callgate.dev", "seccompprofiles") if written => return Some(Self::Profile),
             ("callgate.dev", "seccomppolicies") if operation == "DELETE" => {
-                return Some(Self::PolicyGone);
+                return Some(Self::PolicyDeleted);
             }
             ("callgate.dev", "seccompprofiles") if operation == "DELETE" => {
-                return Some(Self::ProfileGone);
+                return Some(Self::ProfileDeleted);
             }
             _ => {}
         }
@@ -56,8 +56,8 @@ impl Matter {
         match self {
             Self::Whole(kind) => Some(kind),
             Self::Added | Self::ImagesChanged => Some(Kind::Pod),
-            Self::Labels | Self::Policy | Self::PolicyGone => None,
-            Self::Profile | Self::ProfileGone => None,
+            Self::Labels | Self::Policy | Self::PolicyDeleted => None,
+            Self::Profile | Self::ProfileDeleted => None,
         }
     }
 
@@ -67,8 +67,8 @@ impl Matter {
             Self::Whole(kind) => kind.noun(),
             Self::Added | Self::ImagesChanged => Kind::Pod.noun(),
             Self::Labels => "namespace",
-            Self::Policy | Self::PolicyGone => "policy",
-            Self::Profile | Self::ProfileGone => "profile",
+            Self::Policy | Self::PolicyDeleted => "policy",
+            Self::Profile | Self::ProfileDeleted => "profile",
         }
     }
 }
@@ -80,34 +80,58 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::a_new_pod("", "pods", "", "CREATE", Some(Matter::Whole(Kind::Pod)))]
-    #[case::a_changed_pod("", "pods", "", "UPDATE", Some(Matter::ImagesChanged))]
+    #[case::a_new_pod("", "pods", "", "CREATE", Some(ReviewTarget::Whole(Kind::Pod)))]
+    #[case::a_changed_pod("", "pods", "", "UPDATE", Some(ReviewTarget::ImagesChanged))]
     #[case::a_pods_status("", "pods", "status", "UPDATE", None)]
     #[case::a_deleted_pod("", "pods", "", "DELETE", None)]
-    #[case::a_debug_container("", "pods", "ephemeralcontainers", "UPDATE", Some(Matter::Added))]
+    #[case::a_debug_container(
+        "",
+        "pods",
+        "ephemeralcontainers",
+        "UPDATE",
+        Some(ReviewTarget::Added)
+    )]
     #[case::a_binding("", "pods", "binding", "CREATE", None)]
     #[case::a_shell("", "pods", "exec", "CONNECT", None)]
     #[case::a_resize("", "pods", "resize", "UPDATE", None)]
-    #[case::a_template("apps", "deployments", "", "UPDATE", Some(Matter::Whole(Kind::Deployment)))]
+    #[case::a_template(
+        "apps",
+        "deployments",
+        "",
+        "UPDATE",
+        Some(ReviewTarget::Whole(Kind::Deployment))
+    )]
     #[case::a_scaling("apps", "deployments", "scale", "UPDATE", None)]
     #[case::a_status("apps", "deployments", "status", "UPDATE", None)]
     #[case::a_stranger("example.com", "pods", "", "CREATE", None)]
-    #[case::a_namespace("", "namespaces", "", "UPDATE", Some(Matter::Labels))]
+    #[case::a_namespace("", "namespaces", "", "UPDATE", Some(ReviewTarget::Labels))]
     #[case::a_namespace_that_ends("", "namespaces", "", "DELETE", None)]
     #[case::the_end_of_a_namespace("", "namespaces", "finalize", "UPDATE", None)]
-    #[case::a_policy("callgate.dev", "seccomppolicies", "", "CREATE", Some(Matter::Policy))]
-    #[case::a_profile("callgate.dev", "seccompprofiles", "", "UPDATE", Some(Matter::Profile))]
+    #[case::a_policy("callgate.dev", "seccomppolicies", "", "CREATE", Some(ReviewTarget::Policy))]
+    #[case::a_profile("callgate.dev", "seccompprofiles", "", "UPDATE", Some(ReviewTarget::Profile))]
     #[case::its_status("callgate.dev", "seccomppolicies", "status", "UPDATE", None)]
-    #[case::its_end("callgate.dev", "seccomppolicies", "", "DELETE", Some(Matter::PolicyGone))]
-    #[case::its_end_too("callgate.dev", "seccompprofiles", "", "DELETE", Some(Matter::ProfileGone))]
+    #[case::its_end(
+        "callgate.dev",
+        "seccomppolicies",
+        "",
+        "DELETE",
+        Some(ReviewTarget::PolicyDeleted)
+    )]
+    #[case::its_end_too(
+        "callgate.dev",
+        "seccompprofiles",
+        "",
+        "DELETE",
+        Some(ReviewTarget::ProfileDeleted)
+    )]
     #[case::a_config_map("", "configmaps", "", "CREATE", None)]
     fn is_ours(
         #[case] group: &str,
         #[case] resource: &str,
         #[case] sub: &str,
         #[case] operation: &str,
-        #[case] expected: Option<Matter>,
+        #[case] expected: Option<ReviewTarget>,
     ) {
-        assert_eq!(Matter::of(group, resource, sub, operation), expected);
+        assert_eq!(ReviewTarget::of(group, resource, sub, operation), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! The router without a network: what goes in at the door, what comes out.
+//! The router without a network: a review in, an `AdmissionReview` out.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use jiff::civil::{Date, date};
 use serde_json::Value;
 use tower::ServiceExt;
 
-/// The clock is stopped there.
+/// The day on which the stopped clock of tests stands.
 pub(crate) const TODAY: Date = date(2026, 11, 24);
 
 /// An answer.
@@ -21,23 +21,26 @@ pub(crate) struct Reply {
     pub(crate) text: String,
 }
 
-/// A door behind which these facts hold.
-pub(crate) fn open(snapshot: Snapshot) -> Router {
-    open_to(snapshot, None)
+/// The router over a snapshot.
+pub(crate) fn router(snapshot: Snapshot) -> Router {
+    router_with_namespaces(snapshot, None)
 }
 
-/// The same, with somebody to ask about namespaces.
-pub(crate) fn open_to(snapshot: Snapshot, find_namespace: Option<FindNamespace>) -> Router {
+/// The same, with a live look-up of namespaces.
+pub(crate) fn router_with_namespaces(
+    snapshot: Snapshot,
+    find_namespace: Option<FindNamespace>,
+) -> Router {
     admission::router(app(snapshot, find_namespace, None))
 }
 
-/// The same, with somebody to ask about policies.
-pub(crate) fn open_with(snapshot: Snapshot, ask: Ask) -> Router {
+/// The same, with a live look-up of policies.
+pub(crate) fn router_with_ask(snapshot: Snapshot, ask: Ask) -> Router {
     admission::router(app(snapshot, None, Some(ask)))
 }
 
-/// The same, for bodies as large as that.
-pub(crate) fn open_wide(snapshot: Snapshot, max_body: usize) -> Router {
+/// The same, for bodies of up to `max_body` bytes.
+pub(crate) fn router_with_max_body(snapshot: Snapshot, max_body: usize) -> Router {
     admission::router(App { max_body, ..app(snapshot, None, None) })
 }
 
@@ -98,7 +101,7 @@ pub(crate) fn patched(object: &Value, patch: &[Value]) -> Value {
 }
 
 /// The headline of a refusal, and its lines: a single one stands beside the headline.
-pub(crate) fn taken_apart(message: &str) -> (&str, Vec<String>) {
+pub(crate) fn split_denial(message: &str) -> (&str, Vec<String>) {
     let namespace = message.find(" in namespace \"").expect("it names the namespace");
     let end = message[namespace..].find("\":").expect("the headline ends") + namespace + 2;
     let (headline, lines) = message.split_at(end);
@@ -109,7 +112,7 @@ pub(crate) fn taken_apart(message: &str) -> (&str, Vec<String>) {
 }
 
 /// The message for these lines.
-pub(crate) fn put_together(headline: &str, lines: &[impl AsRef<str>]) -> String {
+pub(crate) fn format_denial(headline: &str, lines: &[impl AsRef<str>]) -> String {
     let gap = if lines.len() == 1 { " " } else { "\n  " };
     lines.iter().fold(headline.to_owned(), |message, line| message + gap + line.as_ref())
 }

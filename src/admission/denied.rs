@@ -1,20 +1,20 @@
-//! Pods that were refused before they were there, and whose they would have been.
+//! Pods that were denied before they were there, and whose they would have been.
 
 use crate::{
-    admission::{bench::Judgement, matter::Matter, review::AdmissionRequest},
+    admission::{review::AdmissionRequest, reviewer::Judgement, target::ReviewTarget},
     json::{Bounded, Entry, objects},
     pod::{Kind, Str},
 };
 
 /// A pod that never came to be: nobody can look at it, but at its owner.
 #[derive(Debug)]
-pub struct Refused<'a> {
+pub struct DeniedPod<'a> {
     pub owner: Owner<'a>,
     /// Why, without the name of the pod: the same for all that its owner makes.
     pub why: String,
 }
 
-/// An `OwnerReference`: what makes pods such as the refused one.
+/// An `OwnerReference`: what makes pods such as the denied one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner<'a> {
     pub api_version: Str<'a>,
@@ -51,7 +51,7 @@ objects! {
 
 impl Entry for Reference<'_> {}
 
-impl<'a> Refused<'a> {
+impl<'a> DeniedPod<'a> {
     /// `None` for what is let through, what would not have been stored, what is
     /// there already, and for a pod without an owner, whose creator is told.
     ///
@@ -63,7 +63,7 @@ impl<'a> Refused<'a> {
         judgement: &Judgement<'_>,
     ) -> Option<Self> {
         let refusal = judgement.answer.refusal()?;
-        if request.is_dry_run() || request.parts.matter() != Some(Matter::Whole(Kind::Pod)) {
+        if request.is_dry_run() || request.raw.target() != Some(ReviewTarget::Whole(Kind::Pod)) {
             return None;
         }
         let owner = owner(body)?;
@@ -99,7 +99,7 @@ mod tests {
 
     use crate::{
         admission::{App, Snapshot, router},
-        policy::{Book, Labels},
+        policy::{Labels, PolicyIndex},
         profile::Catalog,
     };
 
@@ -111,27 +111,27 @@ mod tests {
             ("calm", Labels { policy: label("restricted"), mode: label("warn") }),
         ];
         let namespaces = namespaces.map(|(name, it)| (name.to_owned(), it)).into();
-        let book = Book::of_cluster([], namespaces, None);
+        let policies = PolicyIndex::of_cluster([], namespaces, None);
         App {
             snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::without_nodes(
-                book,
+                policies,
                 Catalog::default(),
             ))),
             today: || jiff::civil::date(2026, 11, 24),
             find_namespace: None,
             ask: None,
             observe: Arc::new(move |it| {
-                let Some(refused) = &it.refused else { return };
-                let owner = &refused.owner;
+                let Some(denied) = &it.denied else { return };
+                let owner = &denied.owner;
                 let words = [&owner.api_version, &owner.kind, &owner.name, &owner.uid];
                 let words: Vec<_> = words.iter().map(|it| &***it).collect();
-                told.lock().unwrap().push(format!("{}: {}", words.join(" "), refused.why));
+                told.lock().unwrap().push(format!("{}: {}", words.join(" "), denied.why));
             }),
             max_body: 1 << 20,
         }
     }
 
-    /// What is told of a refused pod, after a change to its review.
+    /// What is told of a denied pod, after a change to its review.
     async fn told(path: &str, change: impl FnOnce(&mut Value)) -> Vec<String> {
         let owners = json!([
             { "apiVersion": "example.com/v1", "kind": "Shop", "name": "ours", "uid": "u-1" },
