@@ -2,7 +2,7 @@
 
 use crate::{
     pod::{Annotation, Container, Effective, Pod, Scope, Seccomp},
-    policy::{Check, Context, Facts, FieldPath, Found, Level, RULES, Rule},
+    policy::{Check, Context, Facts, FieldPath, Found, Level, RULES, Rule, finding::Hint},
     profile::ProfilePath,
 };
 
@@ -145,7 +145,7 @@ impl Found<'_> {
     /// The API server lets nobody change the profile of a pod that is there.
     fn without_fix(&mut self) {
         if self.finding.fix.take().is_some() {
-            self.finding.hint = Some("delete the pod and create it anew".to_owned());
+            self.finding.hint = Some(Hint::Text("delete the pod and create it anew".to_owned()));
         }
     }
 }

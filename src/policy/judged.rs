@@ -1,11 +1,10 @@
 //! One finding, what it leads to, and how that is said.
 
-use jiff::civil::Date;
-
 use crate::{
     pod::Kind,
-    policy::{Exemption, Fix, Found, Level, Mode, Profile, exemption::Exemptions},
-    profile::ProfilePath,
+    policy::{
+        Exemption, Facts, Fix, Found, Level, Mode, Profile, exemption::Exemptions, finding::Hint,
+    },
 };
 
 /// A finding with what it leads to.
@@ -16,6 +15,12 @@ pub struct Judged<'a> {
     pub(super) enforced: Level,
     /// The exemption that lets it pass; its level is then [`Level::Audit`].
     pub exemption: Option<&'a Exemption>,
+    /// An exemption that would let it pass if it had not expired.
+    pub(super) expired: Option<&'a Exemption>,
+    /// Whether exemptions were left out because comparing images took too much work.
+    pub(super) is_exhausted: bool,
+    /// The way out, in words; set for findings that are reported.
+    pub hint: Option<String>,
 }
 
 /// The API server cuts longer warnings (R5). Of lines, only those are as long
@@ -53,15 +58,63 @@ impl Judged<'_> {
     /// What was found where; and the way out, with the rule.
     fn words(&self, kind: Kind) -> (String, String) {
         let Found { rule, field, finding } = &self.found;
-        let hint = finding.hint.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
+        let hint = self.hint.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
         let line = format!("{}{field}: {}", kind.prefix(), finding.message);
         (line, format!("{hint} [{}]", rule.id))
     }
 }
 
+impl<'a> Judged<'a> {
+    pub(super) fn new(
+        found: Found<'a>,
+        level: Level,
+        exemptions: &mut Exemptions<'a>,
+        (facts, mode): (Facts<'a>, Mode),
+    ) -> Self {
+        let enforced = facts.policy.level(found.rule);
+        let (mut exemption, mut expired) = (None, None);
+        for it in exemptions.about(found.rule.id, found.field) {
+            if it.is_in_force(facts.today) {
+                exemption = Some(it);
+                break;
+            }
+            expired = expired.or(Some(it));
+        }
+        let level = if exemption.is_some() { Level::Audit } else { level.under(mode) };
+        let is_exhausted = exemption.is_none() && exemptions.is_exhausted();
+        Self { found, level, enforced, exemption, expired, is_exhausted, hint: None }
+    }
+
+    /// Words the way out.
+    pub(super) fn set_remediation_hint(
+        &mut self,
+        mode: Mode,
+        injected: Option<&Profile>,
+        facts: Facts<'_>,
+    ) {
+        let Self { found, exemption, expired, is_exhausted, .. } = &*self;
+        let mut hints = Vec::new();
+        hints.extend(
+            found.repair(mode, injected).or_else(|| found.finding.hint.as_ref()?.words(facts)),
+        );
+        if exemption.is_none() {
+            if let Some((Exemption { name, owner, .. }, date)) =
+                expired.and_then(|it| Some((it, it.expires?)))
+            {
+                let name = name.as_str();
+                hints.push(format!("exemption {name:?} expired on {date}, ask {owner}"));
+            }
+            if *is_exhausted {
+                hints.push("it names too many images to compare all exemptions with".to_owned());
+            }
+        }
+        self.hint = (!hints.is_empty()).then(|| hints.join("; "));
+    }
+}
+
 impl Found<'_> {
-    /// What `/mutate` was to repair is a different matter.
-    pub(super) fn set_remediation_hint(&mut self, mode: Mode, injected: Option<&Profile>) {
+    /// Why a finding that has a fix is still there.
+    fn repair(&self, mode: Mode, injected: Option<&Profile>) -> Option<String> {
         let (would, does) = match (&self.finding.fix, injected) {
             (Some(Fix::Inject), Some(profile)) => {
                 (format!("set {profile}"), format!("sets {profile}"))
@@ -70,54 +123,27 @@ impl Found<'_> {
                 let what = "it to nodes that have the profile";
                 (format!("pin {what}"), format!("pins {what}"))
             }
-            _ => return,
+            _ => return None,
         };
-        self.finding.hint = Some(match mode {
+        Some(match mode {
             Mode::Enforce => {
                 format!("the mutating webhook {does}, but was not called or was overruled")
             }
             Mode::Warn | Mode::Audit => format!("mode \"enforce\" would {would}"),
-        });
-    }
-
-    /// The exemption in force for it. One that has run out adds to the finding
-    /// that it has.
-    pub(super) fn exemption<'a>(
-        &mut self,
-        exemptions: &mut Exemptions<'a>,
-        today: Date,
-    ) -> Option<&'a Exemption> {
-        let mut expired = None;
-        for it in exemptions.about(self.rule.id, self.field) {
-            if it.is_in_force(today) {
-                return Some(it);
-            }
-            expired = expired.or(Some(it));
-        }
-        if let Some((Exemption { name, owner, .. }, date)) =
-            expired.and_then(|it| Some((it, it.expires?)))
-        {
-            let name = name.as_str();
-            self.hint_as_well(&format!("exemption {name:?} expired on {date}, ask {owner}"));
-        }
-        if exemptions.is_exhausted() {
-            self.hint_as_well("it names too many images to compare all exemptions with");
-        }
-        None
-    }
-
-    fn hint_as_well(&mut self, hint: &str) {
-        let hints = self.finding.hint.take().map(|it| format!("{it}; ")).unwrap_or_default();
-        self.finding.hint = Some(hints + hint);
+        })
     }
 }
 
-impl Fix {
-    /// The profile for which the pod is to be pinned.
-    pub(super) fn pinned(&self) -> Option<ProfilePath> {
+impl Hint {
+    fn words(&self, Facts { catalog, classes, .. }: Facts<'_>) -> Option<String> {
+        let meant = |near: &str| format!("did you mean {near:?}?");
         match self {
-            Self::Pin(path) => Some(path.clone()),
-            Self::Inject | Self::RemoveAnnotation => None,
+            Self::Text(text) => Some(text.clone()),
+            Self::SimilarProfile(path) => match catalog.closest(path) {
+                Some(near) if near != path => Some(meant(near.as_str())),
+                _ => catalog.is_empty().then(|| "the catalog is empty".to_owned()),
+            },
+            Self::SimilarRuntimeClass(class) => classes.closest(class).map(meant),
         }
     }
 }

@@ -72,7 +72,7 @@ impl<'a> Verdict<'a> {
     }
 
     /// What follows from a finding; nothing, where it is of no concern.
-    fn judge(&self, mut found: Found<'a>, exemptions: &mut Exemptions<'a>) -> Option<Judged<'a>> {
+    fn judge(&self, found: Found<'a>, exemptions: &mut Exemptions<'a>) -> Option<Judged<'a>> {
         let Self { kind, facts, mode, .. } = *self;
         let level = match (kind, facts.policy.templates()) {
             (Kind::Pod, _) | (_, Templates::Deny) => facts.policy.level(found.rule),
@@ -84,15 +84,11 @@ impl<'a> Verdict<'a> {
         if is_fixed && mode == Mode::Enforce && kind != Kind::Pod {
             return None;
         }
-        found.set_remediation_hint(mode, self.injected);
-        let exemption = found.exemption(exemptions, facts.today);
-        let level = if exemption.is_some() { Level::Audit } else { level.under(mode) };
-        let enforced = facts.policy.level(found.rule);
-        Some(Judged { found, level, enforced, exemption })
+        Some(Judged::new(found, level, exemptions, (facts, mode)))
     }
 
     /// Counts it, and keeps of it what will be told or done.
-    fn take(&mut self, judged: Judged<'a>) {
+    fn take(&mut self, mut judged: Judged<'a>) {
         let Judged { found: Found { rule, field, finding }, level, exemption, .. } = &judged;
         *self.counts.entry((rule.id, *level)).or_default() += 1;
         match exemption {
@@ -107,6 +103,7 @@ impl<'a> Verdict<'a> {
             is_exempt: exemption.is_some(),
         }));
         if self.at(*level).count() < MOST_KEPT {
+            judged.set_remediation_hint(self.mode, self.injected, self.facts);
             self.judged.push(judged);
         }
     }

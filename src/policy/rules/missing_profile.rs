@@ -2,7 +2,7 @@
 
 use crate::{
     pod::Seccomp,
-    policy::{Check, Context, Finding, Fix, Level, Rule, pin::Pinning},
+    policy::{Check, Context, Finding, Fix, Level, Rule, finding::Hint, pin::Pinning},
     profile::{Defect, ProfilePath},
 };
 
@@ -31,7 +31,7 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
         } else {
             format!("callgate cannot judge profile {:?}: {broken}", path.as_str())
         };
-        return Some(Finding::new(message).look_for(&path, context));
+        return Some(Finding::new(message).similar(Hint::SimilarProfile(path)));
     }
     let pinning = context.pinning(&path);
     // The scheduler waits until there is a node that has it.
@@ -45,7 +45,7 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
     if catalog.is_brought(&path) {
         return Some(finding.hint("callgate is bringing it: try again in a moment"));
     }
-    Some(finding.look_for(&path, context))
+    Some(finding.similar(Hint::SimilarProfile(path)))
 }
 
 /// In what way there is no such profile, if so.
@@ -63,21 +63,6 @@ pub(super) fn missing(path: &ProfilePath, context: &Context<'_>) -> Option<Strin
     }
 }
 
-impl Finding {
-    /// Adds the profile that was probably meant.
-    fn look_for(self, path: &ProfilePath, context: &Context<'_>) -> Self {
-        let catalog = context.facts.catalog;
-        if !context.may_search() {
-            return self;
-        }
-        match catalog.closest(path) {
-            Some(near) if near != path => self.hint(format!("did you mean {:?}?", near.as_str())),
-            _ if catalog.is_empty() => self.hint("the catalog is empty"),
-            _ => self,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -91,13 +76,13 @@ mod tests {
 
     /// A pod has room for tens of thousands of them.
     #[test]
-    fn for_as_many_as_are_told_of_is_searched_and_for_no_more() {
+    fn similar_profiles_are_searched_for_reported_findings_alone() {
         let container = |number| {
             let path = format!("apps-{number}/web.json");
             let profile = json!({ "type": "Localhost", "localhostProfile": path });
             json!({ "name": "app", "securityContext": { "seccompProfile": profile } })
         };
-        let containers: Vec<_> = (0..=MOST_LINES).map(container).collect();
+        let containers: Vec<_> = (0..MOST_LINES + 2).map(container).collect();
         let text = json!({ "spec": { "containers": containers } }).to_string();
         let pod: Pod<'_> = serde_json::from_str(&text).unwrap();
         let catalog: Catalog = [("web.json".parse().unwrap(), None)].into_iter().collect();
@@ -110,10 +95,7 @@ mod tests {
             today: jiff::civil::date(2026, 11, 24),
         };
         let verdict = Verdict::of(Kind::Pod, &pod, &Scope::Whole, facts, Mode::Enforce);
-        let hints: Vec<_> =
-            verdict.judged().iter().map(|it| it.found.finding.hint.as_deref()).collect();
-        let mut expected = vec![Some("did you mean \"web.json\"?"); MOST_LINES];
-        expected.push(None);
-        assert_eq!(hints, expected);
+        let hints: Vec<_> = verdict.judged().iter().map(|it| it.hint.as_deref()).collect();
+        assert_eq!(hints, vec![Some("did you mean \"web.json\"?"); MOST_LINES + 1]);
     }
 }

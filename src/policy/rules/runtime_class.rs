@@ -1,6 +1,6 @@
 #![doc = include_str!("runtime-class.md")]
 
-use crate::policy::{Check, Context, Finding, Level, Rule};
+use crate::policy::{Check, Context, Finding, Level, Rule, finding::Hint};
 
 /// The profile is part of what a handler is told of a container; what it makes
 /// of it is its own affair.
@@ -15,10 +15,7 @@ fn check(class: &str, context: &Context<'_>) -> Option<Finding> {
     let classes = context.facts.classes;
     let Some(handler) = classes.handler(class) else {
         let finding = Finding::new(format!("there is no runtime class {class:?}"));
-        return Some(match classes.closest(class) {
-            Some(near) => finding.hint(format!("did you mean {near:?}?")),
-            None => finding,
-        });
+        return Some(finding.similar(Hint::SimilarRuntimeClass(class.to_owned())));
     };
     if context.facts.policy.vouches_for(handler) {
         return None;

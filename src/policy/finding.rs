@@ -1,0 +1,76 @@
+//! What a rule finds, and the way out.
+
+use crate::{
+    policy::{FieldPath, Rule},
+    profile::ProfilePath,
+};
+
+/// What one rule says of one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub message: String,
+    /// The way out for the author of the pod.
+    pub hint: Option<Hint>,
+    pub fix: Option<Fix>,
+}
+
+/// A way out. It is worded only for findings that are reported: a search for
+/// similar names takes time, and a pod has room for tens of thousands of findings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    Text(String),
+    /// The profile that is most similar to this path, if one is similar.
+    SimilarProfile(ProfilePath),
+    /// The runtime class that is most similar to this name, if one is similar.
+    SimilarRuntimeClass(String),
+}
+
+/// A change that makes a finding go away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fix {
+    /// Set the profile that the policy names for this pod.
+    Inject,
+    /// Remove the annotation.
+    RemoveAnnotation,
+    /// Keep the pod to nodes that have this profile.
+    Pin(ProfilePath),
+}
+
+/// A finding, the rule that made it, and the field that it is about.
+pub struct Found<'a> {
+    pub rule: &'static Rule,
+    pub field: FieldPath<'a>,
+    pub finding: Finding,
+}
+
+// === impl Finding ===
+
+impl Finding {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, fix: None }
+    }
+
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(Hint::Text(hint.into())), ..self }
+    }
+
+    pub(super) fn similar(self, hint: Hint) -> Self {
+        Self { hint: Some(hint), ..self }
+    }
+
+    pub(super) fn fix(self, fix: Fix) -> Self {
+        Self { fix: Some(fix), ..self }
+    }
+}
+
+// === impl Fix ===
+
+impl Fix {
+    /// The profile for which the pod is to be pinned.
+    pub(super) fn pinned(&self) -> Option<ProfilePath> {
+        match self {
+            Self::Pin(path) => Some(path.clone()),
+            Self::Inject | Self::RemoveAnnotation => None,
+        }
+    }
+}
