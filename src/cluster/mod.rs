@@ -1,6 +1,7 @@
 //! What a cluster says, and what it keeps for us.
 
 pub mod authority;
+mod clock_reading;
 mod conditions;
 pub mod events;
 mod facts;
@@ -8,7 +9,6 @@ mod find;
 mod freshness;
 mod kind;
 mod live;
-mod moment;
 mod nodes;
 mod object;
 mod policies;

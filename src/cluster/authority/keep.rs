@@ -19,10 +19,10 @@ use super::{
     bundle::{Configuration, Found},
     call::{CallError, Written},
     clock::{Clock, Reading},
+    log_once::LogOnce,
     pace::{Backoff, Bucket, now},
     published::{Published, Round},
     secret::{Held, Place},
-    told::Told,
 };
 
 /// What the API server holds.
@@ -100,7 +100,7 @@ pub async fn keep(
     let mut changes = pin!(keep.changes());
     let mut failures = Backoff::new(FAILED.0, FAILED.1, jitter);
     let mut losses = Backoff::new(LOST.0, LOST.1, jitter);
-    let mut told = Told::default();
+    let mut log = LogOnce::default();
     loop {
         let round = match keep.round(&mut decide, &report).await {
             Ok(Round::Lost) if losses.failures() >= MANY => Err(CallError::Lost(MANY)),
@@ -117,12 +117,12 @@ pub async fn keep(
             Ok(Round::Lost) => sleep(losses.next()).await,
             Ok(Round::Held(wait)) => sleep(wait.min(pulse)).await,
             Ok(Round::Rest) => {
-                told.well();
+                log.success();
                 drop(timeout(pulse, changes.next()).await);
             }
             Err(error) => {
                 report(Kept::Failed);
-                told.failure(&error);
+                log.failure(&error);
                 let wait = failures.next().min(pulse);
                 // Changes that come without a pause do not make us knock without one.
                 let least = wait.min(FAILED.0);

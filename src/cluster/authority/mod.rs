@@ -8,11 +8,11 @@ mod bundle;
 mod call;
 mod clock;
 mod keep;
+mod log_once;
 mod overwritten;
 mod pace;
 mod published;
 mod secret;
-mod told;
 mod watch;
 
 use std::collections::BTreeMap;

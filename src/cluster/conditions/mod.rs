@@ -22,7 +22,9 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Report, chain, facts::Change, kind::Kind, moment::Moment, object::Object};
+use super::{
+    Report, chain, clock_reading::ClockReading, facts::Change, kind::Kind, object::Object,
+};
 use plan::{Plan, Write};
 use verdict::Verdict;
 
@@ -99,7 +101,7 @@ fn condition(status: &Value) -> Option<Condition> {
 async fn keep(client: Client, mut seen: UnboundedReceiver<Seen>, told: impl Fn(Report)) {
     let mut plan = Plan::default();
     loop {
-        let wake = plan.wake(Moment::now().steady).map(Instant::from_std);
+        let wake = plan.wake(ClockReading::now().monotonic).map(Instant::from_std);
         tokio::select! {
             // What is known to be no more is not written.
             biased;
@@ -110,7 +112,7 @@ async fn keep(client: Client, mut seen: UnboundedReceiver<Seen>, told: impl Fn(R
                 Some(Seen::Gone(kind, name)) => plan.gone(kind, name),
             },
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
-                if let Some(it) = plan.next(Moment::now()) {
+                if let Some(it) = plan.next(ClockReading::now()) {
                     write(&client, &it).await.into_iter().for_each(&told);
                 }
             }

@@ -8,7 +8,7 @@ use std::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{Kind, verdict::Verdict};
-use crate::cluster::moment::Moment;
+use crate::cluster::clock_reading::ClockReading;
 
 /// Two replicas of different versions may make different things of one object,
 /// and each would for ever put right what the other wrote.
@@ -66,12 +66,12 @@ impl Plan {
 
     /// What to write now, if anything. Whether that succeeds is seen by what
     /// the watch tells; if it does not, it is tried again after a minute.
-    pub(super) fn next(&mut self, now: Moment) -> Option<Write> {
+    pub(super) fn next(&mut self, now: ClockReading) -> Option<Write> {
         let mut objects = self.objects.iter_mut();
-        let is_due = |it: &Object| it.is_untold() && it.due().is_none_or(|it| it <= now.steady);
+        let is_due = |it: &Object| it.is_untold() && it.due().is_none_or(|it| it <= now.monotonic);
         let ((kind, name), object) = objects.find(|(_, it)| is_due(it))?;
         let Stored { generation, version, .. } = &object.stored;
-        object.said = Some((*generation, now.steady));
+        object.said = Some((*generation, now.monotonic));
         let condition = object.stored.wanted(now);
         Some(Write { kind: *kind, name: name.clone(), version: version.clone(), condition })
     }
@@ -104,7 +104,7 @@ impl Stored {
             && it.observed_generation == Some(self.generation)
     }
 
-    fn wanted(&self, now: Moment) -> Condition {
+    fn wanted(&self, now: ClockReading) -> Condition {
         let Verdict { status, reason, message } = self.verdict.clone();
         let before = self.condition.as_ref().filter(|it| it.status == status);
         Condition {

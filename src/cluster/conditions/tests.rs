@@ -142,10 +142,10 @@ impl World {
         }
     }
 
-    fn now(&self) -> Moment {
+    fn now(&self) -> ClockReading {
         let after = Duration::from_secs(self.seconds);
         let wall = "2026-11-24T10:00:00Z".parse::<Timestamp>().unwrap() + after;
-        Moment { wall, steady: self.start + after }
+        ClockReading { wall, monotonic: self.start + after }
     }
 
     /// Each second all replicas decide before any of them hears of the others.
@@ -221,15 +221,15 @@ fn what_is_gone_is_not_written() {
     let mut world = World::new(&[yes()]);
     let now = world.now();
     let (plan, _) = &mut world.replicas[0];
-    assert_eq!(plan.wake(now.steady), Some(now.steady));
+    assert_eq!(plan.wake(now.monotonic), Some(now.monotonic));
     plan.gone(Kind::Policy, "web".to_owned());
-    assert_eq!((plan.wake(now.steady), plan.next(now)), (None, None));
+    assert_eq!((plan.wake(now.monotonic), plan.next(now)), (None, None));
     world.tell();
     let (plan, _) = &mut world.replicas[0];
     plan.begins(Kind::Profile);
-    assert!(plan.wake(now.steady).is_some(), "a list of another type");
+    assert!(plan.wake(now.monotonic).is_some(), "a list of another type");
     plan.begins(Kind::Policy);
-    assert_eq!(plan.wake(now.steady), None);
+    assert_eq!(plan.wake(now.monotonic), None);
 }
 
 /// What becomes of a write that is answered so, and what was asked.

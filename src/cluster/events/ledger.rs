@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{Owner, Refusal};
-use crate::cluster::moment::Moment;
+use crate::cluster::clock_reading::ClockReading;
 
 /// How long the count of an Event waits for more, the first time. It doubles
 /// with every write, as the back-off of the controllers that try again does.
@@ -67,7 +67,7 @@ struct Series {
     kind: String,
     name: String,
     first: Timestamp,
-    last: Moment,
+    last: ClockReading,
     count: u32,
     /// The count that was said last; 0 for none.
     said: u32,
@@ -86,7 +86,7 @@ struct Budget {
 impl Ledger {
     /// Takes a refusal in. `false` if there was no room, and another was
     /// forgotten of which nothing had been said.
-    pub(super) fn note(&mut self, refusal: Refusal, now: Moment) -> bool {
+    pub(super) fn note(&mut self, refusal: Refusal, now: ClockReading) -> bool {
         let Refusal { namespace, owner: Owner { api_version, kind, name, uid }, why } = refusal;
         let key = Key { namespace, uid, why };
         let is_over = |it: &Series| now.since(it.last) >= OVER && it.said == it.count;
@@ -101,7 +101,7 @@ impl Ledger {
         self.series.retain(|_, it| !is_over(it));
         let in_full = self.make_room(&key.namespace);
         let (first, count) = (now.wall, 1);
-        let (due, pause) = (now.steady, SHORTEST);
+        let (due, pause) = (now.monotonic, SHORTEST);
         let series =
             Series { api_version, kind, name, first, last: now, count, said: 0, due, pause };
         self.series.insert(key, series);
@@ -109,16 +109,17 @@ impl Ledger {
     }
 
     /// What to write now, if anything; it counts as said.
-    pub(super) fn next(&mut self, now: Moment) -> Option<Occurrence> {
-        if self.budget.free() > Some(now.steady) {
+    pub(super) fn next(&mut self, now: ClockReading) -> Option<Occurrence> {
+        if self.budget.free() > Some(now.monotonic) {
             return None;
         }
-        let due = self.series.iter_mut().filter(|(_, it)| it.is_untold() && it.due <= now.steady);
+        let due =
+            self.series.iter_mut().filter(|(_, it)| it.is_untold() && it.due <= now.monotonic);
         let (key, series) = due.min_by_key(|(_, it)| it.due)?;
-        self.budget.spend(now.steady);
+        self.budget.spend(now.monotonic);
         let is_new = series.said == 0;
         series.said = series.count;
-        series.due = now.steady + series.pause;
+        series.due = now.monotonic + series.pause;
         series.pause = (series.pause * 2).min(LONGEST);
         Some(series.occurrence(key, is_new))
     }
@@ -137,7 +138,7 @@ impl Ledger {
             return true;
         }
         let candidates = self.series.iter().filter(|(it, _)| share < MOST_OF_ONE || of_one(it));
-        let oldest = candidates.min_by_key(|(_, it)| it.last.steady).map(|(key, _)| key.clone());
+        let oldest = candidates.min_by_key(|(_, it)| it.last.monotonic).map(|(key, _)| key.clone());
         oldest.and_then(|it| self.series.remove(&it)).is_none_or(|it| !it.is_untold())
     }
 }

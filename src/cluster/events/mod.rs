@@ -26,7 +26,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Report, chain, cut, is_name, moment::Moment};
+use super::{Report, chain, clock_reading::ClockReading, cut, is_name};
 use ledger::{Ledger, Occurrence};
 
 /// A pod that was refused, and whose it would have been.
@@ -105,12 +105,12 @@ async fn keep<W: Future<Output = Report>>(
         tokio::select! {
             refusal = refusals.recv() => match refusal {
                 None => return,
-                Some(it) => if !ledger.note(it, Moment::now()) {
+                Some(it) => if !ledger.note(it, ClockReading::now()) {
                     told(Report::Dropped);
                 }
             },
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
-                if let Some(it) = ledger.next(Moment::now()) {
+                if let Some(it) = ledger.next(ClockReading::now()) {
                     told(write(it).await);
                 }
             }

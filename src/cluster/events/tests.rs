@@ -30,9 +30,9 @@ fn refusal(namespace: &str, uid: &str, why: &str) -> Refusal {
 struct Clock(Instant);
 
 impl Clock {
-    fn at(&self, after: Duration) -> Moment {
+    fn at(&self, after: Duration) -> ClockReading {
         let wall = "2026-11-24T10:00:00.123456789Z".parse::<Timestamp>().unwrap() + after;
-        Moment { wall, steady: self.0 + after }
+        ClockReading { wall, monotonic: self.0 + after }
     }
 }
 
