@@ -97,23 +97,28 @@ fn main() -> io::Result<()> {
     let bound: Pod<'_> = serde_json::from_str(bound).expect("a pod");
     let path: ProfilePath = "callgate/profile-3.json".parse().expect("a path");
     let absent: ProfilePath = "callgate/profile-x.json".parse().expect("a path");
-    let spread = nodes.spread(&pod, &path);
+    let distribution = nodes.distribution(&pod, &path);
     // All but the cordoned.
     let expected = (0..flags.nodes).filter(|it| it % 50 > 0).count();
-    assert_eq!((spread.eligible, spread.unknown, spread.lacking), (expected, 0, 0));
-    assert_eq!(spread.found.iter().map(|it| it.nodes).sum::<usize>(), expected);
+    assert_eq!(
+        (distribution.eligible, distribution.unknown, distribution.lacking),
+        (expected, 0, 0)
+    );
+    assert_eq!(distribution.found.iter().map(|it| it.nodes).sum::<usize>(), expected);
 
     let eligible = nodes.eligible(&pod);
     let repeat = if flags.bench { 300 } else { 2 };
     let next = flags.nodes;
     let mut times = vec![
-        Times::of("spread, a pod with every demand", repeat, |_| {
-            nodes.spread(&pod, &path).eligible
+        Times::of("distribution, a pod with every demand", repeat, |_| {
+            nodes.distribution(&pod, &path).eligible
         }),
-        Times::of("spread, one profile more of that pod", repeat, |_| {
-            eligible.spread(&path).eligible
+        Times::of("distribution, one profile more of that pod", repeat, |_| {
+            eligible.distribution(&path).eligible
         }),
-        Times::of("spread, a bound pod", repeat, |_| nodes.spread(&bound, &path).eligible),
+        Times::of("distribution, a bound pod", repeat, |_| {
+            nodes.distribution(&bound, &path).eligible
+        }),
         Times::of("find, a profile that is nowhere", repeat, |_| nodes.find(&absent)),
         Times::of("paths", repeat, |_| nodes.paths().len()),
         Times::of("clone", repeat, |_| nodes.clone()),

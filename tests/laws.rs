@@ -49,7 +49,7 @@ const SOUND: &str = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
     {"names": ["execve"], "action": "SCMP_ACT_ALLOW"}]}"#;
 
 /// The profiles that agents bring to the nodes.
-const BROUGHT: [&str; 2] = ["db", "web"];
+const MANAGED: [&str; 2] = ["db", "web"];
 
 static DOOR: LazyLock<(Runtime, Router)> = LazyLock::new(|| {
     let profiles = [("web.json", SOUND), ("hollow.json", "{}")];
@@ -57,8 +57,8 @@ static DOOR: LazyLock<(Runtime, Router)> = LazyLock::new(|| {
         .into_iter()
         .map(|(path, text)| (path.parse().expect("a path"), Document::appraise(text.as_bytes())))
         .collect();
-    let brought = BROUGHT.map(|it| (ProfilePath::of_object(it).expect("a name"), None));
-    let catalog = catalog.bringing(brought);
+    let managed = MANAGED.map(|it| (ProfilePath::of_object(it).expect("a name"), None));
+    let catalog = catalog.with_managed(managed);
     let policy = Policy::parse(POLICY).expect("a policy");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     (
@@ -299,7 +299,7 @@ fn is_required(pod: &Value, name: &str, labels: &BTreeMap<&str, &str>) -> bool {
 /// The labels of the profiles that the pod names and agents bring.
 fn labels_to_wait_for(pod: &Value) -> BTreeSet<String> {
     let text = pod["spec"].to_string();
-    let named = BROUGHT.iter().filter(|it| text.contains(&format!("\"callgate/{it}.json\"")));
+    let named = MANAGED.iter().filter(|it| text.contains(&format!("\"callgate/{it}.json\"")));
     named.map(|it| format!("profile.callgate.dev/{it}")).collect()
 }
 

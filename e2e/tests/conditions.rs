@@ -253,7 +253,7 @@ fn judge(
 /// A profile that pods can be pinned for.
 fn catalog() -> Catalog {
     let path = ProfilePath::of_object("web").expect("a name");
-    Catalog::default().bringing([(path, None)])
+    Catalog::default().with_managed([(path, None)])
 }
 
 /// What the strictest policy says, and how much it would change.

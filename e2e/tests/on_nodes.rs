@@ -47,7 +47,7 @@ impl Stage {
             namespace,
             table: Table {
                 profiles: std::collections::BTreeMap::new(),
-                brought: table.brought.clone(),
+                managed: table.managed.clone(),
                 classes: table.classes.clone(),
                 policies: table.policies.clone(),
                 cases: Vec::new(),
@@ -56,7 +56,7 @@ impl Stage {
             cases: Vec::new(),
             nodes: Vec::new(),
         };
-        for (name, text) in &table.brought {
+        for (name, text) in &table.managed {
             let spec: Value = serde_json::from_str(text).expect("cases bring profiles");
             let object = object("SeccompProfile", name, &spec);
             it.api().apply(&format!("{PROFILES}/{name}"), &object).await.expect_ok("the profile");
@@ -70,7 +70,7 @@ impl Stage {
             stage.nodes.extend(put(it, &case, &format!("{own}-{number}")).await);
             stage.cases.push((*number, case));
         }
-        stage.nodes.push(await_news(it, &own, table.brought.keys()).await);
+        stage.nodes.push(await_news(it, &own, table.managed.keys()).await);
         obey(it, &stage.namespace, &policy, mode).await;
         stage
     }
@@ -186,14 +186,14 @@ async fn report(it: &Test, name: &str, status: Value) {
 }
 
 /// Waits until the webhook knows of all that was made before: watches keep the order.
-async fn await_news(it: &Test, own: &str, brought: impl Iterator<Item = &String>) -> String {
+async fn await_news(it: &Test, own: &str, managed: impl Iterator<Item = &String>) -> String {
     let (name, path) = (format!("last-{own}"), format!("last-{own}.json"));
     let labels = json!({ CASE: name });
     make_node(it, &name, &labels, vec![]).await;
     let file = json!({ "path": path, "size": 7, "source": "node" });
     report(it, &name, json!({ "profiles": [file] })).await;
     let mut paths = vec![path];
-    paths.extend(brought.map(|it| format!("callgate/{it}.json")));
+    paths.extend(managed.map(|it| format!("callgate/{it}.json")));
     for path in paths {
         // No node has this label, so what is in the catalog is let pass.
         let mut pod = naming(&path);

@@ -5,7 +5,7 @@ use std::{io, sync::Arc};
 
 use super::{
     found::Failure,
-    host::{HostError, Look, Own, Root},
+    host::{FileState, HostError, ManagedDir, Root},
     name::Name,
     wanted::{Content, Want},
 };
@@ -23,14 +23,14 @@ pub(super) struct Brought {
     /// Whether anything was written, so that what was there is no more.
     pub(super) is_tried: bool,
     /// What is there then.
-    pub(super) look: Option<Look>,
+    pub(super) look: Option<FileState>,
     pub(super) result: Result<(), Failure>,
 }
 
 /// Puts these profiles in place, and looks at each again by its name.
 pub(super) fn bring(
     root: &Root,
-    own: &Own,
+    own: &ManagedDir,
     all: Vec<(&Name, &Content)>,
     fetch: &mut Fetch,
 ) -> Vec<Brought> {

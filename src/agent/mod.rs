@@ -8,10 +8,10 @@
 mod bring;
 mod found;
 pub mod host;
-mod keeper;
 mod name;
 mod native;
 mod plan;
+mod reconciler;
 mod report;
 mod run;
 mod wanted;
@@ -20,11 +20,11 @@ mod watch;
 pub use self::{
     bring::Fetch,
     found::{Entry, Failure, Found, Source},
-    keeper::Keeper,
     name::Name,
     plan::{Plan, Present, Released, Step, plan},
+    reconciler::Reconciler,
     report::{Condition, ReportError, Seen, Write, writes},
-    run::{Agent, Hear, News},
+    run::{Agent, AgentEvent, EventHandler},
     wanted::{Content, Want, Wanted, want},
 };
 

@@ -13,7 +13,7 @@ use clap::Args;
 use tokio::{net::TcpListener, runtime};
 
 use crate::{
-    agent::{self, Failure, Found, Hear, News, Source, host},
+    agent::{self, AgentEvent, EventHandler, Failure, Found, Source, host},
     causes::chain,
     cli::Found as Outcome,
     cluster, duration,
@@ -135,23 +135,23 @@ async fn serve(agent: agent::Agent, listener: TcpListener) -> anyhow::Result<()>
     tracing::info!(node = agent.node, root = ?agent.root, admin_address = %address, "looking after profiles");
     tokio::select! {
         // Nothing is lost wherever it stops: a file is the old one or the new one.
-        () = agent.run(hear(metrics, reported)) => bail!("the agent has to start anew"),
+        () = agent.run(event_handler(metrics, reported)) => bail!("the agent has to start anew"),
         _ = orders.wait_for(|it| *it >= Order::Drain) => tracing::info!("stopped"),
     }
     Ok(())
 }
 
 /// Counts what is told, and logs what is new of it.
-fn hear(metrics: Arc<AgentMetrics>, reported: Condition) -> Hear {
+fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandler {
     let said = Mutex::new(Said::default());
     Arc::new(move |news| {
         let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
         match news {
-            News::Passed(found) => {
+            AgentEvent::Passed(found) => {
                 count(&metrics, found);
                 said.passed(found);
             }
-            News::Reported { found, calls } => {
+            AgentEvent::Reported { found, calls } => {
                 said.call = None;
                 metrics.told(calls);
                 if found.is_decided {
@@ -159,11 +159,11 @@ fn hear(metrics: Arc<AgentMetrics>, reported: Condition) -> Hear {
                     reported.met();
                 }
             }
-            News::ReportFailed(error) => {
+            AgentEvent::ReportFailed(error) => {
                 metrics.failed("report");
                 said.call(error, "cannot report, trying on");
             }
-            News::WatchFailed(error) => {
+            AgentEvent::WatchFailed(error) => {
                 metrics.failed("watch");
                 said.call(error, "a watch failed, trying on");
             }

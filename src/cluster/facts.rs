@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{kind::Kind, nodes::Fleet, object::Object};
+use super::{kind::Kind, nodes::NodeStore, object::Object, partial::PartialSeccompNode};
 use crate::{
     placement::{Node, Nodes},
     policy::{Labels, PolicyIndex, RuntimeClasses, Stored},
-    profile::{Broken, Catalog, Defect, Document, Inventory, ProfilePath, spec_of},
+    profile::{Broken, Catalog, Defect, Document, ProfilePath, spec_of},
 };
 
 /// What happened to the objects of one type.
@@ -45,7 +45,7 @@ pub(super) enum Any {
     Profile(Change<Result<Option<Defect>, String>>),
     Class(Change<Result<String, String>>),
     Node(Change<Result<Node, String>>),
-    Said(Change<Result<Option<Inventory>, String>>),
+    SeccompNode(Change<Result<PartialSeccompNode, String>>),
 }
 
 /// The objects of one type, by name.
@@ -64,7 +64,7 @@ pub struct Facts {
     pub(super) profiles: Objects<Option<Defect>>,
     /// The handlers of the runtime classes.
     pub(super) classes: Objects<String>,
-    pub(super) fleet: Fleet,
+    pub(super) store: NodeStore,
     /// Why objects cannot be read, by type. None of them stops the others.
     unreadable: BTreeMap<Kind, Objects<String>>,
 }
@@ -135,12 +135,12 @@ impl Facts {
             && self.policies.is_complete
             && self.profiles.is_complete
             && self.classes.is_complete
-            && self.fleet.is_complete()
+            && self.store.is_complete()
     }
 
     /// Each node, and what its agent says.
     pub fn nodes(&self) -> &Nodes {
-        self.fleet.nodes()
+        self.store.nodes()
     }
 
     pub fn classes(&self) -> RuntimeClasses {
@@ -168,8 +168,8 @@ impl Facts {
         let own = self.profiles.known.iter().filter_map(|(name, defect)| {
             Some((ProfilePath::of_object(name).ok()?, defect.clone()))
         });
-        let on_nodes = self.fleet.paths().map(|path| (path.clone(), None));
-        on_nodes.chain(others).collect::<Catalog>().bringing(own)
+        let on_nodes = self.store.paths().map(|path| (path.clone(), None));
+        on_nodes.chain(others).collect::<Catalog>().with_managed(own)
     }
 
     /// Of each policy that a newer version wrote, what this version does not know.
@@ -214,12 +214,12 @@ impl Facts {
             Any::Node(it) => {
                 news.unreadable = self.note(Kind::Node, &it);
                 // One of which nothing is known.
-                news.nodes = self.fleet.take_node(it.map(Result::unwrap_or_default));
+                news.nodes = self.store.take_node(it.map(Result::unwrap_or_default));
             }
-            Any::Said(it) => {
+            Any::SeccompNode(it) => {
                 news.unreadable = self.note(Kind::SeccompNode, &it);
                 // As if its agent had said nothing.
-                news.nodes = self.fleet.take_report(it.map(Result::unwrap_or_default));
+                news.nodes = self.store.take_report(it.map(Result::unwrap_or_default));
             }
         }
         news
@@ -334,8 +334,8 @@ mod tests {
         facts.profiles.take(Change::End);
         facts.classes.take(Change::End);
         assert!(!facts.is_complete(), "nobody has told of nodes yet");
-        facts.fleet.take_node(Change::End);
-        facts.fleet.take_report(Change::End);
+        facts.store.take_node(Change::End);
+        facts.store.take_report(Change::End);
         assert!(facts.is_complete());
         facts.namespaces.take(Change::Put(
             "bank".into(),
@@ -358,8 +358,8 @@ mod tests {
         let catalog = facts.catalog(&others);
         let all: Vec<_> = catalog.iter().map(|(path, it)| (path.as_str(), it.is_some())).collect();
         assert_eq!(all, [("callgate/web.json", true), ("here.json", false)]);
-        assert!(catalog.is_brought(&"callgate/web.json".parse().unwrap()));
-        assert!(!catalog.is_brought(&"here.json".parse().unwrap()));
+        assert!(catalog.is_managed(&"callgate/web.json".parse().unwrap()));
+        assert!(!catalog.is_managed(&"here.json".parse().unwrap()));
     }
 
     #[test]
@@ -377,8 +377,8 @@ mod tests {
             { "path": "bad.json", "problem": "not-json" },
         ]);
         let inventory = Inventory::read(&json!({ "status": { "profiles": profiles } }));
-        facts.fleet.take_report(Change::Put("node-a".into(), Some(inventory)));
-        facts.fleet.refresh();
+        facts.store.take_report(Change::Put("node-a".into(), Some(inventory)));
+        facts.store.refresh();
         let catalog = facts.catalog(&Catalog::default());
         let all: Vec<_> = catalog.iter().map(|(path, it)| (path.as_str(), it.is_some())).collect();
         assert_eq!(all, [("callgate/web.json", true), ("there.json", false)]);

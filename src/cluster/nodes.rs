@@ -13,7 +13,7 @@ use crate::{
 
 /// The nodes of a cluster, and what their agents say.
 #[derive(Debug, Default)]
-pub(super) struct Fleet {
+pub(super) struct NodeStore {
     nodes: Nodes,
     there: Told<Node>,
     reporting: Told<Option<Inventory>>,
@@ -38,7 +38,7 @@ enum Step<T> {
     Gone(String),
 }
 
-impl Fleet {
+impl NodeStore {
     pub(super) fn nodes(&self) -> &Nodes {
         &self.nodes
     }
@@ -175,89 +175,89 @@ mod tests {
         Inventory { files: files.iter().map(file).collect(), is_cut: false }
     }
 
-    fn node(fleet: &mut Fleet, name: &str, it: Node) -> bool {
-        fleet.take_node(Change::Put(name.into(), it))
+    fn node(store: &mut NodeStore, name: &str, it: Node) -> bool {
+        store.take_node(Change::Put(name.into(), it))
     }
 
-    fn says(fleet: &mut Fleet, name: &str, it: impl Into<Option<Inventory>>) -> bool {
-        fleet.take_report(Change::Put(name.into(), it.into()))
+    fn says(store: &mut NodeStore, name: &str, it: impl Into<Option<Inventory>>) -> bool {
+        store.take_report(Change::Put(name.into(), it.into()))
     }
 
-    fn paths(fleet: &mut Fleet) -> (bool, Vec<&str>) {
-        (fleet.refresh(), fleet.paths().map(ProfilePath::as_str).collect())
+    fn paths(store: &mut NodeStore) -> (bool, Vec<&str>) {
+        (store.refresh(), store.paths().map(ProfilePath::as_str).collect())
     }
 
     /// How many nodes there are, how many are unknown, and how many lack `x.json`.
-    fn spread(fleet: &Fleet) -> (usize, usize, usize) {
-        let spread = fleet.nodes().spread(&Pod::default(), &"x.json".parse().unwrap());
-        (spread.eligible, spread.unknown, spread.lacking)
+    fn distribution(store: &NodeStore) -> (usize, usize, usize) {
+        let distribution = store.nodes().distribution(&Pod::default(), &"x.json".parse().unwrap());
+        (distribution.eligible, distribution.unknown, distribution.lacking)
     }
 
     #[test]
     fn a_sign_of_life_is_no_news() {
-        let mut fleet = Fleet::default();
-        assert!(node(&mut fleet, "a", labelled("ssd")));
-        assert!(!node(&mut fleet, "a", labelled("ssd")));
-        assert!(node(&mut fleet, "a", labelled("tape")));
-        assert!(node(&mut fleet, "a", Node { unschedulable: true, ..labelled("tape") }));
+        let mut store = NodeStore::default();
+        assert!(node(&mut store, "a", labelled("ssd")));
+        assert!(!node(&mut store, "a", labelled("ssd")));
+        assert!(node(&mut store, "a", labelled("tape")));
+        assert!(node(&mut store, "a", Node { unschedulable: true, ..labelled("tape") }));
         let one = |problem| inventory(&[("x.json", problem)]);
-        assert!(says(&mut fleet, "a", one(None)));
-        assert!(!says(&mut fleet, "a", one(None)));
-        assert!(says(&mut fleet, "a", one(Some(Problem::Hollow))));
-        assert!(says(&mut fleet, "a", inventory(&[])));
-        assert!(says(&mut fleet, "a", Inventory { is_cut: true, ..inventory(&[]) }));
-        assert!(says(&mut fleet, "a", None), "to say nothing is not to have nothing");
+        assert!(says(&mut store, "a", one(None)));
+        assert!(!says(&mut store, "a", one(None)));
+        assert!(says(&mut store, "a", one(Some(Problem::Hollow))));
+        assert!(says(&mut store, "a", inventory(&[])));
+        assert!(says(&mut store, "a", Inventory { is_cut: true, ..inventory(&[]) }));
+        assert!(says(&mut store, "a", None), "to say nothing is not to have nothing");
     }
 
     #[test]
     fn a_profile_is_there_as_long_as_one_node_has_it_to_run_under() {
-        let mut fleet = Fleet::default();
+        let mut store = NodeStore::default();
         let sound = || inventory(&[("x.json", None)]);
-        says(&mut fleet, "a", sound());
-        assert_eq!(paths(&mut fleet), (true, vec!["x.json"]));
-        says(&mut fleet, "b", sound());
-        says(&mut fleet, "a", inventory(&[("x.json", Some(Problem::Hollow))]));
-        assert_eq!(paths(&mut fleet), (false, vec!["x.json"]));
-        says(&mut fleet, "b", inventory(&[("y.json", None)]));
-        assert_eq!(paths(&mut fleet), (true, vec!["y.json"]));
-        fleet.take_report(Change::Gone("b".into()));
-        assert_eq!(paths(&mut fleet), (true, vec![]));
+        says(&mut store, "a", sound());
+        assert_eq!(paths(&mut store), (true, vec!["x.json"]));
+        says(&mut store, "b", sound());
+        says(&mut store, "a", inventory(&[("x.json", Some(Problem::Hollow))]));
+        assert_eq!(paths(&mut store), (false, vec!["x.json"]));
+        says(&mut store, "b", inventory(&[("y.json", None)]));
+        assert_eq!(paths(&mut store), (true, vec!["y.json"]));
+        store.take_report(Change::Gone("b".into()));
+        assert_eq!(paths(&mut store), (true, vec![]));
     }
 
     #[test]
     fn what_an_agent_said_counts_from_the_moment_that_its_node_is_there() {
-        let mut fleet = Fleet::default();
-        says(&mut fleet, "a", inventory(&[]));
-        assert_eq!(spread(&fleet), (0, 0, 0));
-        node(&mut fleet, "a", labelled("ssd"));
-        assert_eq!(spread(&fleet), (1, 0, 1));
-        assert!(fleet.take_node(Change::Gone("a".into())));
-        assert!(!fleet.take_node(Change::Gone("a".into())));
-        assert_eq!(spread(&fleet), (0, 0, 0));
-        node(&mut fleet, "a", labelled("ssd"));
-        assert_eq!(spread(&fleet), (1, 1, 0), "another node of that name: nobody has looked");
-        assert!(says(&mut fleet, "a", inventory(&[])));
-        assert_eq!(spread(&fleet), (1, 0, 1));
-        assert!(fleet.take_report(Change::Gone("a".into())));
-        assert_eq!(spread(&fleet), (1, 1, 0));
+        let mut store = NodeStore::default();
+        says(&mut store, "a", inventory(&[]));
+        assert_eq!(distribution(&store), (0, 0, 0));
+        node(&mut store, "a", labelled("ssd"));
+        assert_eq!(distribution(&store), (1, 0, 1));
+        assert!(store.take_node(Change::Gone("a".into())));
+        assert!(!store.take_node(Change::Gone("a".into())));
+        assert_eq!(distribution(&store), (0, 0, 0));
+        node(&mut store, "a", labelled("ssd"));
+        assert_eq!(distribution(&store), (1, 1, 0), "another node of that name: nobody has looked");
+        assert!(says(&mut store, "a", inventory(&[])));
+        assert_eq!(distribution(&store), (1, 0, 1));
+        assert!(store.take_report(Change::Gone("a".into())));
+        assert_eq!(distribution(&store), (1, 1, 0));
     }
 
     #[test]
     fn who_is_not_in_a_list_is_gone_when_it_ends() {
-        let mut fleet = Fleet::default();
-        node(&mut fleet, "a", labelled("ssd"));
-        node(&mut fleet, "b", labelled("ssd"));
-        says(&mut fleet, "b", inventory(&[]));
-        assert_eq!(spread(&fleet), (2, 1, 1));
-        fleet.take_node(Change::Begin);
-        fleet.take_node(Change::Listed("b".into(), labelled("ssd")));
-        assert_eq!(spread(&fleet), (2, 1, 1), "until it ends nobody is gone");
-        assert!(fleet.take_node(Change::End));
-        assert_eq!(spread(&fleet), (1, 0, 1));
-        assert!(!fleet.is_complete());
-        fleet.take_report(Change::Begin);
-        assert!(fleet.take_report(Change::End));
-        assert_eq!(spread(&fleet), (1, 1, 0));
-        assert!(fleet.is_complete());
+        let mut store = NodeStore::default();
+        node(&mut store, "a", labelled("ssd"));
+        node(&mut store, "b", labelled("ssd"));
+        says(&mut store, "b", inventory(&[]));
+        assert_eq!(distribution(&store), (2, 1, 1));
+        store.take_node(Change::Begin);
+        store.take_node(Change::Listed("b".into(), labelled("ssd")));
+        assert_eq!(distribution(&store), (2, 1, 1), "until it ends nobody is gone");
+        assert!(store.take_node(Change::End));
+        assert_eq!(distribution(&store), (1, 0, 1));
+        assert!(!store.is_complete());
+        store.take_report(Change::Begin);
+        assert!(store.take_report(Change::End));
+        assert_eq!(distribution(&store), (1, 1, 0));
+        assert!(store.is_complete());
     }
 }

@@ -13,7 +13,7 @@ use super::{
     conditions::{self, stored},
     facts::{Any, Change, Facts, News, handler, labels, policy, profile},
     kind::Kind,
-    slim::{node, said},
+    partial::{node, seccomp_node},
     stream::{Failure, Told, stream},
 };
 /// What is told of the watches.
@@ -50,7 +50,7 @@ const SHARE: u32 = 10;
 /// Follows namespaces (their metadata alone), policies, profiles, runtime classes
 /// and nodes, for ever, and writes into policies and profiles what is made of them by `client`.
 pub async fn watch(client: Client, watches: Client, tell: impl Fn(Watched<'_>)) {
-    let (show, keep) = conditions::keeper(client, |it| tell(Watched::Reported(it)));
+    let (show, keep) = conditions::reconciler(client, |it| tell(Watched::Reported(it)));
     let (hear, heard) = mpsc::unbounded_channel();
     let client = &watches;
     let policies = heard_by(&hear, Kind::Policy, |it| Any::Policy(show.see(Kind::Policy, it)));
@@ -58,14 +58,14 @@ pub async fn watch(client: Client, watches: Client, tell: impl Fn(Watched<'_>)) 
     let namespaces = heard_by(&hear, Kind::Namespace, Any::Namespace);
     let classes = heard_by(&hear, Kind::RuntimeClass, Any::Class);
     let nodes = heard_by(&hear, Kind::Node, Any::Node);
-    let reports = heard_by(&hear, Kind::SeccompNode, Any::Said);
+    let reports = heard_by(&hear, Kind::SeccompNode, Any::SeccompNode);
     tokio::join!(
         stream(client, Kind::Namespace, labels, namespaces),
         stream(client, Kind::Policy, |it| (policy(it), stored(Kind::Policy, it)), policies),
         stream(client, Kind::Profile, |it| (profile(it), stored(Kind::Profile, it)), profiles),
         stream(client, Kind::RuntimeClass, handler, classes),
         stream(client, Kind::Node, node, nodes),
-        stream(client, Kind::SeccompNode, said, reports),
+        stream(client, Kind::SeccompNode, seccomp_node, reports),
         follow(heard, &tell),
         keep,
     );
@@ -114,7 +114,7 @@ async fn follow(mut heard: UnboundedReceiver<Heard>, tell: impl Fn(Watched<'_>))
             Ok(None) => return,
             Err(()) => {
                 let began = Instant::now();
-                news.catalog |= news.nodes && facts.fleet.refresh();
+                news.catalog |= news.nodes && facts.store.refresh();
                 tell(Watched::Changed { facts: &facts, news: std::mem::take(&mut news) });
                 quiet = Instant::now() + (began.elapsed() * SHARE).min(LONGEST_GATHERING);
             }
@@ -141,7 +141,7 @@ mod tests {
             Any::Profile(Change::End),
             Any::Class(Change::End),
             Any::Node(Change::End),
-            Any::Said(Change::End),
+            Any::SeccompNode(Change::End),
         ]
     }
 

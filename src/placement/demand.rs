@@ -3,8 +3,8 @@
 use crate::{
     placement::{
         Taint,
-        known::{Lexicon, Place},
-        words::second,
+        interner::lookup,
+        record::{Attributes, Interners},
     },
     pod::{Pod, Requirement, Term},
 };
@@ -38,7 +38,7 @@ pub(super) struct Demand<'a> {
     any: Option<Vec<Vec<Test<'a>>>>,
     /// Of every taint that some node has, whether it is tolerated.
     tolerated: Vec<bool>,
-    lexicon: &'a Lexicon,
+    interners: &'a Interners,
 }
 
 #[derive(Debug)]
@@ -55,13 +55,13 @@ enum Test<'a> {
 // === impl Demand ===
 
 impl<'a> Demand<'a> {
-    pub(super) fn of(pod: &'a Pod<'_>, lexicon: &'a Lexicon) -> Self {
+    pub(super) fn of(pod: &'a Pod<'_>, interners: &'a Interners) -> Self {
         // From an API server its keys are unique, and soon no node has them all.
         let selector = pod
             .node_selector()
             .take(MOST_REQUIREMENTS)
-            .map(|(key, value)| Test::label(key, [value], true, false, lexicon));
-        let os = pod.os().map(|it| Test::label(OS, [it], true, true, lexicon));
+            .map(|(key, value)| Test::label(key, [value], true, false, interners));
+        let os = pod.os().map(|it| Test::label(OS, [it], true, true, interners));
         let terms = pod.required_terms().filter(|it| count(it) <= MOST_REQUIREMENTS);
         let tolerations = pod.tolerations();
         let tolerates = |taint: &Taint| {
@@ -70,9 +70,9 @@ impl<'a> Demand<'a> {
         };
         Self {
             all: selector.chain(os).collect(),
-            any: terms.map(|it| it.iter().filter_map(|it| tests(it, lexicon)).collect()),
-            tolerated: lexicon.taints.values().iter().map(|it| tolerates(it)).collect(),
-            lexicon,
+            any: terms.map(|it| it.iter().filter_map(|it| tests(it, interners)).collect()),
+            tolerated: interners.taints.values().iter().map(|it| tolerates(it)).collect(),
+            interners,
         }
     }
 
@@ -82,9 +82,9 @@ impl<'a> Demand<'a> {
         self
     }
 
-    pub(super) fn is_met(&self, name: &str, node: &Place) -> bool {
+    pub(super) fn is_met(&self, name: &str, node: &Attributes) -> bool {
         let passed =
-            |tests: &[Test<'_>]| tests.iter().all(|it| it.passes(name, node, self.lexicon));
+            |tests: &[Test<'_>]| tests.iter().all(|it| it.passes(name, node, self.interners));
         node.taints.iter().all(|it| self.tolerated.get(*it as usize) == Some(&true))
             && passed(&self.all)
             && self.any.as_ref().is_none_or(|it| it.iter().any(|it| passed(it)))
@@ -100,8 +100,8 @@ fn count(terms: &[Term<'_>]) -> usize {
 /// that the scheduler cannot parse (`newNodeSelectorTerm` in
 /// k8s.io/component-helpers/scheduling/corev1/nodeaffinity). That what stands in
 /// it is no label the API server sees to.
-fn tests<'a>(term: &'a Term<'_>, lexicon: &Lexicon) -> Option<Vec<Test<'a>>> {
-    let labels = term.expressions().iter().map(|it| Test::of_label(it, lexicon));
+fn tests<'a>(term: &'a Term<'_>, interners: &Interners) -> Option<Vec<Test<'a>>> {
+    let labels = term.expressions().iter().map(|it| Test::of_label(it, interners));
     let tests: Option<Vec<_>> = labels.chain(term.fields().iter().map(Test::of_field)).collect();
     tests.filter(|it| !it.is_empty())
 }
@@ -110,14 +110,14 @@ fn tests<'a>(term: &'a Term<'_>, lexicon: &Lexicon) -> Option<Vec<Test<'a>>> {
 
 impl<'a> Test<'a> {
     /// `Requirement.Matches` in k8s.io/apimachinery/pkg/labels.
-    fn of_label(requirement: &Requirement<'_>, lexicon: &Lexicon) -> Option<Self> {
+    fn of_label(requirement: &Requirement<'_>, interners: &Interners) -> Option<Self> {
         let (key, values) = (requirement.key(), requirement.values());
         let label = |among, absent| {
-            Some(Self::label(key, values.iter().map(|it| &**it), among, absent, lexicon))
+            Some(Self::label(key, values.iter().map(|it| &**it), among, absent, interners))
         };
         let number = |is, bound: &str| {
             let bound = bound.parse().ok()?;
-            Some(Self::Number { key: lexicon.texts.find(key), is, bound })
+            Some(Self::Number { key: interners.texts.find(key), is, bound })
         };
         match (requirement.operator(), values) {
             ("In", [_, ..]) => label(true, false),
@@ -146,21 +146,21 @@ impl<'a> Test<'a> {
         values: impl IntoIterator<Item = &'t str>,
         among: bool,
         absent: bool,
-        lexicon: &Lexicon,
+        interners: &Interners,
     ) -> Self {
-        let mut values: Vec<_> = values.into_iter().map(|it| lexicon.texts.find(it)).collect();
+        let mut values: Vec<_> = values.into_iter().map(|it| interners.texts.find(it)).collect();
         values.sort_unstable();
-        Self::Label { key: lexicon.texts.find(key), values, among, absent }
+        Self::Label { key: interners.texts.find(key), values, among, absent }
     }
 
-    fn passes(&self, name: &str, node: &Place, lexicon: &Lexicon) -> bool {
-        let value = |key| second(&node.labels, key);
+    fn passes(&self, name: &str, node: &Attributes, interners: &Interners) -> bool {
+        let value = |key| lookup(&node.labels, key);
         match self {
             Self::Label { key, values, among, absent } => {
                 value(*key).map_or(*absent, |it| values.binary_search(&it).is_ok() == *among)
             }
             Self::Number { key, is, bound } => {
-                let number = value(*key).and_then(|it| lexicon.texts.value(it).parse().ok());
+                let number = value(*key).and_then(|it| interners.texts.value(it).parse().ok());
                 number.is_some_and(|it| is(&it, bound))
             }
             Self::Name { name: wanted, is } => (name == *wanted) == *is,

@@ -1,17 +1,17 @@
 //! Where a pod can land, and what it finds there.
 
 mod demand;
-mod known;
+mod interner;
+mod record;
 mod toleration;
-mod words;
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use crate::{
     placement::{
         demand::Demand,
-        known::{Known, Lexicon},
-        words::{NOBODYS, second},
+        interner::{UNKNOWN_ID, lookup},
+        record::{Interners, NodeRecord},
     },
     pod::Pod,
     profile::{Digest, Doubt, File, Inventory, Problem, ProfilePath},
@@ -45,9 +45,9 @@ pub struct Taint {
 /// is kept once.
 #[derive(Clone, Debug, Default)]
 pub struct Nodes {
-    by_name: BTreeMap<Arc<str>, Arc<Known>>,
-    lexicon: Lexicon,
-    /// How many words there may be before it is worth finding out which are
+    by_name: BTreeMap<Arc<str>, Arc<NodeRecord>>,
+    interners: Interners,
+    /// How many interned values there may be before it is worth finding out which are
     /// still used.
     enough: usize,
 }
@@ -55,9 +55,9 @@ pub struct Nodes {
 /// The nodes that one pod can land on, to be asked about each of its profiles.
 #[derive(Clone, Debug)]
 pub struct Eligible<'a> {
-    lexicon: &'a Lexicon,
+    interners: &'a Interners,
     /// In alphabetical order.
-    known: Vec<(&'a str, &'a Known)>,
+    known: Vec<(&'a str, &'a NodeRecord)>,
     /// Of how many an agent has reported.
     reported: usize,
     /// Of how many an agent has reported some files and not all.
@@ -68,7 +68,7 @@ pub struct Eligible<'a> {
 
 /// What the nodes on which a pod can land say of one profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Spread<'a> {
+pub struct ProfileDistribution<'a> {
     /// How many nodes the pod can land on.
     pub eligible: usize,
     /// Of these, on how many nobody has reported what is there, or more than is listed.
@@ -95,8 +95,8 @@ pub struct Found {
 
 impl Nodes {
     pub fn put(&mut self, name: &str, node: Node) {
-        let place = self.lexicon.place(node);
-        self.known(name).node = Some(place);
+        let attributes = self.interners.attributes(node);
+        self.record(name).node = Some(attributes);
         self.sweep();
     }
 
@@ -109,18 +109,18 @@ impl Nodes {
     /// before the node itself, which until then no pod can land on.
     pub fn report(&mut self, name: &str, inventory: Option<Inventory>) {
         let is_cut = inventory.as_ref().is_some_and(|it| it.is_cut);
-        let files = inventory.map(|it| self.lexicon.files(&it));
-        let known = self.known(name);
-        (known.files, known.is_cut) = (files, is_cut);
-        if known.is_nothing() {
+        let files = inventory.map(|it| self.interners.files(&it));
+        let record = self.record(name);
+        (record.files, record.is_cut) = (files, is_cut);
+        if record.is_nothing() {
             self.by_name.remove(name);
         }
         self.sweep();
     }
 
     /// What the nodes that `pod` can land on say of the profile at `path`.
-    pub fn spread(&self, pod: &Pod<'_>, path: &ProfilePath) -> Spread<'_> {
-        self.eligible(pod).spread(path)
+    pub fn distribution(&self, pod: &Pod<'_>, path: &ProfilePath) -> ProfileDistribution<'_> {
+        self.eligible(pod).distribution(path)
     }
 
     /// The nodes that `pod` can land on.
@@ -129,7 +129,7 @@ impl Nodes {
     /// taints nor labels matter then: the scheduler is not asked, and if the
     /// kubelet turns the pod down, it runs nowhere else.
     pub fn eligible(&self, pod: &Pod<'_>) -> Eligible<'_> {
-        self.meeting(pod, &Demand::of(pod, &self.lexicon))
+        self.meeting(pod, &Demand::of(pod, &self.interners))
     }
 
     /// The nodes that `pod` can land on once it is given more tolerations.
@@ -138,68 +138,69 @@ impl Nodes {
     /// (`validateOnlyAddedTolerations` in pkg/apis/core/validation), and no
     /// webhook of ours is asked about that.
     pub fn reachable(&self, pod: &Pod<'_>) -> Eligible<'_> {
-        self.meeting(pod, &Demand::of(pod, &self.lexicon).tolerating_all())
+        self.meeting(pod, &Demand::of(pod, &self.interners).tolerating_all())
     }
 
     fn meeting(&self, pod: &Pod<'_>, demand: &Demand<'_>) -> Eligible<'_> {
-        let lexicon = &self.lexicon;
+        let interners = &self.interners;
         let known: Vec<_> = if let Some(name) = pod.node_name() {
             self.by_name.get_key_value(name).map(named).into_iter().collect()
         } else {
-            let is_met =
-                |name: &str, it: &Known| it.node.as_ref().is_some_and(|it| demand.is_met(name, it));
+            let is_met = |name: &str, it: &NodeRecord| {
+                it.node.as_ref().is_some_and(|it| demand.is_met(name, it))
+            };
             self.by_name.iter().filter(|(name, it)| is_met(name, it)).map(named).collect()
         };
         let reported = known.iter().filter(|it| it.1.files.is_some()).count();
         let cut = known.iter().filter(|it| it.1.is_cut).count();
         let is_strange = pod.node_name().is_some() && known.is_empty();
-        Eligible { lexicon, known, reported, cut, strange: usize::from(is_strange) }
+        Eligible { interners, known, reported, cut, strange: usize::from(is_strange) }
     }
 
     /// Every path that some node has, and whether it has it without a problem
     /// somewhere, in alphabetical order.
     pub fn paths(&self) -> BTreeMap<&ProfilePath, bool> {
         let is_sound: Vec<_> =
-            self.lexicon.files.values().iter().map(|it| it.problem.is_none()).collect();
-        let mut sound = vec![None; self.lexicon.paths.len()];
+            self.interners.files.values().iter().map(|it| it.problem.is_none()).collect();
+        let mut sound = vec![None; self.interners.paths.len()];
         for (path, file) in
             self.by_name.values().flat_map(|it| it.files.iter().flat_map(|it| &**it))
         {
             *sound[*path as usize].get_or_insert(false) |= is_sound[*file as usize];
         }
-        let paths = self.lexicon.paths.values().iter().zip(sound);
+        let paths = self.interners.paths.values().iter().zip(sound);
         paths.filter_map(|(path, sound)| Some((&**path, sound?))).collect()
     }
 
     /// Whether some node has the file without a problem; `None` where no node
     /// has it at all. It takes less time than [`paths`](Self::paths).
     pub fn find(&self, path: &ProfilePath) -> Option<bool> {
-        let path = self.lexicon.paths.find(path);
+        let path = self.interners.paths.find(path);
         let rows = self.by_name.values().filter_map(|it| it.files.as_ref());
-        let files = rows.filter_map(|it| Some(self.lexicon.files.value(second(it, path)?)));
+        let files = rows.filter_map(|it| Some(self.interners.files.value(lookup(it, path)?)));
         files.map(|it| it.problem.is_none()).reduce(|a, b| a || b)
     }
 
     /// Whether some node may have a file that filters nothing; where none has, it
     /// seldom says so all the same, for a while after the last is gone.
     pub fn may_have_hollow(&self) -> bool {
-        let mut problems = self.lexicon.files.values().iter().filter_map(|it| it.problem);
+        let mut problems = self.interners.files.values().iter().filter_map(|it| it.problem);
         problems.any(Problem::is_hollow)
     }
 
-    fn known(&mut self, name: &str) -> &mut Known {
+    fn record(&mut self, name: &str) -> &mut NodeRecord {
         Arc::make_mut(self.by_name.entry(Arc::from(name)).or_default())
     }
 
     fn sweep(&mut self) {
-        if self.lexicon.len() > self.enough {
-            self.lexicon.sweep(&mut self.by_name);
-            self.enough = 2 * self.lexicon.len() + 1_000;
+        if self.interners.len() > self.enough {
+            self.interners.sweep(&mut self.by_name);
+            self.enough = 2 * self.interners.len() + 1_000;
         }
     }
 }
 
-fn named<'a>((name, known): (&'a Arc<str>, &'a Arc<Known>)) -> (&'a str, &'a Known) {
+fn named<'a>((name, known): (&'a Arc<str>, &'a Arc<NodeRecord>)) -> (&'a str, &'a NodeRecord) {
     (name, known)
 }
 
@@ -216,49 +217,49 @@ impl<'a> Eligible<'a> {
     ///
     /// Where a list was cut, what is not in it may be there all the same. Such a
     /// node's label says so of a profile that its agent has brought.
-    pub fn spread(&self, path: &ProfilePath) -> Spread<'a> {
+    pub fn distribution(&self, path: &ProfilePath) -> ProfileDistribution<'a> {
         let label = path.node_label().filter(|_| self.cut > 0);
-        let label = label.map_or(NOBODYS, |it| self.lexicon.texts.find(&*it));
-        let path = self.lexicon.paths.find(path);
-        let mut spread = Spread {
+        let label = label.map_or(UNKNOWN_ID, |it| self.interners.texts.find(&*it));
+        let path = self.interners.paths.find(path);
+        let mut distribution = ProfileDistribution {
             eligible: self.known.len() + self.strange,
             unknown: self.known.len() + self.strange - self.reported,
             lacking: self.reported,
-            ..Spread::default()
+            ..ProfileDistribution::default()
         };
         let reported = self.known.iter().filter_map(|it| Some((it.0, it.1, it.1.files.as_ref()?)));
-        if path == NOBODYS && self.cut == 0 {
-            spread.lacking_names = reported.map(|it| it.0).take(MOST_NAMED).collect();
-            return spread;
+        if path == UNKNOWN_ID && self.cut == 0 {
+            distribution.lacking_names = reported.map(|it| it.0).take(MOST_NAMED).collect();
+            return distribution;
         }
         let mut places = BTreeMap::new();
         let mut labelled = 0;
         for (name, known, files) in reported {
-            let Some(number) = second(files, path) else {
+            let Some(number) = lookup(files, path) else {
                 if known.is_cut {
-                    spread.lacking -= 1;
+                    distribution.lacking -= 1;
                     let is_labelled = known.is_labelled(label);
                     labelled += usize::from(is_labelled);
-                    spread.unknown += usize::from(!is_labelled);
-                } else if spread.lacking_names.len() < MOST_NAMED {
-                    spread.lacking_names.push(name);
+                    distribution.unknown += usize::from(!is_labelled);
+                } else if distribution.lacking_names.len() < MOST_NAMED {
+                    distribution.lacking_names.push(name);
                 }
                 continue;
             };
             let place = *places.entry(number).or_insert_with(|| {
-                let File { digest, problem, doubt } = *self.lexicon.files.value(number);
-                spread.found.push(Found { digest, problem, doubt, nodes: 0 });
-                spread.found.len() - 1
+                let File { digest, problem, doubt } = *self.interners.files.value(number);
+                distribution.found.push(Found { digest, problem, doubt, nodes: 0 });
+                distribution.found.len() - 1
             });
-            spread.found[place].nodes += 1;
-            spread.lacking -= 1;
+            distribution.found[place].nodes += 1;
+            distribution.lacking -= 1;
         }
         if labelled > 0 {
             let found = Found { digest: None, problem: None, doubt: None, nodes: labelled };
-            spread.found.push(found);
+            distribution.found.push(found);
         }
-        spread.found.sort_by_key(|it| Reverse(it.nodes));
-        spread
+        distribution.found.sort_by_key(|it| Reverse(it.nodes));
+        distribution
     }
 }
 
@@ -292,7 +293,7 @@ mod tests {
             nodes.put(&name, labelled("hostname", &name));
             nodes.report(&name, Some(inventory(&format!("{name}.json"), 8)));
             nodes.gone(&name);
-            assert!(nodes.lexicon.len() < 1_100, "{}", nodes.lexicon.len());
+            assert!(nodes.interners.len() < 1_100, "{}", nodes.interners.len());
         }
         let path = "web.json".parse().unwrap();
         for nodes in [&then, &nodes] {
@@ -301,8 +302,12 @@ mod tests {
             let pod = pod(r#"{"spec": {"nodeSelector": {"zone": "z1"}}}"#);
             let digest = Some([7; 32].into());
             let found = Found { digest, problem: None, doubt: None, nodes: 1 };
-            let spread = Spread { eligible: 1, found: vec![found], ..Spread::default() };
-            assert_eq!(nodes.spread(&pod, &path), spread);
+            let distribution = ProfileDistribution {
+                eligible: 1,
+                found: vec![found],
+                ..ProfileDistribution::default()
+            };
+            assert_eq!(nodes.distribution(&pod, &path), distribution);
         }
     }
 
@@ -313,14 +318,19 @@ mod tests {
         nodes.report("node-a", Some(inventory("web.json", 7)));
         nodes.report("node-b", Some(Inventory::default()));
         let path = "web.json".parse().unwrap();
-        let spread = |spec| nodes.spread(&pod(spec), &path);
-        let unknown = Spread { eligible: 1, unknown: 1, ..Spread::default() };
-        assert_eq!(spread(r#"{"spec": {"nodeName": "node-z"}}"#), unknown);
-        let lacking =
-            Spread { eligible: 1, lacking: 1, lacking_names: vec!["node-b"], ..Spread::default() };
-        assert_eq!(spread(r#"{"spec": {"nodeName": "node-b"}}"#), lacking);
+        let distribution = |spec| nodes.distribution(&pod(spec), &path);
+        let unknown =
+            ProfileDistribution { eligible: 1, unknown: 1, ..ProfileDistribution::default() };
+        assert_eq!(distribution(r#"{"spec": {"nodeName": "node-z"}}"#), unknown);
+        let lacking = ProfileDistribution {
+            eligible: 1,
+            lacking: 1,
+            lacking_names: vec!["node-b"],
+            ..ProfileDistribution::default()
+        };
+        assert_eq!(distribution(r#"{"spec": {"nodeName": "node-b"}}"#), lacking);
         // Without the node itself only who is bound to it asks about it.
-        assert_eq!(spread(r#"{"spec": {}}"#).eligible, 1);
+        assert_eq!(distribution(r#"{"spec": {}}"#).eligible, 1);
     }
 
     #[test]
@@ -340,7 +350,7 @@ mod tests {
             doubt: None,
             nodes,
         };
-        let expected = Spread {
+        let expected = ProfileDistribution {
             eligible: 8,
             unknown: 1,
             lacking: 4,
@@ -348,12 +358,17 @@ mod tests {
             found: vec![found(2, 2), found(1, 1)],
         };
         let pod = pod(r#"{"spec": {}}"#);
-        assert_eq!(nodes.spread(&pod, &"web.json".parse().unwrap()), expected);
+        assert_eq!(nodes.distribution(&pod, &"web.json".parse().unwrap()), expected);
 
-        let nowhere = nodes.spread(&pod, &"nowhere.json".parse().unwrap());
+        let nowhere = nodes.distribution(&pod, &"nowhere.json".parse().unwrap());
         let lacking_names = vec!["node-0", "node-1", "node-2"];
-        let expected =
-            Spread { eligible: 8, unknown: 1, lacking: 7, lacking_names, found: Vec::new() };
+        let expected = ProfileDistribution {
+            eligible: 8,
+            unknown: 1,
+            lacking: 7,
+            lacking_names,
+            found: Vec::new(),
+        };
         assert_eq!(nowhere, expected);
     }
 
@@ -369,20 +384,25 @@ mod tests {
         nodes.report("lacking", Some(Inventory::default()));
         nodes.put("listed", Node::default());
         nodes.report("listed", Some(cut(inventory("callgate/web.json", 7))));
-        let spread = |path: &str| nodes.spread(&pod(r#"{"spec": {}}"#), &path.parse().unwrap());
+        let distribution =
+            |path: &str| nodes.distribution(&pod(r#"{"spec": {}}"#), &path.parse().unwrap());
         let found = |digest| Found { digest, problem: None, doubt: None, nodes: 1 };
-        let expected = Spread {
+        let expected = ProfileDistribution {
             eligible: 4,
             unknown: 1,
             lacking: 1,
             lacking_names: vec!["lacking"],
             found: vec![found(Some([7; 32].into())), found(None)],
         };
-        assert_eq!(spread("callgate/web.json"), expected);
+        assert_eq!(distribution("callgate/web.json"), expected);
         // No agent brings it, so no label speaks of it.
-        let expected = Spread { unknown: 3, found: Vec::new(), ..spread("web.json") };
-        assert_eq!(spread("web.json"), expected);
-        assert_eq!((spread("web.json").lacking, spread("nowhere.json").unknown), (1, 3));
+        let expected =
+            ProfileDistribution { unknown: 3, found: Vec::new(), ..distribution("web.json") };
+        assert_eq!(distribution("web.json"), expected);
+        assert_eq!(
+            (distribution("web.json").lacking, distribution("nowhere.json").unknown),
+            (1, 3)
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap, fmt::Write, rc::Rc};
 use serde::Deserialize;
 
 use crate::{
-    placement::{Found, Spread},
+    placement::{Found, ProfileDistribution},
     policy::{
         Context,
         pin::{self, Pinning},
@@ -29,7 +29,7 @@ pub enum Placement {
 /// What is known of a profile on the nodes that a pod can land on.
 #[derive(Clone)]
 pub(super) struct Landing<'a> {
-    spread: Rc<Spread<'a>>,
+    distribution: Rc<ProfileDistribution<'a>>,
     /// The contents of the file, the most common first.
     contents: Rc<[(Digest, usize)]>,
 }
@@ -48,22 +48,22 @@ impl<'a> Context<'a> {
         let known = self.landings.borrow().get(path).cloned();
         let landing = known.unwrap_or_else(|| {
             let eligible = self.eligible.get_or_init(|| self.facts.nodes.eligible(self.pod));
-            let landing = Landing::of(eligible.spread(path));
+            let landing = Landing::of(eligible.distribution(path));
             self.landings.borrow_mut().insert(path.clone(), landing.clone());
             landing
         });
-        (landing.spread.eligible > landing.spread.unknown).then_some(landing)
+        (landing.distribution.eligible > landing.distribution.unknown).then_some(landing)
     }
 
     /// What they say where it can land once it is given more tolerations, if
     /// some node may have a file that filters nothing: nobody else asks.
-    pub(super) fn hollow_landing_at_last(&self, path: &ProfilePath) -> Option<Landing<'a>> {
+    pub(super) fn hollow_on_reachable_nodes(&self, path: &ProfilePath) -> Option<Landing<'a>> {
         if self.facts.policy.placement() == Placement::Ignore || !self.facts.nodes.may_have_hollow()
         {
             return None;
         }
         let reachable = self.reachable.get_or_init(|| self.facts.nodes.reachable(self.pod));
-        Some(Landing::of(reachable.spread(path)))
+        Some(Landing::of(reachable.distribution(path)))
     }
 
     /// Whether the pod is, or can be, kept to the nodes that have the profile;
@@ -75,7 +75,7 @@ impl<'a> Context<'a> {
 
     /// The same under a policy that wants it.
     pub(super) fn pinning_under_pin(&self, path: &ProfilePath) -> Option<Pinning> {
-        let is_possible = self.facts.catalog.is_brought(path) && self.is_new;
+        let is_possible = self.facts.catalog.is_managed(path) && self.is_new;
         if !is_possible {
             return None;
         }
@@ -85,9 +85,10 @@ impl<'a> Context<'a> {
 }
 
 impl<'a> Landing<'a> {
-    fn of(spread: Spread<'a>) -> Self {
+    fn of(distribution: ProfileDistribution<'a>) -> Self {
         let mut contents = BTreeMap::<Digest, usize>::new();
-        for Found { digest, nodes, .. } in spread.found.iter().filter(|it| is_loadable(it.problem))
+        for Found { digest, nodes, .. } in
+            distribution.found.iter().filter(|it| is_loadable(it.problem))
         {
             // What was not read cannot be compared.
             if let Some(digest) = digest {
@@ -96,11 +97,11 @@ impl<'a> Landing<'a> {
         }
         let mut contents: Vec<_> = contents.into_iter().collect();
         contents.sort_by_key(|it| Reverse(it.1));
-        Self { spread: spread.into(), contents: contents.into() }
+        Self { distribution: distribution.into(), contents: contents.into() }
     }
 
     fn count(&self, is: impl Fn(Option<Problem>) -> bool) -> usize {
-        self.spread.found.iter().filter(|it| is(it.problem)).map(|it| it.nodes).sum()
+        self.distribution.found.iter().filter(|it| is(it.problem)).map(|it| it.nodes).sum()
     }
 
     /// How many nodes have it, be it one that filters or one that does not.
@@ -115,7 +116,7 @@ impl<'a> Landing<'a> {
 
     /// On how many there is this doubt about it.
     pub(super) fn doubtful(&self, doubt: Doubt) -> usize {
-        let found = self.spread.found.iter();
+        let found = self.distribution.found.iter();
         found.filter(|it| it.doubt == Some(doubt)).map(|it| it.nodes).sum()
     }
 
@@ -126,12 +127,12 @@ impl<'a> Landing<'a> {
 
     /// How many have said that they have nothing to run under.
     pub(super) fn lacking(&self) -> usize {
-        self.spread.lacking + self.broken()
+        self.distribution.lacking + self.broken()
     }
 
     /// How many have said nothing.
     pub(super) fn unknown(&self) -> usize {
-        self.spread.unknown
+        self.distribution.unknown
     }
 
     /// Whether it is not the same everywhere.
@@ -141,7 +142,7 @@ impl<'a> Landing<'a> {
 
     /// So many of the nodes, in words.
     pub(super) fn of_nodes(&self, count: usize) -> String {
-        match (count, self.spread.eligible) {
+        match (count, self.distribution.eligible) {
             (1, 1) => "the only node this pod can land on".to_owned(),
             (0, all) => format!("none of the {all} nodes this pod can land on"),
             (count, all) if count == all => format!("all {all} nodes this pod can land on"),
@@ -152,7 +153,7 @@ impl<'a> Landing<'a> {
     /// The first words about a profile that is on none of the nodes.
     pub(super) fn of_none(&self, path: &str) -> String {
         let broken = self.broken();
-        match (broken, self.spread.eligible, self.spread.lacking_names.first()) {
+        match (broken, self.distribution.eligible, self.distribution.lacking_names.first()) {
             (0, 1, Some(name)) => {
                 format!("profile {path:?} is not on {name:?}, {}", self.of_nodes(1))
             }
@@ -177,7 +178,7 @@ impl<'a> Landing<'a> {
 
     /// Who lacks it, who has another, and who has not said.
     pub(super) fn details(&self) -> String {
-        let Spread { unknown, lacking, lacking_names, .. } = &*self.spread;
+        let ProfileDistribution { unknown, lacking, lacking_names, .. } = &*self.distribution;
         let mut details = Vec::new();
         if *lacking > 0 {
             let names: Vec<_> = lacking_names.iter().map(|it| format!("{it:?}")).collect();
@@ -205,7 +206,7 @@ impl<'a> Landing<'a> {
     }
 
     fn problems(&self) -> String {
-        let problems = self.spread.found.iter().filter_map(|it| it.problem);
+        let problems = self.distribution.found.iter().filter_map(|it| it.problem);
         let mut words: Vec<_> =
             problems.filter(|it| !it.is_hollow()).map(Problem::as_str).collect();
         words.sort_unstable();

@@ -145,7 +145,7 @@ impl<'a> Verdict<'a> {
         };
         let mut pinned: BTreeSet<_> = fixed.iter().filter_map(|it| it.fix.pinned()).collect();
         if let Some(Profile::Localhost(path)) = self.injected {
-            pinned.extend(self.to_come(pod, scope, &fields, path));
+            pinned.extend(self.pin_for_injected(pod, scope, &fields, path));
         }
         patch(pod, scope, &fixed, (self.injected, &fields), pinned)
     }
@@ -153,7 +153,7 @@ impl<'a> Verdict<'a> {
     /// The profile that is about to be set, if the pod has to be pinned for it:
     /// the rules are asked as if it was set already, so that the next time they
     /// find nothing.
-    fn to_come(
+    fn pin_for_injected(
         &self,
         pod: &'a Pod<'_>,
         scope: &Scope,

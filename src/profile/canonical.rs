@@ -102,28 +102,28 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::profile::document::Placed;
+    use crate::profile::document::Spanned;
 
     /// A document without the places of its values.
     fn plain(document: &Document) -> Document {
-        fn bare<T: Clone>(it: &Placed<T>) -> Placed<T> {
-            Placed { it: it.it.clone(), spot: <_>::default() }
+        fn bare<T: Clone>(it: &Spanned<T>) -> Spanned<T> {
+            Spanned { it: it.it.clone(), node: <_>::default() }
         }
-        fn all<T: Clone>(list: &[Placed<T>]) -> Vec<Placed<T>> {
+        fn all<T: Clone>(list: &[Spanned<T>]) -> Vec<Spanned<T>> {
             list.iter().map(bare).collect()
         }
-        let arg = |it: &Placed<Arg>| Arg {
+        let arg = |it: &Spanned<Arg>| Arg {
             index: bare(&it.index),
             value: bare(&it.value),
             value_two: bare(&it.value_two),
             op: bare(&it.op),
         };
-        let unplaced = |it| Placed { it, spot: <_>::default() };
-        let syscall = |it: &Placed<Syscall>| Syscall {
+        let unplaced = |it| Spanned { it, node: <_>::default() };
+        let syscall = |it: &Spanned<Syscall>| Syscall {
             names: all(&it.names),
             action: bare(&it.action),
             errno: it.errno.as_ref().map(bare),
-            args: it.args.iter().map(|it| Placed { it: arg(it), spot: <_>::default() }).collect(),
+            args: it.args.iter().map(|it| Spanned { it: arg(it), node: <_>::default() }).collect(),
         };
         Document {
             default_action: bare(&document.default_action),

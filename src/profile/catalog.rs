@@ -12,7 +12,7 @@ use crate::profile::{Defect, ProfilePath};
 pub struct Catalog {
     profiles: BTreeMap<ProfilePath, Option<Defect>>,
     /// Those that agents bring to every node.
-    brought: BTreeSet<ProfilePath>,
+    managed: BTreeSet<ProfilePath>,
 }
 
 /// The longest path for which a similar one is searched: the API server sets no
@@ -21,7 +21,7 @@ const LONGEST_COMPARED: usize = 256;
 
 impl FromIterator<(ProfilePath, Option<Defect>)> for Catalog {
     fn from_iter<I: IntoIterator<Item = (ProfilePath, Option<Defect>)>>(profiles: I) -> Self {
-        Self { profiles: profiles.into_iter().collect(), brought: BTreeSet::new() }
+        Self { profiles: profiles.into_iter().collect(), managed: BTreeSet::new() }
     }
 }
 
@@ -35,20 +35,20 @@ impl Catalog {
     /// The same, with profiles that agents bring to every node; they replace
     /// what was known at their paths.
     #[must_use]
-    pub fn bringing(
+    pub fn with_managed(
         mut self,
         profiles: impl IntoIterator<Item = (ProfilePath, Option<Defect>)>,
     ) -> Self {
         for (path, defect) in profiles {
-            self.brought.insert(path.clone());
+            self.managed.insert(path.clone());
             self.profiles.insert(path, defect);
         }
         self
     }
 
     /// Whether agents bring it to every node.
-    pub fn is_brought(&self, path: &ProfilePath) -> bool {
-        self.brought.contains(path)
+    pub fn is_managed(&self, path: &ProfilePath) -> bool {
+        self.managed.contains(path)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&ProfilePath, Option<&Defect>)> {

@@ -8,21 +8,21 @@
 
 use crate::profile::{
     Broken,
-    document::{Arg, Document, Placed, Syscall},
-    json::{Json, Kind, Spot, Value, same_key},
+    document::{Arg, Document, Spanned, Syscall},
+    json::{Json, Kind, NodeId, Value, same_key},
 };
 
 /// A value of a type that its field does not have.
 pub(super) struct Mistake {
-    pub(super) spot: Spot,
+    pub(super) node: NodeId,
     pub(super) found: &'static str,
     pub(super) expected: &'static str,
 }
 
 impl Mistake {
     pub(super) fn broken(&self, json: &Json) -> Broken {
-        let Self { spot, found, expected } = *self;
-        let path = json.path(spot);
+        let Self { node, found, expected } = *self;
+        let path = json.path(node);
         let at = if path.is_empty() { "it".to_owned() } else { path };
         Broken::WrongType { at, found, expected }
     }
@@ -52,8 +52,8 @@ impl Decoder {
         }
     }
 
-    fn syscall(&mut self, into: &mut Placed<Syscall>, value: Value<'_>) {
-        into.spot = value.spot;
+    fn syscall(&mut self, into: &mut Spanned<Syscall>, value: Value<'_>) {
+        into.node = value.node;
         let into = &mut into.it;
         for (key, value) in self.members(value) {
             match field(key, Syscall::FIELDS) {
@@ -66,8 +66,8 @@ impl Decoder {
         }
     }
 
-    fn arg(&mut self, into: &mut Placed<Arg>, value: Value<'_>) {
-        into.spot = value.spot;
+    fn arg(&mut self, into: &mut Spanned<Arg>, value: Value<'_>) {
+        into.node = value.node;
         let into = &mut into.it;
         for (key, value) in self.members(value) {
             match field(key, Arg::FIELDS) {
@@ -80,24 +80,24 @@ impl Decoder {
         }
     }
 
-    pub(super) fn string(&mut self, into: &mut Placed<String>, value: Value<'_>) {
+    pub(super) fn string(&mut self, into: &mut Spanned<String>, value: Value<'_>) {
         match value.kind() {
-            Kind::Null => into.spot = into.spot.max(value.spot),
-            Kind::String(text) => *into = Placed { it: text.clone(), spot: value.spot },
+            Kind::Null => into.node = into.node.max(value.node),
+            Kind::String(text) => *into = Spanned { it: text.clone(), node: value.node },
             _ => self.wrong(value, "a string"),
         }
     }
 
-    fn unsigned(&mut self, into: &mut Placed<u64>, value: Value<'_>) {
+    fn unsigned(&mut self, into: &mut Spanned<u64>, value: Value<'_>) {
         let number = if let Kind::Number(text) = value.kind() { text.parse().ok() } else { None };
         match (value.kind(), number) {
             (Kind::Null, _) => {}
-            (_, Some(it)) => *into = Placed { it, spot: value.spot },
+            (_, Some(it)) => *into = Spanned { it, node: value.node },
             (_, None) => self.wrong(value, "a whole number from 0 to 2^64-1"),
         }
     }
 
-    fn optional(&mut self, into: &mut Option<Placed<u64>>, value: Value<'_>) {
+    fn optional(&mut self, into: &mut Option<Spanned<u64>>, value: Value<'_>) {
         if *value.kind() == Kind::Null {
             *into = None;
         } else {
@@ -132,7 +132,7 @@ impl Decoder {
     }
 
     fn wrong(&mut self, value: Value<'_>, expected: &'static str) {
-        self.mistakes.push(Mistake { spot: value.spot, found: value.type_name(), expected });
+        self.mistakes.push(Mistake { node: value.node, found: value.type_name(), expected });
     }
 }
 

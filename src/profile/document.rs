@@ -5,7 +5,7 @@ use std::ops::Deref;
 use crate::profile::{
     Architecture, Broken, Defect, Doubt,
     decode::{Decoder, Mistake},
-    json::{Json, Position, Spot},
+    json::{Json, NodeId, Position},
 };
 
 /// The largest file that is looked into. The largest real profile, the default
@@ -19,49 +19,49 @@ pub const MOST_FILE_BYTES: usize = 256 * 1024;
 /// containerd has decoded it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
-    pub(super) default_action: Placed<String>,
-    pub(super) default_errno: Option<Placed<u64>>,
-    pub(super) architectures: Vec<Placed<String>>,
-    pub(super) flags: Vec<Placed<String>>,
-    pub(super) listener_path: Placed<String>,
-    pub(super) listener_metadata: Placed<String>,
-    pub(super) syscalls: Vec<Placed<Syscall>>,
+    pub(super) default_action: Spanned<String>,
+    pub(super) default_errno: Option<Spanned<u64>>,
+    pub(super) architectures: Vec<Spanned<String>>,
+    pub(super) flags: Vec<Spanned<String>>,
+    pub(super) listener_path: Spanned<String>,
+    pub(super) listener_metadata: Spanned<String>,
+    pub(super) syscalls: Vec<Spanned<Syscall>>,
     /// Keys of the top level that the runtime drops.
     pub(super) unknown_keys: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Syscall {
-    pub(super) names: Vec<Placed<String>>,
-    pub(super) action: Placed<String>,
-    pub(super) errno: Option<Placed<u64>>,
-    pub(super) args: Vec<Placed<Arg>>,
+    pub(super) names: Vec<Spanned<String>>,
+    pub(super) action: Spanned<String>,
+    pub(super) errno: Option<Spanned<u64>>,
+    pub(super) args: Vec<Spanned<Arg>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Arg {
-    pub(super) index: Placed<u64>,
-    pub(super) value: Placed<u64>,
-    pub(super) value_two: Placed<u64>,
-    pub(super) op: Placed<String>,
+    pub(super) index: Spanned<u64>,
+    pub(super) value: Spanned<u64>,
+    pub(super) value_two: Spanned<u64>,
+    pub(super) op: Spanned<String>,
 }
 
 /// Something decoded, and the value it was decoded from last: the root, if
 /// there is none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Placed<T> {
+pub(super) struct Spanned<T> {
     pub(super) it: T,
-    pub(super) spot: Spot,
+    pub(super) node: NodeId,
 }
 
-impl<T> Placed<T> {
+impl<T> Spanned<T> {
     /// Where it is, or else where it is missing.
-    pub(super) fn spot_in<U>(&self, whole: &Placed<U>) -> Spot {
-        self.spot.max(whole.spot)
+    pub(super) fn node_in<U>(&self, whole: &Spanned<U>) -> NodeId {
+        self.node.max(whole.node)
     }
 }
 
-impl<T> Deref for Placed<T> {
+impl<T> Deref for Spanned<T> {
     type Target = T;
 
     fn deref(&self) -> &T {

@@ -7,8 +7,8 @@ use crate::profile::{
     architecture::Architecture,
     calls::{Calls, Clash, can_hold},
     defect::Idle,
-    document::{Document, Placed, Syscall},
-    json::Spot,
+    document::{Document, Spanned, Syscall},
+    json::NodeId,
     runtime::Action,
     syscalls,
 };
@@ -69,7 +69,7 @@ impl Document {
 
     /// Refuses what libseccomp refuses on this node.
     fn check_on<'a>(&'a self, native: Architecture, known: &mut Known<'a>) -> Result<(), Broken> {
-        let named = |it: &Placed<String>| Architecture::named(it);
+        let named = |it: &Spanned<String>| Architecture::named(it);
         let first = self.architectures.iter().find_map(named);
         for (number, it) in self.architectures.iter().enumerate() {
             let Some(architecture) = named(it) else { continue };
@@ -109,7 +109,7 @@ impl Document {
 
     /// Why the first rule that seems to stop something does not.
     fn idle(&self, natives: &[Architecture]) -> Option<Idle> {
-        let stops = |it: &&Placed<Syscall>| {
+        let stops = |it: &&Spanned<Syscall>| {
             Action::parse(&it.action).is_some_and(|it| !it.lets_through()) && !it.names.is_empty()
         };
         let rules: Vec<_> = self.syscalls.iter().filter(stops).collect();
@@ -140,12 +140,12 @@ impl Document {
             .flat_map(|kind| filter.clashes(kind))
             .flat_map(|(loser, winner, calls)| calls.iter().map(move |it| ((loser, *it), winner)))
             .collect();
-        let because = |rule: &Placed<Syscall>, native: Architecture, call: &str| {
-            let (at, call) = (self.path_of(rule.spot), call.to_owned());
+        let because = |rule: &Spanned<Syscall>, native: Architecture, call: &str| {
+            let (at, call) = (self.path_of(rule.node), call.to_owned());
             if !can_hold(rule, native.width()) {
                 return Idle::Unmet { at, call };
             }
-            match winners.get(&(rule.spot, call.as_str())) {
+            match winners.get(&(rule.node, call.as_str())) {
                 Some(winner) => Idle::Overruled { at, by: self.path_of(*winner), call },
                 None => Idle::Undecided { at, call },
             }
@@ -166,8 +166,8 @@ impl Document {
     }
 
     /// Where a rule stands.
-    fn path_of(&self, rule: Spot) -> String {
-        let number = self.syscalls.iter().position(|it| it.spot == rule);
+    fn path_of(&self, rule: NodeId) -> String {
+        let number = self.syscalls.iter().position(|it| it.node == rule);
         format!("syscalls[{}]", number.unwrap_or_default())
     }
 }

@@ -4,7 +4,7 @@ use crate::profile::{
     Broken,
     architecture::Architecture,
     calls::Effect,
-    document::{Document, Placed, Syscall},
+    document::{Document, Spanned, Syscall},
     syscalls,
 };
 
@@ -165,7 +165,7 @@ fn check_rule(
     check_errno(&format!("{at}.errnoRet"), action, syscall.errno.as_ref())
 }
 
-fn check_errno(at: &str, action: Action, errno: Option<&Placed<u64>>) -> Result<(), Broken> {
+fn check_errno(at: &str, action: Action, errno: Option<&Spanned<u64>>) -> Result<(), Broken> {
     match errno {
         Some(it) if Effect::of(action, Some(it.it)).is_refused() => {
             Err(Broken::ErrnoTooLarge { at: at.to_owned(), value: it.it })
@@ -179,7 +179,7 @@ fn action(at: &str, value: &str) -> Result<Action, Broken> {
     Action::parse(value).ok_or_else(unknown)
 }
 
-fn all_known(at: &str, values: &[Placed<String>], names: &[&str]) -> Result<(), Broken> {
+fn all_known(at: &str, values: &[Spanned<String>], names: &[&str]) -> Result<(), Broken> {
     let mut all = values.iter().enumerate();
     all.try_for_each(|(number, value)| known(&format!("{at}[{number}]"), value, names))
 }

@@ -107,13 +107,13 @@ fn a_profile_that_is_refused_leaves_its_file_alone_and_is_told_of() {
         (name("db"), install(NEW)),
         (name("web"), Want::Refused("it is no good [some-lint]".to_owned())),
     ]);
-    let found = node.keeper.pass(Some(&refused), KEEP);
+    let found = node.reconciler.pass(Some(&refused), KEEP);
     assert_eq!(node.text("web"), OLD);
     assert_eq!(node.text("db"), NEW, "it stops nobody else");
     let why: Vec<_> = found.failures.iter().map(|it| (it.kind, it.why.as_str())).collect();
     assert_eq!(why, [("lint", "profile \"web\" is not installed: it is no good [some-lint]")]);
     assert!(!found.is_ready());
-    assert_eq!(node.keeper.pass(Some(&refused), KEEP).removed, []);
+    assert_eq!(node.reconciler.pass(Some(&refused), KEEP).removed, []);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn as_long_as_nobody_knows_what_is_wanted_nothing_is_touched() {
     fs::write(node.file("web"), OLD).unwrap();
     fs::set_permissions(node.file("web"), Permissions::from_mode(0o600)).unwrap();
     for elapsed in [NOTHING, KEEP, KEEP] {
-        let found = node.keeper.pass(None, elapsed);
+        let found = node.reconciler.pass(None, elapsed);
         assert!(!found.is_ready());
         assert_eq!((found.written, found.removed), (vec![], vec![]));
     }

@@ -64,7 +64,7 @@ fn a_link_in_place_of_our_directory_is_an_error_and_leads_nowhere() {
     fs::create_dir(&elsewhere).unwrap();
     fs::write(elsewhere.join("web.json"), "theirs").unwrap();
     symlink(&elsewhere, node.own()).unwrap();
-    let found = node.keeper.pass(Some(&wanted([("web", OLD)])), NOTHING);
+    let found = node.reconciler.pass(Some(&wanted([("web", OLD)])), NOTHING);
     assert_eq!(
         told(&found),
         [(
@@ -91,7 +91,7 @@ fn a_directory_that_is_swapped_under_a_running_agent_is_not_followed() {
     fs::create_dir(&elsewhere).unwrap();
     fs::rename(node.own(), node.root().join("old")).unwrap();
     symlink(&elsewhere, node.own()).unwrap();
-    let found = node.keeper.pass(Some(&wanted([("web", NEW)])), NOTHING);
+    let found = node.reconciler.pass(Some(&wanted([("web", NEW)])), NOTHING);
     assert_eq!(told(&found)[0].0, "in-the-way");
     assert_eq!(names(&elsewhere), [""; 0]);
     assert_eq!(fs::read_to_string(node.root().join("old/web.json")).unwrap(), OLD);
@@ -101,7 +101,7 @@ fn a_directory_that_is_swapped_under_a_running_agent_is_not_followed() {
 fn a_directory_in_place_of_a_file_is_told_and_stops_nobody_else() {
     let mut node = Node::new();
     fs::create_dir(node.file("web")).unwrap();
-    let found = node.keeper.pass(Some(&wanted([("db", OLD), ("web", OLD)])), NOTHING);
+    let found = node.reconciler.pass(Some(&wanted([("db", OLD), ("web", OLD)])), NOTHING);
     assert_eq!(
         told(&found),
         [(
@@ -118,11 +118,11 @@ fn a_directory_in_place_of_a_file_is_told_and_stops_nobody_else() {
 fn what_is_missing_is_named() {
     let mut node = Node::unprepared();
     let wanted = wanted([("web", OLD)]);
-    let (kind, why) = told(&node.keeper.pass(Some(&wanted), NOTHING)).remove(0);
+    let (kind, why) = told(&node.reconciler.pass(Some(&wanted), NOTHING)).remove(0);
     assert_eq!(kind, "missing");
     assert!(why.starts_with("cannot open \"callgate\" in the seccomp directory"), "{why}");
     fs::remove_dir(node.root()).unwrap();
-    let (kind, why) = told(&node.keeper.pass(Some(&wanted), NOTHING)).remove(0);
+    let (kind, why) = told(&node.reconciler.pass(Some(&wanted), NOTHING)).remove(0);
     assert_eq!(kind, "missing");
     assert!(why.starts_with("cannot open the seccomp directory \"/"), "{why}");
 }
@@ -134,7 +134,7 @@ fn a_disk_that_is_full_keeps_the_old_and_is_told() {
     node.pass(&wanted([("web", OLD)]));
     let filler = node.own().join("filler");
     assert!(fs::write(&filler, vec![b'x'; 64 * 1024]).is_err(), "it fits");
-    let found = node.keeper.pass(Some(&wanted([("db", OLD), ("web", NEW)])), NOTHING);
+    let found = node.reconciler.pass(Some(&wanted([("db", OLD), ("web", NEW)])), NOTHING);
     let full = |name| {
         let why = format!("cannot write profile {name:?}: No space left on device (os error 28)");
         ("disk-full", why)
@@ -153,10 +153,10 @@ fn a_directory_that_is_read_only_is_told() {
     let Some(mount) = mount("size=64k", &node.own()) else { return };
     node.pass(&wanted([("web", OLD)]));
     mount.remount("ro");
-    let found = node.keeper.pass(Some(&wanted([("web", NEW)])), NOTHING);
+    let found = node.reconciler.pass(Some(&wanted([("web", NEW)])), NOTHING);
     let why = "cannot write profile \"web\": Read-only file system (os error 30)".to_owned();
     assert_eq!(told(&found), [("read-only", why)]);
-    let found = node.keeper.pass(Some(&wanted([])), NOTHING);
+    let found = node.reconciler.pass(Some(&wanted([])), NOTHING);
     assert_eq!(found.troubles[0].kind, "read-only", "what is kept cannot be noted");
     mount.remount("rw");
     node.pass(&wanted([("web", NEW)]));

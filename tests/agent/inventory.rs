@@ -138,10 +138,10 @@ fn what_is_foreign_in_our_directory_is_reported_as_such() {
 fn a_file_that_is_not_what_is_wanted_is_not_called_ours() {
     let mut node = Node::new();
     fs::create_dir(node.file("web")).unwrap();
-    node.keeper.pass(Some(&wanted([("web", OLD)])), NOTHING);
+    node.reconciler.pass(Some(&wanted([("web", OLD)])), NOTHING);
     fs::remove_dir(node.file("web")).unwrap();
     fs::write(node.file("web"), "{}").unwrap();
-    let before = node.keeper.pass(None, NOTHING);
+    let before = node.reconciler.pass(None, NOTHING);
     assert_eq!(lines(&before), ["callgate/web.json callgate hollow"], "nobody knows better");
     assert!(before.usable.is_empty(), "a hollow one is of no use");
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::node::{NEW, NOTHING, Node, OLD, keeper, wanted};
+use crate::node::{NEW, NOTHING, Node, OLD, reconciler, wanted};
 
 /// Where the child writes; it is the same program, asked for one test.
 const ROOT: &str = "CALLGATE_TEST_ROOT";
@@ -26,9 +26,9 @@ fn seconds() -> u64 {
 #[ignore = "the other half of another test"]
 fn writes_for_ever() {
     let root = env::var_os(ROOT).expect("the other test says where");
-    let mut keeper = keeper(root.into());
+    let mut reconciler = reconciler(root.into());
     for text in [OLD, NEW].iter().cycle() {
-        keeper.pass(Some(&wanted([("db", text), ("web", text)])), NOTHING);
+        reconciler.pass(Some(&wanted([("db", text), ("web", text)])), NOTHING);
     }
 }
 

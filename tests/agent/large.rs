@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use callgate::agent::{Content, Keeper, Name, Want, Wanted};
+use callgate::agent::{Content, Name, Reconciler, Want, Wanted};
 
 use crate::node::{KEEP, NEW, NOTHING, Node, lines, name, say, wanted};
 
@@ -52,7 +52,7 @@ fn what_is_not_in_memory_is_read_when_it_is_written() {
         count.fetch_add(1, Ordering::Relaxed);
         Ok(Want::Install(largest(name)))
     };
-    node.keeper = Keeper::new(node.root(), KEEP, Box::new(fetch));
+    node.reconciler = Reconciler::new(node.root(), KEEP, Box::new(fetch));
     let wanted = unkept(20);
     assert_eq!(node.pass(&wanted).written.len(), 20);
     assert_eq!(asked.load(Ordering::Relaxed), 20);
@@ -70,10 +70,10 @@ fn whoever_does_not_answer_is_asked_once_and_stops_nobody_else() {
         count.fetch_add(1, Ordering::Relaxed);
         Err("no answer within 30 s".to_owned())
     };
-    node.keeper = Keeper::new(node.root(), KEEP, Box::new(fetch));
+    node.reconciler = Reconciler::new(node.root(), KEEP, Box::new(fetch));
     let mut all = unkept(3);
     all.extend(wanted([("web", NEW)]));
-    let found = node.keeper.pass(Some(&all), NOTHING);
+    let found = node.reconciler.pass(Some(&all), NOTHING);
     assert_eq!(found.written, [name("web")]);
     let why = |it: &str| {
         let why = format!("cannot read profile {it:?} from the API server: no answer within 30 s");
@@ -88,8 +88,8 @@ fn whoever_does_not_answer_is_asked_once_and_stops_nobody_else() {
 fn what_has_changed_meanwhile_is_left_to_the_watch() {
     let mut node = Node::new();
     let fetch = |_: &Name| Ok(Want::Install(Content::sound(NEW.to_owned())));
-    node.keeper = Keeper::new(node.root(), KEEP, Box::new(fetch));
-    let found = node.keeper.pass(Some(&unkept(1)), NOTHING);
+    node.reconciler = Reconciler::new(node.root(), KEEP, Box::new(fetch));
+    let found = node.reconciler.pass(Some(&unkept(1)), NOTHING);
     assert_eq!(found.failures[0].kind, "fetch");
     assert_eq!(node.names(), [""; 0]);
 }
@@ -109,10 +109,10 @@ fn a_file_of_very_many_values_is_not_parsed() {
 fn passes_over_many_large_files() {
     let root = env::var_os(ROOT).expect("the other test says where");
     let fetch = |name: &Name| Ok(Want::Install(largest(name)));
-    let mut keeper = Keeper::new(root.into(), KEEP, Box::new(fetch));
+    let mut reconciler = Reconciler::new(root.into(), KEEP, Box::new(fetch));
     let wanted = unkept(count());
-    assert_eq!(keeper.pass(Some(&wanted), NOTHING).written.len(), count());
-    let found = keeper.pass(Some(&wanted), NOTHING);
+    assert_eq!(reconciler.pass(Some(&wanted), NOTHING).written.len(), count());
+    let found = reconciler.pass(Some(&wanted), NOTHING);
     assert!(found.is_ready() && found.usable.len() == count());
 }
 

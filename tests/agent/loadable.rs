@@ -114,13 +114,13 @@ fn a_note_of_old_is_read_once_and_removed() {
     fs::write(node.file("web"), OLD).unwrap();
     fs::write(node.own().join(".released"), r#"{"web": 50}"#).unwrap();
     // It does not wait until it is known what is wanted.
-    node.keeper.pass(None, NOTHING);
+    node.reconciler.pass(None, NOTHING);
     assert_eq!(node.names(), [".kept", "web.json"]);
     node.restart();
     assert_eq!(node.pass(&Wanted::new()).removed, []);
-    assert_eq!(node.keeper.pass(Some(&Wanted::new()), HALF).removed.len(), 1);
+    assert_eq!(node.reconciler.pass(Some(&Wanted::new()), HALF).removed.len(), 1);
     // And one of an agent of that version that ran in between.
     fs::write(node.own().join(".released"), r#"{"web": 50}"#).unwrap();
-    node.keeper.pass(Some(&Wanted::new()), KEEP);
+    node.reconciler.pass(Some(&Wanted::new()), KEEP);
     assert_eq!(node.names(), [".kept"]);
 }

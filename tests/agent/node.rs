@@ -1,4 +1,4 @@
-//! A seccomp directory, and an agent's keeper over it.
+//! A seccomp directory, and an agent's reconciler over it.
 
 use std::{
     fs,
@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use callgate::agent::{Content, Entry, Found, Keeper, Name, Want, Wanted};
+use callgate::agent::{Content, Entry, Found, Name, Reconciler, Want, Wanted};
 use tempfile::TempDir;
 
 pub(crate) const KEEP: Duration = Duration::from_secs(100);
@@ -20,7 +20,7 @@ pub(crate) const NEW: &str = "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls
 
 pub(crate) struct Node {
     pub(crate) directory: TempDir,
-    pub(crate) keeper: Keeper,
+    pub(crate) reconciler: Reconciler,
 }
 
 impl Node {
@@ -34,13 +34,13 @@ impl Node {
     pub(crate) fn unprepared() -> Self {
         let directory = tempfile::tempdir().expect("there is room for temporary files");
         fs::create_dir(directory.path().join("seccomp")).expect("it is not there yet");
-        let keeper = keeper(directory.path().join("seccomp"));
-        Self { directory, keeper }
+        let reconciler = reconciler(directory.path().join("seccomp"));
+        Self { directory, reconciler }
     }
 
     /// Another life of the agent, which remembers nothing.
     pub(crate) fn restart(&mut self) {
-        self.keeper = keeper(self.root());
+        self.reconciler = reconciler(self.root());
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -57,7 +57,7 @@ impl Node {
 
     /// A pass that has to succeed.
     pub(crate) fn pass(&mut self, wanted: &Wanted) -> Found {
-        let found = self.keeper.pass(Some(wanted), NOTHING);
+        let found = self.reconciler.pass(Some(wanted), NOTHING);
         assert!(found.is_ready(), "{:?}", found.failures);
         assert_eq!(found.troubles, []);
         found
@@ -74,8 +74,8 @@ impl Node {
 }
 
 /// One that has all texts in memory.
-pub(crate) fn keeper(root: PathBuf) -> Keeper {
-    Keeper::new(root, KEEP, Box::new(|name| panic!("nobody asks for {name}")))
+pub(crate) fn reconciler(root: PathBuf) -> Reconciler {
+    Reconciler::new(root, KEEP, Box::new(|name| panic!("nobody asks for {name}")))
 }
 
 pub(crate) fn names(directory: &Path) -> Vec<String> {

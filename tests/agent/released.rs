@@ -18,8 +18,8 @@ fn a_file_that_nobody_wants_is_kept_reported_and_then_removed() {
     assert_eq!(lines(&found), released);
     assert!(!found.usable.contains_key(&name("web")), "its label goes at once");
     let almost = KEEP.saturating_sub(Duration::from_secs(1));
-    assert_eq!(lines(&node.keeper.pass(Some(&fewer), almost)), released);
-    let found = node.keeper.pass(Some(&fewer), Duration::from_secs(1));
+    assert_eq!(lines(&node.reconciler.pass(Some(&fewer), almost)), released);
+    let found = node.reconciler.pass(Some(&fewer), Duration::from_secs(1));
     assert_eq!(found.removed, [name("web")]);
     assert_eq!(lines(&found), ["callgate/db.json callgate sound"]);
     assert_eq!(node.names(), [".kept", "db.json"]);
@@ -31,11 +31,11 @@ fn a_new_agent_remembers_for_how_long_a_file_has_been_kept() {
     node.pass(&wanted([("web", OLD)]));
     let nothing = Wanted::new();
     node.pass(&nothing);
-    node.keeper.pass(Some(&nothing), HALF);
+    node.reconciler.pass(Some(&nothing), HALF);
     node.restart();
     // The time between two lives is nobody's, and counts for nothing.
     assert_eq!(node.pass(&nothing).removed, []);
-    assert_eq!(node.keeper.pass(Some(&nothing), HALF).removed, [name("web")]);
+    assert_eq!(node.reconciler.pass(Some(&nothing), HALF).removed, [name("web")]);
 }
 
 #[test]
@@ -55,12 +55,12 @@ fn a_profile_that_comes_back_begins_anew() {
     let (some, nothing) = (wanted([("web", OLD)]), Wanted::new());
     node.pass(&some);
     node.pass(&nothing);
-    node.keeper.pass(Some(&nothing), HALF);
+    node.reconciler.pass(Some(&nothing), HALF);
     assert_eq!(node.pass(&some).written, []);
     node.pass(&nothing);
-    node.keeper.pass(Some(&nothing), HALF);
+    node.reconciler.pass(Some(&nothing), HALF);
     assert_eq!(node.text("web"), OLD);
-    assert_eq!(node.keeper.pass(Some(&nothing), HALF).removed, [name("web")]);
+    assert_eq!(node.reconciler.pass(Some(&nothing), HALF).removed, [name("web")]);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_note_that_means_nothing_keeps_files_longer() {
         let mut node = Node::new();
         fs::write(node.file("web"), OLD).unwrap();
         fs::write(node.own().join(file), note).unwrap();
-        let found = node.keeper.pass(Some(&Wanted::new()), HALF);
+        let found = node.reconciler.pass(Some(&Wanted::new()), HALF);
         assert_eq!(found.removed, [name("web")], "no number is too large");
     }
 }
@@ -95,7 +95,7 @@ fn a_file_that_is_altered_after_its_release_is_reported_as_it_is() {
     node.pass(&wanted([("web", OLD)]));
     node.pass(&Wanted::new());
     fs::write(node.file("web"), "{}").unwrap();
-    let found = node.keeper.pass(Some(&Wanted::new()), NOTHING);
+    let found = node.reconciler.pass(Some(&Wanted::new()), NOTHING);
     assert_eq!(lines(&found), ["callgate/web.json released hollow"]);
 }
 
@@ -107,7 +107,7 @@ fn what_was_never_ours_is_never_removed() {
     std::os::unix::fs::symlink("../old.json", node.file("link")).unwrap();
     fs::write(node.own().join("README"), "").unwrap();
     for _ in 0..3 {
-        assert_eq!(node.keeper.pass(Some(&Wanted::new()), KEEP).removed, []);
+        assert_eq!(node.reconciler.pass(Some(&Wanted::new()), KEEP).removed, []);
     }
     assert_eq!(node.names(), ["README", "directory.json", "link.json"]);
     assert!(node.root().join("old.json").exists());

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, process::Command};
 
 use callgate::agent::{Found, Seen, Write, writes};
 
-use crate::node::{Mount, NEW, NOTHING, Node, OLD, bind, keeper, mount, wanted};
+use crate::node::{Mount, NEW, NOTHING, Node, OLD, bind, mount, reconciler, wanted};
 
 /// A node whose directory the agent has mounted elsewhere, as in its pod.
 struct Pod {
@@ -22,7 +22,7 @@ impl Pod {
         fs::create_dir(&view).expect("it is not there yet");
         let outer = bind(&node.root(), &view)?;
         let inner = bind(&node.own(), &view.join("callgate"))?;
-        node.keeper = keeper(view.clone());
+        node.reconciler = reconciler(view.clone());
         node.pass(&wanted([("web", OLD)]));
         assert_eq!(node.text("web"), OLD);
         Some(Self { node, view, _mounts: [inner, outer] })
@@ -30,7 +30,7 @@ impl Pod {
 
     /// A pass after the profile has changed, which has to notice.
     fn notices(&mut self, why: &str) -> Found {
-        let found = self.node.keeper.pass(Some(&wanted([("web", NEW)])), NOTHING);
+        let found = self.node.reconciler.pass(Some(&wanted([("web", NEW)])), NOTHING);
         assert!(found.is_replaced && !found.is_ready());
         let expected = format!(
             "the seccomp directory is not the one that the kubelet reads any more, and the \
@@ -63,7 +63,7 @@ fn a_directory_that_is_replaced_by_its_copy_is_noticed_and_the_old_one_left_alon
     ));
     assert_eq!(fs::read_to_string(format!("{text}.old/callgate/web.json")).unwrap(), OLD);
     // Another life, which has the new one mounted, as whatever is mounted there.
-    let mut next = keeper(root);
+    let mut next = reconciler(root);
     let found = next.pass(Some(&wanted([("web", NEW)])), NOTHING);
     assert!(found.is_ready(), "{:?}", found.failures);
     assert_eq!(pod.node.text("web"), NEW);
@@ -104,11 +104,11 @@ fn a_directory_that_is_deleted_and_made_anew_is_noticed() {
     let view = node.directory.path().join("view");
     fs::create_dir(&view).unwrap();
     let Some(_mount) = bind(&node.root(), &view) else { return };
-    let mut keeper = keeper(view);
-    assert!(keeper.pass(Some(&wanted([("web", OLD)])), NOTHING).is_ready());
+    let mut reconciler = reconciler(view);
+    assert!(reconciler.pass(Some(&wanted([("web", OLD)])), NOTHING).is_ready());
     fs::remove_dir_all(node.root()).unwrap();
     fs::create_dir(node.root()).unwrap();
-    let found = keeper.pass(Some(&wanted([("web", OLD)])), NOTHING);
+    let found = reconciler.pass(Some(&wanted([("web", OLD)])), NOTHING);
     assert!(found.is_replaced);
     assert!(found.failures[0].why.contains("it was deleted"), "{:?}", found.failures);
 }

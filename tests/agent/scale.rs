@@ -46,7 +46,7 @@ fn what_is_wanted_is_listed_before_what_was_and_that_before_what_is_not_ours() {
     let sources: Vec<_> = found.entries.iter().map(|it| it.source).collect();
     assert_eq!(sources[..2], [Source::Callgate; 2]);
     assert_eq!(sources[2..], [Source::Released; 998]);
-    node.keeper.pass(Some(&some(5998, 6000)), KEEP);
+    node.reconciler.pass(Some(&some(5998, 6000)), KEEP);
     let found = node.pass(&some(5998, 6000));
     let sources: Vec<_> = found.entries.iter().map(|it| it.source).collect();
     assert_eq!(sources, [Source::Callgate, Source::Callgate, Source::Node]);

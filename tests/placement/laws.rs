@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use callgate::{
-    placement::{MOST_REQUIREMENTS, Node, Nodes, Spread, Taint},
+    placement::{MOST_REQUIREMENTS, Node, Nodes, ProfileDistribution, Taint},
     pod::Pod,
     profile::{Doubt, File, Inventory, Problem, ProfilePath},
 };
@@ -67,10 +67,10 @@ fn eligible<'a>(nodes: &'a Nodes, spec: &Value) -> Vec<&'a str> {
     nodes.eligible(&pod).names().collect()
 }
 
-fn spread<'a>(nodes: &'a Nodes, spec: &Value, path: &str) -> Spread<'a> {
+fn distribution<'a>(nodes: &'a Nodes, spec: &Value, path: &str) -> ProfileDistribution<'a> {
     let text = json!({ "spec": spec }).to_string();
     let pod: Pod<'_> = serde_json::from_str(&text).expect("demands are readable");
-    nodes.spread(&pod, &parsed(path))
+    nodes.distribution(&pod, &parsed(path))
 }
 
 fn terms(spec: &mut Value) -> Option<&mut Vec<Value>> {
@@ -211,7 +211,7 @@ proptest! {
         let mut present: BTreeMap<&str, (Option<Node>, Option<Inventory>)> = BTreeMap::new();
         for (name, change) in changes {
             let before = nodes.clone();
-            let seen = format!("{:?}", spread(&nodes, &spec, path));
+            let seen = format!("{:?}", distribution(&nodes, &spec, path));
             let entry = present.entry(name).or_default();
             match change {
                 Change::Put(node) => {
@@ -227,20 +227,20 @@ proptest! {
                     nodes.report(name, inventory);
                 }
             }
-            prop_assert_eq!(format!("{:?}", spread(&before, &spec, path)), seen);
+            prop_assert_eq!(format!("{:?}", distribution(&before, &spec, path)), seen);
         }
         let fresh = rebuilt(&present);
         let bound = json!({ "nodeName": "node-a" });
         for spec in [&spec, &bound, &json!({})] {
             prop_assert_eq!(eligible(&nodes, spec), eligible(&fresh, spec));
-            let Spread { eligible, unknown, lacking, lacking_names, found } =
-                spread(&nodes, spec, path);
+            let ProfileDistribution { eligible, unknown, lacking, lacking_names, found } =
+                distribution(&nodes, spec, path);
             let having: usize = found.iter().map(|it| it.nodes).sum();
             prop_assert_eq!(eligible, unknown + lacking + having);
             prop_assert_eq!(lacking_names.len(), lacking.min(3));
             prop_assert!(found.iter().is_sorted_by(|a, b| a.nodes >= b.nodes));
-            let again = spread(&fresh, spec, path);
-            prop_assert_eq!(Spread { eligible, unknown, lacking, lacking_names, found }, again);
+            let again = distribution(&fresh, spec, path);
+            prop_assert_eq!(ProfileDistribution { eligible, unknown, lacking, lacking_names, found }, again);
         }
         prop_assert_eq!(nodes.paths(), fresh.paths());
         let path = parsed(path);

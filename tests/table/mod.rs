@@ -25,7 +25,7 @@ pub(crate) struct Table {
     pub(crate) profiles: BTreeMap<ProfilePath, String>,
     /// The profiles that agents bring to the nodes, by the name of their object.
     #[serde(default)]
-    pub(crate) brought: BTreeMap<String, String>,
+    pub(crate) managed: BTreeMap<String, String>,
     /// The handler of each runtime class of the cluster; none: there is no cluster.
     #[serde(default)]
     pub(crate) classes: BTreeMap<String, String>,
@@ -203,10 +203,10 @@ impl Table {
         let on_nodes = on_nodes.map(|(path, _)| (path.clone(), None));
         let files = self.profiles.iter().map(|(path, text)| (path.clone(), inspect(text)));
         let objects = self
-            .brought
+            .managed
             .iter()
             .map(|(name, text)| (ProfilePath::of_object(name).expect("a name"), inspect(text)));
-        on_nodes.chain(files).collect::<Catalog>().bringing(objects)
+        on_nodes.chain(files).collect::<Catalog>().with_managed(objects)
     }
 
     /// The policy of that name, as a file would hold it; `None` for a built-in one.
@@ -278,7 +278,7 @@ impl Case {
         let policy = table.policies.get(&self.policy).map(Value::to_string).unwrap_or_default();
         let text = self.object.to_string() + &policy;
         let names = |it: &String| text.contains(&format!("callgate/{it}.json"));
-        !self.nodes.is_empty() || !table.classes.is_empty() || table.brought.keys().any(names)
+        !self.nodes.is_empty() || !table.classes.is_empty() || table.managed.keys().any(names)
     }
 
     /// Whether no API server can be asked about it.

@@ -3,7 +3,7 @@
 //! Everything is relative to an opened directory. A link is never followed on
 //! the way to what we write, and nothing outside of `callgate` is written.
 
-mod look;
+mod file_state;
 mod place;
 mod prepare;
 mod released;
@@ -23,7 +23,7 @@ use rustix::{
 };
 
 pub use self::{
-    look::Look,
+    file_state::FileState,
     place::Place,
     prepare::{FORMER_OWNER, OWNER, prepare},
     walk::Walk,
@@ -48,7 +48,7 @@ pub enum HostError {
     #[error(
         "cannot open {OWN:?} in the seccomp directory, which has to be a directory and no link"
     )]
-    Own { source: io::Error },
+    ManagedDir { source: io::Error },
     #[error("cannot list {OWN:?} in the seccomp directory")]
     List { source: io::Error },
     #[error("cannot read profile {name:?} from the API server")]
@@ -86,7 +86,7 @@ pub enum HostError {
 pub struct Root(OwnedFd);
 
 /// The directory in it that is ours, opened.
-pub struct Own(OwnedFd);
+pub struct ManagedDir(OwnedFd);
 
 impl Root {
     /// Opens it, whatever links lead to it: that is the word of whoever
@@ -99,15 +99,15 @@ impl Root {
     }
 
     /// Opens our own directory, as it is called now.
-    pub fn own(&self) -> Result<Own, HostError> {
+    pub fn own(&self) -> Result<ManagedDir, HostError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&self.0, OWN, flags, Mode::empty())
-            .map(Own)
-            .map_err(|it| HostError::Own { source: it.into() })
+            .map(ManagedDir)
+            .map_err(|it| HostError::ManagedDir { source: it.into() })
     }
 }
 
-impl Own {
+impl ManagedDir {
     /// Puts profiles in place, so that whoever opens one sees the old bytes or
     /// the new ones, and after a crash too. What is under the name is replaced,
     /// not followed.

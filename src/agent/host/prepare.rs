@@ -7,7 +7,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{HostError, Own, Root};
+use super::{HostError, ManagedDir, Root};
 use crate::agent::OWN;
 
 /// The user and the group that the agent runs as, and that nothing else on a
@@ -43,7 +43,7 @@ pub fn prepare(path: &Path) -> Result<(), HostError> {
     Ok(())
 }
 
-fn give(own: &Own) -> io::Result<()> {
+fn give(own: &ManagedDir) -> io::Result<()> {
     let own = File::from(own.0.try_clone()?);
     let metadata = own.metadata()?;
     // Only its owner may.
@@ -57,7 +57,7 @@ fn give(own: &Own) -> io::Result<()> {
 }
 
 /// Gives a file away, but none that has a second name, which may be anywhere.
-fn give_file(own: &Own, name: &str) -> io::Result<()> {
+fn give_file(own: &ManagedDir, name: &str) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = match openat(&own.0, name, flags, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(()),

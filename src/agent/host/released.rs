@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt::Write, fs::File, io::Read, time::Duration}
 
 use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 
-use super::{HostError, Own};
+use super::{HostError, ManagedDir};
 use crate::agent::{name::Name, plan::Released};
 
 /// Beside the files that it is about; no profile can be called so.
@@ -25,7 +25,7 @@ const HEAD: &str = "callgate: seconds for which files of deleted profiles have b
 /// A note of more is none of ours.
 const LONGEST: u64 = 1024 * 1024;
 
-impl Own {
+impl ManagedDir {
     /// Reads the note. One that is not there or means nothing begins anew: then
     /// files are kept for longer than they had to be, never for less.
     pub fn released(&self) -> Released {

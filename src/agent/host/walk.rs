@@ -7,7 +7,7 @@ use rustix::{
     fs::{Dir, FileType, OFlags},
 };
 
-use super::{HostError, Own, Root, look::is_nowhere};
+use super::{HostError, ManagedDir, Root, file_state::is_nowhere};
 use crate::profile::ProfilePath;
 
 /// Directories deeper than this are not looked into.
@@ -29,7 +29,7 @@ pub struct Walk {
     names: usize,
 }
 
-impl Own {
+impl ManagedDir {
     /// The names of everything in our directory.
     pub fn names(&self) -> Result<Vec<String>, HostError> {
         let mut all = Vec::new();

@@ -28,8 +28,8 @@ use self::{
 };
 use super::{
     found::Found,
-    keeper::Keeper,
     name::Name,
+    reconciler::Reconciler,
     report::ReportError,
     wanted::Wanted,
     watch::{fetch, follow, touches},
@@ -60,7 +60,7 @@ pub struct Agent {
 }
 
 /// What an agent has to tell.
-pub enum News<'a> {
+pub enum AgentEvent<'a> {
     /// The files were looked at.
     Passed(&'a Found),
     /// The API server knows all that was found, which is that profiles are in
@@ -74,8 +74,8 @@ pub enum News<'a> {
     WatchFailed(&'a (dyn Error + 'static)),
 }
 
-/// Hears the news; it must not block.
-pub type Hear = Arc<dyn Fn(News<'_>) + Send + Sync>;
+/// Handles an event; it must not block.
+pub type EventHandler = Arc<dyn Fn(AgentEvent<'_>) + Send + Sync>;
 
 impl Agent {
     /// Runs until the seccomp directory is no longer the one that the kubelet
@@ -84,21 +84,21 @@ impl Agent {
     ///
     /// While the API server is away the files are kept as they were wanted
     /// last. Before it has ever answered, nothing is written or removed.
-    pub async fn run(self, hear: Hear) {
+    pub async fn run(self, handler: EventHandler) {
         let Self { client, node, root, keep_deleted_for, pod } = self;
         let (wanted, wants) = watch::channel(None);
         let (found, finds) = watch::channel(None);
         let (runtime, reader) = (Handle::current(), client.clone());
         // Called by the thread that makes the passes, which may wait.
         let fetch = Box::new(move |name: &Name| runtime.block_on(fetch(&reader, name)));
-        let keeper = Keeper::new(root, keep_deleted_for, fetch);
+        let reconciler = Reconciler::new(root, keep_deleted_for, fetch);
         select! {
-            () = follow(client.clone(), stagger(&node), wanted, Arc::clone(&hear)) => {}
-            () = keep(keeper, wants, found, Arc::clone(&hear)) => {}
-            () = report(client.clone(), node, finds, Arc::clone(&hear)) => {
+            () = follow(client.clone(), stagger(&node), wanted, Arc::clone(&handler)) => {}
+            () = keep(reconciler, wants, found, Arc::clone(&handler)) => {}
+            () = report(client.clone(), node, finds, Arc::clone(&handler)) => {
                 if let Some((namespace, name)) = pod {
                     let ended = delete_pod(client, &namespace, &name).await;
-                    ended.unwrap_or_else(|it| hear(News::ReportFailed(&it)));
+                    ended.unwrap_or_else(|it| handler(AgentEvent::ReportFailed(&it)));
                 }
             }
         }
@@ -107,10 +107,10 @@ impl Agent {
 
 /// Passes again and again: when profiles change, and every [`SCAN`].
 async fn keep(
-    mut keeper: Keeper,
+    mut reconciler: Reconciler,
     mut wants: watch::Receiver<Option<Wanted>>,
     found: watch::Sender<Option<Arc<Found>>>,
-    hear: Hear,
+    handler: EventHandler,
 ) {
     let mut last = Instant::now();
     loop {
@@ -118,12 +118,12 @@ async fn keep(
         let elapsed = last.elapsed();
         last = Instant::now();
         let pass = spawn_blocking(move || {
-            let result = keeper.pass(wanted.as_ref(), elapsed);
-            (keeper, result)
+            let result = reconciler.pass(wanted.as_ref(), elapsed);
+            (reconciler, result)
         });
         let Ok((back, result)) = pass.await else { return };
-        keeper = back;
-        hear(News::Passed(&result));
+        reconciler = back;
+        handler(AgentEvent::Passed(&result));
         found.send_if_modified(|it| {
             let is_news = it.as_deref().is_none_or(|it| !it.says_the_same(&result));
             if is_news {
@@ -143,11 +143,11 @@ async fn report(
     client: Client,
     node: String,
     mut finds: watch::Receiver<Option<Arc<Found>>>,
-    hear: Hear,
+    handler: EventHandler,
 ) {
     let teller = Teller::new(&client, &node);
     let (touch, mut touched) = watch::channel(());
-    let notice = touches(client, &node, touch, Arc::clone(&hear));
+    let notice = touches(client, &node, touch, Arc::clone(&handler));
     let start = Instant::now();
     let mut reasons = Reasons::new(&node);
     let reports = async {
@@ -179,12 +179,12 @@ async fn report(
             let nodes = if refresh { teller.nodes().await } else { None };
             match teller.tell(tells, refresh).await {
                 Ok(calls) => {
-                    hear(News::Reported { found: tells, calls });
+                    handler(AgentEvent::Reported { found: tells, calls });
                     let told = Arc::clone(tells);
                     reasons.success(told, calls, refresh, nodes, start.elapsed());
                 }
                 Err(error) => {
-                    hear(News::ReportFailed(&error));
+                    handler(AgentEvent::ReportFailed(&error));
                     reasons.failure(start.elapsed());
                 }
             }

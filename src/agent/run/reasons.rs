@@ -39,7 +39,7 @@ pub(super) struct Reasons {
 
 /// In what two findings differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum News {
+enum AgentEvent {
     Nothing,
     OfOthers,
     OfOurs,
@@ -73,10 +73,10 @@ impl Reasons {
         let news = self.news(found);
         let mut due = self.refreshed.map_or(now, |it| it + REFRESH);
         match news {
-            News::Nothing => {}
-            News::OfOthers => due = due.min(self.foreign.due(now)),
-            News::OfOurs => due = due.min(self.changes.due(now)),
-            News::Urgent => due = now,
+            AgentEvent::Nothing => {}
+            AgentEvent::OfOthers => due = due.min(self.foreign.due(now)),
+            AgentEvent::OfOurs => due = due.min(self.changes.due(now)),
+            AgentEvent::Urgent => due = now,
         }
         if self.is_touched {
             due = due.min(self.fight.due(now));
@@ -87,10 +87,10 @@ impl Reasons {
     /// Whether what was found is to be told, and not what was told last.
     pub(super) fn is_new(&mut self, found: &Found, now: Duration) -> bool {
         match self.news(found) {
-            News::Nothing => false,
-            News::OfOthers => self.is_stale(now) || self.foreign.due(now) <= now,
-            News::OfOurs => self.is_stale(now) || self.changes.due(now) <= now,
-            News::Urgent => true,
+            AgentEvent::Nothing => false,
+            AgentEvent::OfOthers => self.is_stale(now) || self.foreign.due(now) <= now,
+            AgentEvent::OfOurs => self.is_stale(now) || self.changes.due(now) <= now,
+            AgentEvent::Urgent => true,
         }
     }
 
@@ -110,10 +110,10 @@ impl Reasons {
     ) {
         let news = self.news(&told);
         match news {
-            News::Nothing if self.is_touched && calls > 0 => self.fight.told(now),
-            News::Nothing => {}
-            News::OfOthers => self.foreign.told(now),
-            News::OfOurs | News::Urgent => self.changes.told(now),
+            AgentEvent::Nothing if self.is_touched && calls > 0 => self.fight.told(now),
+            AgentEvent::Nothing => {}
+            AgentEvent::OfOthers => self.foreign.told(now),
+            AgentEvent::OfOurs | AgentEvent::Urgent => self.changes.told(now),
         }
         self.fight.calm();
         if is_refresh {
@@ -134,10 +134,10 @@ impl Reasons {
         self.pause = (self.pause * 2).min(PATIENCE.1);
     }
 
-    fn news(&self, found: &Found) -> News {
-        let Some(told) = &self.told else { return News::Urgent };
+    fn news(&self, found: &Found) -> AgentEvent {
+        let Some(told) = &self.told else { return AgentEvent::Urgent };
         if found.is_replaced || found.is_decided != told.is_decided {
-            return News::Urgent;
+            return AgentEvent::Urgent;
         }
         let ours = |it: &Found| {
             let ours = it.entries.iter().filter(|it| it.source != Source::Node);
@@ -146,10 +146,10 @@ impl Reasons {
         let is_same = (found.wanted, &found.usable, &found.failures)
             == (told.wanted, &told.usable, &told.failures);
         if !is_same || ours(found) != ours(told) {
-            return News::OfOurs;
+            return AgentEvent::OfOurs;
         }
         let is_same = (&found.entries, found.unlisted) == (&told.entries, told.unlisted);
-        if is_same { News::Nothing } else { News::OfOthers }
+        if is_same { AgentEvent::Nothing } else { AgentEvent::OfOthers }
     }
 }
 

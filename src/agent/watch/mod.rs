@@ -24,7 +24,7 @@ pub(super) use self::pages::fetch;
 use self::pages::{Item, Key, WatchError, list, profiles};
 use super::{
     name::Name,
-    run::{Hear, News, seccomp_nodes},
+    run::{AgentEvent, EventHandler, seccomp_nodes},
     wanted::{Wanted, are_the_same, put, want},
 };
 
@@ -47,7 +47,7 @@ pub(super) async fn follow(
     client: Client,
     stagger: f64,
     tell: watch::Sender<Option<Wanted>>,
-    hear: Hear,
+    handler: EventHandler,
 ) {
     let mut pause = PATIENCE.0;
     loop {
@@ -62,12 +62,12 @@ pub(super) async fn follow(
                     is_new
                 });
                 pause = PATIENCE.0;
-                changes(&client, version, known, &tell, &hear, stagger).await
+                changes(&client, version, known, &tell, &handler, stagger).await
             }
             Err(error) => Some(error),
         };
         if let Some(error) = failed {
-            hear(News::WatchFailed(&error));
+            handler(AgentEvent::WatchFailed(&error));
             sleep(pause.mul_f64(stagger)).await;
             pause = (pause * 2).min(PATIENCE.1);
         }
@@ -95,7 +95,7 @@ async fn changes(
     mut version: String,
     mut known: BTreeMap<Name, Key>,
     tell: &watch::Sender<Option<Wanted>>,
-    hear: &Hear,
+    handler: &EventHandler,
     stagger: f64,
 ) -> Option<WatchError> {
     let objects: Api<DynamicObject> = Api::all_with(client.clone(), &profiles());
@@ -148,7 +148,7 @@ async fn changes(
             }
         };
         if let Some(error) = failed {
-            hear(News::WatchFailed(&*error));
+            handler(AgentEvent::WatchFailed(&*error));
             sleep(pause.mul_f64(stagger)).await;
             pause = (pause * 2).min(PATIENCE.1);
         }
@@ -161,7 +161,12 @@ fn is_gone(error: &kube::Error) -> bool {
 
 /// Tells whenever somebody may have touched the node or its `SeccompNode`, for
 /// ever. Only metadata travels.
-pub(super) async fn touches(client: Client, node: &str, tell: watch::Sender<()>, hear: Hear) {
+pub(super) async fn touches(
+    client: Client,
+    node: &str,
+    tell: watch::Sender<()>,
+    handler: EventHandler,
+) {
     let config = Config::default().fields(&format!("metadata.name={node}"));
     let nodes: Api<PartialObjectMeta<Node>> = Api::all(client.clone());
     let objects: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &seccomp_nodes());
@@ -171,7 +176,7 @@ pub(super) async fn touches(client: Client, node: &str, tell: watch::Sender<()>,
         .for_each(|it| {
             match it {
                 Ok(()) => drop(tell.send(())),
-                Err(error) => hear(News::WatchFailed(&error)),
+                Err(error) => handler(AgentEvent::WatchFailed(&error)),
             }
             ready(())
         })

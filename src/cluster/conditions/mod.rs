@@ -52,7 +52,10 @@ pub(super) struct Show(UnboundedSender<Seen>);
 
 /// What is to be shown every change, and what then writes conditions, for ever. `told` hears what
 /// became of each write, but for those that another replica was quicker with.
-pub(super) fn keeper(client: Client, told: impl Fn(Report)) -> (Show, impl Future<Output = ()>) {
+pub(super) fn reconciler(
+    client: Client,
+    told: impl Fn(Report),
+) -> (Show, impl Future<Output = ()>) {
     // No larger than what is stored: the plan has one place for each object.
     let (show, seen) = mpsc::unbounded_channel();
     (Show(show), keep(client, seen, told))

@@ -30,7 +30,7 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
     };
     // Of tolerations that are added to a pod which is there already nobody tells us.
     context.landing(&parsed).and_then(|it| told(it, "")).or_else(|| {
-        let landing = context.hollow_landing_at_last(&parsed)?;
+        let landing = context.hollow_on_reachable_nodes(&parsed)?;
         told(landing, " once it is given more tolerations")
     })
 }

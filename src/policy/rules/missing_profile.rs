@@ -42,7 +42,7 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
     if pinning == Some(Pinning::Wanted) {
         return Some(finding.fix(Fix::Pin(path)));
     }
-    if catalog.is_brought(&path) {
+    if catalog.is_managed(&path) {
         return Some(finding.hint("callgate is bringing it: try again in a moment"));
     }
     Some(finding.similar(Hint::SimilarProfile(path)))

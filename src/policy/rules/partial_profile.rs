@@ -48,7 +48,7 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
         return None;
     };
     let finding = Finding::new(message);
-    Some(if !context.facts.catalog.is_brought(&path) {
+    Some(if !context.facts.catalog.is_managed(&path) {
         finding.hint("a SeccompProfile is brought to every node")
     } else if lacking > 0 && context.pinning_under_pin(&path) == Some(Pinning::Wanted) {
         finding.hint("under placement: Pin the scheduler waits for a node with it")

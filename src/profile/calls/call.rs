@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Clash, Effect, condition::Condition};
-use crate::profile::{architecture::Width, json::Spot};
+use crate::profile::{architecture::Width, json::NodeId};
 
 /// What comes first decides less than it seems to: a rule without conditions
 /// takes the place of those with conditions, wherever it stands
@@ -14,8 +14,8 @@ use crate::profile::{architecture::Width, json::Spot};
 #[derive(Default)]
 pub(super) struct Call {
     /// The rule that has no conditions, and where it stands.
-    always: Option<(Effect, Spot)>,
-    sometimes: BTreeMap<Vec<Condition>, (Effect, Spot)>,
+    always: Option<(Effect, NodeId)>,
+    sometimes: BTreeMap<Vec<Condition>, (Effect, NodeId)>,
 }
 
 /// What becomes of a call with certain arguments.
@@ -48,27 +48,27 @@ impl Call {
     pub(super) fn add(
         &mut self,
         set: &[Condition],
-        rule: (Effect, Spot),
-    ) -> Vec<(Clash, Spot, Spot)> {
-        let (effect, spot) = rule;
+        rule: (Effect, NodeId),
+    ) -> Vec<(Clash, NodeId, NodeId)> {
+        let (effect, node) = rule;
         if let Some((first, winner)) = self.always {
             let kind = if set.is_empty() { Clash::Overruled } else { Clash::Swallowed };
             let lost = !set.is_empty() || first != effect;
-            return if lost { vec![(kind, spot, winner)] } else { Vec::new() };
+            return if lost { vec![(kind, node, winner)] } else { Vec::new() };
         }
         if set.is_empty() {
             let losers = std::mem::take(&mut self.sometimes).into_values();
             self.always = Some(rule);
-            return losers.map(|(_, loser)| (Clash::Swallowed, loser, spot)).collect();
+            return losers.map(|(_, loser)| (Clash::Swallowed, loser, node)).collect();
         }
         let mut shorter = (1..set.len()).map(|length| &set[..length]);
         if let Some((_, winner)) = shorter.find_map(|it| self.sometimes.get(it)) {
-            return vec![(Clash::Swallowed, spot, *winner)];
+            return vec![(Clash::Swallowed, node, *winner)];
         }
         if let Some(winner) =
             self.covering(set, effect).filter(|_| !self.sometimes.contains_key(set))
         {
-            return vec![(Clash::Swallowed, spot, winner)];
+            return vec![(Clash::Swallowed, node, winner)];
         }
         let (mut clashes, mut lost) = (Vec::new(), Vec::new());
         let from = (Bound::Included(set), Bound::Unbounded);
@@ -78,9 +78,9 @@ impl Call {
                 // Gone since that one was added.
                 lost.push(other.clone());
             } else if *its != effect {
-                clashes.push((Clash::Conflicting, spot, *loser));
+                clashes.push((Clash::Conflicting, node, *loser));
             } else if other.as_slice() != set {
-                clashes.push((Clash::Swallowed, *loser, spot));
+                clashes.push((Clash::Swallowed, *loser, node));
                 lost.push(other.clone());
             }
         }
@@ -93,7 +93,7 @@ impl Call {
 
     /// Where there is a rule of the same effect with some of these conditions,
     /// one after the other: libseccomp takes the shorter one for both.
-    fn covering(&self, set: &[Condition], effect: Effect) -> Option<Spot> {
+    fn covering(&self, set: &[Condition], effect: Effect) -> Option<NodeId> {
         let runs = (1..set.len()).flat_map(|length| set.windows(length));
         let mut same = runs.filter_map(|it| self.sometimes.get(it)).filter(|it| it.0 == effect);
         same.next().map(|it| it.1)
@@ -118,8 +118,8 @@ impl Call {
     }
 
     /// What becomes of it whatever its arguments, if that is certain.
-    pub(super) fn whatever(&self, default: Effect) -> Option<(Effect, Option<Spot>)> {
-        let always = self.always.map(|(effect, spot)| (effect, Some(spot)));
+    pub(super) fn whatever(&self, default: Effect) -> Option<(Effect, Option<NodeId>)> {
+        let always = self.always.map(|(effect, node)| (effect, Some(node)));
         if self.sometimes.is_empty() { always.or(Some((default, None))) } else { always }
     }
 

@@ -18,8 +18,8 @@ pub(super) use multiplexed::shared;
 
 use crate::profile::{
     architecture::{Architecture, Width},
-    document::{Arg, Document, Placed, Syscall},
-    json::Spot,
+    document::{Arg, Document, Spanned, Syscall},
+    json::NodeId,
     runtime::{Action, Operator},
     syscalls,
 };
@@ -42,7 +42,7 @@ pub(super) struct Calls<'a> {
     /// One of these, if because of it some versions of libseccomp lose all rules.
     lost: Lost<'a>,
     /// Who loses and who wins, and for which calls.
-    clashes: BTreeMap<(Clash, Spot, Spot), Vec<&'a str>>,
+    clashes: BTreeMap<(Clash, NodeId, NodeId), Vec<&'a str>>,
 }
 
 /// Whether there may be no rules at all, and why.
@@ -164,7 +164,7 @@ impl<'a> Calls<'a> {
         width: Width,
         ways: impl Fn(&'a str) -> Vec<(&'a str, Option<u64>)>,
     ) -> Self {
-        let errno = |it: &Option<Placed<u64>>| it.as_ref().map(|it| it.it);
+        let errno = |it: &Option<Spanned<u64>>| it.as_ref().map(|it| it.it);
         let default = Action::parse(&document.default_action);
         let default = default.map(|it| Effect::of(it, errno(&document.default_errno)));
         let (by_name, clashes) = (BTreeMap::new(), BTreeMap::new());
@@ -183,10 +183,10 @@ impl<'a> Calls<'a> {
                 for name in rule.names.iter().filter(|it| syscalls::exists(it)) {
                     let ways = ways(name);
                     for (name, first) in &ways {
-                        calls.add(name, &with_first(&sets, *first, width), (effect, rule.spot));
+                        calls.add(name, &with_first(&sets, *first, width), (effect, rule.node));
                     }
                     if ways.is_empty() {
-                        calls.add_missing(name, &sets, (effect, rule.spot));
+                        calls.add_missing(name, &sets, (effect, rule.node));
                     }
                 }
             }
@@ -201,7 +201,7 @@ impl<'a> Calls<'a> {
 
     /// What happens to a call whatever its arguments, and the rule that says
     /// so; nothing if it depends on the arguments.
-    pub(super) fn outcome(&self, name: &str) -> Option<(Effect, Option<Spot>)> {
+    pub(super) fn outcome(&self, name: &str) -> Option<(Effect, Option<NodeId>)> {
         let default = self.default?;
         self.by_name.get(name).map_or(Some((default, None)), |it| it.whatever(default))
     }
@@ -239,12 +239,15 @@ impl<'a> Calls<'a> {
     }
 
     /// Which rules lose against which, and for which calls.
-    pub(super) fn clashes(&self, kind: Clash) -> impl Iterator<Item = (Spot, Spot, &[&'a str])> {
+    pub(super) fn clashes(
+        &self,
+        kind: Clash,
+    ) -> impl Iterator<Item = (NodeId, NodeId, &[&'a str])> {
         let all = self.clashes.iter().filter(move |it| it.0.0 == kind);
         all.map(|((_, loser, winner), names)| (*loser, *winner, names.as_slice()))
     }
 
-    fn add(&mut self, name: &'a str, sets: &[Vec<Condition>], rule: (Effect, Spot)) {
+    fn add(&mut self, name: &'a str, sets: &[Vec<Condition>], rule: (Effect, NodeId)) {
         let call = self.by_name.entry(name).or_default();
         for clash in sets.iter().flat_map(|it| call.add(it, rule)) {
             self.clashes.entry(clash).or_default().push(name);
@@ -252,7 +255,7 @@ impl<'a> Calls<'a> {
     }
 
     /// Rules for a call that the architecture does not have can conflict.
-    fn add_missing(&mut self, name: &'a str, sets: &[Vec<Condition>], rule: (Effect, Spot)) {
+    fn add_missing(&mut self, name: &'a str, sets: &[Vec<Condition>], rule: (Effect, NodeId)) {
         let call = self.missing.entry(name).or_default();
         for clash in sets.iter().flat_map(|it| call.add(it, rule)) {
             if clash.0 == Clash::Conflicting {
@@ -265,8 +268,8 @@ impl<'a> Calls<'a> {
 /// The sets of conditions of which one is enough. A rule is one set, unless it
 /// has two conditions for one argument: then each condition is a set. Nothing,
 /// where runc refuses a condition.
-fn alternatives(args: &[Placed<Arg>], width: Width) -> Option<Vec<Vec<Condition>>> {
-    let condition = |it: &Placed<Arg>| {
+fn alternatives(args: &[Spanned<Arg>], width: Width) -> Option<Vec<Vec<Condition>>> {
+    let condition = |it: &Spanned<Arg>| {
         let operator = Operator::parse(&it.op).filter(|_| *it.index <= 5)?;
         Some((*it.index, Condition::of(it, operator, width)))
     };

@@ -20,16 +20,16 @@ pub struct Json {
 
 /// A value's number in the order of the document; the root is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Spot(usize);
+pub(super) struct NodeId(usize);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Node {
-    parent: Spot,
+    parent: NodeId,
     step: Step,
     kind: Kind,
     span: Option<Span>,
     /// The first node that is not inside of this one.
-    end: Spot,
+    end: NodeId,
 }
 
 /// How to get from the parent to a value.
@@ -56,7 +56,7 @@ pub(super) enum Kind {
 #[derive(Clone, Copy)]
 pub(super) struct Value<'a> {
     json: &'a Json,
-    pub(super) spot: Spot,
+    pub(super) node: NodeId,
 }
 
 impl Json {
@@ -67,29 +67,29 @@ impl Json {
     }
 
     pub(super) fn root(&self) -> Value<'_> {
-        self.value(Spot::default())
+        self.value(NodeId::default())
     }
 
-    pub(super) fn value(&self, spot: Spot) -> Value<'_> {
-        Value { json: self, spot }
+    pub(super) fn value(&self, node: NodeId) -> Value<'_> {
+        Value { json: self, node }
     }
 
     /// Where the value stands.
-    pub(super) fn place(&self, spot: Spot) -> Place {
-        Place { path: self.path(spot), span: self.node(spot).span }
+    pub(super) fn place(&self, node: NodeId) -> Place {
+        Place { path: self.path(node), span: self.node(node).span }
     }
 
     /// Where the value's key stands; an element of a list has none.
-    pub(super) fn place_of_key(&self, spot: Spot) -> Place {
-        let node = self.node(spot);
-        let span = if let Step::Key { span, .. } = &node.step { *span } else { node.span };
-        Place { path: self.path(spot), span }
+    pub(super) fn place_of_key(&self, node: NodeId) -> Place {
+        let Node { step, span, .. } = self.node(node);
+        let span = if let Step::Key { span, .. } = step { span } else { span };
+        Place { path: self.path(node), span: *span }
     }
 
     /// The way to a value, `syscalls[3].args[0].op`; nothing for the root.
-    pub(super) fn path(&self, spot: Spot) -> String {
+    pub(super) fn path(&self, node: NodeId) -> String {
         let mut steps = Vec::new();
-        let mut node = self.node(spot);
+        let mut node = self.node(node);
         while node.step != Step::Root {
             steps.push(&node.step);
             node = self.node(node.parent);
@@ -98,19 +98,19 @@ impl Json {
         steps.fold(String::new(), place::extended)
     }
 
-    fn node(&self, Spot(at): Spot) -> &Node {
+    fn node(&self, NodeId(at): NodeId) -> &Node {
         &self.nodes[at]
     }
 }
 
 impl<'a> Value<'a> {
     pub(super) fn kind(self) -> &'a Kind {
-        &self.json.node(self.spot).kind
+        &self.json.node(self.node).kind
     }
 
     /// The key it has in its object.
     pub(super) fn key(self) -> Option<&'a str> {
-        match &self.json.node(self.spot).step {
+        match &self.json.node(self.node).step {
             Step::Key { name, .. } => Some(name),
             Step::Root | Step::Index(_) => None,
         }
@@ -118,11 +118,11 @@ impl<'a> Value<'a> {
 
     /// What a list or an object holds.
     fn children(self) -> impl Iterator<Item = Self> + use<'a> {
-        let Spot(at) = self.spot;
-        let end = self.json.node(self.spot).end;
-        let mut next = Spot(at + 1);
+        let NodeId(at) = self.node;
+        let end = self.json.node(self.node).end;
+        let mut next = NodeId(at + 1);
         std::iter::from_fn(move || {
-            let child = Self { spot: next, ..self };
+            let child = Self { node: next, ..self };
             (next < end).then(|| {
                 next = self.json.node(next).end;
                 child
@@ -177,26 +177,26 @@ impl From<&serde_json::Value> for Json {
 struct Builder {
     nodes: Vec<Node>,
     /// The lists and objects that are not closed yet.
-    open: Vec<Spot>,
+    open: Vec<NodeId>,
 }
 
 impl Builder {
     fn push(&mut self, step: Step, kind: Kind, span: Option<Span>) {
-        let spot = Spot(self.nodes.len());
+        let node = NodeId(self.nodes.len());
         let parent = self.open.last().copied().unwrap_or_default();
         let opens = matches!(kind, Kind::Array | Kind::Object);
-        self.nodes.push(Node { parent, step, kind, span, end: Spot(spot.0 + 1) });
+        self.nodes.push(Node { parent, step, kind, span, end: NodeId(node.0 + 1) });
         if opens {
-            self.open.push(spot);
+            self.open.push(node);
         }
     }
 
     /// Closes the innermost list or object, whose text ends before `end`.
     fn close(&mut self, end: usize) {
-        let Some(Spot(at)) = self.open.pop() else {
+        let Some(NodeId(at)) = self.open.pop() else {
             return;
         };
-        self.nodes[at].end = Spot(self.nodes.len());
+        self.nodes[at].end = NodeId(self.nodes.len());
         if let Some(span) = &mut self.nodes[at].span {
             span.end = end;
         }

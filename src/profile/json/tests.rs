@@ -91,7 +91,7 @@ fn every_value_has_a_path_and_a_place() {
     let json = Json::parse(text.as_bytes()).unwrap();
     let all: Vec<_> = (0..json.nodes.len())
         .map(|at| {
-            let Place { path, span } = json.place(Spot(at));
+            let Place { path, span } = json.place(NodeId(at));
             let Span { start, end } = span.unwrap();
             (path, &text[start..end])
         })
@@ -106,7 +106,7 @@ fn every_value_has_a_path_and_a_place() {
         ("a", "{}"),
     ];
     assert_eq!(all, expected.map(|(path, text)| (path.to_owned(), text)));
-    let key = json.place_of_key(Spot(5)).span.unwrap();
+    let key = json.place_of_key(NodeId(5)).span.unwrap();
     assert_eq!(&text[key.start..key.end], "\"d\"");
     assert_eq!(Position::of(key.start, text.as_bytes()), Position { line: 2, column: 15 });
 }
@@ -188,9 +188,9 @@ proptest! {
         let text = document.to_string();
         let json = Json::parse(text.as_bytes()).unwrap();
         for at in 0..json.nodes.len() {
-            let Span { start, end } = json.place(Spot(at)).span.unwrap();
+            let Span { start, end } = json.place(NodeId(at)).span.unwrap();
             let alone = Json::parse(&text.as_bytes()[start..end]).unwrap();
-            let inside = Value { json: &json, spot: Spot(at) };
+            let inside = Value { json: &json, node: NodeId(at) };
             prop_assert_eq!(to_serde(alone.root()), to_serde(inside));
         }
     }

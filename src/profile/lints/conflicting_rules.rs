@@ -4,7 +4,7 @@ use super::{Anchor, Check, Lint, Reading, Remark, Severity, remark::listed};
 use crate::profile::{
     architecture::Architecture,
     calls::{Calls, Clash},
-    json::Spot,
+    json::NodeId,
 };
 
 /// libseccomp: `EEXIST` for a rule with the conditions of an earlier one, or the first
@@ -34,8 +34,8 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
 }
 
 struct Conflict<'a> {
-    rule: Spot,
-    first: Spot,
+    rule: NodeId,
+    first: NodeId,
     calls: Vec<&'a str>,
     on: String,
 }

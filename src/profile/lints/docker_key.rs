@@ -96,11 +96,11 @@ struct Ignored<'a> {
 
 /// Says it once for each key: a file of Docker's has it in every other rule.
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
-    let rules: BTreeMap<_, _> = reading.rules().map(|it| (it.spot, &it.it)).collect();
+    let rules: BTreeMap<_, _> = reading.rules().map(|it| (it.node, &it.it)).collect();
     let mut found: BTreeMap<&str, Ignored<'_>> = BTreeMap::new();
     for object in reading.objects() {
         for (key, value) in object.value.members() {
-            let rule = rules.get(&object.value.spot).copied();
+            let rule = rules.get(&object.value.node).copied();
             let Some(key) = named(object.shape, key) else { continue };
             if says_something(value) && !is_said(key, rule, reading) {
                 let none = || Ignored { reading, places: Vec::new(), rules: Vec::new() };
@@ -113,7 +113,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let says = |it: &Extension| {
         let ignored = found.get(it.key)?;
         let message = format!("containerd ignores {:?}: {}", it.key, (it.becomes)(ignored));
-        let mut places = ignored.places.iter().map(|it| Anchor::Key(it.spot));
+        let mut places = ignored.places.iter().map(|it| Anchor::Key(it.node));
         let remark = Remark { hint: (it.hint)(ignored), ..Remark::new(places.next()?, message) };
         Some(remark.also(places))
     };

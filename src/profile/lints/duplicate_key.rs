@@ -19,7 +19,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
         let mut seen = HashMap::new();
         for (key, value) in object.value.members() {
             let name = field(key, object.shape.fields());
-            let Some(first) = seen.insert(name.unwrap_or(key), value.spot) else {
+            let Some(first) = seen.insert(name.unwrap_or(key), value.node) else {
                 continue;
             };
             let becomes = match name {
@@ -30,7 +30,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
                 None => "readers differ in which they take",
             };
             let message = format!("{} is there again: {becomes}", quoted(key));
-            remarks.push(Remark::new(Anchor::Key(value.spot), message).also([Anchor::Key(first)]));
+            remarks.push(Remark::new(Anchor::Key(value.node), message).also([Anchor::Key(first)]));
         }
     }
     remarks

@@ -1,7 +1,7 @@
 #![doc = include_str!("errno-too-large.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
-use crate::profile::{document::Placed, runtime::Action};
+use crate::profile::{document::Spanned, runtime::Action};
 
 /// runc keeps 16 bits (1.10.1), and libseccomp takes none from 4095 on.
 pub(super) const LINT: Lint = Lint {
@@ -19,7 +19,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     all.filter_map(|(action, errno)| too_large(action, errno.as_ref()?)).collect()
 }
 
-fn too_large(action: &str, errno: &Placed<u64>) -> Option<Remark> {
+fn too_large(action: &str, errno: &Spanned<u64>) -> Option<Remark> {
     let number = errno.it;
     let kept = number & 0xffff;
     let message = match Action::parse(action)? {
@@ -36,5 +36,5 @@ fn too_large(action: &str, errno: &Placed<u64>) -> Option<Remark> {
         }
         _ => return None,
     };
-    Some(Remark::new(Anchor::Value(errno.spot), message))
+    Some(Remark::new(Anchor::Value(errno.node), message))
 }

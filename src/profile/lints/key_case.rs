@@ -22,7 +22,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
                 "{} is {name:?} for readers written in Go alone, all others drop it",
                 quoted(key)
             );
-            let remark = Remark::new(Anchor::Key(value.spot), message);
+            let remark = Remark::new(Anchor::Key(value.node), message);
             remarks.push(remark.hint(format!("write {name:?}")));
         }
     }

@@ -19,7 +19,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
              which callgate forbids",
             quoted(path)
         );
-        remarks.push(Remark::new(Anchor::Value(path.spot), message));
+        remarks.push(Remark::new(Anchor::Value(path.node), message));
     }
     if !metadata.is_empty() {
         let message = if path.is_empty() {
@@ -27,7 +27,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
         } else {
             "is for the program at listenerPath, which callgate forbids"
         };
-        remarks.push(Remark::new(Anchor::Value(metadata.spot), message));
+        remarks.push(Remark::new(Anchor::Value(metadata.node), message));
     }
     remarks
 }

@@ -68,5 +68,5 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
         "denies calls that some versions of runc need to start a container: {}",
         missing.join(", ")
     );
-    vec![Remark::new(Anchor::Value(reading.document.default_action.spot), message)]
+    vec![Remark::new(Anchor::Value(reading.document.default_action.node), message)]
 }

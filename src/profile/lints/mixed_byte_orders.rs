@@ -13,12 +13,12 @@ pub(super) const LINT: Lint = Lint {
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let all = &reading.document.architectures;
-    let known = all.iter().filter_map(|it| Some((it.spot, Architecture::named(it)?)));
+    let known = all.iter().filter_map(|it| Some((it.node, Architecture::named(it)?)));
     let mut known = known.collect::<Vec<_>>().into_iter();
-    let Some((first_spot, first)) = known.next() else {
+    let Some((first_node, first)) = known.next() else {
         return Vec::new();
     };
-    let Some((spot, other)) = known.find(|it| !it.1.has_the_byte_order_of(first)) else {
+    let Some((node, other)) = known.find(|it| !it.1.has_the_byte_order_of(first)) else {
         return Vec::new();
     };
     let message = format!(
@@ -26,6 +26,6 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
         other.seccomp(),
         first.seccomp()
     );
-    let remark = Remark::new(Anchor::Value(spot), message).also([Anchor::Value(first_spot)]);
+    let remark = Remark::new(Anchor::Value(node), message).also([Anchor::Value(first_node)]);
     vec![remark.hint("write a profile for each")]
 }

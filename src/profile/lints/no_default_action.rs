@@ -1,7 +1,7 @@
 #![doc = include_str!("no-default-action.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
-use crate::profile::{Broken, Defect, Hollow, json::Spot, spelling};
+use crate::profile::{Broken, Defect, Hollow, json::NodeId, spelling};
 
 /// L1: without one, runc switches seccomp off or refuses the profile.
 pub(super) const LINT: Lint = Lint {
@@ -15,7 +15,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     if !reading.mistakes.is_empty() {
         return Vec::new();
     }
-    let remark = |message| Remark::new(Anchor::Value(Spot::default()), message);
+    let remark = |message| Remark::new(Anchor::Value(NodeId::default()), message);
     vec![match reading.document.defect() {
         // It names the key that was meant.
         Some(Defect::Hollow(it @ Hollow::Disabled { misspelt: Some(_) })) => remark(it.to_string()),

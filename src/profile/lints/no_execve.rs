@@ -16,6 +16,6 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     }
     let rule = reading.calls.outcome("execve").and_then(|it| it.1);
     let message = "denies execve, by which the runtime starts the program, so no container starts";
-    let spot = rule.unwrap_or(reading.document.default_action.spot);
-    vec![Remark::new(Anchor::Value(spot), message)]
+    let node = rule.unwrap_or(reading.document.default_action.node);
+    vec![Remark::new(Anchor::Value(node), message)]
 }

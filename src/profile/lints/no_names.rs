@@ -2,7 +2,7 @@
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
 use crate::profile::{
-    document::{Placed, Syscall},
+    document::{Spanned, Syscall},
     runtime::Action,
 };
 
@@ -16,8 +16,8 @@ pub(super) const LINT: Lint = Lint {
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     // What has the key "name" of another format is found for that.
-    let nameless = |rule: &&Placed<Syscall>| {
-        let mut keys = reading.json.value(rule.spot).members();
+    let nameless = |rule: &&Spanned<Syscall>| {
+        let mut keys = reading.json.value(rule.node).members();
         rule.names.is_empty() && !keys.any(|it| it.0 == "name")
     };
     if !reading.mistakes.is_empty() {
@@ -26,7 +26,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     reading.rules().filter(nameless).map(|rule| says(reading, rule)).collect()
 }
 
-fn says(reading: &Reading<'_>, rule: &Placed<Syscall>) -> Remark {
+fn says(reading: &Reading<'_>, rule: &Spanned<Syscall>) -> Remark {
     let lets_through = |it: Option<Action>| it.is_some_and(Action::lets_through);
     let denies = !lets_through(Action::parse(&rule.action));
     let message = match (lets_through(reading.default()), denies) {
@@ -34,5 +34,5 @@ fn says(reading: &Reading<'_>, rule: &Placed<Syscall>) -> Remark {
         (false, false) => "the rule names no system call, so it allows nothing",
         _ => "the rule names no system call, so it does nothing",
     };
-    Remark::new(Anchor::Value(rule.spot), message)
+    Remark::new(Anchor::Value(rule.node), message)
 }

@@ -16,7 +16,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
         .map(|it| {
             let message =
                 format!("is {}, system calls have arguments 0 to 5, so no container starts", it.it);
-            Remark::new(Anchor::Value(it.spot), message)
+            Remark::new(Anchor::Value(it.node), message)
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 #![doc = include_str!("notify.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
-use crate::profile::{document::Placed, runtime::Action};
+use crate::profile::{document::Spanned, runtime::Action};
 
 /// L6: the container would depend on a program on its node.
 pub(super) const LINT: Lint = Lint {
@@ -12,13 +12,13 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
-    let notifies = |it: &Placed<String>| Action::parse(it) == Some(Action::Notify);
+    let notifies = |it: &Spanned<String>| Action::parse(it) == Some(Action::Notify);
     let forbidden = "SCMP_ACT_NOTIFY lets a program on the node decide, which callgate forbids";
     let mut remarks = Vec::new();
     let default = &reading.document.default_action;
     if notifies(default) {
         let message = format!("{forbidden}; the runtime refuses it as a default anyway");
-        remarks.push(Remark::new(Anchor::Value(default.spot), message));
+        remarks.push(Remark::new(Anchor::Value(default.node), message));
     }
     for rule in reading.rules().filter(|it| notifies(&it.action)) {
         let message = if rule.names.iter().any(|it| it.as_str() == "write") {
@@ -28,7 +28,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
         } else {
             forbidden.to_owned()
         };
-        remarks.push(Remark::new(Anchor::Value(rule.action.spot), message));
+        remarks.push(Remark::new(Anchor::Value(rule.action.node), message));
     }
     remarks
 }

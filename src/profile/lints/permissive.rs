@@ -16,5 +16,5 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
         return Vec::new();
     };
     let message = format!("filters nothing, as if the container were Unconfined: {it}");
-    vec![Remark::new(Anchor::Value(reading.document.default_action.spot), message)]
+    vec![Remark::new(Anchor::Value(reading.document.default_action.node), message)]
 }

@@ -3,7 +3,7 @@
 use crate::profile::{
     calls::Calls,
     decode::Mistake,
-    document::{Arg, Document, Placed, Syscall},
+    document::{Arg, Document, Spanned, Syscall},
     json::{Json, Value, same_key},
     runtime::Action,
 };
@@ -37,13 +37,13 @@ impl<'a> Reading<'a> {
         Action::parse(&self.document.default_action)
     }
 
-    pub(super) fn rules(&self) -> impl Iterator<Item = &'a Placed<Syscall>> {
+    pub(super) fn rules(&self) -> impl Iterator<Item = &'a Spanned<Syscall>> {
         self.document.syscalls.iter()
     }
 
     /// The conditions that the runtime looks at: it does so once for each name
     /// of their rule.
-    pub(super) fn conditions(&self) -> impl Iterator<Item = &'a Placed<Arg>> {
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &'a Spanned<Arg>> {
         self.rules().filter(|it| !it.names.is_empty()).flat_map(|it| &it.args)
     }
 

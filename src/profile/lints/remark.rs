@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::profile::json::{Json, Place, Spot};
+use crate::profile::json::{Json, NodeId, Place};
 
 /// What a lint says of one place, or of several at once.
 pub(super) struct Remark {
@@ -17,8 +17,8 @@ pub(super) struct Remark {
 /// A value, or the key it has.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
-    Key(Spot),
-    Value(Spot),
+    Key(NodeId),
+    Value(NodeId),
 }
 
 impl Remark {
@@ -44,17 +44,17 @@ impl Remark {
 
 impl Anchor {
     /// The order of the document, in which a key comes before its value.
-    pub(super) fn order(self) -> (Spot, bool) {
+    pub(super) fn order(self) -> (NodeId, bool) {
         match self {
-            Self::Key(spot) => (spot, false),
-            Self::Value(spot) => (spot, true),
+            Self::Key(node) => (node, false),
+            Self::Value(node) => (node, true),
         }
     }
 
     pub(super) fn place(self, json: &Json) -> Place {
         match self {
-            Self::Key(spot) => json.place_of_key(spot),
-            Self::Value(spot) => json.place(spot),
+            Self::Key(node) => json.place_of_key(node),
+            Self::Value(node) => json.place(node),
         }
     }
 }

@@ -1,7 +1,7 @@
 #![doc = include_str!("repeated-argument.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
-use crate::profile::document::{Arg, Placed};
+use crate::profile::document::{Arg, Spanned};
 
 /// 1.10.1: runc and crun make a rule of its own of each condition ("revert to old
 /// behavior"), though the specification wants all of them to hold.
@@ -17,7 +17,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     rules.filter_map(|rule| repeated(&rule.args)).collect()
 }
 
-fn repeated(args: &[Placed<Arg>]) -> Option<Remark> {
+fn repeated(args: &[Spanned<Arg>]) -> Option<Remark> {
     let again = |at: &usize| args[..*at].iter().any(|it| *it.index == *args[*at].index);
     // There are six arguments, so a repetition is among the first seven.
     let at = (1..args.len()).find(again)?;
@@ -30,10 +30,10 @@ fn repeated(args: &[Placed<Arg>]) -> Option<Remark> {
         "any one of its conditions is enough"
     };
     let message = format!("is the second condition for argument {index} in this rule: {becomes}");
-    let anchor = Anchor::Value(arg.spot);
+    let anchor = Anchor::Value(arg.node);
     Some(
         Remark::new(anchor, message)
-            .also([Anchor::Value(first.spot)])
+            .also([Anchor::Value(first.node)])
             .hint("write a rule for each"),
     )
 }

@@ -21,5 +21,5 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
         !it.names.is_empty() && effect == Some(default)
     });
     let message = "is the default action, so the runtime skips the rule";
-    same.map(|it| Remark::new(Anchor::Value(it.action.spot), message)).collect()
+    same.map(|it| Remark::new(Anchor::Value(it.action.node), message)).collect()
 }

@@ -1,7 +1,7 @@
 #![doc = include_str!("stray-errno.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
-use crate::profile::{document::Placed, runtime::Action};
+use crate::profile::{document::Spanned, runtime::Action};
 
 /// 1.10.1: the specification wants a runtime to fail, crun does, runc does not.
 pub(super) const LINT: Lint = Lint {
@@ -19,10 +19,10 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     all.filter_map(|(action, errno)| stray(action, errno.as_ref()?)).collect()
 }
 
-fn stray(action: &str, errno: &Placed<u64>) -> Option<Remark> {
+fn stray(action: &str, errno: &Spanned<u64>) -> Option<Remark> {
     if Action::parse(action)?.takes_errno() {
         return None;
     }
     let message = format!("means nothing to {action}: runc ignores it, crun refuses the profile");
-    Some(Remark::new(Anchor::Value(errno.spot), message).hint("remove it"))
+    Some(Remark::new(Anchor::Value(errno.node), message).hint("remove it"))
 }

@@ -22,7 +22,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
                 "is {}, which {} ignores: only SCMP_CMP_MASKED_EQ has two operands",
                 it.value_two.it, it.op.it
             );
-            Remark::new(Anchor::Value(it.value_two.spot), message)
+            Remark::new(Anchor::Value(it.value_two.node), message)
         })
         .collect()
 }

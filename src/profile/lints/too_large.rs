@@ -1,7 +1,7 @@
 #![doc = include_str!("too-large.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
-use crate::profile::{MOST_FILE_BYTES, json::Spot};
+use crate::profile::{MOST_FILE_BYTES, json::NodeId};
 
 /// Agents look into every profile on every node, within little memory.
 pub(super) const LINT: Lint = Lint {
@@ -18,5 +18,5 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     }
     let message =
         format!("its file on the nodes would have {size} bytes, and may have {MOST_FILE_BYTES}");
-    vec![Remark::new(Anchor::Value(Spot::default()), message)]
+    vec![Remark::new(Anchor::Value(NodeId::default()), message)]
 }

@@ -24,7 +24,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     for rule in reading.rules() {
         if rule.action.is_empty() {
             if reading.mistakes.is_empty() {
-                let at = Anchor::Value(rule.action.spot_in(rule));
+                let at = Anchor::Value(rule.action.node_in(rule));
                 remarks.push(Remark::new(at, "the rule has no action, so no container starts"));
             }
         } else {

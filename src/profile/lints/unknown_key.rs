@@ -22,7 +22,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
                 continue;
             }
             let message = format!("the runtime drops {}, which it does not know", quoted(key));
-            let remark = Remark::new(Anchor::Key(value.spot), message);
+            let remark = Remark::new(Anchor::Key(value.node), message);
             remarks.push(if object.shape == Shape::Profile && key == "spec" {
                 remark.hint("a profile file holds what an object has under \"spec\"")
             } else {

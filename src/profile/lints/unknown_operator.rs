@@ -20,7 +20,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
         if !op.is_empty() {
             remarks.extend(WORDS.check(op, Operator::names()).map(|it| symbol(it, op)));
         } else if reading.mistakes.is_empty() {
-            let at = Anchor::Value(op.spot_in(condition));
+            let at = Anchor::Value(op.node_in(condition));
             remarks.push(Remark::new(at, "the condition has no operator, so no container starts"));
         }
     }

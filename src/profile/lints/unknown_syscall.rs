@@ -27,7 +27,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
         for name in rule.names.iter().filter(|it| !it.is_empty() && !syscalls::exists(it)) {
             let message =
                 format!("the runtime skips {}, which is no system call, {becomes}", quoted(name));
-            let remark = Remark::new(Anchor::Value(name.spot), message);
+            let remark = Remark::new(Anchor::Value(name.node), message);
             let nearest = if remarks.len() < MOST_HINTS { nearest(name) } else { None };
             remarks.push(remark.did_you_mean(nearest));
         }

@@ -1,7 +1,7 @@
 //! Words of which the runtime knows a list: what is wrong with one.
 
 use super::{Anchor, Remark, remark::quoted};
-use crate::profile::{document::Placed, spelling};
+use crate::profile::{document::Spanned, spelling};
 
 /// A list of words that have a prefix in common.
 pub(super) struct Words {
@@ -14,7 +14,7 @@ impl Words {
     /// Finds a word that is not on the list. runc: "string … is not a valid …".
     pub(super) fn check<'a>(
         &self,
-        word: &Placed<String>,
+        word: &Spanned<String>,
         known: impl IntoIterator<Item = &'a str> + Clone,
     ) -> Option<Remark> {
         if known.clone().into_iter().any(|it| it == word.it) {
@@ -26,6 +26,6 @@ impl Words {
             self.what
         );
         let nearest = spelling::nearest_of(self.prefix, word, known);
-        Some(Remark::new(Anchor::Value(word.spot), message).did_you_mean(nearest))
+        Some(Remark::new(Anchor::Value(word.node), message).did_you_mean(nearest))
     }
 }

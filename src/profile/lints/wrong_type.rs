@@ -14,10 +14,10 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let mistakes = reading.mistakes.iter();
     mistakes
         .map(|it| {
-            let what = if reading.json.path(it.spot).is_empty() { "the profile " } else { "" };
+            let what = if reading.json.path(it.node).is_empty() { "the profile " } else { "" };
             let message =
                 format!("{what}is {}, expected {}, so no container starts", it.found, it.expected);
-            Remark::new(Anchor::Value(it.spot), message)
+            Remark::new(Anchor::Value(it.node), message)
         })
         .collect()
 }

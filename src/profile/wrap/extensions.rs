@@ -7,15 +7,15 @@
 
 use crate::profile::{
     decode::{Decoder, Mistake, field},
-    document::Placed,
-    json::{Json, Kind, Spot, Value},
+    document::Spanned,
+    json::{Json, Kind, NodeId, Value},
 };
 
 /// What a profile says in these keys, beside the document that containerd reads.
 #[derive(Default)]
 pub(super) struct Extensions {
-    pub(super) arch_map: Placed<Vec<Entry>>,
-    pub(super) default_errno: Placed<String>,
+    pub(super) arch_map: Spanned<Vec<Entry>>,
+    pub(super) default_errno: Spanned<String>,
     /// One for each rule of the document.
     pub(super) rules: Vec<Rule>,
     /// Those of the document's own keys are among them.
@@ -26,32 +26,32 @@ pub(super) struct Extensions {
 /// An architecture, and those whose programs run on it, too.
 #[derive(Default)]
 pub(super) struct Entry {
-    pub(super) architecture: Placed<String>,
-    pub(super) others: Vec<Placed<String>>,
+    pub(super) architecture: Spanned<String>,
+    pub(super) others: Vec<Spanned<String>>,
 }
 
 #[derive(Default)]
 pub(super) struct Rule {
-    pub(super) name: Placed<String>,
-    pub(super) errno: Placed<String>,
+    pub(super) name: Spanned<String>,
+    pub(super) errno: Spanned<String>,
     pub(super) includes: Filter,
     pub(super) excludes: Filter,
     /// Where not even Docker reads it.
-    pub(super) min_kernel: Option<Spot>,
+    pub(super) min_kernel: Option<NodeId>,
 }
 
 /// On what a rule depends.
 #[derive(Default)]
 pub(super) struct Filter {
-    pub(super) spot: Spot,
-    pub(super) caps: Vec<Placed<String>>,
-    pub(super) arches: Vec<Placed<String>>,
-    pub(super) min_kernel: Option<Placed<String>>,
+    pub(super) node: NodeId,
+    pub(super) caps: Vec<Spanned<String>>,
+    pub(super) arches: Vec<Spanned<String>>,
+    pub(super) min_kernel: Option<Spanned<String>>,
 }
 
 /// A key that means nothing in one of these objects.
 pub(super) struct Stray {
-    pub(super) spot: Spot,
+    pub(super) node: NodeId,
     pub(super) known: &'static [&'static str],
 }
 
@@ -81,7 +81,7 @@ impl Reader {
         for (key, value) in self.decoder.members(value) {
             match field(key, PROFILE) {
                 Some("archMap") => {
-                    into.arch_map.spot = value.spot;
+                    into.arch_map.node = value.node;
                     self.list(&mut into.arch_map.it, value, Self::entry);
                 }
                 Some("defaultErrno") => self.decoder.string(&mut into.default_errno, value),
@@ -99,7 +99,7 @@ impl Reader {
                 Some("includes") => self.filter(&mut into.includes, value),
                 Some("excludes") => self.filter(&mut into.excludes, value),
                 Some("minKernel") if *value.kind() != Kind::Null => {
-                    into.min_kernel = Some(value.spot);
+                    into.min_kernel = Some(value.node);
                 }
                 _ => {}
             }
@@ -111,7 +111,7 @@ impl Reader {
             match field(key, ENTRY) {
                 Some("architecture") => self.decoder.string(&mut into.architecture, value),
                 Some("subArchitectures") => self.strings(&mut into.others, value),
-                _ => self.strays.push(Stray { spot: value.spot, known: ENTRY }),
+                _ => self.strays.push(Stray { node: value.node, known: ENTRY }),
             }
         }
     }
@@ -121,7 +121,7 @@ impl Reader {
         if *value.kind() == Kind::Null {
             *into = Filter::default();
         }
-        into.spot = value.spot;
+        into.node = value.node;
         for (key, value) in self.decoder.members(value) {
             match field(key, FILTER) {
                 Some("caps") => self.strings(&mut into.caps, value),
@@ -130,12 +130,12 @@ impl Reader {
                 Some("minKernel") => {
                     self.decoder.string(into.min_kernel.get_or_insert_default(), value);
                 }
-                _ => self.strays.push(Stray { spot: value.spot, known: FILTER }),
+                _ => self.strays.push(Stray { node: value.node, known: FILTER }),
             }
         }
     }
 
-    fn strings(&mut self, into: &mut Vec<Placed<String>>, value: Value<'_>) {
+    fn strings(&mut self, into: &mut Vec<Spanned<String>>, value: Value<'_>) {
         self.decoder.list(into, value, Decoder::string);
     }
 

@@ -22,7 +22,7 @@ pub use spec::Spec;
 
 use crate::profile::{
     document::Document,
-    json::{Json, Span, Spot},
+    json::{Json, NodeId, Span},
     lints::{Finding, Severity, lint, lint_document},
 };
 
@@ -82,8 +82,8 @@ pub fn wrap(text: &[u8], node: Node) -> Result<Wrapped, Undecided> {
     let mut resolver =
         Resolver { json: &json, node, remarks: Vec::new(), undecided: Undecided::default() };
     resolver.resolve(&mut document, &extensions);
-    let said: BTreeSet<_> = mistakes.iter().map(|it| it.spot).collect();
-    resolver.refuse_mistakes(extensions.mistakes.iter().filter(|it| !said.contains(&it.spot)));
+    let said: BTreeSet<_> = mistakes.iter().map(|it| it.node).collect();
+    resolver.refuse_mistakes(extensions.mistakes.iter().filter(|it| !said.contains(&it.node)));
 
     let Resolver { mut remarks, undecided, .. } = resolver;
     if undecided != Undecided::default() {
@@ -121,8 +121,8 @@ pub fn object<'a>(name: &'a ObjectName, spec: &'a Spec) -> impl Serialize + use<
 
 impl Remark {
     /// About a value and, if it has one, its key.
-    fn at(spot: Spot, json: &Json, weight: Weight, message: &str) -> Self {
-        let place = json.place_of_key(spot);
+    fn at(node: NodeId, json: &Json, weight: Weight, message: &str) -> Self {
+        let place = json.place_of_key(node);
         let separator = if place.path.is_empty() { "" } else { ": " };
         let line = format!("{}{separator}{message}", place.path);
         Self { weight, span: place.span.unwrap_or_default(), also: Vec::new(), line }

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::profile::{
     decode::Mistake,
-    document::{Document, Placed, Syscall},
-    json::{Json, Spot},
+    document::{Document, Spanned, Syscall},
+    json::{Json, NodeId},
     lints::remark::{listed, quoted},
     spelling,
 };
@@ -30,7 +30,7 @@ pub(super) struct Resolver<'a> {
 /// What a rule depends on.
 struct Condition {
     /// Where its filter stands.
-    spot: Spot,
+    node: NodeId,
     on: On,
     /// Whether the rule may apply, if that can be said.
     met: Option<bool>,
@@ -66,28 +66,28 @@ impl Resolver<'_> {
     }
 
     fn refuse_strays(&mut self, extensions: &Extensions) {
-        for Stray { spot, known } in &extensions.strays {
-            let key = self.json.value(*spot).key().unwrap_or_default();
+        for Stray { node, known } in &extensions.strays {
+            let key = self.json.value(*node).key().unwrap_or_default();
             let hint = spelling::nearest(key, known.iter().copied());
             let hint = match hint {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => format!("expected {}", known.join(", ")),
             };
-            self.refuse(*spot, format!("{} means nothing here; {hint}", quoted(key)));
+            self.refuse(*node, format!("{} means nothing here; {hint}", quoted(key)));
         }
-        for spot in extensions.rules.iter().filter_map(|it| it.min_kernel) {
-            self.refuse(spot, "means nothing here, not even to Docker; put it into \"includes\"");
+        for node in extensions.rules.iter().filter_map(|it| it.min_kernel) {
+            self.refuse(node, "means nothing here, not even to Docker; put it into \"includes\"");
         }
     }
 
     pub(super) fn refuse_mistakes<'b>(&mut self, mistakes: impl Iterator<Item = &'b Mistake>) {
-        for Mistake { spot, found, expected } in mistakes {
-            self.refuse(*spot, format!("is {found}, expected {expected}"));
+        for Mistake { node, found, expected } in mistakes {
+            self.refuse(*node, format!("is {found}, expected {expected}"));
         }
     }
 
     fn architectures(&mut self, document: &mut Document, extensions: &Extensions) {
-        let Placed { it: entries, spot: map } = &extensions.arch_map;
+        let Spanned { it: entries, node: map } = &extensions.arch_map;
         let map = *map;
         if entries.is_empty() {
             return;
@@ -113,7 +113,7 @@ impl Resolver<'_> {
     }
 
     /// Puts numbers in place of the names of errors.
-    fn errno(&mut self, name: &Placed<String>, number: &mut Option<Placed<u64>>, key: &str) {
+    fn errno(&mut self, name: &Spanned<String>, number: &mut Option<Spanned<u64>>, key: &str) {
         if name.is_empty() {
             return;
         }
@@ -124,12 +124,12 @@ impl Resolver<'_> {
             (None, Ok(Errno { number, .. })) if self.has_common(number) => number,
             (None, Ok(_)) => {
                 let differs = "has another number on this architecture";
-                return self.refuse(name.spot, format!("{differs}; give it as {key:?}"));
+                return self.refuse(name.node, format!("{differs}; give it as {key:?}"));
             }
             (None, Err(near)) => {
                 let hint = near.map(|it| format!("; did you mean {it:?}?")).unwrap_or_default();
                 let unknown = format!("{} is no error of the kernel{hint}", quoted(name));
-                return self.refuse(name.spot, unknown);
+                return self.refuse(name.node, unknown);
             }
         };
         match number {
@@ -139,11 +139,11 @@ impl Resolver<'_> {
                     "is {meant}, {key} is {}: CRI-O takes the first, containerd the other",
                     there.it
                 );
-                self.refuse(name.spot, differs);
+                self.refuse(name.node, differs);
             }
             None => {
-                *number = Some(Placed { it: meant, spot: name.spot });
-                self.note(name.spot, format!("taken as {key:?}: {meant}"));
+                *number = Some(Spanned { it: meant, node: name.node });
+                self.note(name.node, format!("taken as {key:?}: {meant}"));
             }
         }
     }
@@ -154,7 +154,7 @@ impl Resolver<'_> {
     }
 
     /// Makes `names` of every `name`, and says where.
-    fn names(&mut self, document: &mut Document, extensions: &Extensions) -> Vec<Spot> {
+    fn names(&mut self, document: &mut Document, extensions: &Extensions) -> Vec<NodeId> {
         let mut named = Vec::new();
         for (rule, syscall) in extensions.rules.iter().zip(&mut document.syscalls) {
             let list = &mut syscall.it.names;
@@ -163,10 +163,10 @@ impl Resolver<'_> {
             }
             if list.is_empty() {
                 list.push(rule.name.clone());
-                named.push(rule.name.spot);
+                named.push(rule.name.node);
             } else {
                 let both = "is there beside \"names\", which Docker refuses; remove one of them";
-                self.refuse(rule.name.spot, both);
+                self.refuse(rule.name.node, both);
             }
         }
         named
@@ -177,23 +177,23 @@ impl Resolver<'_> {
         let mut conditions = self.conditions(&rule.excludes, false);
         conditions.extend(self.conditions(&rule.includes, true));
         let calls = listed(words(&syscall.names), 4);
-        if let Some(Condition { spot, when, .. }) =
+        if let Some(Condition { node, when, .. }) =
             conditions.iter().find(|it| it.met == Some(false))
         {
             let dropped = format!("the rule does not apply {when}: left out ({calls})");
-            self.note(*spot, dropped);
+            self.note(*node, dropped);
             return false;
         }
-        for Condition { spot, on, .. } in conditions.iter().filter(|it| it.met.is_none()) {
+        for Condition { node, on, .. } in conditions.iter().filter(|it| it.met.is_none()) {
             let Undecided { architecture, kernel } = &mut self.undecided;
             let asks = if matches!(on, On::Kernel) { kernel } else { architecture };
-            asks.get_or_insert_with(|| self.json.path(*spot));
+            asks.get_or_insert_with(|| self.json.path(*node));
         }
-        if let Some(Condition { spot, .. }) = conditions.first() {
+        if let Some(Condition { node, .. }) = conditions.first() {
             let mut when: Vec<_> = conditions.iter().map(|it| it.when.as_str()).collect();
             when.dedup();
             let kept = format!("the rule applies {}: kept ({calls})", when.join(" and "));
-            self.note(*spot, kept);
+            self.note(*node, kept);
         }
         true
     }
@@ -205,7 +205,7 @@ impl Resolver<'_> {
         let mut conditions = Vec::new();
         let mut add = |on, holds: Option<bool>, when| {
             let met = holds.map(|it| it == wanted);
-            conditions.push(Condition { spot: filter.spot, on, met, when });
+            conditions.push(Condition { node: filter.node, on, met, when });
         };
         if !filter.arches.is_empty() {
             let holds = architecture.map(|node| filter.arches.iter().any(|it| node.is(it)));
@@ -233,26 +233,26 @@ impl Resolver<'_> {
                 let hint = meant.map(|it| format!("; did you mean {it:?}?")).unwrap_or_default();
                 let unknown =
                     format!("{} is no architecture that Docker knows{hint}", quoted(arch));
-                self.refuse(arch.spot, unknown);
+                self.refuse(arch.node, unknown);
             }
         }
         if let Some(minimum) = &filter.min_kernel
             && Kernel::parse_minimum(minimum).is_none()
         {
             let unknown = "is no version of a kernel, expected one such as \"4.8\"";
-            self.refuse(minimum.spot, format!("{} {unknown}", quoted(minimum)));
+            self.refuse(minimum.node, format!("{} {unknown}", quoted(minimum)));
         }
     }
 
-    fn note(&mut self, spot: Spot, message: impl AsRef<str>) {
-        self.remarks.push(Remark::at(spot, self.json, Weight::Note, message.as_ref()));
+    fn note(&mut self, node: NodeId, message: impl AsRef<str>) {
+        self.remarks.push(Remark::at(node, self.json, Weight::Note, message.as_ref()));
     }
 
-    fn refuse(&mut self, spot: Spot, message: impl AsRef<str>) {
-        self.remarks.push(Remark::at(spot, self.json, Weight::Error, message.as_ref()));
+    fn refuse(&mut self, node: NodeId, message: impl AsRef<str>) {
+        self.remarks.push(Remark::at(node, self.json, Weight::Error, message.as_ref()));
     }
 }
 
-fn words(list: &[Placed<String>]) -> impl Iterator<Item = &str> {
+fn words(list: &[Spanned<String>]) -> impl Iterator<Item = &str> {
     list.iter().map(|it| it.it.as_str())
 }

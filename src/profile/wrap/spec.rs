@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{Remark, Weight};
 use crate::profile::{
-    document::{Arg, Document, Placed, Syscall},
-    json::{Json, Spot},
+    document::{Arg, Document, Spanned, Syscall},
+    json::{Json, NodeId},
 };
 
 /// The `spec` of a `SeccompProfile`, with nothing in it that the API server
@@ -107,7 +107,7 @@ impl Number {
     }
 }
 
-fn set(words: &[Placed<String>]) -> Vec<String> {
+fn set(words: &[Spanned<String>]) -> Vec<String> {
     let mut set: Vec<String> = Vec::new();
     for word in words {
         if !set.contains(&word.it) {
@@ -120,33 +120,33 @@ fn set(words: &[Placed<String>]) -> Vec<String> {
 /// What no object can hold.
 pub(super) fn excesses(document: &Document, json: &Json) -> Vec<Remark> {
     let mut remarks = Vec::new();
-    let mut refuse = |spot: Spot, message: String| {
-        remarks.push(Remark::at(spot, json, Weight::Error, &message));
+    let mut refuse = |node: NodeId, message: String| {
+        remarks.push(Remark::at(node, json, Weight::Error, &message));
     };
     let many = document.syscalls.len();
     if many > MOST_SYSCALLS {
         let message = format!("{many} rules are more than the {MOST_SYSCALLS} of an object");
-        refuse(document.syscalls[MOST_SYSCALLS].spot, message);
+        refuse(document.syscalls[MOST_SYSCALLS].node, message);
     }
     let errnos = document.syscalls.iter().filter_map(|it| it.errno.as_ref());
     for errno in document.default_errno.iter().chain(errnos).filter(|it| it.it > LARGEST_ERRNO) {
         let message = format!("is {}, an object can hold no more than {LARGEST_ERRNO}", errno.it);
-        refuse(errno.spot, message);
+        refuse(errno.node, message);
     }
     for rule in &document.syscalls {
         if let Some(name) = rule.names.get(MOST_NAMES) {
             let many = rule.names.len();
             let message = format!("{many} names are more than the {MOST_NAMES} of an object");
-            refuse(name.spot, message);
+            refuse(name.node, message);
         }
         if let Some(arg) = rule.args.get(MOST_ARGS) {
             let many = rule.args.len();
             let message = format!("{many} conditions are more than the {MOST_ARGS} of an object");
-            refuse(arg.spot, message);
+            refuse(arg.node, message);
         }
         for name in rule.names.iter().filter(|it| it.chars().count() > LONGEST_NAME) {
             let message = format!("no system call has a name of more than {LONGEST_NAME} letters");
-            refuse(name.spot, message);
+            refuse(name.node, message);
         }
     }
     remarks

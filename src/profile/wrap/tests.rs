@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Spec, object};
 use crate::profile::{
-    document::{Document, Placed, Syscall},
+    document::{Document, Spanned, Syscall},
     spec_of,
 };
 
@@ -61,7 +61,7 @@ fn bare(document: &Document) -> Bare {
     )
 }
 
-fn bare_rule(rule: &Placed<Syscall>) -> BareRule {
+fn bare_rule(rule: &Spanned<Syscall>) -> BareRule {
     let args = rule.args.iter();
     (
         rule.names.iter().map(|it| it.it.clone()).collect(),
@@ -72,7 +72,7 @@ fn bare_rule(rule: &Placed<Syscall>) -> BareRule {
 }
 
 /// A set has no order.
-fn set(words: &[Placed<String>]) -> Vec<String> {
+fn set(words: &[Spanned<String>]) -> Vec<String> {
     let mut words: Vec<_> = words.iter().map(|it| it.it.clone()).collect();
     words.sort();
     words.dedup();

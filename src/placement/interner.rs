@@ -3,7 +3,7 @@
 use std::{borrow::Borrow, collections::HashMap, hash::Hash, sync::Arc};
 
 /// The number of what nobody has.
-pub(super) const NOBODYS: u32 = u32::MAX;
+pub(super) const UNKNOWN_ID: u32 = u32::MAX;
 
 /// Pairs of numbers in the order of the first, of which there is one each.
 pub(super) type Row = Arc<[(u32, u32)]>;
@@ -11,13 +11,13 @@ pub(super) type Row = Arc<[(u32, u32)]>;
 /// Distinct values, each with a number. So a text is kept once, however many
 /// nodes have it, and two are compared as numbers.
 #[derive(Clone, Debug)]
-pub(super) struct Words<T> {
+pub(super) struct Interner<T> {
     numbers: HashMap<T, u32>,
     values: Vec<T>,
 }
 
 /// The second of the pair that begins with `first`.
-pub(super) fn second(row: &[(u32, u32)], first: u32) -> Option<u32> {
+pub(super) fn lookup(row: &[(u32, u32)], first: u32) -> Option<u32> {
     let at = row.binary_search_by_key(&first, |it| it.0).ok()?;
     Some(row[at].1)
 }
@@ -28,13 +28,13 @@ pub(super) fn row(pairs: impl Iterator<Item = (u32, u32)>) -> Row {
     pairs.into()
 }
 
-impl<T> Default for Words<T> {
+impl<T> Default for Interner<T> {
     fn default() -> Self {
         Self { numbers: HashMap::new(), values: Vec::new() }
     }
 }
 
-impl<T: Clone + Eq + Hash> Words<T> {
+impl<T: Clone + Eq + Hash> Interner<T> {
     pub(super) fn len(&self) -> usize {
         self.values.len()
     }
@@ -43,38 +43,38 @@ impl<T: Clone + Eq + Hash> Words<T> {
         &self.values
     }
 
-    /// What a number stands for that these words gave out, as every number in a row is.
+    /// What a number stands for that these interner gave out, as every number in a row is.
     pub(super) fn value(&self, number: u32) -> &T {
         &self.values[number as usize]
     }
 
-    /// [`NOBODYS`], where nobody has it.
+    /// [`UNKNOWN_ID`], where nobody has it.
     pub(super) fn find<Q: Eq + Hash + ?Sized>(&self, value: &Q) -> u32
     where
         T: Borrow<Q>,
     {
-        self.numbers.get(value).copied().unwrap_or(NOBODYS)
+        self.numbers.get(value).copied().unwrap_or(UNKNOWN_ID)
     }
 
     /// The number of a value that somebody has, a new one if need be. Only then
-    /// are words that are shared with another snapshot copied.
+    /// are interner that are shared with another snapshot copied.
     pub(super) fn number<Q: Eq + Hash + ?Sized>(
-        words: &mut Arc<Self>,
+        interner: &mut Arc<Self>,
         value: &Q,
         own: impl FnOnce(&Q) -> T,
     ) -> u32
     where
         T: Borrow<Q>,
     {
-        let known = words.find(value);
-        if known == NOBODYS { Arc::make_mut(words).push(own(value)) } else { known }
+        let known = interner.find(value);
+        if known == UNKNOWN_ID { Arc::make_mut(interner).push(own(value)) } else { known }
     }
 
     /// The values that are used, and the new number of each old one. The order
     /// stays, so that no row needs sorting.
     pub(super) fn keeping(&self, used: &[bool]) -> (Self, Vec<u32>) {
         let mut kept = Self::default();
-        let mut moved = vec![NOBODYS; self.values.len()];
+        let mut moved = vec![UNKNOWN_ID; self.values.len()];
         for ((value, new), _) in self.values.iter().zip(&mut moved).zip(used).filter(|it| *it.1) {
             *new = kept.push(value.clone());
         }

@@ -6,7 +6,7 @@ use super::{
     OWN,
     bring::{Brought, Fetch, bring},
     found::{Entry, Failure, Found, REFUSED, Source},
-    host::{HostError, Look, Own, Place, Root},
+    host::{FileState, HostError, ManagedDir, Place, Root},
     name::Name,
     plan::{Plan, Present, Released, Step, plan},
     wanted::{Want, Wanted},
@@ -23,17 +23,17 @@ const FORGOTTEN: u32 = 20;
 const FORGOTTEN_AT_MOST: Duration = Duration::from_mins(5);
 
 /// The files of a node, and what is remembered of them.
-pub struct Keeper {
+pub struct Reconciler {
     root: PathBuf,
     keep: Duration,
-    known: BTreeMap<String, Look>,
+    known: BTreeMap<String, FileState>,
     released: Released,
     noted: Option<Released>,
     fetch: Fetch,
     place: Option<Place>,
 }
 
-impl Keeper {
+impl Reconciler {
     /// Keeps `callgate` under the seccomp directory `root`; a file that nobody
     /// wants any more stays for `keep`. Texts that are not in memory are read
     /// by `fetch`.
@@ -91,12 +91,12 @@ impl Keeper {
     fn keep_own(
         &mut self,
         root: &Root,
-        own: &Own,
+        own: &ManagedDir,
         names: &[String],
         wanted: Option<&Wanted>,
         elapsed: Duration,
         found: &mut Found,
-    ) -> BTreeMap<String, Look> {
+    ) -> BTreeMap<String, FileState> {
         if self.noted.is_none() {
             self.released = own.released();
             self.noted = Some(self.released.clone());
@@ -109,7 +109,8 @@ impl Keeper {
         for name in names.iter().filter_map(|it| Name::of_file(it)) {
             let content = wanted.and_then(|it| it.get(&name)?.content());
             let look = own.look(&name, self.known.get(&name.path()), content);
-            present.insert(name.clone(), look.as_ref().map_or(Present::Foreign, Look::present));
+            present
+                .insert(name.clone(), look.as_ref().map_or(Present::Foreign, FileState::present));
             looks.extend(look.map(|it| (name.path(), it)));
         }
         let Some(wanted) = wanted else { return looks };
@@ -153,7 +154,7 @@ impl Keeper {
     }
 
     /// Notes for how long files have been kept, but not at every pass.
-    fn note(&mut self, own: &Own) -> Result<(), HostError> {
+    fn note(&mut self, own: &ManagedDir) -> Result<(), HostError> {
         let noted = self.noted.get_or_insert_default();
         let least = (self.keep / FORGOTTEN).min(FORGOTTEN_AT_MOST);
         let is_old = |(name, age): (&Name, &Duration)| {
@@ -170,7 +171,7 @@ impl Keeper {
     fn list(
         &mut self,
         root: &Root,
-        own: BTreeMap<String, Look>,
+        own: BTreeMap<String, FileState>,
         wanted: Option<&Wanted>,
         found: &mut Found,
     ) {
@@ -238,7 +239,7 @@ struct Role {
     wants: Option<Digest>,
 }
 
-impl Look {
+impl FileState {
     fn present(&self) -> Present {
         if self.is_as_written { Present::File(self.digest) } else { Present::Altered }
     }

@@ -13,7 +13,7 @@ use rustix::{
     process::geteuid,
 };
 
-use super::{MODE, Own, Root};
+use super::{MODE, ManagedDir, Root};
 use crate::{
     agent::{
         name::Name,
@@ -25,7 +25,7 @@ use crate::{
 
 /// What was seen of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct FileState {
     /// None, where the next look has to read again whatever it finds.
     stamp: Option<Stamp>,
     /// In bytes.
@@ -53,7 +53,7 @@ struct Stamp {
 /// changed again with the same stamp.
 const SETTLED: Duration = Duration::from_secs(2);
 
-impl Own {
+impl ManagedDir {
     /// Looks at the file of a profile; none, if there is no regular file under
     /// its name. A link is none.
     ///
@@ -61,9 +61,9 @@ impl Own {
     pub fn look(
         &self,
         name: &Name,
-        known: Option<&Look>,
+        known: Option<&FileState>,
         expected: Option<&Content>,
-    ) -> Option<Look> {
+    ) -> Option<FileState> {
         let file = name.file();
         let open = |flags| {
             let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -77,7 +77,7 @@ impl Root {
     /// Looks at a file as the runtime would see it, which follows links, as
     /// long as they stay under the seccomp directory; none, if there is no
     /// file. One that leads out of it is there and cannot be read.
-    pub fn look(&self, path: &str, known: Option<&Look>) -> Option<Look> {
+    pub fn look(&self, path: &str, known: Option<&FileState>) -> Option<FileState> {
         look(|flags| self.open_beneath(path, flags), known, None, SystemTime::now())
     }
 
@@ -89,17 +89,17 @@ impl Root {
 
 fn look(
     open: impl Fn(OFlags) -> io::Result<OwnedFd>,
-    known: Option<&Look>,
+    known: Option<&FileState>,
     expected: Option<&Content>,
     now: SystemTime,
-) -> Option<Look> {
+) -> Option<FileState> {
     // Only a regular file is opened for reading: to open a pipe is to wait for
     // its writer, and a device may do anything.
     let metadata = match open(OFlags::PATH).and_then(|it| File::from(it).metadata()) {
         Ok(it) if it.is_file() => it,
         Ok(_) => return None,
         Err(it) if is_nowhere(&it) => return None,
-        Err(_) => return Some(Look::unreadable(None)),
+        Err(_) => return Some(FileState::unreadable(None)),
     };
     let stamp = Stamp::of(&metadata);
     if let Some(known) = known.filter(|it| it.stamp == Some(stamp)) {
@@ -107,7 +107,7 @@ fn look(
     }
     if metadata.len() > MAX_BYTES {
         let problem = Some(Problem::TooLarge);
-        return Some(Look { problem, ..Look::unreadable(Some(&metadata)) });
+        return Some(FileState { problem, ..FileState::unreadable(Some(&metadata)) });
     }
     let reading = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
     match open(reading).map(File::from).and_then(read) {
@@ -119,15 +119,15 @@ fn look(
                 Some(it) => (it.problem, None),
                 None => judge(&bytes),
             };
-            Some(Look {
+            Some(FileState {
                 stamp: Some(Stamp::of(&metadata)).filter(|it| it.is_settled(now)),
                 digest: Some(digest),
                 problem,
                 doubt,
-                ..Look::unreadable(Some(&metadata))
+                ..FileState::unreadable(Some(&metadata))
             })
         }
-        Err(_) => Some(Look::unreadable(Some(&metadata))),
+        Err(_) => Some(FileState::unreadable(Some(&metadata))),
     }
 }
 
@@ -166,7 +166,7 @@ pub(super) fn is_nowhere(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(a_circle)
 }
 
-impl Look {
+impl FileState {
     fn unreadable(metadata: Option<&Metadata>) -> Self {
         Self {
             stamp: None,
@@ -222,7 +222,7 @@ mod tests {
         let first = look(open, None, None, later).unwrap();
         assert_eq!(first.digest, Some(Digest::of(SOUND.as_bytes())));
         // What is handed in comes back: nobody has read.
-        let known = Look { problem: Some(Problem::Hollow), ..first.clone() };
+        let known = FileState { problem: Some(Problem::Hollow), ..first.clone() };
         assert_eq!(look(open, Some(&known), None, later), Some(known.clone()));
         fs::write(directory.path().join("a.json"), SOUND).unwrap();
         assert_eq!(look(open, Some(&known), None, later).unwrap().problem, None);
@@ -236,7 +236,7 @@ mod tests {
         let open = |flags| root.open_beneath("a.json", flags);
         let now = after(open, SETTLED / 2);
         let first = look(open, None, None, now).unwrap();
-        let known = Look { problem: Some(Problem::Hollow), ..first };
+        let known = FileState { problem: Some(Problem::Hollow), ..first };
         assert_eq!(look(open, Some(&known), None, now).unwrap().problem, None);
     }
 }

@@ -37,8 +37,10 @@ pub(super) fn node(object: &Object<'_>) -> Result<Node, String> {
     })
 }
 
-/// A `SeccompNode`: what the agent of a node has said; none, until it has said something.
-pub(super) fn said(object: &Object<'_>) -> Result<Option<Inventory>, String> {
+/// What is kept of a `SeccompNode`: none, until its agent has reported.
+pub(super) type PartialSeccompNode = Option<Inventory>;
+
+pub(super) fn seccomp_node(object: &Object<'_>) -> Result<PartialSeccompNode, String> {
     let status: Value = object.status()?;
     Ok(status.is_object().then(|| Inventory::read(&json!({ "status": status }))))
 }
@@ -80,7 +82,7 @@ mod tests {
     fn an_agent_that_has_said_nothing_has_not_said_that_nothing_is_there() {
         let inventory = |status: Value| {
             let object = json!({ "metadata": { "name": "node-a" }, "spec": {}, "status": status });
-            said(&Object::read(&object.to_string()).unwrap()).unwrap()
+            seccomp_node(&Object::read(&object.to_string()).unwrap()).unwrap()
         };
         assert_eq!(inventory(Value::Null), None);
         assert_eq!(inventory(json!({ "profiles": [] })), Some(Inventory::default()));

@@ -5,16 +5,16 @@ use std::{collections::BTreeMap, hash::Hash, sync::Arc};
 use crate::{
     placement::{
         Node, Taint,
+        interner::{Interner, Row, lookup, row},
         toleration::cordon,
-        words::{Row, Words, row, second},
     },
     profile::{File, Inventory, ProfilePath},
 };
 
 /// A node, what is on it, or both: whoever watches learns of them apart.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known {
-    pub(super) node: Option<Place>,
+pub(super) struct NodeRecord {
+    pub(super) node: Option<Attributes>,
     /// The files by the numbers of path and content. None, where no agent has reported.
     pub(super) files: Option<Row>,
     /// Whether there are files that are not among them.
@@ -23,7 +23,7 @@ pub(super) struct Known {
 
 /// What the scheduler looks at, as far as it decides.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Attributes {
     /// By the numbers of key and value.
     pub(super) labels: Row,
     pub(super) taints: Arc<[u32]>,
@@ -31,38 +31,38 @@ pub(super) struct Place {
 
 /// What the numbers stand for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lexicon {
+pub(super) struct Interners {
     /// The keys and values of labels.
-    pub(super) texts: Arc<Words<Arc<str>>>,
-    pub(super) taints: Arc<Words<Arc<Taint>>>,
-    pub(super) paths: Arc<Words<Arc<ProfilePath>>>,
-    pub(super) files: Arc<Words<File>>,
+    pub(super) texts: Arc<Interner<Arc<str>>>,
+    pub(super) taints: Arc<Interner<Arc<Taint>>>,
+    pub(super) paths: Arc<Interner<Arc<ProfilePath>>>,
+    pub(super) files: Arc<Interner<File>>,
 }
 
-/// What a number stands for.
+/// Which interner a number is of.
 #[derive(Clone, Copy)]
-enum Word {
+enum Space {
     Text,
     Taint,
     Path,
     File,
 }
 
-impl Lexicon {
-    pub(super) fn place(&mut self, node: Node) -> Place {
+impl Interners {
+    pub(super) fn attributes(&mut self, node: Node) -> Attributes {
         let Node { labels, mut taints, unschedulable } = node;
-        let mut text = |it: &String| Words::number(&mut self.texts, &**it, |it| it.into());
+        let mut text = |it: &String| Interner::number(&mut self.texts, &**it, |it| it.into());
         let labels = row(labels.iter().map(|(key, value)| (text(key), text(value))));
         taints.extend(unschedulable.then(cordon));
         taints.retain(Taint::is_hard);
-        let number = |it: &Taint| Words::number(&mut self.taints, it, |it| Arc::new(it.clone()));
-        Place { labels, taints: taints.iter().map(number).collect() }
+        let number = |it: &Taint| Interner::number(&mut self.taints, it, |it| Arc::new(it.clone()));
+        Attributes { labels, taints: taints.iter().map(number).collect() }
     }
 
     pub(super) fn files(&mut self, inventory: &Inventory) -> Row {
         row(inventory.files.iter().map(|(path, file)| {
-            let path = Words::number(&mut self.paths, path, |it| Arc::new(it.clone()));
-            (path, Words::number(&mut self.files, file, |it| *it))
+            let path = Interner::number(&mut self.paths, path, |it| Arc::new(it.clone()));
+            (path, Interner::number(&mut self.files, file, |it| *it))
         }))
     }
 
@@ -71,7 +71,7 @@ impl Lexicon {
     }
 
     /// Forgets what none of the nodes has any more.
-    pub(super) fn sweep(&mut self, nodes: &mut BTreeMap<Arc<str>, Arc<Known>>) {
+    pub(super) fn sweep(&mut self, nodes: &mut BTreeMap<Arc<str>, Arc<NodeRecord>>) {
         let lengths = [self.texts.len(), self.taints.len(), self.paths.len(), self.files.len()];
         let mut used = lengths.map(|it| vec![false; it]);
         for known in nodes.values() {
@@ -94,33 +94,33 @@ impl Lexicon {
     }
 }
 
-fn keep<T: Clone + Eq + Hash>(words: &mut Arc<Words<T>>, used: &[bool]) -> Vec<u32> {
-    let (kept, moved) = words.keeping(used);
-    *words = Arc::new(kept);
+fn keep<T: Clone + Eq + Hash>(interner: &mut Arc<Interner<T>>, used: &[bool]) -> Vec<u32> {
+    let (kept, moved) = interner.keeping(used);
+    *interner = Arc::new(kept);
     moved
 }
 
-impl Known {
+impl NodeRecord {
     pub(super) fn is_nothing(&self) -> bool {
         self.node.is_none() && self.files.is_none()
     }
 
     /// The same by other numbers, in the same order.
-    fn renumbered(&self, mut new: impl FnMut(Word, u32) -> u32) -> Self {
+    fn renumbered(&self, mut new: impl FnMut(Space, u32) -> u32) -> Self {
         let mut row = |row: &Row, first, second| -> Row {
             row.iter().map(|it| (new(first, it.0), new(second, it.1))).collect()
         };
-        let files = self.files.as_ref().map(|it| row(it, Word::Path, Word::File));
-        let labels = self.node.as_ref().map(|it| row(&it.labels, Word::Text, Word::Text));
-        let node = self.node.as_ref().zip(labels).map(|(it, labels)| Place {
+        let files = self.files.as_ref().map(|it| row(it, Space::Path, Space::File));
+        let labels = self.node.as_ref().map(|it| row(&it.labels, Space::Text, Space::Text));
+        let node = self.node.as_ref().zip(labels).map(|(it, labels)| Attributes {
             labels,
-            taints: it.taints.iter().map(|it| new(Word::Taint, *it)).collect(),
+            taints: it.taints.iter().map(|it| new(Space::Taint, *it)).collect(),
         });
         Self { node, files, is_cut: self.is_cut }
     }
 
     /// Whether the node has that label, whatever its value.
     pub(super) fn is_labelled(&self, key: u32) -> bool {
-        self.node.as_ref().is_some_and(|it| second(&it.labels, key).is_some())
+        self.node.as_ref().is_some_and(|it| lookup(&it.labels, key).is_some())
     }
 }
