@@ -146,6 +146,10 @@ async fn put(it: &Test, case: &Case, own: &str) -> Vec<String> {
             node.taints.iter().map(|it| taint(&it.key, &it.value, &it.effect)).collect();
         taints.push(taint(CASE, own, "NoSchedule"));
         make_node(it, name, &json!(node.labels), taints).await;
+        if node.unschedulable {
+            let change = json!({ "spec": { "unschedulable": true } });
+            it.api().merge(&format!("{NODES}/{name}"), &change).await.expect_ok("the cordon");
+        }
         let Some(profiles) = &node.profiles else { continue };
         let files = profiles.iter().map(|(path, file)| {
             let mut entry = json!({ "path": path.as_str(), "size": 7, "source": "node" });

@@ -79,16 +79,18 @@ pub struct ProfileDistribution<'a> {
     pub lacking_names: Vec<&'a str>,
     /// What the others have at that path, the most common first; what is equally
     /// common, in the order of the nodes.
-    pub found: Vec<Found>,
+    pub found: Vec<Found<'a>>,
 }
 
 /// One content of a file, and on how many of the nodes it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found<'a> {
     pub digest: Option<Digest>,
     pub problem: Option<Problem>,
     pub doubt: Option<Doubt>,
     pub nodes: usize,
+    /// The first of these nodes, [`MOST_NAMED`] at most, in alphabetical order.
+    pub names: Vec<&'a str>,
 }
 
 // === impl Nodes ===
@@ -232,34 +234,50 @@ impl<'a> Eligible<'a> {
             distribution.lacking_names = reported.map(|it| it.0).take(MOST_NAMED).collect();
             return distribution;
         }
-        let mut places = BTreeMap::new();
-        let mut labelled = 0;
-        for (name, known, files) in reported {
+        let mut positions = BTreeMap::new();
+        let mut labelled = Found::of(&File::default());
+        for (name, record, files) in reported {
             let Some(number) = lookup(files, path) else {
-                if known.is_cut {
+                if record.is_cut {
                     distribution.lacking -= 1;
-                    let is_labelled = known.is_labelled(label);
-                    labelled += usize::from(is_labelled);
-                    distribution.unknown += usize::from(!is_labelled);
+                    if record.is_labelled(label) {
+                        labelled.add(name);
+                    } else {
+                        distribution.unknown += 1;
+                    }
                 } else if distribution.lacking_names.len() < MOST_NAMED {
                     distribution.lacking_names.push(name);
                 }
                 continue;
             };
-            let place = *places.entry(number).or_insert_with(|| {
-                let File { digest, problem, doubt } = *self.interners.files.value(number);
-                distribution.found.push(Found { digest, problem, doubt, nodes: 0 });
+            let position = *positions.entry(number).or_insert_with(|| {
+                distribution.found.push(Found::of(self.interners.files.value(number)));
                 distribution.found.len() - 1
             });
-            distribution.found[place].nodes += 1;
+            distribution.found[position].add(name);
             distribution.lacking -= 1;
         }
-        if labelled > 0 {
-            let found = Found { digest: None, problem: None, doubt: None, nodes: labelled };
-            distribution.found.push(found);
+        if labelled.nodes > 0 {
+            distribution.found.push(labelled);
         }
         distribution.found.sort_by_key(|it| Reverse(it.nodes));
         distribution
+    }
+}
+
+// === impl Found ===
+
+impl<'a> Found<'a> {
+    fn of(file: &File) -> Self {
+        let File { digest, problem, doubt } = *file;
+        Self { digest, problem, doubt, nodes: 0, names: Vec::new() }
+    }
+
+    fn add(&mut self, name: &'a str) {
+        self.nodes += 1;
+        if self.names.len() < MOST_NAMED {
+            self.names.push(name);
+        }
     }
 }
 
@@ -301,7 +319,8 @@ mod tests {
             assert_eq!(nodes.paths().len(), 1);
             let pod = pod(r#"{"spec": {"nodeSelector": {"zone": "z1"}}}"#);
             let digest = Some([7; 32].into());
-            let found = Found { digest, problem: None, doubt: None, nodes: 1 };
+            let names = vec!["stays"];
+            let found = Found { digest, problem: None, doubt: None, nodes: 1, names };
             let distribution = ProfileDistribution {
                 eligible: 1,
                 found: vec![found],
@@ -344,18 +363,19 @@ mod tests {
             nodes.report(&name, Some(inventory));
         }
         nodes.put("node-x", Node::default());
-        let found = |byte: u8, nodes| Found {
+        let found = |byte: u8, names: &[&'static str]| Found {
             digest: Some([byte; 32].into()),
             problem: None,
             doubt: None,
-            nodes,
+            nodes: names.len(),
+            names: names.to_vec(),
         };
         let expected = ProfileDistribution {
             eligible: 8,
             unknown: 1,
             lacking: 4,
             lacking_names: vec!["node-0", "node-3", "node-5"],
-            found: vec![found(2, 2), found(1, 1)],
+            found: vec![found(2, &["node-2", "node-4"]), found(1, &["node-1"])],
         };
         let pod = pod(r#"{"spec": {}}"#);
         assert_eq!(nodes.distribution(&pod, &"web.json".parse().unwrap()), expected);
@@ -386,13 +406,16 @@ mod tests {
         nodes.report("listed", Some(cut(inventory("callgate/web.json", 7))));
         let distribution =
             |path: &str| nodes.distribution(&pod(r#"{"spec": {}}"#), &path.parse().unwrap());
-        let found = |digest| Found { digest, problem: None, doubt: None, nodes: 1 };
+        let found = |digest, name| {
+            let names = vec![name];
+            Found { digest, problem: None, doubt: None, nodes: 1, names }
+        };
         let expected = ProfileDistribution {
             eligible: 4,
             unknown: 1,
             lacking: 1,
             lacking_names: vec!["lacking"],
-            found: vec![found(Some([7; 32].into())), found(None)],
+            found: vec![found(Some([7; 32].into()), "listed"), found(None, "labelled")],
         };
         assert_eq!(distribution("callgate/web.json"), expected);
         // No agent brings it, so no label speaks of it.

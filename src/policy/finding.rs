@@ -1,7 +1,7 @@
 //! What a rule finds, and the way out.
 
 use crate::{
-    policy::{FieldPath, Rule},
+    policy::{FieldPath, Level, Rule},
     profile::ProfilePath,
 };
 
@@ -12,6 +12,8 @@ pub struct Finding {
     /// The way out for the author of the pod.
     pub hint: Option<Hint>,
     pub fix: Option<Fix>,
+    /// What it leads to at most, whatever level the policy has for the rule.
+    pub limit: Level,
 }
 
 /// A way out. It is worded only for findings that are reported: a search for
@@ -47,7 +49,7 @@ pub struct Found<'a> {
 
 impl Finding {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, fix: None }
+        Self { message: message.into(), hint: None, fix: None, limit: Level::Deny }
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
@@ -60,6 +62,11 @@ impl Finding {
 
     pub(super) fn fix(self, fix: Fix) -> Self {
         Self { fix: Some(fix), ..self }
+    }
+
+    /// The same, leading to a warning at most.
+    pub(super) fn only_warns(self) -> Self {
+        Self { limit: Level::Warn, ..self }
     }
 }
 

@@ -71,7 +71,7 @@ impl<'a> Judged<'a> {
         exemptions: &mut Exemptions<'a>,
         (facts, mode): (Facts<'a>, Mode),
     ) -> Self {
-        let enforced = facts.policy.level(found.rule);
+        let enforced = facts.policy.level(found.rule).min(found.finding.limit);
         let (mut exemption, mut expired) = (None, None);
         for it in exemptions.about(found.rule.id, found.field) {
             if it.is_in_force(facts.today) {

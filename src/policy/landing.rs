@@ -1,11 +1,11 @@
 //! Where a pod can land, and what it would find there of a profile.
 
-use std::{cmp::Reverse, collections::BTreeMap, fmt::Write, rc::Rc};
+use std::{cmp::Reverse, collections::BTreeMap, rc::Rc};
 
 use serde::Deserialize;
 
 use crate::{
-    placement::{Found, ProfileDistribution},
+    placement::{Found, MOST_NAMED, ProfileDistribution},
     policy::{
         Context,
         pin::{self, Pinning},
@@ -55,8 +55,9 @@ impl<'a> Context<'a> {
         (landing.distribution.eligible > landing.distribution.unknown).then_some(landing)
     }
 
-    /// What they say where it can land once it is given more tolerations, if
-    /// some node may have a file that filters nothing: nobody else asks.
+    /// The same of the nodes that the pod could land on if it tolerated every
+    /// taint; `None` where no node has a file that filters nothing, since only
+    /// such files matter there.
     pub(super) fn hollow_on_reachable_nodes(&self, path: &ProfilePath) -> Option<Landing<'a>> {
         if self.facts.policy.placement() == Placement::Ignore || !self.facts.nodes.may_have_hollow()
         {
@@ -112,6 +113,15 @@ impl<'a> Landing<'a> {
     /// On how many it filters nothing.
     pub(super) fn hollow(&self) -> usize {
         self.count(|it| it.is_some_and(Problem::is_hollow))
+    }
+
+    /// The names of these nodes, or of the first of them.
+    pub(super) fn hollow_names(&self) -> String {
+        self.names(|it| it.problem.is_some_and(Problem::is_hollow))
+    }
+
+    pub(super) fn is_of_one_node(&self) -> bool {
+        self.distribution.eligible == 1
     }
 
     /// On how many there is this doubt about it.
@@ -181,12 +191,8 @@ impl<'a> Landing<'a> {
         let ProfileDistribution { unknown, lacking, lacking_names, .. } = &*self.distribution;
         let mut details = Vec::new();
         if *lacking > 0 {
-            let names: Vec<_> = lacking_names.iter().map(|it| format!("{it:?}")).collect();
-            let mut words = names.join(", ");
-            if *lacking > names.len() {
-                write!(words, " and {} more", lacking - names.len()).expect("a string takes all");
-            }
-            details.push(words + if *lacking == 1 { " lacks it" } else { " lack it" });
+            let names = listed(lacking_names, *lacking);
+            details.push(names + if *lacking == 1 { " lacks it" } else { " lack it" });
         }
         if self.broken() > 0 {
             details.push(format!("it is broken on {} ({})", self.broken(), self.problems()));
@@ -205,6 +211,15 @@ impl<'a> Landing<'a> {
         details.join(", ")
     }
 
+    /// The nodes that have such a file, the first of them by name.
+    fn names(&self, is: impl Fn(&Found<'_>) -> bool) -> String {
+        let found = || self.distribution.found.iter().filter(|it| is(it));
+        let mut names: Vec<_> = found().flat_map(|it| it.names.iter().copied()).collect();
+        names.sort_unstable();
+        names.truncate(MOST_NAMED);
+        listed(&names, found().map(|it| it.nodes).sum())
+    }
+
     fn problems(&self) -> String {
         let problems = self.distribution.found.iter().filter_map(|it| it.problem);
         let mut words: Vec<_> =
@@ -213,6 +228,13 @@ impl<'a> Landing<'a> {
         words.dedup();
         words.join(", ")
     }
+}
+
+/// The names in quotes, and how many there are besides.
+fn listed(names: &[&str], count: usize) -> String {
+    let quoted: Vec<_> = names.iter().map(|it| format!("{it:?}")).collect();
+    let more = count.saturating_sub(names.len());
+    quoted.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
 }
 
 fn is_loadable(problem: Option<Problem>) -> bool {

@@ -84,6 +84,7 @@ impl<'a> Verdict<'a> {
         if is_fixed && mode == Mode::Enforce && kind != Kind::Pod {
             return None;
         }
+        let level = level.min(found.finding.limit);
         Some(Judged::new(found, level, exemptions, (facts, mode)))
     }
 

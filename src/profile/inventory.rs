@@ -20,7 +20,7 @@ pub struct Inventory {
 pub const MOST_LISTED: usize = 1000;
 
 /// A file as the agent of its node has read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct File {
     /// Of the bytes of the file; none, where it was not read.
     pub digest: Option<Digest>,

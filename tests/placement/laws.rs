@@ -61,7 +61,7 @@ fn all(nodes: &BTreeMap<&str, Node>) -> Nodes {
     all
 }
 
-fn eligible<'a>(nodes: &'a Nodes, spec: &Value) -> Vec<&'a str> {
+pub(crate) fn eligible<'a>(nodes: &'a Nodes, spec: &Value) -> Vec<&'a str> {
     let text = json!({ "spec": spec }).to_string();
     let pod = serde_json::from_str(&text).expect("demands are readable");
     nodes.eligible(&pod).names().collect()
@@ -84,7 +84,7 @@ fn is_empty(term: &Value) -> bool {
         .all(|it| term[*it].as_array().is_none_or(Vec::is_empty))
 }
 
-fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 

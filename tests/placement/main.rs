@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "each test target uses its part")]
 mod generated;
 mod laws;
+mod refusals;
 
 use std::{collections::BTreeMap, fs};
 

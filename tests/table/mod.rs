@@ -98,6 +98,9 @@ pub(crate) struct CaseNode {
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) taints: Vec<CaseTaint>,
+    /// Cordoned.
+    #[serde(default)]
+    pub(crate) unschedulable: bool,
     /// None: there is no agent.
     #[serde(default)]
     pub(crate) profiles: Option<BTreeMap<ProfilePath, CaseFile>>,
@@ -295,7 +298,8 @@ impl Case {
                 effect: effect.clone(),
             };
             let taints = it.taints.iter().map(taint).collect();
-            nodes.put(name, Node { labels: it.labels.clone(), taints, unschedulable: false });
+            let (labels, unschedulable) = (it.labels.clone(), it.unschedulable);
+            nodes.put(name, Node { labels, taints, unschedulable });
             let Some(profiles) = &it.profiles else { continue };
             let files = profiles.iter().map(|(path, it)| (path.clone(), it.read())).collect();
             nodes.report(name, Some(Inventory { files, is_cut: it.unlisted > 0 }));

@@ -2,7 +2,7 @@
 
 use crate::{
     pod::Seccomp,
-    policy::{Check, Context, Finding, Level, Rule, landing::Landing},
+    policy::{Check, Context, Finding, Level, Rule, pin::Pinning},
     profile::{Defect, ProfilePath},
 };
 
@@ -22,15 +22,38 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
     if let Some(Some(Defect::Hollow(hollow))) = context.facts.catalog.get(&parsed) {
         return Some(Finding::new(format!("profile {path:?} filters nothing: {hollow}")));
     }
-    let told = |landing: Landing<'_>, when: &str| {
-        let hollow = landing.hollow();
-        let on = landing.of_nodes(hollow);
-        (hollow > 0)
-            .then(|| Finding::new(format!("profile {path:?} filters nothing on {on}{when}")))
+    on_nodes(&parsed, context).or_else(|| behind_taints(&parsed, context))
+}
+
+/// The pod can land on such a node. It may even ask for it, by a preference,
+/// so that one node of many is enough for a refusal.
+fn on_nodes(path: &ProfilePath, context: &Context<'_>) -> Option<Finding> {
+    let landing = context.landing(path)?;
+    let (hollow, names) = (landing.hollow(), landing.hollow_names());
+    let on = match landing.of_nodes(hollow) {
+        _ if hollow == 0 => return None,
+        only if landing.is_of_one_node() => format!("{names}, {only}"),
+        some => format!("{some}: {names}"),
     };
-    // Of tolerations that are added to a pod which is there already nobody tells us.
-    context.landing(&parsed).and_then(|it| told(it, "")).or_else(|| {
-        let landing = context.hollow_on_reachable_nodes(&parsed)?;
-        told(landing, " once it is given more tolerations")
-    })
+    let finding = Finding::new(format!("profile {:?} filters nothing on {on}", path.as_str()));
+    // These nodes have the label of the profile, which agents give only where it
+    // filters. One node that contradicts itself must not stop the pods of all.
+    let is_pinned = context.pinning(path) == Some(Pinning::Done);
+    Some(if is_pinned { finding.only_warns() } else { finding })
+}
+
+/// The pod could land on such a node only if it was given more tolerations,
+/// which an update may do and no webhook of ours is asked about, or if the node
+/// was uncordoned. As the pod stands it cannot run there, so it is not denied:
+/// a node that is kept from all pods must not stop pods everywhere.
+fn behind_taints(path: &ProfilePath, context: &Context<'_>) -> Option<Finding> {
+    let landing = context.hollow_on_reachable_nodes(path)?;
+    let (hollow, names) = (landing.hollow(), landing.hollow_names());
+    let on = match hollow {
+        0 => return None,
+        1 => format!("{names}, whose taints this pod does not tolerate"),
+        all => format!("{all} nodes whose taints this pod does not tolerate: {names}"),
+    };
+    let message = format!("profile {:?} filters nothing on {on}", path.as_str());
+    Some(Finding::new(message).only_warns())
 }

@@ -1,0 +1,79 @@
+//! What the report of one node may lead to for the pods of all.
+
+use std::collections::BTreeMap;
+
+use callgate::{
+    placement::{Node, Nodes},
+    pod::{Kind, Pod, Scope},
+    policy::{Builtin, Facts, Level, Mode, RuntimeClasses, Verdict},
+    profile::{Catalog, File, Inventory, Problem},
+};
+use proptest::{option, prelude::*, sample::select};
+use serde_json::{Value, json};
+
+use crate::{
+    generated::nodes::{demands, node},
+    laws::{config, eligible},
+};
+
+type Reports = BTreeMap<&'static str, (Node, Option<Inventory>)>;
+
+fn reports() -> impl Strategy<Value = Reports> {
+    let file = option::of(select(vec![Problem::Hollow, Problem::NotJson]))
+        .prop_map(|problem| File { problem, ..File::default() });
+    let files = option::weighted(0.8, file).prop_map(|file| {
+        let files = file.map(|it| ("web.json".parse().expect("a path"), it));
+        Inventory { files: files.into_iter().collect(), is_cut: false }
+    });
+    let report = option::weighted(0.8, files);
+    let names = select(crate::generated::nodes::NAMES.to_vec());
+    proptest::collection::btree_map(names, (node(), report), 0..4)
+}
+
+fn all(reports: &Reports) -> Nodes {
+    let mut nodes = Nodes::default();
+    for (name, (node, inventory)) in reports {
+        nodes.put(name, node.clone());
+        nodes.report(name, inventory.clone());
+    }
+    nodes
+}
+
+/// The lines of the refusal of a pod.
+fn denied(nodes: &Nodes, catalog: &Catalog, pod: &Value) -> Vec<String> {
+    let text = pod.to_string();
+    let pod: Pod<'_> = serde_json::from_str(&text).expect("demands are readable");
+    let facts = Facts {
+        policy: &Builtin::named("restricted").expect("it is built in").policy(),
+        catalog,
+        nodes,
+        classes: &RuntimeClasses::default(),
+        namespace: "shop",
+        today: jiff::civil::date(2026, 11, 24),
+    };
+    let verdict = Verdict::of(Kind::Pod, &pod, &Scope::Whole, facts, Mode::Enforce);
+    let denied = verdict.judged().iter().filter(|it| it.level == Level::Deny);
+    denied.map(|it| it.line(Kind::Pod)).collect()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_node_on_which_a_pod_cannot_land_refuses_nothing(
+        reports in reports(),
+        spec in prop_oneof![demands(), Just(json!({}))],
+    ) {
+        let nodes = all(&reports);
+        let sound = nodes.paths().into_iter().filter(|it| it.1);
+        let catalog: Catalog = sound.map(|(path, _)| (path.clone(), None)).collect();
+        let names = eligible(&nodes, &spec);
+        let mut there = reports.clone();
+        there.retain(|name, _| names.contains(name));
+        let mut spec = spec.clone();
+        let profile = json!({ "type": "Localhost", "localhostProfile": "web.json" });
+        spec["securityContext"] = json!({ "seccompProfile": profile });
+        let pod = json!({ "spec": spec });
+        prop_assert_eq!(denied(&nodes, &catalog, &pod), denied(&all(&there), &catalog, &pod));
+    }
+}
