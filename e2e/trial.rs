@@ -158,7 +158,7 @@ impl Test {
 pub(crate) fn refusal(namespace: &str, policy: &str, name: &str, lines: &[&str]) -> String {
     let headline = format!(
         "admission webhook \"validate.callgate.dev\" denied the request: \
-         policy \"{policy}\" refuses pod \"{name}\" in namespace \"{namespace}\":"
+         policy \"{policy}\" denies pod \"{name}\" in namespace \"{namespace}\":"
     );
     format_denial(&headline, lines)
 }

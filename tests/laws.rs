@@ -1,4 +1,4 @@
-//! What holds for every input, not only for those somebody thought of.
+//! Laws: what holds for every input.
 //!
 //! `PROPTEST_CASES` sets how many are tried; `make test-long` sets it high.
 
@@ -15,11 +15,13 @@ use std::{
 use axum::Router;
 use callgate::{
     admission::Snapshot,
-    policy::{Mode, Policy, PolicyIndex},
+    placement::Nodes,
+    pod::{Kind, Pod, Scope},
+    policy::{Facts, Level, Mode, Policy, PolicyIndex, RuntimeClasses, Verdict},
     profile::{Catalog, Document, ProfilePath},
 };
 use generated::{affinity, pod};
-use harness::{patch_of, patched, post, split_denial};
+use harness::{patch_of, patched, post};
 use http::StatusCode;
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -51,27 +53,25 @@ const SOUND: &str = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
 /// The profiles that agents bring to the nodes.
 const MANAGED: [&str; 2] = ["db", "web"];
 
-static DOOR: LazyLock<(Runtime, Router)> = LazyLock::new(|| {
+static FACTS: LazyLock<(Policy, Catalog)> = LazyLock::new(|| {
     let profiles = [("web.json", SOUND), ("hollow.json", "{}")];
     let catalog: Catalog = profiles
         .into_iter()
         .map(|(path, text)| (path.parse().expect("a path"), Document::appraise(text.as_bytes())))
         .collect();
     let managed = MANAGED.map(|it| (ProfilePath::of_object(it).expect("a name"), None));
-    let catalog = catalog.with_managed(managed);
-    let policy = Policy::parse(POLICY).expect("a policy");
+    (Policy::parse(POLICY).expect("a policy"), catalog.with_managed(managed))
+});
+
+static ROUTER: LazyLock<(Runtime, Router)> = LazyLock::new(|| {
+    let (policy, catalog) = FACTS.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    (
-        runtime,
-        harness::router(Snapshot::without_nodes(
-            PolicyIndex::of_one(policy, Mode::Enforce),
-            catalog,
-        )),
-    )
+    let policies = PolicyIndex::of_one(policy, Mode::Enforce);
+    (runtime, harness::router(Snapshot::without_nodes(policies, catalog)))
 });
 
 fn ask(path: &str, body: Vec<u8>) -> harness::Reply {
-    let (runtime, router) = &*DOOR;
+    let (runtime, router) = &*ROUTER;
     runtime.block_on(post(router, path, body))
 }
 
@@ -90,11 +90,22 @@ fn mutate(object: &Value) -> Vec<Value> {
     patch_of(&ask("/mutate", review(object)).response())
 }
 
-/// The lines of the refusal.
+/// The findings for which `/validate` denies the pod, in lines.
 fn findings(object: &Value) -> Vec<String> {
-    let response = ask("/validate", review(object)).response();
-    let message = response["status"]["message"].as_str();
-    message.map(|it| split_denial(it).1).unwrap_or_default()
+    let (policy, catalog) = &*FACTS;
+    let text = object.to_string();
+    let pod: Pod<'_> = serde_json::from_str(&text).expect("a pod");
+    let facts = Facts {
+        policy,
+        catalog,
+        nodes: &Nodes::default(),
+        classes: &RuntimeClasses::default(),
+        namespace: "shop",
+        today: harness::TODAY,
+    };
+    let verdict = Verdict::of(Kind::Pod, &pod, &Scope::Whole, facts, Mode::Enforce);
+    let denied = verdict.judged().iter().filter(|it| it.level == Level::Deny);
+    denied.map(|it| it.line(Kind::Pod)).collect()
 }
 
 // ── what is generated, besides pods ──

@@ -122,7 +122,7 @@ fn all() -> Vec<Worst> {
                 "{}",
                 "]}}",
             ),
-            "policy \"worst\" refuses pod \"web\"",
+            "policy \"worst\" denies pod \"web\"",
         ),
         worst(
             "containers of a template",
@@ -146,7 +146,7 @@ fn all() -> Vec<Worst> {
             ),
             "cannot read pod \"web\": oldObject: spec.containers",
         ),
-        worst("a crowded pod, all of which is wrong", crowded(), "policy \"worst\" refuses pod"),
+        worst("a crowded pod, all of which is wrong", crowded(), "policy \"worst\" denies pod"),
         worst(
             "a profile of numbers",
             own("seccompprofiles", r#"{"spec":{"syscalls":["#, "1", "]}}"),

@@ -84,8 +84,8 @@ async fn without_a_replica_pods_are_refused_and_the_system_runs_on(it: Arc<Deplo
 
     let reply = it.create(&orphaned, &pod("lost", &["true"], &json!({}))).await;
     let expected = "admission webhook \"validate.callgate.dev\" denied the request: \
-                    namespace \"orphaned\" is to obey a policy that is not there: \
-                    there is no policy \"doomed\", only baseline, ";
+                    pods in namespace \"orphaned\" cannot be judged: \
+                    policy \"doomed\" does not exist; the policies are baseline, ";
     assert!(reply.message().starts_with(expected), "{}", reply.message());
 }
 

@@ -98,9 +98,9 @@ async fn a_privileged_pod_is_refused_through_the_service(it: Arc<Deployment>) {
     assert_eq!(
         reply.message(),
         "admission webhook \"validate.callgate.dev\" denied the request: \
-         policy \"restricted\" refuses pod \"bad\" in namespace \"privileged\": \
-         spec.containers[0] \"app\": privileged turns seccomp off, whatever profile it names \
-         [privileged]"
+         policy \"restricted\" denies pod \"bad\" in namespace \"privileged\": \
+         spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption \
+         [privileged]\n  more: callgate explain privileged"
     );
 }
 
@@ -145,7 +145,7 @@ async fn a_policy_is_deleted_once_nobody_obeys_it(it: Arc<Deployment>) {
         assert_eq!(
             reply.message(),
             "admission webhook \"objects.callgate.dev\" denied the request: \
-             policy \"leaving\" is obeyed by \"moving\": label them otherwise first"
+             policy \"leaving\" governs namespaces \"moving\"; change their label callgate.dev/policy first"
         );
         it.api.get(&path).await.expect_ok("the policy is still there");
         let label = json!({ "metadata": { "labels": { "callgate.dev/policy": "restricted" } } });

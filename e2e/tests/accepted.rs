@@ -122,7 +122,7 @@ async fn an_object_that_means_nothing_says_so_and_stops_nobody(it: Test) {
     assert!(message.contains("[no-execve]"), "{message}");
 
     let privileged = json!({ "containers": [container("app", &json!({ "privileged": true }))] });
-    let line = "spec.containers[0] \"app\": privileged turns seccomp off, whatever profile it names \
+    let line = "spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption \
                 [privileged]";
     it.refuses(&pod("web", &privileged), &[line]).await;
 

@@ -42,7 +42,7 @@ async fn a_pod_annotation_that_clashes_with_what_we_inject_is_removed(it: Test) 
         let object = annotated(name, POD, value, &bare());
         let reply = it.api().post(&it.pods(), &object).await;
         let warning = format!(
-            "policy \"restricted\": annotation \"{POD}\" has had no effect since Kubernetes 1.27 \
+            "policy \"restricted\": annotation \"{POD}\" has no effect since Kubernetes 1.27 \
              and contradicts the pod's profile, removed"
         );
         assert_eq!(reply.warnings, [warning]);

@@ -54,8 +54,9 @@ async fn a_replica_set_whose_pods_are_refused_has_one_event_that_counts(it: Test
     })
     .await;
     let message = format!(
-        "policy \"restricted\" refuses pod in namespace {namespace:?}: spec.containers[0] \"app\": \
-         privileged turns seccomp off, whatever profile it names [privileged]"
+        "policy \"restricted\" denies pod in namespace {namespace:?}: spec.containers[0] \"app\": \
+         privileged turns seccomp off; remove it, or ask for an exemption [privileged]\n  \
+         more: callgate explain privileged"
     );
     assert_eq!(event["message"], message);
     assert_eq!((&event["type"], &event["reason"]), (&json!("Warning"), &json!("SeccompRefused")));

@@ -217,7 +217,7 @@ fn refused(
     let name = if case.old.is_some() { name(number) } else { "web".to_owned() };
     let headline = format!(
         "admission webhook \"{webhook}.callgate.dev\" denied the request: \
-         policy \"{}\" refuses {} \"{name}\" in namespace \"{namespace}\":",
+         policy \"{}\" denies {} \"{name}\" in namespace \"{namespace}\":",
         case.policy,
         case.refused(),
     );

@@ -71,7 +71,7 @@ async fn a_policy_of_the_cluster_is_obeyed_and_so_is_its_change(it: Test) {
     obey(&it, &name).await;
     eventually("the policy is obeyed", async || {
         let reply = dry_run(&it, &privileged).await;
-        reply.message().contains(&format!("policy {name:?} refuses pod")).then_some(())
+        reply.message().contains(&format!("policy {name:?} denies pod")).then_some(())
     })
     .await;
 
@@ -99,7 +99,7 @@ async fn a_policy_that_is_obeyed_cannot_be_deleted(it: Test) {
         refusal,
         format!(
             "admission webhook \"objects.callgate.dev\" denied the request: \
-             policy {name:?} is obeyed by {:?}: label them otherwise first",
+             policy {name:?} governs namespaces {:?}; change their label callgate.dev/policy first",
             it.namespace
         )
     );
@@ -136,8 +136,10 @@ async fn a_policy_cannot_be_deleted_just_after_a_namespace_named_it(it: Test) {
         it.api().apply(&path, &policy(&name, &json!({}))).await.expect_ok("the policy");
         it.api().merge(&namespace, &label(&name)).await.expect_ok("the label");
         let reply = it.api().delete(&path).await;
-        let why =
-            format!("policy {name:?} is obeyed by {:?}: label them otherwise first", it.namespace);
+        let why = format!(
+            "policy {name:?} governs namespaces {:?}; change their label callgate.dev/policy first",
+            it.namespace
+        );
         assert!(reply.message().ends_with(&why), "{number}: {} {}", reply.status, reply.message());
         it.api().merge(&namespace, &label("restricted")).await.expect_ok("another label");
         it.api().delete(&path).await.expect_ok("the end of what nobody obeys, at once");
@@ -158,12 +160,13 @@ async fn a_label_that_names_no_policy_is_refused_and_the_policies_are_listed(it:
     let path = format!("/api/v1/namespaces/{}", it.namespace);
     let reply = it.api().merge(&path, &label).await;
     let start = "admission webhook \"objects.callgate.dev\" denied the request: \
-                 callgate.dev/policy=restrictd: there is no policy \"restrictd\", only ";
+                 callgate.dev/policy=restrictd: policy \"restrictd\" does not exist; the policies are ";
     assert!(reply.message().starts_with(start), "{}", reply.message());
     assert!(reply.message().contains("baseline") && reply.message().contains("restricted"));
     let mode = json!({ "metadata": { "labels": { "callgate.dev/mode": "loud" } } });
     let reply = it.api().merge(&path, &mode).await;
-    let end = "callgate.dev/mode=loud: there is no such mode, only enforce, warn, audit";
+    let end =
+        "callgate.dev/mode=loud: mode \"loud\" does not exist; the modes are enforce, warn, audit";
     assert!(reply.message().ends_with(end), "{}", reply.message());
 }
 
@@ -175,7 +178,7 @@ async fn a_mode_that_is_none_is_refused_where_there_is_no_policy_yet(it: Test) {
     assert_eq!(
         reply.message(),
         "admission webhook \"objects.callgate.dev\" denied the request: \
-         callgate.dev/mode=loud: there is no such mode, only enforce, warn, audit"
+         callgate.dev/mode=loud: mode \"loud\" does not exist; the modes are enforce, warn, audit"
     );
     let labels = [json!({ "callgate.dev/mode": "warn" }), json!({ "team": "shop" })].map(labels);
     for label in labels {
@@ -225,7 +228,7 @@ async fn a_profile_of_the_cluster_can_be_named(it: Test) {
     let mut spec = bare();
     spec["securityContext"] =
         json!({ "seccompProfile": { "type": "Localhost", "localhostProfile": path } });
-    let missing = format!("profile {path:?} is not in the catalog");
+    let missing = format!("profile {path:?} does not exist; name a profile that exists");
     let reply = dry_run(&it, &spec).await;
     assert!(reply.message().contains(&missing), "{}", reply.message());
 

@@ -61,7 +61,7 @@ async fn a_policy_that_a_newer_version_stores_goes_on_being_enforced(it: Test) {
     let privileged = json!({ "containers": [container("app", &json!({ "privileged": true }))] });
     let reply = it.api().post(&path_of_pods, &pod("web", &privileged)).await;
     let start = format!(
-        "admission webhook \"validate.callgate.dev\" denied the request: policy {name:?} refuses \
+        "admission webhook \"validate.callgate.dev\" denied the request: policy {name:?} denies \
          pod \"web\" in namespace {namespace:?}: "
     );
     assert!(reply.message().starts_with(&start), "{}", reply.message());

@@ -64,10 +64,10 @@ async fn an_exemption_by_image_is_not_left_behind_by_another_image(it: Test) {
     it.accepts(&pod("web", &json!({ "containers": [exporter, log] }))).await;
 
     let reply = it.api().strategic(&it.pod("web"), &image("evil.example/rootkit:1")).await;
-    let line = "spec.containers[0] \"exporter\": privileged turns seccomp off, whatever profile it \
-                names [privileged]";
+    let line = "spec.containers[0] \"exporter\": privileged turns seccomp off; remove it, or ask \
+                for an exemption [privileged]";
     let expected = refusal(&it.namespace, "exporters", "web", &[line]);
-    assert_eq!(reply.message(), expected.replace("refuses pod", "refuses the new image of pod"));
+    assert_eq!(reply.message(), expected.replace("denies pod", "denies the new image of pod"));
     let stored = it.api().get(&it.pod("web")).await.expect_ok("the pod");
     assert_eq!(stored["spec"]["containers"][0]["image"], EXEMPT);
 
@@ -90,7 +90,7 @@ async fn a_pod_of_a_thousand_containers_can_be_labelled(it: Test) {
     it.api().merge(&it.pod("crowd"), &labelled).await.expect_ok("a label");
     let image = json!({ "spec": { "containers": [{ "name": "c999", "image": "app:2" }] } });
     let reply = it.api().strategic(&it.pod("crowd"), &image).await;
-    let line = "spec.containers[999] \"c999\": privileged turns seccomp off, whatever profile it names \
+    let line = "spec.containers[999] \"c999\": privileged turns seccomp off; remove it, or ask for an exemption \
                 [privileged]";
     assert!(reply.message().contains(line), "{}", reply.message());
 }

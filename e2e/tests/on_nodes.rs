@@ -286,7 +286,7 @@ async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_wait
     };
     let line = format!(
         "spec.securityContext: profile {path:?} is on none of the 2 nodes this pod can land on; \
-         callgate is bringing it: try again in a moment [missing-profile]"
+         callgate is delivering it to the nodes, retry in a moment [missing-profile]"
     );
     let refusal = it.refusal("web", &[&line]);
     until("it is on no node, and refused", &|it| it.message() == refusal).await;

@@ -17,7 +17,7 @@ async fn a_profile_of_the_catalog_is_accepted(it: Test) {
 async fn a_misspelt_profile_is_refused_with_a_hint(it: Test) {
     it.refuses(
         &naming("blok-mkdir.json"),
-        &[r#"spec.securityContext: profile "blok-mkdir.json" is not in the catalog; did you mean "block-mkdir.json"? [missing-profile]"#],
+        &[r#"spec.securityContext: profile "blok-mkdir.json" does not exist; did you mean "block-mkdir.json"? [missing-profile]"#],
     )
     .await;
 }

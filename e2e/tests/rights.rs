@@ -135,7 +135,7 @@ async fn with_a_certificate_from_elsewhere_it_serves_and_may_write_no_webhook_co
     ]});
     let path = format!("/api/v1/namespaces/{namespace}/pods");
     let reply = it.api().post(&path, &pod("web", &privileged)).await;
-    assert!(reply.message().contains("policy \"restricted\" refuses pod"), "{reply:?}");
+    assert!(reply.message().contains("policy \"restricted\" denies pod"), "{reply:?}");
 
     let groups = ["system:serviceaccounts", "system:authenticated"];
     let callgate = Api::connect_as(&it.world.site.kubeconfig, &user, &groups).await;

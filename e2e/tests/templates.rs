@@ -29,7 +29,7 @@ async fn a_bad_template_is_warned_about_and_its_pods_are_refused_with_an_event(i
     assert_eq!(
         reply.warnings,
         [
-            r#"policy "restricted" will refuse the pods of this deployment: spec.template.spec.containers[0] "app": privileged turns seccomp off, whatever profile it names [privileged]"#
+            r#"policy "restricted" will deny its pods: spec.template.spec.containers[0] "app": privileged turns seccomp off; remove it [privileged]"#
         ]
     );
     reply.expect_ok("a template is only warned about");
@@ -43,7 +43,8 @@ async fn a_bad_template_is_warned_about_and_its_pods_are_refused_with_an_event(i
     })
     .await;
     assert!(
-        message.ends_with(r#"spec.containers[0] "app": privileged turns seccomp off, whatever profile it names [privileged]"#),
+        message.ends_with(r#"spec.containers[0] "app": privileged turns seccomp off; remove it, or ask for an exemption [privileged]
+  more: callgate explain privileged"#),
         "{message}"
     );
 }

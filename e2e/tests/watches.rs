@@ -189,7 +189,7 @@ async fn strange_objects_stop_no_watch_and_lower_nobodys_protection(it: Test) {
     .await;
     eventually("it is obeyed", async || {
         let reply = api.post(&format!("{}?dryRun=All", it.pods()), &privileged("web")).await;
-        reply.message().contains(&format!("policy {policy:?} refuses pod")).then_some(())
+        reply.message().contains(&format!("policy {policy:?} denies pod")).then_some(())
     })
     .await;
     let accepted = json!({ "spec": { "templates": "Deny" } });

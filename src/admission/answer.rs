@@ -121,7 +121,7 @@ impl<'a> Answer<'a> {
         }
         for key in removed {
             self = self.warn(format!(
-                "policy {policy:?}: annotation {key:?} has had no effect since Kubernetes 1.27 and \
+                "policy {policy:?}: annotation {key:?} has no effect since Kubernetes 1.27 and \
                  contradicts the pod's profile, removed"
             ));
         }

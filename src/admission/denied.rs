@@ -161,8 +161,9 @@ mod tests {
         told.clone()
     }
 
-    const WHY: &str = "policy \"restricted\" refuses pod in namespace \"shop\": \
-                       spec.containers[0] \"app\": Unconfined turns seccomp off [unconfined]";
+    const WHY: &str = "policy \"restricted\" denies pod in namespace \"shop\": \
+                       spec.containers[0] \"app\": Unconfined turns seccomp off; set type: RuntimeDefault, or ask for an exemption \
+                       [unconfined]\n  more: callgate explain unconfined";
 
     #[tokio::test]
     async fn the_controller_of_a_refused_pod_is_told_of_without_the_name_of_the_pod() {
@@ -182,8 +183,8 @@ mod tests {
     #[tokio::test]
     async fn a_pod_that_nothing_could_judge_has_an_owner_as_well() {
         let told = told("/validate", |it| it["namespace"] = json!("lost")).await;
-        let why = "apps/v1 ReplicaSet web-5d u-2: namespace \"lost\" is to obey a policy that is \
-                   not there: there is no policy \"gone\", only baseline, restricted";
+        let why = "apps/v1 ReplicaSet web-5d u-2: pods in namespace \"lost\" cannot be \
+                   judged: policy \"gone\" does not exist; the policies are baseline, restricted";
         assert_eq!(told, [why]);
     }
 

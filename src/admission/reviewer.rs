@@ -82,7 +82,7 @@ impl<'a> Reviewer<'a> {
             Governed::By(policy, mode) => Ok(Some((policy, mode))),
             Governed::ByNobody | Governed::Unknown => Ok(None),
             Governed::UnknownPolicy(name) => Err(format!(
-                "namespace {namespace:?} is to obey a policy that is not there: {}",
+                "pods in namespace {namespace:?} cannot be judged: {}",
                 policies.no_such_policy(name)
             )),
         }
@@ -91,7 +91,7 @@ impl<'a> Reviewer<'a> {
     fn judge_subject(
         &self,
         request: &'a AdmissionRequest<'_>,
-        (kind, scope, subject): (Kind, &Scope, &'a Subject<'_>),
+        (kind, scope, subject): (Kind, &'a Scope, &'a Subject<'_>),
         facts: Facts<'a>,
         mode: Mode,
     ) -> Judgement<'a> {

@@ -2,7 +2,7 @@
 
 use crate::{
     pod::{Annotation, Container, Effective, Pod, Scope, Seccomp},
-    policy::{Check, Context, Facts, FieldPath, Found, Level, RULES, Rule, finding::Hint},
+    policy::{Check, Context, Facts, FieldPath, Found, Hint, Level, RULES, Rule},
     profile::ProfilePath,
 };
 

@@ -21,8 +21,12 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     Text(String),
-    /// The profile that is most similar to this path, if one is similar.
-    SimilarProfile(ProfilePath),
+    /// What to do, or ask for an exemption: for what some workloads need.
+    OrExemption(&'static str),
+    /// Set a profile.
+    SetProfile,
+    /// The profile that is most similar to this path, or else what to do.
+    SimilarProfile(ProfilePath, &'static str),
     /// The runtime class that is most similar to this name, if one is similar.
     SimilarRuntimeClass(String),
 }
@@ -56,7 +60,7 @@ impl Finding {
         Self { hint: Some(Hint::Text(hint.into())), ..self }
     }
 
-    pub(super) fn similar(self, hint: Hint) -> Self {
+    pub(super) fn way_out(self, hint: Hint) -> Self {
         Self { hint: Some(hint), ..self }
     }
 

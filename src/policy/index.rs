@@ -68,6 +68,16 @@ pub enum Presence {
     There,
 }
 
+/// How many names a message lists; the others are counted.
+const MOST_NAMED: usize = 5;
+
+fn and_more(count: usize) -> String {
+    match count.saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    }
+}
+
 impl PolicyIndex {
     /// One policy for every namespace.
     pub fn of_one(policy: Policy, default_mode: Mode) -> Self {
@@ -160,7 +170,9 @@ impl PolicyIndex {
             && Mode::parse(mode).is_none()
         {
             let known = Mode::ALL.map(Mode::as_str).join(", ");
-            return Some(format!("{MODE_LABEL}={mode}: there is no such mode, only {known}"));
+            return Some(format!(
+                "{MODE_LABEL}={mode}: mode {mode:?} does not exist; the modes are {known}"
+            ));
         }
         None
     }
@@ -179,7 +191,6 @@ impl PolicyIndex {
         policy: &str,
         obeying: Option<&[String]>,
     ) -> Option<String> {
-        const MOST_NAMED: usize = 5;
         if self.default.as_deref() == Some(policy) {
             return Some(format!(
                 "policy {policy:?} is what namespaces without a label obey (--default-policy)"
@@ -190,13 +201,10 @@ impl PolicyIndex {
             None => self.obeying(policy),
         };
         let named: Vec<_> = obeying.iter().take(MOST_NAMED).map(|it| format!("{it:?}")).collect();
-        let more = match obeying.len().saturating_sub(MOST_NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
+        let more = and_more(obeying.len());
         (!obeying.is_empty()).then(|| {
             format!(
-                "policy {policy:?} is obeyed by {}{more}: label them otherwise first",
+                "policy {policy:?} governs namespaces {}{more}; change their label {POLICY_LABEL} first",
                 named.join(", ")
             )
         })
@@ -212,7 +220,12 @@ impl PolicyIndex {
 
     fn only_others_than(&self, name: &str) -> String {
         let others = self.policies.keys().map(String::as_str).filter(|it| *it != name);
-        format!("there is no policy {name:?}, only {}", others.collect::<Vec<_>>().join(", "))
+        let (mut others, own): (Vec<_>, Vec<_>) =
+            others.partition(|it| Builtin::named(it).is_some());
+        others.extend(own);
+        let named = others[..others.len().min(MOST_NAMED)].join(", ");
+        let more = and_more(others.len());
+        format!("policy {name:?} does not exist; the policies are {named}{more}")
     }
 
     /// The namespaces whose label names this policy, in alphabetical order.
@@ -308,23 +321,29 @@ mod tests {
         labels(None, None),
         labels(Some("strict"), None),
         Some(
-            "callgate.dev/policy=strict: there is no policy \"strict\", only baseline, restricted"
+            "callgate.dev/policy=strict: policy \"strict\" does not exist; the policies are baseline, restricted"
         )
     )]
     #[case::no_such_mode(
         labels(None, None),
         labels(Some("baseline"), Some("loud")),
-        Some("callgate.dev/mode=loud: there is no such mode, only enforce, warn, audit")
+        Some(
+            "callgate.dev/mode=loud: mode \"loud\" does not exist; the modes are enforce, warn, audit"
+        )
     )]
     #[case::no_such_mode_without_a_policy(
         labels(None, None),
         labels(None, Some("loud")),
-        Some("callgate.dev/mode=loud: there is no such mode, only enforce, warn, audit")
+        Some(
+            "callgate.dev/mode=loud: mode \"loud\" does not exist; the modes are enforce, warn, audit"
+        )
     )]
     #[case::it_begins_to_count(
         labels(None, Some("loud")),
         labels(Some("baseline"), Some("loud")),
-        Some("callgate.dev/mode=loud: there is no such mode, only enforce, warn, audit")
+        Some(
+            "callgate.dev/mode=loud: mode \"loud\" does not exist; the modes are enforce, warn, audit"
+        )
     )]
     #[case::a_mode_that_was_there_before(
         labels(Some("baseline"), Some("loud")),
@@ -355,7 +374,7 @@ mod tests {
         let objection = |it: &str, default| index(default).validate_policy_deletion(it, None);
         assert_eq!(
             objection("restricted", None).unwrap(),
-            "policy \"restricted\" is obeyed by \"bank\", \"shop\": label them otherwise first"
+            "policy \"restricted\" governs namespaces \"bank\", \"shop\"; change their label callgate.dev/policy first"
         );
         assert_eq!(
             objection("own", Some("own")).unwrap(),
@@ -369,14 +388,14 @@ mod tests {
     #[case::it_has_gone_since(
         "restricted",
         Presence::Absent,
-        Some("there is no policy \"restricted\", only baseline")
+        Some("policy \"restricted\" does not exist; the policies are baseline")
     )]
     #[case::it_means_nothing("new", Presence::Unreadable("no spec".into()),
         Some("the policy \"new\" cannot be read: no spec"))]
     #[case::nobody_can_say(
         "new",
         Presence::Unknown,
-        Some("there is no policy \"new\", only baseline, restricted")
+        Some("policy \"new\" does not exist; the policies are baseline, restricted")
     )]
     fn the_cluster_knows_better_than_the_book(
         #[case] name: &str,
@@ -395,7 +414,7 @@ mod tests {
         assert_eq!(objection(&[]), None, "they have been labelled otherwise since");
         assert_eq!(
             objection(&["new".to_owned()]).unwrap(),
-            "policy \"restricted\" is obeyed by \"new\": label them otherwise first"
+            "policy \"restricted\" governs namespaces \"new\"; change their label callgate.dev/policy first"
         );
     }
 }

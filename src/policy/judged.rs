@@ -1,10 +1,8 @@
 //! One finding, what it leads to, and how that is said.
 
 use crate::{
-    pod::Kind,
-    policy::{
-        Exemption, Facts, Fix, Found, Level, Mode, Profile, exemption::Exemptions, finding::Hint,
-    },
+    pod::{Kind, Scope},
+    policy::{Exemption, Facts, Fix, Found, Hint, Level, Mode, Profile, exemption::Exemptions},
 };
 
 /// A finding with what it leads to.
@@ -29,15 +27,15 @@ const LONGEST_LINE: usize = 250;
 
 impl Judged<'_> {
     /// What a finding that is only warned about would lead to elsewhere.
-    pub(super) fn prospect(&self, kind: Kind, mode: Mode, is_of_images: bool) -> String {
+    pub(super) fn prospect(&self, kind: Kind, mode: Mode, is_of_images: bool) -> &'static str {
         if self.enforced != Level::Deny || self.found.finding.fix.is_some() {
-            return String::new();
+            return "";
         }
         match (kind, mode) {
-            (Kind::Pod, _) if is_of_images => " would refuse this image".to_owned(),
-            (Kind::Pod, _) => " would refuse this pod".to_owned(),
-            (it, Mode::Enforce) => format!(" will refuse the pods of this {}", it.noun()),
-            (it, _) => format!(" would refuse the pods of this {}", it.noun()),
+            (Kind::Pod, _) if is_of_images => " would deny this image",
+            (Kind::Pod, _) => " would deny this pod",
+            (_, Mode::Enforce) => " will deny its pods",
+            (..) => " would deny its pods",
         }
     }
 
@@ -85,18 +83,21 @@ impl<'a> Judged<'a> {
         Self { found, level, enforced, exemption, expired, is_exhausted, hint: None }
     }
 
-    /// Words the way out.
-    pub(super) fn set_remediation_hint(
-        &mut self,
-        mode: Mode,
-        injected: Option<&Profile>,
-        facts: Facts<'_>,
-    ) {
-        let Self { found, exemption, expired, is_exhausted, .. } = &*self;
+    /// Words the way out: at length for a denial, in a few words for a warning.
+    pub(super) fn set_remediation_hint(&mut self, about: &About<'_>) {
+        let Self { found, level, exemption, expired, is_exhausted, .. } = &*self;
         let mut hints = Vec::new();
-        hints.extend(
-            found.repair(mode, injected).or_else(|| found.finding.hint.as_ref()?.words(facts)),
-        );
+        let is_denied = *level == Level::Deny;
+        hints.extend(match (&found.finding.fix, &found.finding.hint) {
+            (Some(Fix::Inject), _) => Some(about.set_profile(is_denied)),
+            (Some(Fix::Pin(_)), _) => Some(about.pin().to_owned()),
+            (_, Some(Hint::SetProfile)) => Some(about.set_profile(is_denied)),
+            (_, Some(Hint::OrExemption(what))) if is_denied && expired.is_none() => {
+                Some(format!("{what}, or ask for an exemption"))
+            }
+            (_, Some(hint)) => hint.words(about.facts),
+            (_, None) => None,
+        });
         if exemption.is_none() {
             if let Some((Exemption { name, owner, .. }, date)) =
                 expired.and_then(|it| Some((it, it.expires?)))
@@ -112,25 +113,48 @@ impl<'a> Judged<'a> {
     }
 }
 
-impl Found<'_> {
-    /// Why a finding that has a fix is still there.
-    fn repair(&self, mode: Mode, injected: Option<&Profile>) -> Option<String> {
-        let (would, does) = match (&self.finding.fix, injected) {
-            (Some(Fix::Inject), Some(profile)) => {
-                (format!("set {profile}"), format!("sets {profile}"))
+/// What a hint depends on besides its finding.
+pub(super) struct About<'a> {
+    pub(super) kind: Kind,
+    pub(super) scope: &'a Scope,
+    pub(super) mode: Mode,
+    /// The profile that is injected where none is set.
+    pub(super) injected: Option<&'a Profile>,
+    pub(super) facts: Facts<'a>,
+}
+
+impl About<'_> {
+    fn set_profile(&self, is_denied: bool) -> String {
+        let profile = self.injected.unwrap_or(&Profile::RuntimeDefault);
+        let field = match (is_denied, self.scope) {
+            (true, Scope::Whole) => {
+                format!("{}spec.securityContext.seccompProfile", self.kind.prefix())
             }
-            (Some(Fix::Pin(_)), _) => {
-                let what = "it to nodes that have the profile";
-                (format!("pin {what}"), format!("pins {what}"))
-            }
-            _ => return None,
+            (true, _) => "securityContext.seccompProfile".to_owned(),
+            (false, _) => "seccompProfile".to_owned(),
         };
-        Some(match mode {
-            Mode::Enforce => {
-                format!("the mutating webhook {does}, but was not called or was overruled")
+        let set = match profile {
+            Profile::RuntimeDefault => format!("set {field}.type: RuntimeDefault"),
+            Profile::Localhost(path) => {
+                format!("set {field}: {{type: Localhost, localhostProfile: {:?}}}", path.as_str())
             }
-            Mode::Warn | Mode::Audit => format!("mode \"enforce\" would {would}"),
-        })
+        };
+        match (self.mode, self.injected) {
+            (Mode::Enforce, Some(_)) if is_denied => {
+                format!("{set} (the mutating webhook was not called or was overruled)")
+            }
+            (Mode::Warn | Mode::Audit, Some(profile)) => {
+                format!("mode \"enforce\" would set {profile}")
+            }
+            (_, _) => set,
+        }
+    }
+
+    fn pin(&self) -> &'static str {
+        match self.mode {
+            Mode::Enforce => "the mutating webhook was not called or was overruled",
+            Mode::Warn | Mode::Audit => "mode \"enforce\" would pin it to nodes that have it",
+        }
     }
 }
 
@@ -139,10 +163,12 @@ impl Hint {
         let meant = |near: &str| format!("did you mean {near:?}?");
         match self {
             Self::Text(text) => Some(text.clone()),
-            Self::SimilarProfile(path) => match catalog.closest(path) {
-                Some(near) if near != path => Some(meant(near.as_str())),
-                _ => catalog.is_empty().then(|| "the catalog is empty".to_owned()),
-            },
+            Self::OrExemption(what) => Some((*what).to_owned()),
+            Self::SetProfile => None,
+            Self::SimilarProfile(path, otherwise) => Some(match catalog.closest(path) {
+                Some(near) if near != path => meant(near.as_str()),
+                _ => (*otherwise).to_owned(),
+            }),
             Self::SimilarRuntimeClass(class) => classes.closest(class).map(meant),
         }
     }

@@ -1,9 +1,6 @@
 //! What follows from the findings, and how it is said.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     pod::{Kind, Pod, Scope},
@@ -11,6 +8,7 @@ use crate::{
         Facts, FieldPath, Fix, Found, Judged, Level, Mode, Patch, Profile, Templates,
         evaluate::{evaluate, first_in},
         exemption::Exemptions,
+        judged::About,
         patch::{Repair, injections, patch},
     },
     profile::ProfilePath,
@@ -19,8 +17,7 @@ use crate::{
 /// Everything a policy says of one pod or template.
 pub struct Verdict<'a> {
     kind: Kind,
-    /// Whether nothing but new images of a pod that is there was judged.
-    is_of_images: bool,
+    scope: &'a Scope,
     facts: Facts<'a>,
     mode: Mode,
     /// What is injected into the pod where nothing is set.
@@ -44,15 +41,28 @@ const MOST_KEPT: usize = MOST_LINES + 1;
 /// A message of a thousand lines helps nobody, and is cut by clients.
 pub const MOST_LINES: usize = 20;
 
+/// A longer denial, in bytes, is cut by clients and logs: findings that do not fit
+/// are counted. A single line may be longer.
+const LONGEST_DENIAL: usize = 1024;
+
+/// The longest end of a denial: the count of other findings, and the page.
+const LONGEST_END: usize = 80;
+
 /// All warnings of a request share 4,096 characters (R5).
 pub const MOST_WARNINGS: usize = 5;
 
 impl<'a> Verdict<'a> {
     /// Judges `pod`, which stands in an object of `kind`.
-    pub fn of(kind: Kind, pod: &'a Pod<'_>, scope: &Scope, facts: Facts<'a>, mode: Mode) -> Self {
+    pub fn of(
+        kind: Kind,
+        pod: &'a Pod<'_>,
+        scope: &'a Scope,
+        facts: Facts<'a>,
+        mode: Mode,
+    ) -> Self {
         let mut verdict = Self {
             kind,
-            is_of_images: matches!(scope, Scope::ImagesChanged { .. }),
+            scope,
             facts,
             mode,
             injected: facts.policy.profile_for(pod),
@@ -104,7 +114,8 @@ impl<'a> Verdict<'a> {
             is_exempt: exemption.is_some(),
         }));
         if self.at(*level).count() < MOST_KEPT {
-            judged.set_remediation_hint(self.mode, self.injected, self.facts);
+            let Self { kind, scope, mode, injected, facts, .. } = *self;
+            judged.set_remediation_hint(&About { kind, scope, mode, injected, facts });
             self.judged.push(judged);
         }
     }
@@ -170,28 +181,44 @@ impl<'a> Verdict<'a> {
         })
     }
 
-    /// Why it is refused, and the way out: a headline, then a line a finding.
-    /// A single one stands on the headline, since lists of events show no more.
+    /// Why it is denied, and the way out: a headline, then a line for each finding
+    /// as far as they fit into [`LONGEST_DENIAL`], and where to read more. A single
+    /// finding stands on the headline, since lists of events show only that line.
     pub fn message(&self, name: Option<&str>) -> String {
         let Facts { policy, namespace, .. } = self.facts;
         let name = name.map(|it| format!(" {it:?}")).unwrap_or_default();
-        let what = if self.is_of_images { "the new image of " } else { "" };
+        let what = if self.is_of_images() { "the new image of " } else { "" };
         let mut message = format!(
-            "policy {:?} refuses {what}{}{name} in namespace {namespace:?}:",
+            "policy {:?} denies {what}{}{name} in namespace {namespace:?}:",
             policy.name(),
             self.kind.noun(),
         );
         let count = self.count(Level::Deny);
         let gap = if count == 1 { " " } else { "\n  " };
+        let rules: BTreeSet<_> = self.at(Level::Deny).map(|it| it.found.rule.id).collect();
+        let page = match (rules.len(), rules.first()) {
+            (1, Some(rule)) => rule,
+            _ => "RULE",
+        };
+        let mut shown = 0;
         for it in self.at(Level::Deny).take(MOST_LINES) {
+            let line = it.line(self.kind);
+            if shown > 0 && message.len() + gap.len() + line.len() + LONGEST_END > LONGEST_DENIAL {
+                break;
+            }
             message.push_str(gap);
-            message.push_str(&it.line(self.kind));
+            message.push_str(&line);
+            shown += 1;
         }
-        if count > MOST_LINES {
-            let more = count - MOST_LINES;
-            write!(message, "\n  and {more} more findings").expect("a string takes everything");
+        if count > shown {
+            message.push_str("\n  ");
+            message.push_str(&and_more(count - shown));
         }
-        message
+        message + "\n  more: callgate explain " + page
+    }
+
+    fn is_of_images(&self) -> bool {
+        matches!(self.scope, Scope::ImagesChanged { .. })
     }
 
     /// One line for each finding that is warned about, the last one counting
@@ -202,13 +229,13 @@ impl<'a> Verdict<'a> {
         let shown = self.at(Level::Warn).take(MOST_WARNINGS);
         let mut warnings: Vec<_> = shown
             .map(|it| {
-                let prospect = it.prospect(self.kind, self.mode, self.is_of_images);
+                let prospect = it.prospect(self.kind, self.mode, self.is_of_images());
                 it.warning(&format!("policy {policy:?}{prospect}: "), self.kind)
             })
             .collect();
         if count > MOST_WARNINGS {
-            let more = count - MOST_WARNINGS;
-            warnings.push(format!("policy {policy:?}: and {more} more findings"));
+            let more = and_more(count - MOST_WARNINGS);
+            warnings.push(format!("policy {policy:?}: {more}"));
         }
         warnings
     }
@@ -229,4 +256,8 @@ impl<'a> Verdict<'a> {
         ];
         all.into_iter().filter(|(_, rules)| !rules.is_empty()).collect()
     }
+}
+
+fn and_more(count: usize) -> String {
+    format!("and {count} more {}", if count == 1 { "finding" } else { "findings" })
 }

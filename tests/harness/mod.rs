@@ -1,6 +1,6 @@
 //! The router without a network: a review in, an `AdmissionReview` out.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use arc_swap::ArcSwap;
 use axum::{Router, body::Body};
@@ -100,19 +100,39 @@ pub(crate) fn patched(object: &Value, patch: &[Value]) -> Value {
     object
 }
 
-/// The headline of a refusal, and its lines: a single one stands beside the headline.
+/// The headline of a denial, and its lines without the last one, which names a page.
 pub(crate) fn split_denial(message: &str) -> (&str, Vec<String>) {
     let namespace = message.find(" in namespace \"").expect("it names the namespace");
     let end = message[namespace..].find("\":").expect("the headline ends") + namespace + 2;
-    let (headline, lines) = message.split_at(end);
+    let (headline, rest) = message.split_at(end);
+    let (lines, page) = rest.rsplit_once("\n  more: callgate explain ").expect("it names a page");
     let of_one = lines.starts_with(' ');
     let lines: Vec<_> = lines.trim_start().split("\n  ").map(str::to_owned).collect();
     assert_eq!(lines.len() == 1, of_one, "{message}");
+    assert!(page == "RULE" || lines[0].ends_with(&format!("[{page}]")), "{message}");
     (headline, lines)
 }
 
-/// The message for these lines.
+/// The message for these lines: as many as a kilobyte has room for, and at least one.
+/// What the API server puts before the message of the webhook does not count.
 pub(crate) fn format_denial(headline: &str, lines: &[impl AsRef<str>]) -> String {
+    let rule = |line: &str| line.rsplit_once('[').expect("a line ends with its rule").1.to_owned();
+    let rules: BTreeSet<_> = lines.iter().map(|it| rule(it.as_ref())).collect();
+    let page = match rules.first() {
+        Some(rule) if rules.len() == 1 => rule.trim_end_matches(']'),
+        _ => "RULE",
+    };
     let gap = if lines.len() == 1 { " " } else { "\n  " };
-    lines.iter().fold(headline.to_owned(), |message, line| message + gap + line.as_ref())
+    let prefix = headline.find("policy \"").expect("the headline names the policy");
+    let mut message = headline.to_owned();
+    for (at, line) in lines.iter().map(AsRef::as_ref).enumerate() {
+        if at > 0 && message.len() - prefix + gap.len() + line.len() > 1024 - 80 {
+            let more = lines.len() - at;
+            let noun = if more == 1 { "finding" } else { "findings" };
+            message = message + "\n  and " + &more.to_string() + " more " + noun;
+            break;
+        }
+        message = message + gap + line;
+    }
+    message + "\n  more: callgate explain " + page
 }

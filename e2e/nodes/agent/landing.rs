@@ -33,9 +33,9 @@ pub(super) async fn a_profile_that_one_node_has_is_judged_by_where_the_pod_can_l
     .await;
 
     let refused = "admission webhook \"validate.callgate.dev\" denied the request: policy \
-        \"restricted\" refuses pod \"bound\" in namespace \"landing\": spec.containers[0] \"app\": \
+        \"restricted\" denies pod \"bound\" in namespace \"landing\": spec.containers[0] \"app\": \
         profile \"callgate/on-b.json\" is not on \"node-a\", the only node this pod can land on; \
-        callgate is bringing it: try again in a moment [missing-profile]";
+        callgate is delivering it to the nodes, retry in a moment [missing-profile]\n  more: callgate explain missing-profile";
     let reply = it.api.post(&pods, &bound_to("node-a")).await;
     assert_eq!(reply.message(), refused);
     assert!(it.api.post(&pods, &bound_to("node-b")).await.is_ok(), "it is there");

@@ -194,7 +194,7 @@ fn counts(written: &[(Duration, Occurrence)]) -> Vec<u32> {
 fn occurrence(count: u32) -> Occurrence {
     let clock = Clock(Instant::now());
     let (first, last) = (clock.at(Duration::ZERO).wall, clock.at(Duration::from_secs(90)).wall);
-    let refusal = refusal("shop", "4f1c", "policy \"restricted\" refuses pod");
+    let refusal = refusal("shop", "4f1c", "policy \"restricted\" denies pod");
     Occurrence { refusal, first, last, count, is_new: count == 1 }
 }
 
@@ -206,7 +206,7 @@ fn an_event_is_what_the_api_server_takes_and_kubectl_shows() {
         "metadata": { "name": "web-5d.18eaf2d578750d15", "namespace": "shop" },
         "eventTime": "2026-11-24T10:00:00.123456Z",
         "type": "Warning", "reason": "SeccompRefused", "action": "CreatePod",
-        "note": "policy \"restricted\" refuses pod",
+        "note": "policy \"restricted\" denies pod",
         "regarding": {
             "apiVersion": "apps/v1", "kind": "ReplicaSet", "namespace": "shop",
             "name": "web-5d", "uid": "4f1c",

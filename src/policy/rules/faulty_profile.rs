@@ -37,9 +37,8 @@ fn found(doubt: Doubt, path: &str, on: &str) -> Finding {
             Finding::new(format!("{message}: it denies execve"))
         }
         Doubt::DockerKeys => {
-            let message = format!("containerd drops keys of profile {path:?}{on}");
-            Finding::new(format!("{message}: only Docker and Podman know them"))
-                .hint("`callgate profile wrap` resolves them")
+            let message = format!("containerd ignores keys of Docker in profile {path:?}{on}");
+            Finding::new(message).hint("callgate profile wrap resolves them")
         }
     }
 }

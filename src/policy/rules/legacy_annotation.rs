@@ -15,13 +15,13 @@ pub(super) const RULE: Rule = Rule {
 
 #[expect(clippy::unnecessary_wraps, reason = "every check has this type")]
 fn check(annotation: &Annotation<'_>, _: &Context<'_>) -> Option<Finding> {
-    let dead = format!("{:?} has had no effect since Kubernetes 1.27", annotation.value);
+    let dead = format!("{:?} has no effect since Kubernetes 1.27", annotation.value);
     Some(match annotation.field {
         Some(field) if annotation.contradicts(field) => {
-            Finding::new(format!("{dead} and contradicts the field, which says {field}"))
+            Finding::new(format!("{dead} and contradicts the field, {field}"))
                 .fix(Fix::RemoveAnnotation)
         }
-        Some(_) => Finding::new(dead).hint("remove it, the field decides"),
-        None => Finding::new(dead).hint("use the field securityContext.seccompProfile"),
+        Some(_) => Finding::new(dead).hint("remove it, the field applies"),
+        None => Finding::new(dead).hint("set securityContext.seccompProfile"),
     })
 }

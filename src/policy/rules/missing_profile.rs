@@ -2,7 +2,7 @@
 
 use crate::{
     pod::Seccomp,
-    policy::{Check, Context, Finding, Fix, Level, Rule, finding::Hint, pin::Pinning},
+    policy::{Check, Context, Finding, Fix, Hint, Level, Rule, pin::Pinning},
     profile::{Defect, ProfilePath},
 };
 
@@ -31,7 +31,9 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
         } else {
             format!("callgate cannot judge profile {:?}: {broken}", path.as_str())
         };
-        return Some(Finding::new(message).similar(Hint::SimilarProfile(path)));
+        return Some(
+            Finding::new(message).way_out(Hint::SimilarProfile(path, "repair or replace it")),
+        );
     }
     let pinning = context.pinning(&path);
     // The scheduler waits until there is a node that has it.
@@ -43,15 +45,20 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
         return Some(finding.fix(Fix::Pin(path)));
     }
     if catalog.is_managed(&path) {
-        return Some(finding.hint("callgate is bringing it: try again in a moment"));
+        return Some(finding.hint("callgate is delivering it to the nodes, retry in a moment"));
     }
-    Some(finding.similar(Hint::SimilarProfile(path)))
+    let otherwise = match context.landing(&path) {
+        Some(landing) if landing.broken() > 0 => "repair or replace it",
+        Some(landing) if landing.unknown() == 0 => "deliver it by a SeccompProfile",
+        _ => "name a profile that exists",
+    };
+    Some(finding.way_out(Hint::SimilarProfile(path, otherwise)))
 }
 
 /// In what way there is no such profile, if so.
 pub(super) fn missing(path: &ProfilePath, context: &Context<'_>) -> Option<String> {
     let is_known = context.facts.catalog.get(path).is_some();
-    let nowhere = || format!("profile {:?} is not in the catalog", path.as_str());
+    let nowhere = || format!("profile {:?} does not exist", path.as_str());
     let Some(landing) = context.landing(path) else {
         return (!is_known).then(nowhere);
     };

@@ -26,7 +26,7 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
         // However it is spread now: nodes come and go.
         Some(Pinning::Wanted) => {
             let message =
-                format!("nothing keeps this pod from nodes that lack profile {:?}", path.as_str());
+                format!("the pod is not pinned to nodes that have profile {:?}", path.as_str());
             return Some(Finding::new(message).fix(Fix::Pin(path)));
         }
         Some(Pinning::Impossible) | None => {}

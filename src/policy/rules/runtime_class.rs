@@ -1,6 +1,6 @@
 #![doc = include_str!("runtime-class.md")]
 
-use crate::policy::{Check, Context, Finding, Level, Rule, finding::Hint};
+use crate::policy::{Check, Context, Finding, Hint, Level, Rule};
 
 /// The profile is part of what a handler is told of a container; what it makes
 /// of it is its own affair.
@@ -14,18 +14,12 @@ pub(super) const RULE: Rule = Rule {
 fn check(class: &str, context: &Context<'_>) -> Option<Finding> {
     let classes = context.facts.classes;
     let Some(handler) = classes.handler(class) else {
-        let finding = Finding::new(format!("there is no runtime class {class:?}"));
-        return Some(finding.similar(Hint::SimilarRuntimeClass(class.to_owned())));
+        let finding = Finding::new(format!("runtime class {class:?} does not exist"));
+        return Some(finding.way_out(Hint::SimilarRuntimeClass(class.to_owned())));
     };
     if context.facts.policy.vouches_for(handler) {
         return None;
     }
-    let message = if handler == class {
-        format!("runtime class {class:?} may not apply seccomp profiles")
-    } else {
-        format!(
-            "runtime class {class:?} has handler {handler:?}, which may not apply seccomp profiles"
-        )
-    };
-    Some(Finding::new(message).hint("if it does, the policy can list it in runtimeHandlers"))
+    let message = format!("handler {handler:?} of class {class:?} may ignore seccomp profiles");
+    Some(Finding::new(message).hint("if it applies them, list it in runtimeHandlers of the policy"))
 }

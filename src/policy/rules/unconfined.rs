@@ -2,7 +2,7 @@
 
 use crate::{
     pod::Seccomp,
-    policy::{Check, Context, Finding, Level, Rule},
+    policy::{Check, Context, Finding, Hint, Level, Rule},
 };
 
 /// S7, S8: it wins over every default, and at the pod it is what a later
@@ -15,5 +15,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(declared: Seccomp<'_>, _: &Context<'_>) -> Option<Finding> {
-    (declared.kind() == "Unconfined").then(|| Finding::new("Unconfined turns seccomp off"))
+    (declared.kind() == "Unconfined").then(|| {
+        Finding::new("Unconfined turns seccomp off")
+            .way_out(Hint::OrExemption("set type: RuntimeDefault"))
+    })
 }

@@ -14,20 +14,21 @@ pub(super) const RULE: Rule = Rule {
     check: Check::Profile(check),
 };
 
-const KNOWN: [&str; 3] = ["RuntimeDefault", "Localhost", "Unconfined"];
+const VALID: &str = "valid types are RuntimeDefault and Localhost";
 
 fn check(declared: Seccomp<'_>, _: &Context<'_>) -> Option<Finding> {
     let Seccomp::Unrecognised(kind) = declared else {
         return None;
     };
     if kind.is_empty() {
-        return Some(Finding::new("the seccompProfile has no type"));
+        return Some(Finding::new("the seccompProfile has no type").hint(VALID));
     }
-    let finding = Finding::new(format!("type {kind:?} is one that kubelets may run unconfined"));
-    // `Unconfined` is no advice.
-    let meant = KNOWN.iter().take(2).find(|it| it.eq_ignore_ascii_case(kind));
+    let finding = Finding::new(format!("kubelets may run type {kind:?} unconfined"));
+    // The type `Unconfined` is not offered.
+    let meant =
+        ["RuntimeDefault", "Localhost"].into_iter().find(|it| it.eq_ignore_ascii_case(kind));
     Some(match meant {
         Some(it) => finding.hint(format!("did you mean {it:?}?")),
-        None => finding,
+        None => finding.hint(VALID),
     })
 }

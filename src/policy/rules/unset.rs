@@ -2,7 +2,7 @@
 
 use crate::{
     pod::{Container, Effective},
-    policy::{Check, Context, Finding, Fix, Level, Rule},
+    policy::{Check, Context, Finding, Fix, Hint, Level, Rule},
 };
 
 /// S5, S6: where nobody chooses, a flag of the node's kubelet does.
@@ -17,6 +17,6 @@ fn check(container: &Container<'_>, context: &Context<'_>) -> Option<Finding> {
     if container.effective != Effective::Unset {
         return None;
     }
-    let finding = Finding::new("no seccomp profile is set, neither here nor for the pod");
+    let finding = Finding::new("no seccomp profile is set").way_out(Hint::SetProfile);
     Some(if context.injected.is_some() { finding.fix(Fix::Inject) } else { finding })
 }
