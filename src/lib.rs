@@ -20,3 +20,4 @@ pub mod server;
 pub mod standalone;
 pub mod telemetry;
 pub mod tls;
+mod watch;

@@ -28,6 +28,7 @@ const OUTSIDE: &[&str] = &[
     "tracing::",
     "Timestamp::now",
     "Zoned::now",
+    "crate::watch",
 ];
 
 /// The modules that carry, none of which may name another.
@@ -72,6 +73,16 @@ fn no_adapter_names_another() {
                 assert!(!named, "{}:{number}: {line}", path.display());
             }
         }
+    }
+}
+
+/// Adapters share it, so it names none of them.
+#[test]
+fn what_adapters_share_names_no_room_above_it() {
+    for (path, number, line) in lines_of(&["src/watch"]) {
+        let mut rooms = ADAPTERS.iter().chain(&["cli", "pod", "placement", "profile", "policy"]);
+        let named = rooms.any(|it| line.contains(&format!("crate::{it}")));
+        assert!(!named, "{}:{number}: {line}", path.display());
     }
 }
 

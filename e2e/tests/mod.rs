@@ -1,6 +1,7 @@
 //! What must be seen on a real API server.
 
 mod accepted;
+mod agents;
 mod annotations;
 mod authority;
 mod clocks;
@@ -46,6 +47,7 @@ pub(crate) fn all() -> Vec<Entry> {
         conditions::trials(),
         authority::trials(),
         watches::trials(),
+        agents::trials(),
         unwritable::trials(),
         fights::trials(),
         clocks::trials(),

@@ -52,7 +52,7 @@ async fn behind(
 }
 
 /// `managedFields` that are nested so deep, as a change of an object.
-fn deep(depth: usize, more: &str) -> String {
+pub(super) fn deep(depth: usize, more: &str) -> String {
     let fields = format!("{}{{}}{}", r#"{"f:a":"#.repeat(depth), "}".repeat(depth));
     format!(
         r#"{{"metadata":{{"managedFields":[{{"manager":"stranger","operation":"Update",
@@ -62,7 +62,7 @@ fn deep(depth: usize, more: &str) -> String {
 }
 
 /// Changes of an object that nobody thinks of, most of which an API server stores.
-fn strange() -> Vec<(String, String)> {
+pub(super) fn strange() -> Vec<(String, String)> {
     // Of 8,000 levels an API server takes minutes to make fields of its own.
     let mut all: Vec<_> =
         [127, 128, 141, 500, 1000].map(|depth| (format!("deep-{depth}"), deep(depth, ""))).into();
@@ -88,7 +88,7 @@ fn strange() -> Vec<(String, String)> {
 }
 
 /// An object of that kind that nothing is wrong with; nothing is scheduled on such a node.
-fn object(kind: &str, name: &str) -> Value {
+pub(super) fn object(kind: &str, name: &str) -> Value {
     let (version, spec) = match kind {
         "Namespace" => ("v1", json!({})),
         "Node" => ("v1", json!({ "unschedulable": true })),

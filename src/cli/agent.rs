@@ -1,7 +1,7 @@
 //! `callgate agent`: brings profiles to one node, and says what is there.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -16,7 +16,8 @@ use crate::{
     agent::{self, AgentEvent, EventHandler, Failure, Found, Source, host},
     causes::chain,
     cli::Found as Outcome,
-    cluster, duration,
+    cluster::{self, Clients},
+    duration,
     server::{self, Admin, Condition, Limits, Order, Readiness, signals},
     telemetry::{AgentMetrics, Log, Logging, Profiles},
     tls,
@@ -106,12 +107,12 @@ impl Agent {
             .build()
             .context("cannot start the runtime")?;
         runtime.block_on(async {
-            let client =
-                cluster::connect().await.map_err(|it| anyhow!("cannot find a cluster: {it}"))?;
+            let Clients { client, watches } =
+                cluster::clients().await.map_err(|it| anyhow!("cannot find a cluster: {it}"))?;
             let admin = server::listen(admin_listen);
             let admin = admin.with_context(|| format!("cannot listen on {admin_listen}"))?;
             let (root, pod) = (seccomp_root, pod_namespace.zip(pod_name));
-            let agent = agent::Agent { client, node, root, keep_deleted_for, pod };
+            let agent = agent::Agent { client, watches, node, root, keep_deleted_for, pod };
             Box::pin(serve(agent, admin)).await
         })?;
         Ok(Outcome::Nothing)
@@ -152,7 +153,7 @@ fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandle
                 said.passed(found);
             }
             AgentEvent::Reported { found, calls } => {
-                said.call = None;
+                said.calls.clear();
                 metrics.told(calls);
                 if found.is_decided {
                     metrics.reported(SystemTime::now());
@@ -161,11 +162,22 @@ fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandle
             }
             AgentEvent::ReportFailed(error) => {
                 metrics.failed("report");
-                said.call(error, "cannot report, trying on");
+                let error = chain(error);
+                if said.is_new("report", &error) {
+                    tracing::warn!(error, "cannot report, trying on");
+                }
             }
-            AgentEvent::WatchFailed(error) => {
+            AgentEvent::WatchFailed { object, why } => {
                 metrics.failed("watch");
-                said.call(error, "a watch failed, trying on");
+                if said.is_new(object, why) {
+                    tracing::warn!(object, error = why, "a watch failed, trying on");
+                }
+            }
+            AgentEvent::Unreadable { object, why } => {
+                metrics.failed("unreadable");
+                if said.is_new(object, why) {
+                    tracing::error!(object, error = why, "an object cannot be read");
+                }
             }
         }
     })
@@ -191,7 +203,8 @@ fn count(metrics: &AgentMetrics, found: &Found) {
 struct Said {
     failures: BTreeSet<String>,
     unlisted: bool,
-    call: Option<String>,
+    /// By what was to be done.
+    calls: BTreeMap<&'static str, String>,
 }
 
 impl Said {
@@ -220,11 +233,8 @@ impl Said {
         self.unlisted = *unlisted > 0;
     }
 
-    fn call(&mut self, error: &dyn std::error::Error, message: &'static str) {
-        let text = chain(error);
-        if self.call.as_ref() != Some(&text) {
-            tracing::warn!(error = text, "{message}");
-            self.call = Some(text);
-        }
+    /// Whether an error of a report or of a watch is another than the last one.
+    fn is_new(&mut self, call: &'static str, error: &str) -> bool {
+        self.calls.insert(call, error.to_owned()).as_deref() != Some(error)
     }
 }

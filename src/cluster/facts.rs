@@ -2,26 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::{kind::Kind, nodes::NodeStore, object::Object, partial::PartialSeccompNode};
+use super::{kind::Kind, nodes::NodeStore, partial::PartialSeccompNode};
 use crate::{
     placement::{Node, Nodes},
     policy::{Labels, PolicyIndex, RuntimeClasses, Stored},
     profile::{Broken, Catalog, Defect, Document, ProfilePath, spec_of},
+    watch::{Change, Object},
 };
-
-/// What happened to the objects of one type.
-#[derive(Clone, Debug)]
-pub(super) enum Change<T> {
-    /// A list of all objects begins; it replaces what is known once it ends.
-    Begin,
-    /// An object of that list.
-    Listed(String, T),
-    End,
-    Put(String, T),
-    Gone(String),
-}
 
 /// Which parts of the facts are new.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,19 +89,6 @@ impl<T: PartialEq> Objects<T> {
             Change::Gone(name) => return self.known.remove(&name).is_some() && self.is_complete,
         }
         false
-    }
-}
-
-impl<T> Change<T> {
-    /// The same, of another value.
-    pub(super) fn map<U>(self, of: impl FnOnce(T) -> U) -> Change<U> {
-        match self {
-            Self::Begin => Change::Begin,
-            Self::Listed(name, it) => Change::Listed(name, of(it)),
-            Self::End => Change::End,
-            Self::Put(name, it) => Change::Put(name, of(it)),
-            Self::Gone(name) => Change::Gone(name),
-        }
     }
 }
 
@@ -258,9 +235,30 @@ fn without_unreadable<T>(change: Change<Result<T, String>>) -> Change<T> {
     }
 }
 
+/// The labels by which a namespace opts in.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OwnLabels {
+    #[serde(rename = "callgate.dev/policy")]
+    policy: Option<String>,
+    #[serde(rename = "callgate.dev/mode")]
+    mode: Option<String>,
+}
+
 /// What the labels of a namespace say to us.
 pub(super) fn labels(object: &Object<'_>) -> Result<Labels, String> {
-    object.labels()
+    let OwnLabels { policy, mode } = object.labels()?;
+    Ok(Labels { policy, mode })
+}
+
+/// An object of ours of that kind, without what others have written into its metadata.
+pub(super) fn manifest(object: &Object<'_>, kind: Kind) -> Result<Value, String> {
+    Ok(json!({
+        "apiVersion": "callgate.dev/v1alpha1",
+        "kind": kind.name(),
+        "metadata": { "name": object.name() },
+        "spec": object.spec::<Value>()?,
+    }))
 }
 
 /// Which handler of the nodes runs the pods of a `RuntimeClass`.
@@ -270,7 +268,7 @@ pub(super) fn handler(object: &Object<'_>) -> Result<String, String> {
 
 /// Reads a policy as it is stored.
 pub(super) fn policy(object: &Object<'_>) -> Result<Stored, String> {
-    policy_of(&object.manifest(Kind::Policy)?)
+    policy_of(&manifest(object, Kind::Policy)?)
 }
 
 pub(super) fn policy_of(manifest: &Value) -> Result<Stored, String> {
@@ -279,7 +277,7 @@ pub(super) fn policy_of(manifest: &Value) -> Result<Stored, String> {
 
 /// Looks into a profile as it is stored: its spec is the profile.
 pub(super) fn profile(object: &Object<'_>) -> Result<Option<Defect>, String> {
-    Ok(profile_of(&object.manifest(Kind::Profile)?))
+    Ok(profile_of(&manifest(object, Kind::Profile)?))
 }
 
 fn profile_of(manifest: &Value) -> Option<Defect> {
@@ -288,11 +286,9 @@ fn profile_of(manifest: &Value) -> Option<Defect> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::{
-        policy::Governed,
+        policy::{Governed, MODE_LABEL, POLICY_LABEL},
         profile::{Doubt, Inventory},
     };
 
@@ -317,6 +313,22 @@ mod tests {
         objects.take(Change::Listed(name.to_owned(), object));
         objects.take(Change::End);
         objects
+    }
+
+    #[test]
+    fn of_the_labels_of_a_namespace_ours_alone_are_read() {
+        let read = |labels: Value| {
+            let text = json!({ "metadata": { "name": "shop", "labels": labels } }).to_string();
+            labels_of(&text)
+        };
+        let ours = Labels { policy: Some("restricted".into()), mode: None };
+        assert_eq!(read(json!({ "team": "x", POLICY_LABEL: "restricted" })), Ok(ours));
+        let why = read(json!({ MODE_LABEL: 7 })).unwrap_err();
+        assert!(why.starts_with("metadata.labels cannot be read"), "{why}");
+    }
+
+    fn labels_of(text: &str) -> Result<Labels, String> {
+        labels(&Object::read(text)?)
     }
 
     #[test]

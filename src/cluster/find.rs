@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::{is_name, live::Live, object::Object};
-use crate::policy::Labels;
+use super::{facts::labels, is_name, live::Live};
+use crate::{policy::Labels, watch::Object};
 
 /// The metadata of an object, and nothing else of it.
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
@@ -25,7 +25,7 @@ pub fn find_namespace(live: Live) -> Find {
             let unknown = |why| format!("namespace {name:?} is not known yet: {why}");
             let path = format!("/api/v1/namespaces/{name}");
             let text = live.get(&path, METADATA).await.map_err(unknown)?.ok_or_else(absent)?;
-            Object::read(&text).and_then(|it| it.labels()).map_err(unknown)
+            Object::read(&text).and_then(|it| labels(&it)).map_err(unknown)
         })
     })
 }

@@ -10,11 +10,8 @@ mod freshness;
 mod kind;
 mod live;
 mod nodes;
-mod object;
 mod partial;
 mod policies;
-mod split;
-mod stream;
 mod watch;
 
 use kube::{Client, Config};

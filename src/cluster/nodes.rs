@@ -5,10 +5,10 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use super::facts::Change;
 use crate::{
     placement::{Node, Nodes},
     profile::{Inventory, ProfilePath},
+    watch::Change,
 };
 
 /// The nodes of a cluster, and what their agents say.

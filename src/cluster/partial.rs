@@ -4,10 +4,10 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::object::Object;
 use crate::{
     placement::{Node, Taint},
     profile::Inventory,
+    watch::Object,
 };
 
 #[derive(Default, Deserialize)]
@@ -31,7 +31,7 @@ pub(super) fn node(object: &Object<'_>) -> Result<Node, String> {
     let taint =
         |RawTaint { key, value, effect }| Taint { key, value: value.unwrap_or_default(), effect };
     Ok(Node {
-        labels: object.all_labels()?,
+        labels: object.labels()?,
         taints: taints.into_iter().flatten().map(taint).collect(),
         unschedulable: unschedulable.unwrap_or_default(),
     })

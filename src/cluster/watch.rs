@@ -11,11 +11,12 @@ use tokio::{
 use super::{
     Report,
     conditions::{self, stored},
-    facts::{Any, Change, Facts, News, handler, labels, policy, profile},
+    facts::{Any, Facts, News, handler, labels, policy, profile},
     kind::Kind,
     partial::{node, seccomp_node},
-    stream::{Failure, Told, stream},
 };
+use crate::watch::{Change, Event, Failure, stream};
+
 /// What is told of the watches.
 pub enum Watched<'a> {
     /// Everything is known, and these parts of it are new.
@@ -60,12 +61,22 @@ pub async fn watch(client: Client, watches: Client, tell: impl Fn(Watched<'_>)) 
     let nodes = heard_by(&hear, Kind::Node, Any::Node);
     let reports = heard_by(&hear, Kind::SeccompNode, Any::SeccompNode);
     tokio::join!(
-        stream(client, Kind::Namespace, labels, namespaces),
-        stream(client, Kind::Policy, |it| (policy(it), stored(Kind::Policy, it)), policies),
-        stream(client, Kind::Profile, |it| (profile(it), stored(Kind::Profile, it)), profiles),
-        stream(client, Kind::RuntimeClass, handler, classes),
-        stream(client, Kind::Node, node, nodes),
-        stream(client, Kind::SeccompNode, seccomp_node, reports),
+        stream(client, Kind::Namespace.source(), labels, namespaces),
+        stream(
+            client,
+            Kind::Policy.source(),
+            |it| (policy(it), stored(Kind::Policy, it)),
+            policies
+        ),
+        stream(
+            client,
+            Kind::Profile.source(),
+            |it| (profile(it), stored(Kind::Profile, it)),
+            profiles
+        ),
+        stream(client, Kind::RuntimeClass.source(), handler, classes),
+        stream(client, Kind::Node.source(), node, nodes),
+        stream(client, Kind::SeccompNode.source(), seccomp_node, reports),
         follow(heard, &tell),
         keep,
     );
@@ -76,13 +87,13 @@ fn heard_by<T>(
     hear: &UnboundedSender<Heard>,
     kind: Kind,
     any: impl Fn(Change<T>) -> Any,
-) -> impl Fn(Told<T>) {
-    move |told| {
-        let heard = match told {
-            Told::Change(it) => Heard::Change(any(it)),
-            Told::Nameless(why) => Heard::Nameless(kind, why),
-            Told::Confirmed(at) => Heard::Confirmed(kind, at),
-            Told::Failed(it) => Heard::Failed(kind, it),
+) -> impl Fn(Event<T>) {
+    move |event| {
+        let heard = match event {
+            Event::Change(it) => Heard::Change(any(it)),
+            Event::Nameless(why) => Heard::Nameless(kind, why),
+            Event::Confirmed(at) => Heard::Confirmed(kind, at),
+            Event::Failed(it) => Heard::Failed(kind, it),
         };
         // Who hears ends only with us.
         let _ = hear.send(heard);

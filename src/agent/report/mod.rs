@@ -2,11 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Node;
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::core::v1::{NodeSpec, NodeStatus},
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
+};
 use serde_json::{Value, json};
 
 use super::{OWN, found::Found, name::Name};
-use crate::profile::{Digest, LABEL_PREFIX};
+use crate::{
+    profile::{Digest, LABEL_PREFIX},
+    watch::Object,
+};
 
 /// Why the API server could not be told.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +22,8 @@ pub enum ReportError {
     Refused { what: &'static str, source: kube::Error },
     #[error("cannot {what}: no answer within {seconds} s")]
     Late { what: &'static str, seconds: u64 },
+    #[error("cannot {what}: {why}")]
+    Unreadable { what: &'static str, why: String },
 }
 
 /// What a node may be born with, so that nothing lands on it too early.
@@ -35,6 +44,8 @@ pub struct Seen {
     /// Our labels alone.
     pub labels: BTreeMap<String, String>,
     pub condition: Option<Condition>,
+    /// Since when it has had its status.
+    pub condition_since: Option<Timestamp>,
     pub is_tainted: bool,
     /// The `SeccompNode`: who owns it, and what it says.
     pub object: Option<(Vec<String>, Value)>,
@@ -186,32 +197,34 @@ impl Condition {
 
 impl Seen {
     /// Reads what is ours of a node, and the `SeccompNode` if there is one.
-    pub fn of(node: &Node, object: Option<&Value>) -> Self {
-        let labels = node.metadata.labels.iter().flatten();
-        let conditions = node.status.iter().filter_map(|it| it.conditions.as_ref()).flatten();
-        let mut conditions = conditions.filter(|it| it.type_ == CONDITION);
-        let mut taints = node.spec.iter().filter_map(|it| it.taints.as_ref()).flatten();
-        Self {
-            node_uid: node.metadata.uid.clone().unwrap_or_default(),
-            labels: labels
-                .filter(|(key, _)| key.starts_with(LABEL_PREFIX))
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
-            condition: conditions.next().map(|it| Condition {
-                status: it.status.clone(),
-                reason: it.reason.clone().unwrap_or_default(),
-                message: it.message.clone().unwrap_or_default(),
+    pub(super) fn of(node: &Object<'_>, object: Option<&Object<'_>>) -> Result<Self, String> {
+        let labels: BTreeMap<String, String> = node.labels()?;
+        let (spec, status): (NodeSpec, NodeStatus) = (node.spec()?, node.status()?);
+        let mut conditions = status.conditions.into_iter().flatten();
+        let condition = conditions.find(|it| it.type_ == CONDITION);
+        let mut taints = spec.taints.into_iter().flatten();
+        Ok(Self {
+            node_uid: node.uid().to_owned(),
+            labels: labels.into_iter().filter(|(key, _)| key.starts_with(LABEL_PREFIX)).collect(),
+            condition_since: condition
+                .as_ref()
+                .and_then(|it| it.last_transition_time.as_ref().map(|it| it.0)),
+            condition: condition.map(|it| Condition {
+                status: it.status,
+                reason: it.reason.unwrap_or_default(),
+                message: it.message.unwrap_or_default(),
             }),
             is_tainted: taints.any(|it| it.key == TAINT),
-            object: object.map(|it| {
-                let owners = it["metadata"]["ownerReferences"].as_array().into_iter().flatten();
-                let uids = owners.filter_map(|it| it["uid"].as_str()).map(str::to_owned);
-                let status = &it["status"];
-                let ours =
-                    json!({ "profiles": status["profiles"], "unlisted": status["unlisted"] });
-                (uids.collect(), ours)
-            }),
-        }
+            object: object.map(Self::object).transpose()?,
+        })
+    }
+
+    fn object(object: &Object<'_>) -> Result<(Vec<String>, Value), String> {
+        let owners: Vec<OwnerReference> = object.owner_references()?;
+        // What somebody wrote there that cannot be read is written over.
+        let status: Value = object.status().unwrap_or_default();
+        let ours = json!({ "profiles": status["profiles"], "unlisted": status["unlisted"] });
+        Ok((owners.into_iter().map(|it| it.uid).collect(), ours))
     }
 }
 

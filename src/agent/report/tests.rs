@@ -50,6 +50,7 @@ fn told() -> Seen {
         node_uid: "n-1".to_owned(),
         labels: [("profile.callgate.dev/web".to_owned(), SHORT.to_owned())].into(),
         condition: Some(true_of_one()),
+        condition_since: None,
         is_tainted: false,
         object: Some((vec!["n-1".to_owned()], status(&found()))),
     }
@@ -220,22 +221,31 @@ fn only_what_is_ours_is_read_of_a_node() {
         ] },
         "status": { "conditions": [
             { "type": "Ready", "status": "True" },
-            { "type": "SeccompProfilesReady", "status": "False", "reason": "R", "message": "m" },
+            {
+                "type": "SeccompProfilesReady", "status": "False", "reason": "R", "message": "m",
+                "lastTransitionTime": "2026-11-24T10:00:00Z",
+            },
         ] },
-    });
+    })
+    .to_string();
+    let owner = json!({ "apiVersion": "v1", "kind": "Node", "name": "node-a", "uid": "n-0" });
     let object = json!({
-        "metadata": { "ownerReferences": [{ "uid": "n-0" }] }, "status": { "profiles": [], "unlisted": 7 },
-    });
-    let seen = Seen::of(&serde_json::from_value(node).unwrap(), Some(&object));
+        "metadata": { "ownerReferences": [owner] }, "status": { "profiles": [], "unlisted": 7 },
+    })
+    .to_string();
+    let (node, object) = (Object::read(&node).unwrap(), Object::read(&object).unwrap());
+    let seen = Seen::of(&node, Some(&object));
     let expected = Seen {
         node_uid: "n-1".to_owned(),
         labels: [("profile.callgate.dev/web".to_owned(), "1".to_owned())].into(),
         condition: Some(Condition::not("R", "m")),
+        condition_since: Some("2026-11-24T10:00:00Z".parse().unwrap()),
         is_tainted: true,
         object: Some((vec!["n-0".to_owned()], json!({ "profiles": [], "unlisted": 7 }))),
     };
-    assert_eq!(seen, expected);
-    assert_eq!(Seen::of(&Node::default(), None), Seen::default());
+    assert_eq!(seen, Ok(expected));
+    let bare = Object::read("{\"metadata\":{}}").unwrap();
+    assert_eq!(Seen::of(&bare, None), Ok(Seen::default()));
 }
 
 #[test]

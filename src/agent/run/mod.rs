@@ -5,7 +5,6 @@ mod reasons;
 mod tell;
 
 use std::{
-    error::Error,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -20,7 +19,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-pub(super) use self::tell::seccomp_nodes;
+pub(super) use self::tell::{NODES, SECCOMP_NODES};
 use self::{
     pace::phase,
     reasons::Reasons,
@@ -49,6 +48,8 @@ const REFRESH: Duration = Duration::from_mins(5);
 /// The agent of one node.
 pub struct Agent {
     pub client: Client,
+    /// For watches, which have to know of each failure.
+    pub watches: Client,
     /// The name of its node.
     pub node: String,
     /// The seccomp directory of the kubelet.
@@ -71,7 +72,16 @@ pub enum AgentEvent<'a> {
         calls: usize,
     },
     ReportFailed(&'a ReportError),
-    WatchFailed(&'a (dyn Error + 'static)),
+    /// A watch failed and is tried again; what is known stands.
+    WatchFailed {
+        object: &'static str,
+        why: &'a str,
+    },
+    /// There is an object of which not even the name can be read.
+    Unreadable {
+        object: &'static str,
+        why: &'a str,
+    },
 }
 
 /// Handles an event; it must not block.
@@ -85,7 +95,7 @@ impl Agent {
     /// While the API server is away the files are kept as they were wanted
     /// last. Before it has ever answered, nothing is written or removed.
     pub async fn run(self, handler: EventHandler) {
-        let Self { client, node, root, keep_deleted_for, pod } = self;
+        let Self { client, watches, node, root, keep_deleted_for, pod } = self;
         let (wanted, wants) = watch::channel(None);
         let (found, finds) = watch::channel(None);
         let (runtime, reader) = (Handle::current(), client.clone());
@@ -93,9 +103,9 @@ impl Agent {
         let fetch = Box::new(move |name: &Name| runtime.block_on(fetch(&reader, name)));
         let reconciler = Reconciler::new(root, keep_deleted_for, fetch);
         select! {
-            () = follow(client.clone(), stagger(&node), wanted, Arc::clone(&handler)) => {}
+            () = follow(watches.clone(), wanted, Arc::clone(&handler)) => {}
             () = keep(reconciler, wants, found, Arc::clone(&handler)) => {}
-            () = report(client.clone(), node, finds, Arc::clone(&handler)) => {
+            () = report(client.clone(), watches, node, finds, Arc::clone(&handler)) => {
                 if let Some((namespace, name)) = pod {
                     let ended = delete_pod(client, &namespace, &name).await;
                     ended.unwrap_or_else(|it| handler(AgentEvent::ReportFailed(&it)));
@@ -141,13 +151,14 @@ async fn keep(
 /// wrote, and every [`REFRESH`].
 async fn report(
     client: Client,
+    watches: Client,
     node: String,
     mut finds: watch::Receiver<Option<Arc<Found>>>,
     handler: EventHandler,
 ) {
     let teller = Teller::new(&client, &node);
     let (touch, mut touched) = watch::channel(());
-    let notice = touches(client, &node, touch, Arc::clone(&handler));
+    let notice = touches(watches, &node, touch, Arc::clone(&handler));
     let start = Instant::now();
     let mut reasons = Reasons::new(&node);
     let reports = async {

@@ -2,20 +2,28 @@
 
 use std::time::Duration;
 
+use http::Request as HttpRequest;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, Pod, Taint};
+use k8s_openapi::api::core::v1::{NodeSpec, Taint};
 use kube::{
-    Api, Client,
-    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
-    core::GroupVersionKind,
+    Client,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    core::{Request, request::Error as RequestError},
 };
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::agent::{
-    found::Found,
-    report::{CONDITION, Condition, ReportError, Seen, TAINT, Write, writes},
+use crate::{
+    agent::{
+        found::Found,
+        report::{CONDITION, Condition, ReportError, Seen, TAINT, Write, writes},
+    },
+    watch::Object,
 };
+
+pub(in crate::agent) const NODES: &str = "/api/v1/nodes";
+pub(in crate::agent) const SECCOMP_NODES: &str = "/apis/callgate.dev/v1alpha1/seccompnodes";
 
 /// As whom we write: the API server notes who set which field.
 const MANAGER: &str = "callgate-agent";
@@ -25,83 +33,94 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The two objects that a node's agent writes.
 pub(super) struct Teller {
+    client: Client,
+    /// The name of both.
     name: String,
-    nodes: Api<Node>,
-    objects: Api<DynamicObject>,
-    resource: ApiResource,
+}
+
+/// Of a list, how many objects it has.
+#[derive(Deserialize)]
+struct Count {
+    metadata: CountMetadata,
+    items: Vec<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CountMetadata {
+    #[serde(default)]
+    remaining_item_count: usize,
 }
 
 impl Teller {
     pub(super) fn new(client: &Client, node: &str) -> Self {
-        let resource = seccomp_nodes();
-        Self {
-            name: node.to_owned(),
-            nodes: Api::all(client.clone()),
-            objects: Api::all_with(client.clone(), &resource),
-            resource,
-        }
+        Self { client: client.clone(), name: node.to_owned() }
     }
 
     /// Tells what is new of it, and says in how many calls. The first one that
     /// fails ends it, so that nothing is told before what it rests on.
     pub(super) async fn tell(&self, found: &Found, refresh: bool) -> Result<usize, ReportError> {
         // A node that is gone has nobody to be told of.
-        let Some(node) = call("read the node", self.nodes.get_opt(&self.name)).await? else {
-            return Ok(0);
-        };
-        let object = call("read the SeccompNode", self.objects.get_opt(&self.name)).await?;
-        let object = object.map(|it| serde_json::to_value(it).unwrap_or_default());
-        let seen = Seen::of(&node, object.as_ref());
+        let Some(node) = self.get("read the node", NODES).await? else { return Ok(0) };
+        let object = self.get("read the SeccompNode", SECCOMP_NODES).await?;
+        let node = read("read the node", &node)?;
+        let object = object.as_deref().map(|it| read("read the SeccompNode", it)).transpose()?;
+        let unreadable = |why| ReportError::Unreadable { what: "read the node", why };
+        let seen = Seen::of(&node, object.as_ref()).map_err(unreadable)?;
         let writes = writes(found, &seen, refresh);
         let calls = writes.len();
         for write in writes {
-            self.write(write, &seen, &node).await?;
+            self.write(write, &seen).await?;
         }
         Ok(calls)
     }
 
     /// How many nodes there are, if the API server says so.
     pub(super) async fn nodes(&self) -> Option<usize> {
-        let params = ListParams::default().limit(1);
-        let one = self.nodes.list_metadata(&params);
-        let list = call("count the nodes", one).await.ok()?;
-        let others = list.metadata.remaining_item_count.unwrap_or_default();
-        Some(list.items.len() + usize::try_from(others).unwrap_or_default())
+        let request = Request::new(NODES).list_metadata(&ListParams::default().limit(1));
+        let list = self.call("count the nodes", request).await.ok()?;
+        let Count { metadata, items } = serde_json::from_str(&list).ok()?;
+        Some(items.len() + metadata.remaining_item_count)
     }
 
-    async fn write(&self, write: Write, seen: &Seen, node: &Node) -> Result<(), ReportError> {
+    async fn write(&self, write: Write, seen: &Seen) -> Result<(), ReportError> {
         let name = &self.name;
         let as_us = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
         match write {
             Write::Create(uid) => {
-                let mut object =
-                    DynamicObject::new(name, &self.resource).data(json!({ "spec": {} }));
-                object.metadata.owner_references = serde_json::from_value(self.owner(&uid)).ok();
+                let object = json!({
+                    "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompNode",
+                    "metadata": { "name": name, "ownerReferences": self.owner(&uid) },
+                    "spec": {},
+                });
                 let as_us = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
-                call("create the SeccompNode", self.objects.create(&as_us, &object)).await?;
+                let body = object.to_string().into_bytes();
+                let request = Request::new(SECCOMP_NODES).create(&as_us, body);
+                self.call("create the SeccompNode", request).await?;
             }
             Write::Own(uid) => {
                 let change = json!({ "metadata": { "ownerReferences": self.owner(&uid) } });
                 let change = Patch::Merge(change);
-                call("own the SeccompNode", self.objects.patch(name, &as_us, &change)).await?;
+                let request = Request::new(SECCOMP_NODES).patch(name, &as_us, &change);
+                self.call("own the SeccompNode", request).await?;
             }
             Write::Status(status) => {
                 let change = Patch::Merge(json!({ "status": status }));
-                let written = self.objects.patch_status(name, &as_us, &change);
-                call("write the SeccompNode", written).await?;
+                let request = patch_status(SECCOMP_NODES, name, &as_us, &change);
+                self.call("write the SeccompNode", request).await?;
             }
             Write::Condition(condition) => {
                 let same = seen.condition.as_ref().is_some_and(|it| it.status == condition.status);
-                let since = if same { since(node) } else { None };
+                let since = seen.condition_since.filter(|_| same);
                 let condition = written(&condition, Timestamp::now(), since);
                 let change = json!({ "status": { "conditions": [condition] } });
-                let change = Patch::Strategic(change);
-                call("set the node's condition", self.nodes.patch_status(name, &as_us, &change))
-                    .await?;
+                let request = patch_status(NODES, name, &as_us, &Patch::Strategic(change));
+                self.call("set the node's condition", request).await?;
             }
             Write::Labels(labels) => {
                 let change = Patch::Merge(json!({ "metadata": { "labels": labels } }));
-                call("label the node", self.nodes.patch(name, &as_us, &change)).await?;
+                let request = Request::new(NODES).patch(name, &as_us, &change);
+                self.call("label the node", request).await?;
             }
             Write::Untaint => self.untaint(&as_us).await?,
         }
@@ -111,16 +130,39 @@ impl Teller {
     /// The list of taints can only be written as a whole: over the one that was
     /// read, and over no other.
     async fn untaint(&self, as_us: &PatchParams) -> Result<(), ReportError> {
-        let node = call("read the node", self.nodes.get(&self.name)).await?;
-        let taints = node.spec.and_then(|it| it.taints).unwrap_or_default();
+        let what = "remove the node's taint";
+        let Some(text) = self.get("read the node", NODES).await? else { return Ok(()) };
+        let node = read("read the node", &text)?;
+        let unreadable = |why| ReportError::Unreadable { what, why };
+        let taints = node.spec::<NodeSpec>().map_err(unreadable)?.taints.unwrap_or_default();
         let others: Vec<Taint> = taints.into_iter().filter(|it| it.key != TAINT).collect();
         let change = json!({
-            "metadata": { "resourceVersion": node.metadata.resource_version },
+            "metadata": { "resourceVersion": node.version() },
             "spec": { "taints": others },
         });
-        let change = Patch::Merge(change);
-        call("remove the node's taint", self.nodes.patch(&self.name, as_us, &change)).await?;
+        let request = Request::new(NODES).patch(&self.name, as_us, &Patch::Merge(change));
+        self.call(what, request).await?;
         Ok(())
+    }
+
+    /// The text of one of the two, if it is there.
+    async fn get(&self, what: &'static str, path: &str) -> Result<Option<String>, ReportError> {
+        let request = Request::new(path).get(&self.name, &<_>::default());
+        match self.call(what, request).await {
+            Ok(text) => Ok(Some(text)),
+            Err(ReportError::Refused { source: kube::Error::Api(it), .. }) if it.is_not_found() => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn call(
+        &self,
+        what: &'static str,
+        request: Result<HttpRequest<Vec<u8>>, RequestError>,
+    ) -> Result<String, ReportError> {
+        call(&self.client, what, request).await
     }
 
     /// The object goes when its node goes.
@@ -135,20 +177,23 @@ pub(super) async fn delete_pod(
     namespace: &str,
     name: &str,
 ) -> Result<(), ReportError> {
-    let pods: Api<Pod> = Api::namespaced(client, namespace);
-    call("delete the agent's own pod", pods.delete(name, &DeleteParams::default())).await?;
+    let pods = format!("/api/v1/namespaces/{namespace}/pods");
+    let request = Request::new(pods).delete(name, &DeleteParams::default());
+    call(&client, "delete the agent's own pod", request).await?;
     Ok(())
 }
 
-pub(in crate::agent) fn seccomp_nodes() -> ApiResource {
-    ApiResource::from_gvk(&GroupVersionKind::gvk("callgate.dev", "v1alpha1", "SeccompNode"))
+fn read<'a>(what: &'static str, text: &'a str) -> Result<Object<'a>, ReportError> {
+    Object::read(text).map_err(|why| ReportError::Unreadable { what, why })
 }
 
-/// Since when the condition has been what it is.
-fn since(node: &Node) -> Option<Timestamp> {
-    let conditions = node.status.as_ref()?.conditions.as_ref()?;
-    let ours = conditions.iter().find(|it| it.type_ == CONDITION)?;
-    ours.last_transition_time.as_ref().map(|it| it.0)
+fn patch_status(
+    path: &str,
+    name: &str,
+    params: &PatchParams,
+    change: &Patch<Value>,
+) -> Result<HttpRequest<Vec<u8>>, RequestError> {
+    Request::new(path).patch_subresource("status", name, params, change)
 }
 
 fn written(condition: &Condition, now: Timestamp, since: Option<Timestamp>) -> Value {
@@ -161,13 +206,17 @@ fn written(condition: &Condition, now: Timestamp, since: Option<Timestamp>) -> V
     })
 }
 
-async fn call<T>(
+/// Returns the answer as it came. Others write into the objects that we write as well, and what
+/// they wrote is in the answer: kube's types cannot hold all of it.
+async fn call(
+    client: &Client,
     what: &'static str,
-    answer: impl Future<Output = kube::Result<T>>,
-) -> Result<T, ReportError> {
-    match timeout(DEADLINE, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(source)) => Err(ReportError::Refused { what, source }),
+    request: Result<HttpRequest<Vec<u8>>, RequestError>,
+) -> Result<String, ReportError> {
+    let refused = |source| ReportError::Refused { what, source };
+    let request = request.map_err(|it| refused(kube::Error::BuildRequest(it)))?;
+    match timeout(DEADLINE, client.request_text(request)).await {
+        Ok(answer) => answer.map_err(refused),
         Err(_) => Err(ReportError::Late { what, seconds: DEADLINE.as_secs() }),
     }
 }

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
-    Api, Client,
-    api::{ApiResource, DynamicObject, Patch, PatchParams},
-    core::GroupVersionKind,
+    Client,
+    api::{Patch, PatchParams},
+    core::Request,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -22,9 +22,8 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{
-    Report, chain, clock_reading::ClockReading, facts::Change, kind::Kind, object::Object,
-};
+use super::{Report, chain, clock_reading::ClockReading, facts::manifest, kind::Kind};
+use crate::watch::{Change, Object};
 use plan::{Plan, Write};
 use verdict::Verdict;
 
@@ -80,7 +79,7 @@ impl Show {
 
 /// An object with its condition and what is made of it.
 pub(super) fn stored(kind: Kind, object: &Object<'_>) -> Stored {
-    let verdict = match object.manifest(kind) {
+    let verdict = match manifest(object, kind) {
         Ok(it) if kind == Kind::Policy => Verdict::of_policy(&it),
         Ok(it) => Verdict::of_profile(&it, object.name()),
         Err(why) => Verdict::no(why),
@@ -126,29 +125,26 @@ async fn keep(client: Client, mut seen: UnboundedReceiver<Seen>, told: impl Fn(R
 /// `None` if the object has changed meanwhile: the watch tells how.
 async fn write(client: &Client, write: &Write) -> Option<Report> {
     let Write { kind, name, version, condition } = write;
-    let resource = resource(*kind);
     let status = json!({
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
+        "apiVersion": "callgate.dev/v1alpha1",
+        "kind": kind.name(),
         "metadata": { "name": name, "resourceVersion": version },
         "status": { "conditions": [condition] },
     });
-    let objects = Api::<DynamicObject>::all_with(client.clone(), &resource);
     let params = PatchParams::apply(MANAGER).force();
     let status = Patch::Apply(&status);
-    let why = match timeout(PATIENCE, objects.patch_status(name, &params, &status)).await {
-        Ok(Ok(_)) => return Some(Report::Written),
+    let request = Request::new(kind.path()).patch_subresource("status", name, &params, &status);
+    // The answer is the object, with whatever others have written into it: it is not parsed.
+    let written =
+        async { client.request_text(request.map_err(kube::Error::BuildRequest)?).await.map(drop) };
+    let why = match timeout(PATIENCE, written).await {
+        Ok(Ok(())) => return Some(Report::Written),
         Ok(Err(kube::Error::Api(it))) if it.is_conflict() || it.is_not_found() => return None,
         Ok(Err(error)) => chain(&error),
         Err(_) => "the API server did not answer in time".to_owned(),
     };
-    tracing::debug!(kind = resource.kind, name, error = why, "a condition is not written");
+    tracing::debug!(kind = kind.name(), name, error = why, "a condition is not written");
     Some(Report::Failed)
-}
-
-fn resource(kind: Kind) -> ApiResource {
-    let gvk = GroupVersionKind::gvk("callgate.dev", "v1alpha1", kind.name());
-    ApiResource::from_gvk_with_plural(&gvk, kind.as_str())
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
-//! Lists the objects of one type, then watches them, for ever.
+//! Lists the objects of a source, then watches them, for ever.
 //!
-//! A watch is short: when the API server ends it, all that happened until then has been told, and
-//! that is how we know how old our knowledge is. One that says nothing for longer is given up, and
-//! its connection with it.
+//! When the API server ends a watch in time, every change until then has been reported. One that
+//! says nothing for longer is given up, and its connection with it.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -15,63 +14,53 @@ use http_body_util::BodyExt;
 use kube::{Client, client::Body};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, error::Elapsed, sleep, timeout, timeout_at};
+use tokio::{
+    task::yield_now,
+    time::{Instant, error::Elapsed, sleep, timeout, timeout_at},
+};
 
 use super::{
-    cut,
-    facts::Change,
-    kind::Kind,
-    object::Object,
+    Change, Object, Source,
     split::{Items, Lines},
 };
 use crate::causes::chain;
 
-/// How long a watch lasts. Three replicas with six watches each begin about two in a second.
-const TERM: Duration = Duration::from_secs(10);
-
-/// How long the first one lasts after a failure: its end confirms that we are up to date again.
-const FIRST_TERM: Duration = Duration::from_secs(1);
-
-/// How much later its end may come.
+/// How much later than it was asked to the API server may end a watch.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How long the API server may take to begin an answer or to go on with it.
-const SILENCE: Duration = Duration::from_secs(5);
-
-/// The pauses between tries: the first, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// What is read of the text of a refusal, and what is told of it.
+/// What is read of the text of a refusal, and what is kept of it.
 const LONGEST_REFUSAL: usize = 64 << 10;
 const LONGEST_REASON: usize = 512;
 
-/// What became of a list or a watch.
+/// Whatever went well for so long, the next attempt follows soon.
+const LONG_ENOUGH: Duration = Duration::from_secs(5);
+
+/// What a list or a watch brought.
 #[derive(Debug)]
-pub(super) enum Told<T> {
+pub(crate) enum Event<T> {
     Change(Change<T>),
     /// An object of which not even the name can be read.
     Nameless(String),
-    /// Up to this instant all has been told.
+    /// Every change up to this instant has been reported.
     Confirmed(Instant),
     Failed(Failure),
 }
 
 /// Why a list or a watch ended too soon; it is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) why: String,
-    /// Whether the API server said so, rather than nothing.
-    pub(super) is_answer: bool,
+pub(crate) struct Failure {
+    pub(crate) why: String,
+    /// Whether the API server answered with an error, rather than not at all.
+    pub(crate) is_answer: bool,
 }
 
-struct Stream<'a, Read, Tell> {
+struct Stream<'a, Read, Notify> {
     client: &'a Client,
-    kind: Kind,
-    /// That of the last change.
+    source: Source,
+    /// The resource version of the last change.
     version: Option<String>,
     read: Read,
-    tell: Tell,
+    notify: Notify,
 }
 
 /// What of a list is not its items.
@@ -104,49 +93,58 @@ struct Status {
     code: u16,
 }
 
-/// Tells of all objects of a type, for ever, as `read` reads them.
-pub(super) async fn stream<T>(
+/// Reports the objects of a source, as `read` reads them, and every change of them, for ever.
+pub(crate) async fn stream<T>(
     client: &Client,
-    kind: Kind,
+    source: Source,
     read: impl Fn(&Object<'_>) -> T,
-    tell: impl Fn(Told<T>),
+    notify: impl Fn(Event<T>),
 ) {
-    let mut stream = Stream { client, kind, version: None, read, tell };
-    let (mut pause, mut term) = (FIRST_PAUSE, TERM);
+    let timing = source.timing;
+    let mut stream = Stream { client, source, version: None, read, notify };
+    let (mut pause, mut term) = (timing.pauses.0, timing.term);
     loop {
         let began = Instant::now();
         let outcome = match stream.version.clone() {
             None => stream.list().await.map(|()| true),
             // One that ends at once did not fail, but the next one must not begin at once.
             Some(version) => {
-                stream.watch(&version, term).await.map(|()| began.elapsed() > term / 2)
+                let least = (term / 2).min(LONG_ENOUGH);
+                stream.watch(&version, term).await.map(|()| began.elapsed() > least)
             }
         };
+        if began.elapsed() > LONG_ENOUGH {
+            pause = timing.pauses.0;
+        }
         let is_good = *outcome.as_ref().unwrap_or(&false);
         if let Err(failure) = outcome {
-            (stream.tell)(Told::Failed(failure));
+            (stream.notify)(Event::Failed(failure));
         }
         if is_good {
-            (pause, term) = (FIRST_PAUSE, TERM);
+            (pause, term) = (timing.pauses.0, timing.term);
             continue;
         }
-        term = FIRST_TERM;
+        term = timing.first_term;
         sleep(jittered(pause)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(timing.pauses.1);
     }
 }
 
-impl<T, Read: Fn(&Object<'_>) -> T, Tell: Fn(Told<T>)> Stream<'_, Read, Tell> {
+impl<T, Read: Fn(&Object<'_>) -> T, Notify: Fn(Event<T>)> Stream<'_, Read, Notify> {
     async fn list(&mut self) -> Result<(), Failure> {
         let began = Instant::now();
-        (self.tell)(Told::Change(Change::Begin));
-        let (path, limit) = (self.kind.path(), self.kind.page());
+        (self.notify)(Event::Change(Change::Begin));
+        let Source { path, page, .. } = &self.source;
+        let uri = format!("{path}?limit={page}{}", self.selector());
+        let patience = self.source.timing.patience;
         let mut next = String::new();
         let version = loop {
-            let mut body = self.ask(&format!("{path}?limit={limit}{next}"), true).await?;
+            let mut body = self.ask(&format!("{uri}{next}"), true).await?;
             let mut items = Items::default();
-            while let Some(bytes) = timeout(SILENCE, chunk(&mut body)).await?? {
-                items.push(&bytes, |text| drop(self.told(&text, Change::Listed)));
+            while let Some(bytes) = timeout(patience, chunk(&mut body)).await?? {
+                items.push(&bytes, |text| drop(self.report(&text, Change::Listed)));
+                // To read many objects takes a while, and an agent has one thread.
+                yield_now().await;
             }
             let List { metadata } = serde_json::from_str(&items.rest())?;
             if metadata.r#continue.is_empty() {
@@ -155,41 +153,54 @@ impl<T, Read: Fn(&Object<'_>) -> T, Tell: Fn(Told<T>)> Stream<'_, Read, Tell> {
             next = format!("&continue={}", encoded(&metadata.r#continue));
         };
         self.version = Some(version);
-        (self.tell)(Told::Change(Change::End));
-        (self.tell)(Told::Confirmed(began));
+        (self.notify)(Event::Change(Change::End));
+        (self.notify)(Event::Confirmed(began));
         Ok(())
     }
 
     async fn watch(&mut self, version: &str, term: Duration) -> Result<(), Failure> {
         let began = Instant::now();
-        let (path, seconds, version) = (self.kind.path(), term.as_secs(), encoded(version));
+        let (seconds, version) = (term.as_secs(), encoded(version));
+        let (path, selector) = (&self.source.path, self.selector());
         let uri = format!(
-            "{path}?watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={version}"
+            "{path}?watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={version}{selector}"
         );
         let mut body = self.ask(&uri, false).await?;
         let mut lines = Lines::default();
-        while let Some(bytes) = timeout_at(began + term + GRACE, chunk(&mut body)).await?? {
+        let silence = self.source.timing.silence;
+        let until = || (began + term + GRACE).min(Instant::now() + silence);
+        while let Some(bytes) = timeout_at(until(), chunk(&mut body)).await?? {
             let mut all = Vec::new();
             lines.push(&bytes, |it| all.push(it));
             all.iter().try_for_each(|it| self.line(it))?;
         }
         // What comes late may have been under way for long.
-        (self.tell)(Told::Confirmed(Instant::now().min(began + term)));
+        (self.notify)(Event::Confirmed(Instant::now().min(began + term)));
         Ok(())
+    }
+
+    /// A further parameter of the URI, unless all objects are followed.
+    fn selector(&self) -> String {
+        let fields = &self.source.fields;
+        if fields.is_empty() {
+            String::new()
+        } else {
+            format!("&fieldSelector={}", encoded(fields))
+        }
     }
 
     fn line(&mut self, text: &str) -> Result<(), Failure> {
         let Line { r#type, object } = match serde_json::from_str(text) {
             Ok(line) => line,
             Err(error) => {
-                (self.tell)(Told::Nameless(error.to_string()));
+                (self.notify)(Event::Nameless(error.to_string()));
                 return Ok(());
             }
         };
         let object = object.get();
         let version = match r#type {
-            "ADDED" | "MODIFIED" => self.told(object, Change::Put),
-            "DELETED" => self.told(object, |name, _| Change::Gone(name)),
+            "ADDED" | "MODIFIED" => self.report(object, Change::Put),
+            "DELETED" => self.report(object, |name, _| Change::Gone(name)),
             "BOOKMARK" => Object::read(object).ok().map(|it| it.version().to_owned()),
             _ => {
                 let Status { message, code } = serde_json::from_str(object).unwrap_or_default();
@@ -200,28 +211,29 @@ impl<T, Read: Fn(&Object<'_>) -> T, Tell: Fn(Told<T>)> Stream<'_, Read, Tell> {
         Ok(())
     }
 
-    /// Tells of an object, and returns its version.
-    fn told(&self, text: &str, change: impl Fn(String, T) -> Change<T>) -> Option<String> {
+    /// Reports an object, and returns its version.
+    fn report(&self, text: &str, change: impl Fn(String, T) -> Change<T>) -> Option<String> {
         let object = Object::read(text).and_then(|it| {
             if it.name().is_empty() { Err("it has no name".to_owned()) } else { Ok(it) }
         });
         match object {
             Ok(object) => {
                 let value = (self.read)(&object);
-                (self.tell)(Told::Change(change(object.name().to_owned(), value)));
+                (self.notify)(Event::Change(change(object.name().to_owned(), value)));
                 Some(object.version().to_owned())
             }
             Err(why) => {
-                (self.tell)(Told::Nameless(why));
+                (self.notify)(Event::Nameless(why));
                 None
             }
         }
     }
 
     async fn ask(&mut self, uri: &str, is_list: bool) -> Result<Body, Failure> {
-        let request = Request::get(uri).header(ACCEPT, self.kind.accept(is_list));
+        let request = Request::get(uri).header(ACCEPT, self.source.accept(is_list));
         let request = request.body(Body::empty()).map_err(|it| Failure::silent(chain(&it)))?;
-        let sent = timeout(SILENCE, self.client.send(request)).await?;
+        let patience = self.source.timing.patience;
+        let sent = timeout(patience, self.client.send(request)).await?;
         let response = sent.map_err(|it| Failure::silent(chain(&it)))?;
         let (code, mut body) = (response.status(), response.into_body());
         if code.is_success() {
@@ -229,7 +241,7 @@ impl<T, Read: Fn(&Object<'_>) -> T, Tell: Fn(Told<T>)> Stream<'_, Read, Tell> {
         }
         let mut text = Vec::new();
         while text.len() < LONGEST_REFUSAL
-            && let Some(bytes) = timeout(SILENCE, chunk(&mut body)).await??
+            && let Some(bytes) = timeout(patience, chunk(&mut body)).await??
         {
             text.extend_from_slice(&bytes);
         }
@@ -243,7 +255,8 @@ impl<T, Read: Fn(&Object<'_>) -> T, Tell: Fn(Told<T>)> Stream<'_, Read, Tell> {
         if !matches!(code, 429 | 500 | 503) {
             self.version = None;
         }
-        let why = format!("the API server says: {}", cut(message, LONGEST_REASON));
+        let message = &message[..message.floor_char_boundary(LONGEST_REASON)];
+        let why = format!("the API server says: {message}");
         Failure { why, is_answer: true }
     }
 }

@@ -13,6 +13,7 @@ use hyper::body::Frame;
 use tower::service_fn;
 
 use super::*;
+use crate::watch::Timing;
 
 /// Some text, or nothing for ever.
 type Words = Either<Full<Bytes>, StreamBody<Pending<Result<Frame<Bytes>, Infallible>>>>;
@@ -28,8 +29,44 @@ fn silence() -> (StatusCode, Words) {
     (StatusCode::OK, Either::Right(StreamBody::new(pending())))
 }
 
-/// Follows namespaces for so long; returns what was told, each with its second, and what was asked.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Labels {
+    team: String,
+}
+
+fn labels(object: &Object<'_>) -> Result<Labels, String> {
+    object.labels()
+}
+
+/// All namespaces, watched for ten seconds at a time.
+fn namespaces() -> Source {
+    Source {
+        path: "/api/v1/namespaces".to_owned(),
+        fields: String::new(),
+        page: 100,
+        metadata_only: true,
+        timing: Timing {
+            term: Duration::from_secs(10),
+            first_term: Duration::from_secs(1),
+            silence: Duration::from_secs(12),
+            patience: Duration::from_secs(5),
+            pauses: (Duration::from_millis(200), Duration::from_secs(5)),
+        },
+    }
+}
+
+/// Follows namespaces for so long; returns what was reported, each with its second, and what was
+/// asked.
 async fn follow(seconds: u64, answer: Arc<Answer>) -> (Vec<(u64, String)>, Vec<String>) {
+    follow_source(namespaces(), seconds, answer).await
+}
+
+async fn follow_source(
+    source: Source,
+    seconds: u64,
+    answer: Arc<Answer>,
+) -> (Vec<(u64, String)>, Vec<String>) {
     let asked = Arc::<Mutex<Vec<String>>>::default();
     let requests = Arc::clone(&asked);
     let service = service_fn(move |request: Request<Body>| {
@@ -42,24 +79,24 @@ async fn follow(seconds: u64, answer: Arc<Answer>) -> (Vec<(u64, String)>, Vec<S
     });
     let client = Client::new(service, "callgate-system");
     let (start, told) = (Instant::now(), RefCell::new(Vec::new()));
-    let tell = |it: Told<Result<crate::policy::Labels, String>>| {
-        let policy = |it: Result<crate::policy::Labels, String>| match it {
-            Ok(it) => it.policy.unwrap_or_default(),
+    let notify = |it: Event<Result<Labels, String>>| {
+        let team = |it: Result<Labels, String>| match it {
+            Ok(it) => it.team,
             Err(_) => "unreadable".to_owned(),
         };
         let words = match it {
-            Told::Change(Change::Begin) => "begin".to_owned(),
-            Told::Change(Change::Listed(name, it)) => format!("listed {name}={}", policy(it)),
-            Told::Change(Change::End) => "end".to_owned(),
-            Told::Change(Change::Put(name, it)) => format!("put {name}={}", policy(it)),
-            Told::Change(Change::Gone(name)) => format!("gone {name}"),
-            Told::Nameless(_) => "nameless".to_owned(),
-            Told::Confirmed(at) => format!("confirmed {}", (at - start).as_secs()),
-            Told::Failed(it) => format!("failed {}", it.why),
+            Event::Change(Change::Begin) => "begin".to_owned(),
+            Event::Change(Change::Listed(name, it)) => format!("listed {name}={}", team(it)),
+            Event::Change(Change::End) => "end".to_owned(),
+            Event::Change(Change::Put(name, it)) => format!("put {name}={}", team(it)),
+            Event::Change(Change::Gone(name)) => format!("gone {name}"),
+            Event::Nameless(_) => "nameless".to_owned(),
+            Event::Confirmed(at) => format!("confirmed {}", (at - start).as_secs()),
+            Event::Failed(it) => format!("failed {}", it.why),
         };
         told.borrow_mut().push((start.elapsed().as_secs(), words));
     };
-    let following = stream(&client, Kind::Namespace, crate::cluster::facts::labels, tell);
+    let following = stream(&client, source, labels, notify);
     let _ = timeout(Duration::from_secs(seconds), following).await;
     let asked = asked.lock().unwrap().clone();
     (told.into_inner(), asked)
@@ -76,12 +113,12 @@ async fn what_cannot_be_read_is_named_and_stops_nobody_else() {
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     let list = format!(
         r#"{{"kind":"List","metadata":{{"resourceVersion":"7"}},"items":[
-            {{"metadata":{{"name":"a","labels":{{"callgate.dev/policy":"baseline"}}}}}},
-            {{"metadata":{{"name":"b","labels":{{"callgate.dev/policy":[]}}}}}},
+            {{"metadata":{{"name":"a","labels":{{"team":"baseline"}}}}}},
+            {{"metadata":{{"name":"b","labels":{{"team":[]}}}}}},
             {{"metadata":7}},
             {{"metadata":{{"managedFields":{deep},"name":"c"}}}}]}}"#
     );
-    let watch = r#"{"type":"ADDED","object":{"metadata":{"name":"d","labels":{"callgate.dev/policy":7}}}}
+    let watch = r#"{"type":"ADDED","object":{"metadata":{"name":"d","labels":{"team":7}}}}
 {"type":"MODIFIED","object":{"metadata":{}}}
 no line of a watch
 {"type":"DELETED","object":{"metadata":{"name":"a","labels":7}}}
@@ -178,4 +215,18 @@ async fn a_long_list_comes_in_pages() {
     };
     let (told, _) = follow(1, Arc::new(answer)).await;
     assert_eq!(words(&told), ["begin", "listed a=", "listed b=", "end", "confirmed 0"]);
+}
+
+/// As an agent follows its own node: for minutes at a time.
+#[tokio::test(start_paused = true)]
+async fn a_long_watch_is_given_up_as_soon_as_its_bookmarks_stay_away() {
+    let mut source = namespaces();
+    source.fields = "metadata.name=node-a".to_owned();
+    source.timing.term = Duration::from_secs(290);
+    source.timing.silence = Duration::from_secs(150);
+    let answer = |number, _: &str| if number == 0 { said(EMPTY) } else { silence() };
+    let (told, asked) = follow_source(source, 151, Arc::new(answer)).await;
+    assert_eq!(told[3], (150, "failed the API server fell silent".to_owned()));
+    let selector = "&fieldSelector=metadata.name%3Dnode-a";
+    assert!(asked.iter().all(|it| it.ends_with(selector)), "{asked:?}");
 }

@@ -1,5 +1,9 @@
 //! Cuts what an API server sends into objects, as it comes: however large a list is, one object
-//! of it is in memory at a time.
+//! of it is in memory at a time, and of an object no more than [`LARGEST`].
+
+/// How many bytes of one object are kept. API servers store less; what is longer is cut off, and
+/// so cannot be read.
+const LARGEST: usize = 8 << 20;
 
 /// Where in a JSON text one is, as far as its ends have to be found.
 #[derive(Debug, Default)]
@@ -65,9 +69,11 @@ impl Items {
                     self.is_inside = false;
                     self.rest.push(byte);
                 } else if before > VALUES || self.scan.depth > VALUES {
-                    self.item.push(byte);
+                    if self.item.len() < LARGEST {
+                        self.item.push(byte);
+                    }
                     if self.scan.depth == VALUES {
-                        each(text(&std::mem::take(&mut self.item)));
+                        each(text(std::mem::take(&mut self.item)));
                     }
                 }
                 continue;
@@ -87,7 +93,7 @@ impl Items {
 
     /// The list without its items, once all has come.
     pub(super) fn rest(self) -> String {
-        text(&self.rest)
+        text(self.rest)
     }
 }
 
@@ -95,19 +101,22 @@ impl Lines {
     /// Takes in what came, and hands out every line that ends in it.
     pub(super) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(String)) {
         let mut parts = bytes.split(|it| *it == b'\n');
-        self.line.extend(parts.next().unwrap_or_default());
+        let first = parts.next().unwrap_or_default();
+        let room = LARGEST.saturating_sub(self.line.len());
+        self.line.extend(&first[..first.len().min(room)]);
         for part in parts {
             let line = std::mem::replace(&mut self.line, part.to_vec());
             if !line.is_empty() {
-                each(text(&line));
+                each(text(line));
             }
         }
     }
 }
 
 /// What is no UTF-8 is nowhere where we look, but must not stop what is beside it.
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|it| String::from_utf8_lossy(it.as_bytes()).into_owned())
 }
 
 #[cfg(test)]
@@ -175,5 +184,19 @@ mod tests {
             lines.push(chunk.as_bytes(), |it| all.push(it));
         }
         assert_eq!(all, ["{\"a\":1}", "{\"b\":2}"], "one that was cut off is none");
+    }
+
+    #[test]
+    fn an_object_that_is_too_large_is_cut_off_and_the_next_one_is_whole() {
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(LARGEST));
+        let (items, _) = split(&format!("{{\"items\":[{large},{{\"b\":2}}]}}"), 1 << 20);
+        let (mut lines, mut all) = (Lines::default(), Vec::new());
+        for chunk in format!("{large}\n{{\"b\":2}}\n").as_bytes().chunks(1 << 20) {
+            lines.push(chunk, |it| all.push(it));
+        }
+        for found in [items, all] {
+            let lengths: Vec<_> = found.iter().map(String::len).collect();
+            assert_eq!(lengths, [LARGEST, 7]);
+        }
     }
 }

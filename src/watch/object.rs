@@ -4,17 +4,12 @@
 //! thousand levels deep are stored as they come. So what is not needed is skipped, without
 //! recursion, and a part that is needed is parsed by itself.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Value, json, value::RawValue};
-
-use super::kind::Kind;
-use crate::policy::Labels;
+use serde_json::value::RawValue;
 
 /// An object: its name and version, and its other parts as text.
 #[derive(Debug, Deserialize)]
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,
     #[serde(borrow, default)]
@@ -33,72 +28,65 @@ struct Metadata<'a> {
     #[serde(default)]
     name: String,
     #[serde(default)]
+    uid: String,
+    #[serde(default)]
     resource_version: String,
     #[serde(default)]
     generation: i64,
     #[serde(borrow, default)]
     labels: Option<&'a RawValue>,
-}
-
-/// The labels by which a namespace opts in.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct OwnLabels {
-    #[serde(rename = "callgate.dev/policy")]
-    policy: Option<String>,
-    #[serde(rename = "callgate.dev/mode")]
-    mode: Option<String>,
+    #[serde(borrow, default)]
+    owner_references: Option<&'a RawValue>,
 }
 
 impl<'a> Object<'a> {
-    pub(super) fn read(text: &'a str) -> Result<Self, String> {
+    pub(crate) fn read(text: &'a str) -> Result<Self, String> {
         serde_json::from_str(text).map_err(|it| it.to_string())
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.metadata.name
     }
 
     /// Changes with the object.
-    pub(super) fn version(&self) -> &str {
+    pub(crate) fn version(&self) -> &str {
         &self.metadata.resource_version
     }
 
     /// Counts the changes of the spec.
-    pub(super) fn generation(&self) -> i64 {
+    pub(crate) fn generation(&self) -> i64 {
         self.metadata.generation
     }
 
-    /// What the labels of a namespace say to us.
-    pub(super) fn labels(&self) -> Result<Labels, String> {
-        let OwnLabels { policy, mode } = part("metadata.labels", self.metadata.labels)?;
-        Ok(Labels { policy, mode })
+    /// Another one for an object that was made anew under the same name.
+    pub(crate) fn uid(&self) -> &str {
+        &self.metadata.uid
     }
 
-    pub(super) fn all_labels(&self) -> Result<BTreeMap<String, String>, String> {
+    /// All labels, or those that `T` has fields for.
+    pub(crate) fn labels<T: Default + DeserializeOwned>(&self) -> Result<T, String> {
         part("metadata.labels", self.metadata.labels)
     }
 
-    pub(super) fn spec<T: Default + DeserializeOwned>(&self) -> Result<T, String> {
+    pub(crate) fn owner_references<T: Default + DeserializeOwned>(&self) -> Result<T, String> {
+        part("metadata.ownerReferences", self.metadata.owner_references)
+    }
+
+    /// The text of the spec, if there is one.
+    pub(crate) fn spec_text(&self) -> Option<&'a str> {
+        self.spec.map(RawValue::get)
+    }
+
+    pub(crate) fn spec<T: Default + DeserializeOwned>(&self) -> Result<T, String> {
         part("spec", self.spec)
     }
 
-    pub(super) fn status<T: Default + DeserializeOwned>(&self) -> Result<T, String> {
+    pub(crate) fn status<T: Default + DeserializeOwned>(&self) -> Result<T, String> {
         part("status", self.status)
     }
 
-    pub(super) fn handler(&self) -> Result<String, String> {
+    pub(crate) fn handler(&self) -> Result<String, String> {
         part("handler", self.handler)
-    }
-
-    /// An object of ours of that kind, without what others have written into its metadata.
-    pub(super) fn manifest(&self, kind: Kind) -> Result<Value, String> {
-        Ok(json!({
-            "apiVersion": "callgate.dev/v1alpha1",
-            "kind": kind.name(),
-            "metadata": { "name": self.name() },
-            "spec": self.spec::<Value>()?,
-        }))
     }
 }
 
@@ -109,8 +97,11 @@ fn part<T: Default + DeserializeOwned>(at: &str, text: Option<&RawValue>) -> Res
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
     use super::*;
-    use crate::policy::{MODE_LABEL, POLICY_LABEL};
 
     fn nested(depth: usize) -> String {
         format!("{}{{}}{}", "{\"f:x\":".repeat(depth), "}".repeat(depth))
@@ -120,13 +111,13 @@ mod tests {
     fn what_others_wrote_into_metadata_is_skipped_however_deep_it_is() {
         let text = format!(
             r#"{{"metadata":{{"managedFields":[{{"fieldsV1":{}}}],"name":"shop",
-                "annotations":{{"a":{}}},"labels":{{"team":"x","{POLICY_LABEL}":"restricted"}}}}}}"#,
+                "annotations":{{"a":{}}},"labels":{{"team":"x"}}}}}}"#,
             nested(100_000),
             "[".repeat(50_000) + &"]".repeat(50_000),
         );
         let object = Object::read(&text).unwrap();
         assert_eq!(object.name(), "shop");
-        let labels = Labels { policy: Some("restricted".into()), mode: None };
+        let labels = BTreeMap::from([("team".to_owned(), "x".to_owned())]);
         assert_eq!(object.labels(), Ok(labels));
     }
 
@@ -142,14 +133,16 @@ mod tests {
 
     #[test]
     fn a_part_that_cannot_be_read_is_told_by_its_place_and_the_others_are_read() {
-        let text = format!(
-            r#"{{"metadata":{{"name":"web","labels":{{"{MODE_LABEL}":7}}}},"spec":{}}}"#,
-            nested(200)
-        );
+        let text = format!(r#"{{"metadata":{{"name":"web","labels":7}},"spec":{}}}"#, nested(200));
         let object = Object::read(&text).unwrap();
-        let start = |it: Result<(), String>| it.unwrap_err().split(':').next().unwrap().to_owned();
-        assert_eq!(start(object.labels().map(drop)), "metadata.labels cannot be read");
-        assert_eq!(start(object.spec::<Value>().map(drop)), "spec cannot be read");
+        let start =
+            |it: Result<Value, String>| it.unwrap_err().split(':').next().unwrap().to_owned();
+        assert_eq!(
+            start(object.labels::<BTreeMap<String, String>>().map(|_| Value::Null)),
+            "metadata.labels cannot be read"
+        );
+        assert_eq!(start(object.spec()), "spec cannot be read");
+        assert_eq!(object.spec_text(), Some(&*nested(200)));
         assert_eq!(object.status::<Value>(), Ok(Value::Null));
     }
 }

@@ -1,0 +1,172 @@
+//! An agent on a directory of its own, for a node that runs nothing.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use http::Request;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::watches::{deep, object, strange};
+use crate::{
+    trial::{Test, trials},
+    world::eventually,
+};
+
+trials![strange_objects_stop_no_agent];
+
+const NODES: &str = "/api/v1/nodes";
+const REPORTS: &str = "/apis/callgate.dev/v1alpha1/seccompnodes";
+const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
+
+/// How deep managed fields are that no reader of JSON takes that has a usual limit.
+const DEEP: usize = 500;
+
+/// The real binary. It ends when dropped.
+struct Agent {
+    process: Child,
+    directory: TempDir,
+}
+
+impl Agent {
+    fn start(it: &Test, node: &str) -> Self {
+        let directory = tempfile::tempdir().expect("there is room for temporary files");
+        fs::create_dir_all(directory.path().join("seccomp/callgate")).expect("it is new");
+        let log = File::create(directory.path().join("log")).expect("it is new");
+        let process = Command::new(env!("CARGO_BIN_EXE_callgate"))
+            .args(["agent", "--node-name", node, "--admin-listen", "127.0.0.1:0"])
+            .arg("--seccomp-root")
+            .arg(directory.path().join("seccomp"))
+            .env("KUBECONFIG", &it.world.site.kubeconfig)
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the binary starts");
+        Self { process, directory }
+    }
+
+    fn file(&self, profile: &str) -> PathBuf {
+        self.directory.path().join(format!("seccomp/callgate/{profile}.json"))
+    }
+
+    /// Waits until a profile denies that call on the node, and the node's label says so.
+    async fn installs(&self, it: &Test, node: &str, profile: &str, call: &str) {
+        eventually(&format!("{profile} is on the node"), async || {
+            let text = fs::read_to_string(self.file(profile)).ok()?;
+            let is_there = text.contains(&format!("{call:?}")) && label(it, node, profile).await;
+            is_there.then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// An object without its managed fields, which may be deeper than the suite can read.
+#[derive(Deserialize)]
+struct Shallow {
+    metadata: Labelled,
+    #[serde(default)]
+    status: Value,
+}
+
+#[derive(Deserialize)]
+struct Labelled {
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+async fn read(it: &Test, path: &str) -> Option<Shallow> {
+    let request = Request::get(path).body(Vec::new()).expect("it is a path");
+    let text = it.api().client().request_text(request).await.ok()?;
+    Some(serde_json::from_str(&text).expect("it is an object"))
+}
+
+async fn label(it: &Test, node: &str, profile: &str) -> bool {
+    let node = read(it, &format!("{NODES}/{node}")).await.expect("it is there");
+    node.metadata.labels.contains_key(&format!("profile.callgate.dev/{profile}"))
+}
+
+fn spec(call: &str) -> Value {
+    let syscalls = json!([{ "names": [call], "action": "SCMP_ACT_ERRNO" }]);
+    json!({ "spec": { "defaultAction": "SCMP_ACT_ALLOW", "syscalls": syscalls } })
+}
+
+async fn strange_objects_stop_no_agent(it: Test) {
+    let api = it.api();
+    let stem = &it.namespace[it.namespace.len() - 8..];
+    let name = |what: &str| format!("agent-{what}-{stem}");
+    let mut profiles = Vec::new();
+    for (what, change) in strange() {
+        let profile = name(&what);
+        api.post(PROFILES, &object("SeccompProfile", &profile)).await.expect_ok("the profile");
+        api.merge_text(&format!("{PROFILES}/{profile}"), change).await;
+        profiles.push(profile);
+    }
+    let own = name("node");
+    let (node_path, report) = (format!("{NODES}/{own}"), format!("{REPORTS}/{own}"));
+    api.post(NODES, &object("Node", &own)).await.expect_ok("the node");
+    api.merge_text(&node_path, deep(DEEP, "")).await.expect_ok("deep fields of the node");
+
+    // One that starts now installs all of them, and reports.
+    let agent = Agent::start(&it, &own);
+    for profile in &profiles {
+        agent.installs(&it, &own, profile, "mkdir").await;
+    }
+    eventually("it reports to its SeccompNode", async || {
+        let status = read(&it, &report).await?.status;
+        (status["profiles"].as_array()?.len() >= profiles.len()).then_some(())
+    })
+    .await;
+    eventually("its condition is set", async || {
+        let status = read(&it, &node_path).await?.status;
+        let conditions = status["conditions"].as_array()?;
+        conditions.iter().find(|it| it["type"] == "SeccompProfilesReady").map(drop)
+    })
+    .await;
+
+    // While it runs, each of them becomes as deep as it was, and others change.
+    api.merge_text(&report, deep(DEEP, "")).await.expect_ok("deep fields of the report");
+    api.merge_text(&node_path, deep(DEEP, "")).await.expect_ok("deep fields of the node");
+    let (late, changed) = (name("late"), format!("{PROFILES}/{}", profiles[0]));
+    api.merge_text(&changed, deep(DEEP, "")).await.expect_ok("deep fields of a profile");
+    api.post(PROFILES, &object("SeccompProfile", &late)).await.expect_ok("the profile");
+    agent.installs(&it, &own, &late, "mkdir").await;
+    api.merge(&changed, &spec("rmdir")).await.expect_ok("another spec");
+    agent.installs(&it, &own, &profiles[0], "rmdir").await;
+
+    // It notices what somebody did to what it wrote.
+    let key = format!("profile.callgate.dev/{late}");
+    let without = json!({ "metadata": { "labels": { key: null } } });
+    api.merge(&node_path, &without).await.expect_ok("a label removed");
+    agent.installs(&it, &own, &late, "mkdir").await;
+    api.merge_text(&report, deep(DEEP, "")).await.expect_ok("deep fields of the report");
+    api.delete(&report).await.expect_ok("the end of the report");
+    eventually("it reports anew", async || {
+        read(&it, &report).await?.status["profiles"].is_array().then_some(())
+    })
+    .await;
+    drop(agent);
+    for path in profiles.iter().chain([&late]).map(|it| format!("{PROFILES}/{it}")) {
+        let bare = json!({ "metadata": { "managedFields": [{}], "finalizers": null } });
+        api.merge(&path, &bare).await;
+        eventually("it can be deleted", async || {
+            let reply = api.delete(&path).await;
+            (reply.is_ok() || reply.status == 404).then_some(())
+        })
+        .await;
+    }
+    for path in [report, node_path] {
+        api.delete(&path).await;
+    }
+}
