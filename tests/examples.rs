@@ -12,14 +12,12 @@ use std::{
 
 use callgate::{
     admission::Snapshot,
-    cli::Cli,
     pod::Kind,
     policy::{Mode, Policy, PolicyIndex, RULES, Rule},
     profile::wrap::{self, Node},
     standalone::{Facts, Sources},
     telemetry::{AgentMetrics, Metrics, Profiles},
 };
-use clap::CommandFactory;
 use harness::{Reply, patch_of, patched, post};
 use serde_json::{Value, json};
 
@@ -170,66 +168,12 @@ fn the_profile_of_the_readme_is_what_its_file_becomes() {
     assert_eq!(serde_json::to_value(object).expect("it is plain data"), shown);
 }
 
-#[test]
-fn the_docs_list_every_flag_of_profile_wrap() {
-    let text = fs::read_to_string("docs/profiles.md").expect("it is there");
-    let rows: Vec<_> = text.lines().filter(|it| it.starts_with("| `--")).collect();
-    let command = Cli::command();
-    let profile = command.find_subcommand("profile").expect("there is such a command");
-    let wrap = profile.find_subcommand("wrap").expect("there is such a command");
-    let flags = wrap.get_arguments().filter(|it| it.get_long().is_some_and(|it| it != "help"));
-    let expected = flags.map(|it| {
-        let value = it.get_value_names().unwrap_or_default().join(" ");
-        format!("| `--{} {value}` |", it.get_long().unwrap_or_default())
-    });
-    let expected: Vec<_> = expected.collect();
-    assert_eq!(rows.len(), expected.len());
-    for (row, start) in rows.iter().zip(expected) {
-        assert!(row.starts_with(&start), "no row begins with {start}");
-    }
-}
-
 /// The fenced blocks of a document in a language.
 fn blocks(document: &str, language: &str) -> Vec<String> {
     let text = fs::read_to_string(document).expect("documents are text");
     let fence = format!("```{language}\n");
     let starts = text.split(&fence).skip(1);
     starts.map(|it| it.split("```").next().unwrap_or_default().to_owned()).collect()
-}
-
-/// Flags of other programs that README names.
-const OF_OTHERS: &[&str] = &["--cacert", "--data", "--register-with-taints", "--root-dir"];
-
-#[test]
-fn every_flag_of_the_readme_exists() {
-    let flags = flags();
-    let text = fs::read_to_string("README.md").expect("it is there");
-    let is_part = |it: char| it.is_ascii_lowercase() || it == '-';
-    for word in text.split(|it| !is_part(it)).filter(|it| it.starts_with("--")) {
-        let known = OF_OTHERS.contains(&word) || flags.iter().any(|it| it.name == word);
-        assert!(known || word.trim_matches('-').is_empty(), "there is no flag {word}");
-    }
-}
-
-#[test]
-fn the_readme_lists_every_flag_as_the_help_does() {
-    let text = fs::read_to_string("README.md").expect("it is there");
-    let mut heading = "";
-    let mut rows = Vec::new();
-    for line in text.lines() {
-        if let Some((first, _)) =
-            line.strip_prefix("| ").and_then(|it| it.split_once(" | default "))
-        {
-            heading = first;
-        } else if line.starts_with("| `--") {
-            rows.push(format!("{heading}: {line}"));
-        }
-    }
-    for flag in flags() {
-        let row = flag.row();
-        assert!(rows.iter().any(|it| it.starts_with(&row)), "no row begins with {row}");
-    }
-    assert_eq!(rows.len(), flags().len());
 }
 
 #[test]
@@ -240,52 +184,6 @@ fn the_readme_lists_every_rule_with_its_level() {
         let row = row.unwrap_or_else(|| panic!("no row for {id}"));
         assert!(row.contains(&format!("| {level:?} |")), "{row}");
     }
-}
-
-struct Flag {
-    heading: String,
-    name: String,
-    value: String,
-    default: String,
-}
-
-impl Flag {
-    /// The beginning of its row in the table of its heading.
-    fn row(&self) -> String {
-        let Self { heading, name, value, default } = self;
-        let written = format!("{name} {value}");
-        let written = written.trim_end().replace('|', "\\|");
-        let default = if default.is_empty() { " ".to_owned() } else { format!(" `{default}` ") };
-        format!("{heading}: | `{written}` |{default}|")
-    }
-}
-
-/// The flags of `callgate serve`, and those that only `callgate agent` has.
-fn flags() -> Vec<Flag> {
-    let mut all = flags_of("serve", "Serving");
-    all.extend(flags_of("agent", "Agent").into_iter().filter(|it| it.heading == "Agent"));
-    all
-}
-
-/// The flags of a command; those under no heading are under `heading`.
-fn flags_of(command: &str, heading: &str) -> Vec<Flag> {
-    let all = Cli::command();
-    let command = all.find_subcommand(command).expect("there is such a command");
-    let flags = command.get_arguments().filter_map(|it| Some((it, it.get_long()?)));
-    flags
-        .filter(|(it, long)| *long != "help" && !it.is_hide_set())
-        .map(|(it, long)| {
-            let takes_a_value = it.get_action().takes_values();
-            let names = it.get_value_names().filter(|_| takes_a_value).unwrap_or_default();
-            let defaults = it.get_default_values().iter().filter(|_| takes_a_value);
-            Flag {
-                heading: it.get_help_heading().unwrap_or(heading).to_owned(),
-                name: format!("--{long}"),
-                value: names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-                default: defaults.map(|it| it.to_string_lossy()).collect::<Vec<_>>().join(","),
-            }
-        })
-        .collect()
 }
 
 #[test]

@@ -23,10 +23,10 @@ use crate::{
     tls,
 };
 
-/// Install the profiles of the cluster on one node, and report what is there
+/// Install the profiles of the cluster on one node, and report the profiles found there
 #[derive(Args, Debug)]
 pub(super) struct Agent {
-    /// The name of the node
+    /// Name of the Node object
     #[arg(
         long,
         value_name = "NAME",
@@ -35,7 +35,8 @@ pub(super) struct Agent {
     )]
     node_name: Option<String>,
 
-    /// The seccomp directory of the kubelet: seccomp in its --root-dir
+    /// Seccomp directory of the kubelet, which is seccomp in the kubelet's --root-dir; the mounts of
+    /// the `DaemonSet` must name the same directory
     #[arg(
         long,
         value_name = "DIR",
@@ -44,15 +45,17 @@ pub(super) struct Agent {
     )]
     seccomp_root: PathBuf,
 
-    /// The name of the pod in which it runs, which it deletes when the seccomp directory was replaced
+    /// Name of the agent's own pod: the agent deletes it when the seccomp directory was replaced,
+    /// since only a new pod mounts the new directory
     #[arg(long, value_name = "NAME", requires = "pod_namespace", env = "CALLGATE_POD_NAME")]
     pod_name: Option<String>,
 
-    /// The namespace of that pod
+    /// Namespace of that pod
     #[arg(long, value_name = "NAMESPACE", env = "CALLGATE_POD_NAMESPACE")]
     pod_namespace: Option<String>,
 
-    /// How long a file stays that no profile of the cluster is for any more
+    /// Time for which the file of a deleted `SeccompProfile` stays on the node; only time in which an
+    /// agent runs counts
     // A container that starts again reads it again (AG1).
     #[arg(
         long,
@@ -63,7 +66,7 @@ pub(super) struct Agent {
     )]
     keep_deleted_for: Duration,
 
-    /// Where to serve /livez, /readyz and /metrics over plain HTTP
+    /// Address of the plain HTTP listener, which serves /livez, /readyz and /metrics
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -72,7 +75,7 @@ pub(super) struct Agent {
     )]
     admin_listen: SocketAddr,
 
-    /// Only make the directory that is the agent's and give it to its user; needs root
+    /// Only create the agent's directory and make the agent's user its owner; needs root
     #[arg(long, hide = true, env = "CALLGATE_PREPARE")]
     prepare: bool,
 

@@ -32,11 +32,11 @@ pub struct Authority {
 /// As whom the API server verifies a replica.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// The Service that the API server calls
+    /// Service by which the API server calls callgate: the serving certificate is for its DNS name
     #[arg(long, value_name = "NAME", default_value = "callgate", env = "CALLGATE_SERVICE")]
     pub service: String,
 
-    /// The namespace of that Service; without it, the one that callgate runs in
+    /// Namespace of that Service; if unset, the namespace of the pod
     #[arg(long, value_name = "NAMESPACE", env = "CALLGATE_SERVICE_NAMESPACE")]
     pub service_namespace: Option<String>,
 }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::{api, cli::Found};
 
-/// Print the `CustomResourceDefinitions`
+/// Print the `CustomResourceDefinition` objects as YAML
 #[derive(Args, Debug)]
 pub(super) struct Crds {}
 

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Explain {
-    /// The rule or lint, as it stands in brackets behind a finding
+    /// Id of the rule or lint, which stands in brackets at the end of a finding
     #[arg(value_name = "RULE", required = true)]
     rule: Option<String>,
     #[command(subcommand)]
@@ -24,8 +24,11 @@ pub(super) struct Explain {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Print a built-in policy, to start one's own from
-    Policy { name: String },
+    /// Print a built-in policy, as the start of a policy of your own
+    Policy {
+        /// Name of the policy: baseline or restricted
+        name: String,
+    },
 }
 
 impl Explain {

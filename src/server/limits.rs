@@ -10,7 +10,7 @@ use crate::duration;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// The longest body, in bytes: a review holds the object and the old object
+    /// Maximum size of a request body; a review holds the new and the old object
     // T3: the API server takes 3 MiB of an object, as JSON, or denser.
     #[arg(
         long,
@@ -21,7 +21,7 @@ pub struct Limits {
     )]
     pub max_body_bytes: usize,
 
-    /// The longest request line and headers together, in bytes
+    /// Maximum size of the request line and all headers together
     #[arg(
         long,
         value_name = "BYTES",
@@ -31,7 +31,7 @@ pub struct Limits {
     )]
     pub max_header_bytes: usize,
 
-    /// The most headers of a request
+    /// Maximum number of headers in a request
     #[arg(
         long,
         value_name = "COUNT",
@@ -41,7 +41,8 @@ pub struct Limits {
     )]
     pub max_headers: usize,
 
-    /// The most open connections; for one more, one closes that waits for its client
+    /// Maximum number of open connections; for a further one, a connection that waits for its client
+    /// is closed
     #[arg(
         long,
         value_name = "COUNT",
@@ -51,7 +52,8 @@ pub struct Limits {
     )]
     pub max_connections: usize,
 
-    /// The most bytes of bodies in memory, all together; who waits in vain for room is answered 503
+    /// Maximum size of all request bodies in memory together; a request that waits too long for room
+    /// gets status 503
     #[arg(
         long,
         value_name = "BYTES",
@@ -61,7 +63,7 @@ pub struct Limits {
     )]
     pub max_buffered_bytes: usize,
 
-    /// The most requests at work that have been read in full; one more is answered 503
+    /// Maximum number of requests in progress that were read in full; a further one gets status 503
     #[arg(
         long,
         value_name = "COUNT",
@@ -71,7 +73,7 @@ pub struct Limits {
     )]
     pub max_in_flight: usize,
 
-    /// How long a TLS handshake may take
+    /// Timeout of a TLS handshake
     #[arg(
         long,
         value_name = "DURATION",
@@ -81,7 +83,7 @@ pub struct Limits {
     )]
     pub handshake_timeout: Duration,
 
-    /// How long a request's headers may take from their first byte
+    /// Timeout of reading a request's headers, from their first byte
     #[arg(
         long,
         value_name = "DURATION",
@@ -91,7 +93,7 @@ pub struct Limits {
     )]
     pub header_timeout: Duration,
 
-    /// How long a body may take after the headers, and a client to read its answer
+    /// Timeout of reading a request's body after its headers, and of writing the response
     #[arg(
         long,
         value_name = "DURATION",
@@ -101,7 +103,7 @@ pub struct Limits {
     )]
     pub body_timeout: Duration,
 
-    /// How long a connection may be silent between requests
+    /// Time after which an idle connection is closed
     // Longer than the 90 s after which Go's client closes it: if we close first,
     // a request that is on its way is lost, for a POST is not repeated (T2).
     #[arg(
@@ -113,7 +115,7 @@ pub struct Limits {
     )]
     pub idle_timeout: Duration,
 
-    /// How long a request may take that does not say so by ?timeout=
+    /// Deadline of a request without ?timeout=
     #[arg(
         long,
         value_name = "DURATION",
@@ -123,7 +125,8 @@ pub struct Limits {
     )]
     pub default_deadline: Duration,
 
-    /// How long before its deadline a request is answered at the latest
+    /// How long before its deadline a request is answered at the latest, so that the response arrives
+    /// in time
     #[arg(
         long,
         value_name = "DURATION",
@@ -144,7 +147,8 @@ pub struct Limits {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Stopping")]
 pub struct Drain {
-    /// How long to go on accepting after SIGTERM, until every API server knows that we go
+    /// Time after SIGTERM for which new connections are still accepted, until every node has removed
+    /// the pod from the Service
     #[arg(
         long,
         value_name = "DURATION",
@@ -154,7 +158,7 @@ pub struct Drain {
     )]
     pub drain_delay: Duration,
 
-    /// How long to wait after that for the requests in flight
+    /// Time after that in which requests in progress may finish
     #[arg(
         long,
         value_name = "DURATION",

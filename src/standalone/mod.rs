@@ -21,7 +21,8 @@ pub use profiles::ProfilesError;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Standalone")]
 pub struct Sources {
-    /// A built-in policy by its name, or a file that holds one
+    /// Name of a built-in policy (baseline, restricted), or path of a file that holds a
+    /// `SeccompPolicy`. Only with --standalone
     #[arg(
         long,
         value_name = "NAME|FILE",
@@ -31,7 +32,8 @@ pub struct Sources {
     )]
     pub policy: String,
 
-    /// How seriously to take it
+    /// Mode of the policy: enforce changes pods and denies; warn turns denials into warnings; audit
+    /// turns denials and warnings into audit annotations. Only with --standalone
     #[arg(
         long,
         value_name = "MODE",
@@ -42,8 +44,8 @@ pub struct Sources {
     )]
     pub mode: Mode,
 
-    /// A directory laid out as the kubelet's seccomp directory: its files are
-    /// the profiles that pods may name
+    /// Directory of profiles that pods may name in localhostProfile, laid out as the kubelet's
+    /// seccomp directory; in a cluster, in addition to `SeccompProfile` objects
     #[arg(long, value_name = "DIR", env = "CALLGATE_PROFILES")]
     pub profiles: Option<PathBuf>,
 }

@@ -22,11 +22,12 @@ use super::{
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Logging")]
 pub struct Logging {
-    /// How a log line looks
+    /// Format of log lines on standard error
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t, env = "CALLGATE_LOG_FORMAT")]
     pub log_format: Format,
 
-    /// The least level to log, also by target: `info`, or `warn,callgate=debug`
+    /// Minimum level to log (off, error, warn, info, debug, trace), optionally by target:
+    /// `warn,callgate=debug`
     #[arg(
         long,
         value_name = "LEVEL",
@@ -40,10 +41,10 @@ pub struct Logging {
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people
+    /// Plain text
     #[default]
     Text,
-    /// For log collectors: one object per line, fields at its top level
+    /// One JSON object per line, with all fields at its top level
     Json,
 }
 

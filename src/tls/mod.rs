@@ -52,15 +52,15 @@ const LIFETIME: Duration = Duration::from_hours(365 * 24);
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "TLS")]
 pub struct Tls {
-    /// The serving certificate and its chain, PEM; read again when it changes
+    /// Serving certificate and its chain, PEM; reloaded when the file changes
     #[arg(long, value_name = "FILE", requires = "tls_key", env = "CALLGATE_TLS_CERT")]
     pub tls_cert: Option<PathBuf>,
 
-    /// The private key of the serving certificate, PEM
+    /// Private key of the serving certificate, PEM; reloaded when the file changes
     #[arg(long, value_name = "FILE", requires = "tls_cert", env = "CALLGATE_TLS_KEY")]
     pub tls_key: Option<PathBuf>,
 
-    /// How often to look whether certificate, key or client authorities changed
+    /// Interval between checks of the certificate, key and client CA files for changes
     #[arg(
         long,
         value_name = "DURATION",
@@ -70,11 +70,13 @@ pub struct Tls {
     )]
     pub tls_reload_interval: Duration,
 
-    /// Serve only clients with a certificate of these authorities, PEM; read again when it changes
+    /// CA certificates, PEM: require of every client a certificate that one of them signed; reloaded
+    /// when the file changes
     #[arg(long, value_name = "FILE", env = "CALLGATE_CLIENT_CA")]
     pub client_ca: Option<PathBuf>,
 
-    /// A DNS name or common name that the certificate of a client must have, one of all that are given
+    /// DNS name or common name that a client certificate must have; if repeated, one of the names
+    /// suffices
     #[arg(
         long,
         value_name = "NAME",
@@ -84,11 +86,11 @@ pub struct Tls {
     )]
     pub client_name: Vec<String>,
 
-    /// Where to write the authority that callgate makes when it is given no certificate
+    /// Generate a CA and a serving certificate in memory, and write the CA certificate to this file
     #[arg(long, value_name = "FILE", conflicts_with = "tls_cert", env = "CALLGATE_CA_OUT")]
     pub ca_out: Option<PathBuf>,
 
-    /// A further host name or address for the certificate that callgate makes
+    /// Further DNS name or IP address in the serving certificate that callgate generates
     #[arg(
         long,
         value_name = "NAME",

@@ -27,7 +27,7 @@ pub(super) const WORTH_A_WARNING: Duration = Duration::from_mins(1);
 /// to set them.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// How long a certificate authority of callgate is valid
+    /// Lifetime of a CA that callgate generates
     #[arg(
         long,
         value_name = "DURATION",
@@ -37,7 +37,7 @@ pub struct Times {
     )]
     pub ca_lifetime: Duration,
 
-    /// How long a serving certificate of callgate is valid
+    /// Lifetime of a serving certificate that callgate signs
     #[arg(
         long,
         value_name = "DURATION",
@@ -47,7 +47,8 @@ pub struct Times {
     )]
     pub leaf_lifetime: Duration,
 
-    /// How long a new authority is published before anybody signs with it
+    /// Time for which a new CA is published in the webhook configurations before a replica signs
+    /// with it
     #[arg(
         long,
         value_name = "DURATION",

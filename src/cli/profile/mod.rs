@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::Found;
 
-/// Work with profile files
+/// Convert profile files
 #[derive(Args, Debug)]
 pub(super) struct Profile {
     #[command(subcommand)]

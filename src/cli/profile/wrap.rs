@@ -18,30 +18,34 @@ use crate::{
     },
 };
 
-/// Print the `SeccompProfile` that a profile file amounts to
+/// Print a profile file as a `SeccompProfile` object
 ///
-/// What the formats of Docker and Podman add is resolved, for a container
-/// without capabilities; what became of it is said on standard error. A file
-/// that the linter finds wrong is not printed.
+/// Keys that only Docker and Podman know are resolved for a container without
+/// capabilities, and each change is reported on standard error. A file with a
+/// lint error is not printed.
 #[derive(Args, Debug)]
 pub(super) struct Wrap {
-    /// The profile, as a node would have it, or as Docker or Podman would; `-` is standard input
+    /// Profile file in the format of the OCI runtime specification, Docker or Podman; `-` is standard
+    /// input, and then needs --name
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// What to call the object; left out, it is called like the file
+    /// Name of the object, at most 63 lower case letters, digits, hyphens and dots; if unset, the
+    /// name of the file without its extension
     #[arg(long, env = "CALLGATE_NAME", value_name = "NAME")]
     name: Option<ObjectName>,
 
-    /// The architecture of the nodes, such as `amd64`, for profiles that depend on it
+    /// Architecture of the nodes as in their label kubernetes.io/arch, such as amd64; needed by
+    /// profiles that depend on it
     #[arg(long, env = "CALLGATE_ARCH", value_name = "ARCH")]
     arch: Option<Architecture>,
 
-    /// The kernel of the nodes, the oldest if they differ, for profiles that depend on it
+    /// Oldest kernel version of the nodes, such as 5.15 or the output of `uname -r`; needed by
+    /// profiles that depend on it
     #[arg(long, env = "CALLGATE_KERNEL", value_name = "VERSION")]
     kernel: Option<Kernel>,
 
-    /// The format of the object
+    /// Format of the printed object
     #[arg(long, env = "CALLGATE_OUTPUT", value_name = "FORMAT", default_value = "yaml")]
     output: Output,
 }

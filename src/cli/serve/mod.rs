@@ -39,11 +39,11 @@ const MOST_BLOCKING: usize = 4;
 /// Serve the admission webhook
 #[derive(Args, Debug)]
 pub(super) struct Serve {
-    /// Where to serve /mutate and /validate over HTTPS
+    /// Address of the HTTPS listener, which serves /mutate and /validate
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443", env = "CALLGATE_LISTEN")]
     listen: SocketAddr,
 
-    /// Where to serve /livez, /readyz and /metrics over plain HTTP
+    /// Address of the plain HTTP listener, which serves /livez, /readyz and /metrics
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -52,7 +52,7 @@ pub(super) struct Serve {
     )]
     admin_listen: SocketAddr,
 
-    /// Judge by files instead of by the objects of a cluster
+    /// Read the policy and the profiles from files instead of from an API server
     #[arg(long, env = "CALLGATE_STANDALONE")]
     standalone: bool,
 
@@ -65,7 +65,7 @@ pub(super) struct Serve {
     #[command(flatten)]
     tls: Tls,
 
-    #[command(flatten, next_help_heading = "Authority")]
+    #[command(flatten, next_help_heading = "CA")]
     authority: Authority,
 
     #[command(flatten)]

@@ -37,15 +37,15 @@ const DOMAIN: &str = ".callgate.dev";
 /// Where the authority is kept, and who has to know it.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Objects {
-    /// The Secret that holds the certificate authority of all replicas
+    /// Secret in which all replicas share the CA
     #[arg(long, value_name = "NAME", default_value = "callgate-ca", env = "CALLGATE_CA_SECRET")]
     pub ca_secret: String,
 
-    /// The namespace of that Secret; without it, the one that callgate runs in
+    /// Namespace of that Secret; if unset, the namespace of the pod
     #[arg(long, value_name = "NAMESPACE", env = "CALLGATE_CA_SECRET_NAMESPACE")]
     pub ca_secret_namespace: Option<String>,
 
-    /// The mutating webhook configuration whose webhooks get the authority
+    /// `MutatingWebhookConfiguration` into which callgate writes the CA as caBundle
     #[arg(
         long,
         value_name = "NAME",
@@ -54,7 +54,7 @@ pub struct Objects {
     )]
     pub mutating_configuration: String,
 
-    /// The validating webhook configuration whose webhooks get the authority
+    /// `ValidatingWebhookConfiguration` into which callgate writes the CA as caBundle
     #[arg(
         long,
         value_name = "NAME",

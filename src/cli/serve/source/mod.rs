@@ -28,7 +28,8 @@ pub(super) enum Source {
 /// What holds for namespaces of a cluster whose labels do not say otherwise.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Defaults {
-    /// What namespaces without a label obey; without it they are left alone
+    /// Policy for namespaces without the label callgate.dev/policy; if unset, their pods are
+    /// allowed. Not with --standalone
     #[arg(
         long,
         value_name = "NAME",
@@ -37,7 +38,8 @@ pub(super) struct Defaults {
     )]
     default_policy: Option<String>,
 
-    /// How seriously namespaces take their policy whose labels name no mode
+    /// Mode of namespaces without the label callgate.dev/mode: enforce, warn or audit. Not with
+    /// --standalone
     #[arg(
         long,
         value_name = "MODE",
