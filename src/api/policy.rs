@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Status;
 
-/// What a namespace demands of its pods, and what it gives them.
+/// What the policy sets, checks and exempts.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, Deserialize, Serialize)]
 #[kube(
     group = "callgate.dev",
@@ -20,19 +20,20 @@ use super::Status;
     plural = "seccomppolicies",
     shortname = "scpol",
     category = "callgate",
+    doc = "What callgate demands of the pods of the namespaces that name this policy in their label callgate.dev/policy, and which profile it sets where a pod names none.",
     status = "Status",
     printcolumn(
         name = "Default",
         type_ = "string",
         json_path = ".spec.default.type",
-        description = "What is injected where nothing is set"
+        description = "Type of the profile that is set where a pod names none"
     ),
     printcolumn(name = "Templates", type_ = "string", json_path = ".spec.templates"),
     printcolumn(
         name = "Accepted",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Accepted\")].status",
-        description = "Whether callgate can make something of it"
+        description = "Whether callgate can read and apply the policy"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("!(self.metadata.name in ['baseline', 'restricted'])")
@@ -42,29 +43,35 @@ use super::Status;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SeccompPolicySpec {
-    /// Injected into pods where nothing is set; left out, nothing is injected.
+    /// The profile that is set for pods that name none; if unset, no profile is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<InjectedProfile>,
 
-    /// The first binding that selects a pod wins over the default.
+    /// Profiles for the pods that a selector selects. The first binding that selects a pod counts,
+    /// and replaces `default` for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub bindings: Vec<Binding>,
 
-    /// What is made of the nodes that a pod can land on.
+    /// How the nodes count on which a pod can be scheduled: `Check` compares its profile with the
+    /// inventory of those nodes, `Pin` does so and adds a node affinity for nodes that have the
+    /// profile, `Ignore` looks at the catalog alone.
     #[serde(default)]
     pub placement: Placement,
 
-    /// The runtime handlers that apply seccomp profiles; left out, `runc` and `crun`.
+    /// The handlers of `RuntimeClass` objects that apply seccomp profiles; if unset, `runc` and
+    /// `crun`. An empty list means that none does.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")))]
     pub runtime_handlers: Option<Vec<String>>,
 
-    /// What a pod template leads to that makes pods which will be refused.
+    /// What happens to a template whose pods would be denied: `Warn` stores it with a warning,
+    /// `Deny` denies it, `Ignore` does not judge templates.
     #[serde(default)]
     pub templates: Templates,
 
-    /// The level of each rule; a rule that is left out has its own.
+    /// The level of rules by their id; a rule that is not listed has its default level. See
+    /// `callgate explain RULE`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     #[x_kube(validation = Rule::new(
@@ -72,22 +79,24 @@ pub struct SeccompPolicySpec {
     ).message("there is no such rule; `callgate explain` lists them"))]
     pub rules: BTreeMap<String, Level>,
 
-    /// Who is let off, from what, why, and until when.
+    /// Exemptions from rules. An exempt finding becomes an audit annotation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
     pub exemptions: Vec<Exemption>,
 }
 
-/// A profile that is injected.
+/// A profile that a policy sets.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("(self.type == 'Localhost') == has(self.localhostProfile)")
     .message("localhostProfile goes with type Localhost, and only with it"))]
 pub struct InjectedProfile {
+    /// The type of the profile.
     #[serde(rename = "type")]
     pub kind: InjectedType,
-    /// Relative to the kubelet's seccomp directory, in its shortest form.
+    /// The path of the profile, relative to the kubelet's seccomp directory and normalised (no
+    /// `./`, `../` or `//`). Required for type `Localhost`, forbidden for others.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub localhost_profile: Option<String>,
@@ -99,16 +108,17 @@ pub enum InjectedType {
     Localhost,
 }
 
-/// A profile for the pods that a selector selects.
+/// A profile for some pods.
 #[derive(JsonSchema, Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Binding {
+    /// Selects pods by their labels; `{}` selects every pod.
     pub pod_selector: LabelSelector,
+    /// The profile that is set for these pods if they name none.
     pub profile: InjectedProfile,
 }
 
-/// `Check` looks at them, `Pin` also keeps pods to nodes that have the profile,
-/// `Ignore` does neither.
+/// How the nodes count on which a pod can be scheduled.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub enum Placement {
     #[default]
@@ -125,7 +135,7 @@ pub enum Templates {
     Ignore,
 }
 
-/// In YAML, `Off` needs quotes.
+/// What a finding of the rule leads to. `Off` needs quotes in YAML.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize)]
 pub enum Level {
     Deny,
@@ -134,28 +144,32 @@ pub enum Level {
     Off,
 }
 
-/// Lets something pass that a rule would object to.
+/// Allows some pods what a rule would deny.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize)]
 pub struct Exemption {
+    /// A name that no other exemption of the policy has; it stands in audit annotations.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+    /// Why the exemption exists.
     #[schemars(length(min = 1, max = 1024))]
     pub reason: String,
-    /// Whom to ask.
+    /// The person or team to ask about it; messages name it once the exemption has expired.
     #[schemars(length(min = 1, max = 253))]
     pub owner: String,
-    /// The last day on which it applies, in UTC; left out, it never ends.
+    /// The last day on which it applies, in UTC, such as `2027-03-01`; if unset, it does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))]
     pub expires: Option<String>,
-    /// The rules that it is an exemption from.
+    /// The ids of the rules that do not count.
     #[schemars(length(min = 1, max = 64))]
     pub rules: Vec<String>,
+    /// The pods and containers that are exempt: all lists that are set must hold a match, and at
+    /// least one must be set.
     #[serde(rename = "match")]
     pub scope: Match,
 }
 
-/// Every list that is given must hold a match.
+/// The pods and containers that an exemption is for.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(
@@ -164,16 +178,20 @@ pub struct Exemption {
 validation = Rule::new("!has(self.serviceAccounts) || has(self.namespaces)")
     .message("serviceAccounts need namespaces beside them"))]
 pub struct Match {
+    /// Names of namespaces; if unset, all namespaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub namespaces: Option<Vec<String>>,
+    /// Names of service accounts of these namespaces; if unset, all service accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub service_accounts: Option<Vec<String>>,
+    /// Names of containers, init containers and ephemeral containers; if unset, all containers.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub containers: Option<Vec<String>>,
-    /// Patterns in which `*` stands for any text.
+    /// Patterns of images in which `*` stands for any text, compared with the image as the pod
+    /// writes it; if unset, all images.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub images: Option<Vec<String>>,

@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Status;
 
-/// A seccomp profile in the form of the OCI runtime specification (config-linux, "Seccomp").
-///
-/// Pods name it as `callgate/<name>.json`. `SCMP_ACT_NOTIFY` and its listener
-/// are left out on purpose: they make the runtime connect to a socket of the host (L6).
+/// A profile in the format of the OCI runtime specification (config-linux, "Seccomp").
+// `SCMP_ACT_NOTIFY` and its listener are left out on purpose: they make the runtime connect to a
+// socket of the host (L6).
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize)]
 #[kube(
     group = "callgate.dev",
@@ -21,6 +20,7 @@ use super::Status;
     plural = "seccompprofiles",
     shortname = "scprof",
     category = "callgate",
+    doc = "A seccomp profile, which agents install on every node. Pods name it callgate/NAME.json in localhostProfile.",
     status = "Status",
     validation = Rule::new("self.metadata.name.size() <= 63")
         .message("at most 63 characters: nodes bear the name in the key of a label"),
@@ -29,64 +29,78 @@ use super::Status;
         name = "Accepted",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Accepted\")].status",
-        description = "Whether callgate can make something of it"
+        description = "Whether callgate can read the profile, and the linter finds no error in it"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SeccompProfileSpec {
+    /// The action for system calls that no rule matches.
     pub default_action: Action,
 
-    /// The errno of `SCMP_ACT_ERRNO` as a default; EPERM where it is left out.
+    /// The errno that `SCMP_ACT_ERRNO` as `defaultAction` returns; if unset, EPERM (1).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 4094))]
     pub default_errno_ret: Option<i64>,
 
-    /// Beside the architecture of the node.
+    /// Further architectures that the filter is for, such as the 32-bit one; the architecture of
+    /// the node is always included.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[schemars(length(max = 32))]
     pub architectures: Vec<Architecture>,
 
+    /// Flags of the system call seccomp(2); if unset, the runtime chooses.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[schemars(length(max = 8))]
     pub flags: Option<Vec<Flag>>,
 
+    /// The rules. A system call that several rules match gets what libseccomp makes of them
+    /// together, which is not always the first rule.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4096))]
     pub syscalls: Vec<Syscall>,
 }
 
-/// What is done with some system calls.
+/// A rule: an action for some system calls.
 #[derive(JsonSchema, Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Syscall {
+    /// The names of the system calls.
     #[schemars(length(min = 1, max = 1024), inner(length(min = 1, max = 64)))]
     pub names: Vec<String>,
+    /// The action for these system calls.
     pub action: Action,
+    /// The errno that `SCMP_ACT_ERRNO` returns, or the number that `SCMP_ACT_TRACE` reports; if
+    /// unset, EPERM (1).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 4094))]
     pub errno_ret: Option<i64>,
+    /// Conditions on the arguments, all of which must hold; if unset, every call matches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 6))]
     pub args: Vec<Arg>,
 }
 
-/// A condition on one argument; all conditions of a rule must hold.
+/// A condition on one argument of a system call.
 #[derive(JsonSchema, Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Arg {
+    /// The position of the argument, from 0.
     #[schemars(range(min = 0, max = 5))]
     pub index: i64,
-    /// An unsigned number of 64 bits; from 2^63 on it has to be written as a string.
+    /// The number that the argument is compared with, or the mask of `SCMP_CMP_MASKED_EQ`: 64 bits
+    /// without sign, written as a string from 2^63 on.
     pub value: IntOrString,
+    /// The number that the masked argument of `SCMP_CMP_MASKED_EQ` is compared with, as `value`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_two: Option<IntOrString>,
+    /// The comparison.
     pub op: Operator,
 }
 
-/// The actions of libseccomp, but for `SCMP_ACT_NOTIFY`.
+/// The actions of libseccomp, except `SCMP_ACT_NOTIFY`.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize)]
 #[expect(clippy::enum_variant_names, reason = "the names are libseccomp's")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

@@ -1,4 +1,4 @@
-//! What callgate says of an object.
+//! What callgate reports about an object.
 
 #![expect(unreachable_pub, reason = "KubeSchema writes every type again inside of a function")]
 
@@ -6,10 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// Whether callgate can make something of the object: the condition `Accepted`.
+/// What callgate reports about the object.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
+    /// The condition `Accepted`: whether callgate can read and apply the object, and if not, why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     #[schemars(length(max = 8))]

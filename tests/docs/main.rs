@@ -2,6 +2,7 @@
 
 #![expect(clippy::format_push_string, reason = "pages are short")]
 
+mod api;
 mod flags;
 
 use std::{env, fs};
