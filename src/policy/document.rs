@@ -1,4 +1,4 @@
-//! The policy that an operator writes, and the policy that is obeyed.
+//! The policy as an operator writes it, and the policy that is enforced.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use crate::{
     profile::ProfilePath,
 };
 
-/// The policy as obeyed: every rule has a level, and there is no other rule.
+/// The policy that is enforced: it has a level for every rule, and no others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     name: String,
@@ -40,7 +40,7 @@ pub enum Profile {
     Localhost(ProfilePath),
 }
 
-/// What a bad pod template leads to, where a bad pod would be refused.
+/// How a finding in a pod template is reported where it would deny a pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum Templates {
     #[default]
@@ -49,11 +49,11 @@ pub enum Templates {
     Ignore,
 }
 
-/// The name of a rule that exists.
+/// The id of an existing rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RuleName(&'static str);
 
-/// A policy file: the same object that a cluster would hold.
+/// A policy file: the same object as in a cluster.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Manifest {
@@ -63,7 +63,7 @@ struct Manifest {
     _kind: Kind,
     metadata: Metadata,
     spec: Spec,
-    /// Ours to write, and nobody's to read.
+    /// Written by callgate's controllers, and ignored here.
     #[serde(default, rename = "status")]
     _status: IgnoredAny,
 }
@@ -79,7 +79,7 @@ enum Kind {
     SeccompPolicy,
 }
 
-/// Whatever else a cluster writes into metadata is not ours to judge.
+/// Other metadata fields are ignored.
 #[derive(Deserialize)]
 struct Metadata {
     name: Name,
@@ -135,8 +135,7 @@ impl Policy {
     /// Reads a policy from YAML or JSON.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its line and column. There is no
-    /// such thing as half a policy.
+    /// The first mistake, with its line and column. A policy with a mistake is rejected as a whole.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let policy = Self::parse_any(text)?;
         if BUILTIN.iter().any(|it| it.name == policy.name) {
@@ -152,8 +151,8 @@ impl Policy {
         Ok(Self::of(serde_saphyr::from_str(text)?))
     }
 
-    /// Reads an object of a cluster, which may be the only place where one of
-    /// the built-in names is misused.
+    /// Reads an object of a cluster. Unlike files, objects are checked for reserved names by the
+    /// caller.
     pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Manifest::deserialize(deserializer).map(Self::of)
     }
@@ -179,7 +178,7 @@ impl Policy {
         self.placement
     }
 
-    /// Whether the operator says that this handler applies seccomp profiles.
+    /// Whether the policy lists this handler as one that applies seccomp profiles.
     pub(super) fn vouches_for(&self, handler: &str) -> bool {
         self.runtime_handlers.contains(handler)
     }
@@ -192,14 +191,14 @@ impl Policy {
         &self.exemptions
     }
 
-    /// What is injected into `pod` where nothing is set: the profile of the
-    /// first binding that selects it, else the default.
+    /// The profile to inject into `pod` where none is set: that of the first binding that selects
+    /// the pod, else the default.
     pub fn profile_for(&self, pod: &Pod<'_>) -> Option<&Profile> {
         let bound = self.bindings.iter().find(|it| it.pod_selector.selects(pod));
         bound.map(|it| &it.profile).or(self.default.as_ref())
     }
 
-    /// Every profile that the policy may inject by its path.
+    /// Every Localhost profile that the policy may inject.
     pub fn injected_paths(&self) -> impl Iterator<Item = &ProfilePath> {
         let all = self.bindings.iter().map(|it| &it.profile).chain(&self.default);
         all.filter_map(|it| match it {
@@ -255,8 +254,7 @@ impl<'de> Deserialize<'de> for RuleName {
 impl TryFrom<String> for Name {
     type Error = String;
 
-    /// A name is also the value of a namespace's label, so it has the form of a
-    /// DNS label (RFC 1123).
+    /// The name is the value of a namespace label, so it is a DNS label (RFC 1123).
     fn try_from(name: String) -> Result<Self, String> {
         if is_label(&name) {
             return Ok(Self(name));

@@ -1,4 +1,4 @@
-//! Walks over a pod and asks the rules.
+//! Walks over a pod and runs the rules.
 
 use crate::{
     pod::{Annotation, Container, Effective, Pod, Scope, Seccomp},
@@ -6,17 +6,16 @@ use crate::{
     profile::ProfilePath,
 };
 
-/// Asks every rule that is not switched off about all of `pod` that is in
-/// `scope`. Findings come in the order of the pod: what holds for all of it
-/// first, then the containers. Each is told and none is kept: a pod has room for
-/// tens of thousands.
+/// Runs every rule that is not off on what is in `scope`, and passes each finding to `tell`, in
+/// the order of the pod: the pod's own fields first, then the containers. Findings are not
+/// collected here: a pod has room for tens of thousands.
 pub(super) fn evaluate<'a>(
     pod: &'a Pod<'_>,
     scope: &Scope,
     facts: Facts<'a>,
     mut tell: impl FnMut(Found<'a>),
 ) {
-    // S13: the API server refuses every profile on a Windows pod.
+    // S13: the API server rejects every profile on a Windows pod.
     if pod.is_windows() {
         return;
     }
@@ -42,7 +41,7 @@ pub(super) fn evaluate<'a>(
         let field = FieldPath::of(&container);
         for rule in rules() {
             let of_container = rule.on_container(field, &container, &context);
-            // No image has a say in what runs the pod.
+            // A new image does not change the runtime class.
             let of_class = match scope {
                 Scope::AddedTo { .. } => {
                     rule.on_runtime_class(field, &context).map(Found::inherited)
@@ -51,7 +50,7 @@ pub(super) fn evaluate<'a>(
             };
             let of_profile = match (container.effective, scope) {
                 (Effective::Own(declared), _) => rule.on_profile(field, declared, &context),
-                // The pod is not up for judgement, but what such a container takes from it is.
+                // The pod's own fields are out of scope, but not what such a container inherits.
                 (
                     Effective::Inherited(declared),
                     Scope::AddedTo { .. } | Scope::ImagesChanged { .. },
@@ -68,8 +67,8 @@ pub(super) fn evaluate<'a>(
     }
 }
 
-/// The first answer to what would be found in `pod` if the profile at `path` was
-/// declared at `places`.
+/// The first answer for the findings that `pod` would have if the profile at `path` was declared
+/// at `fields`.
 pub(super) fn first_in<'a, T>(
     pod: &'a Pod<'_>,
     scope: &Scope,
@@ -142,7 +141,7 @@ impl Found<'_> {
         self
     }
 
-    /// The API server lets nobody change the profile of a pod that is there.
+    /// The API server allows no change of the profile of an existing pod.
     fn without_fix(&mut self) {
         if self.finding.fix.take().is_some() {
             self.finding.hint = Some(Hint::Text("delete the pod and create it anew".to_owned()));

@@ -1,4 +1,4 @@
-//! Who is let off, from what, why, and until when.
+//! Exemptions: of what, from which rules, why, and until when.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -10,9 +10,8 @@ use crate::{
     policy::{FieldPath, document::RuleName, field_path::FieldPath as At},
 };
 
-/// An exemption is part of a policy, so that only those who may write policies
-/// can grant one: never a label or an annotation of the pod, which its author
-/// could set himself.
+/// An exemption is part of a policy, so that only people who may write policies can grant one.
+/// Labels and annotations of the pod never exempt it, since its author sets them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exemption {
@@ -28,12 +27,12 @@ pub struct Exemption {
     scope: Match,
 }
 
-/// A text that says something.
+/// A string with something other than spaces.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct NonEmptyString(String);
 
-/// Every list that is given must hold a match.
+/// What an exemption applies to: each list that is given must contain a match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", try_from = "RawMatch")]
 struct Match {
@@ -57,23 +56,22 @@ struct RawMatch {
 #[serde(try_from = "String")]
 struct Glob(String);
 
-/// What a verdict knows of the exemptions of its policy: those that may be about
-/// the pod, and what was found out about one container.
+/// The exemptions of a policy that may apply to the pod, and which of them apply to one
+/// container.
 pub(super) struct Exemptions<'a> {
     candidates: Vec<&'a Exemption>,
-    /// The last container that was asked about, and which of them are about it.
+    /// The last container that was looked up, and which candidates apply to it.
     about: Option<((List, usize), Vec<bool>)>,
-    /// How much more may be compared.
+    /// How many characters may still be compared.
     steps: usize,
 }
 
-/// A policy has room for tens of thousands of patterns, and a pod for thousands
-/// of images. So many characters are compared for one pod, then no more: whoever
-/// would be exempt is refused.
+/// How many characters are compared for one pod. A policy has room for tens of thousands of
+/// patterns, and a pod for thousands of images. Beyond the limit no exemption by image applies.
 const MOST_STEPS: usize = 1 << 24;
 
-/// A longer image is no image: a domain, a path of 255 characters, a tag and a
-/// digest are shorter than that.
+/// The length of an image reference in bytes: a domain, a path of 255 characters, a tag and a
+/// digest are shorter.
 const LONGEST_IMAGE: usize = 1024;
 
 impl<'a> Exemptions<'a> {
@@ -82,7 +80,7 @@ impl<'a> Exemptions<'a> {
         Self { candidates, about: None, steps: MOST_STEPS }
     }
 
-    /// Those that are about what `rule` found at `place`, be they in force or not.
+    /// The exemptions from `rule` that apply at `field`, expired ones included.
     pub(super) fn about(
         &mut self,
         rule: &str,
@@ -109,7 +107,7 @@ impl<'a> Exemptions<'a> {
             .map(|(it, _)| it)
     }
 
-    /// Whether not all could be compared.
+    /// Whether the limit of comparisons was reached.
     pub(super) fn is_exhausted(&self) -> bool {
         self.steps == 0
     }
@@ -128,8 +126,8 @@ impl Exemption {
             && images.as_ref().is_none_or(|it| it.iter().any(|it| it.matches(image, steps)))
     }
 
-    /// What the pod sets holds for every container, those to come included: who
-    /// may do it in one container may not do it for all.
+    /// The pod's own fields hold for all containers, later ones included: an exemption of one
+    /// container or image does not cover them.
     fn is_about_all(&self) -> bool {
         self.scope.containers.is_none() && self.scope.images.is_none()
     }
@@ -199,7 +197,7 @@ fn some_rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Rul
     Ok(rules)
 }
 
-/// A day and nothing else: jiff also takes a time of day, and drops it.
+/// A date alone: jiff also takes a time of day, and drops it.
 fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
     let date = text.parse::<Date>().ok().filter(|it| it.to_string() == text);
@@ -222,12 +220,12 @@ impl TryFrom<String> for Glob {
 }
 
 impl Glob {
-    /// Linear in the pattern and the text: the first piece must begin it, the
-    /// last must end it, the others are taken where they come first. Takes from
-    /// `steps` what that costs, and where nothing is left it matches nothing.
+    /// Matches in time linear in pattern and text: the first piece must begin the text, the last
+    /// must end it, the others match where they first occur. Takes the cost from `steps`; with none
+    /// left the pattern does not match.
     fn matches(&self, text: &str, steps: &mut usize) -> bool {
         let first = self.0.split('*').next().unwrap_or_default();
-        // Most of them are told apart by their first word, which costs next to nothing.
+        // Most patterns differ in their first piece, which is cheap to compare.
         *steps = steps.saturating_sub(1 + first.len() / 64);
         if text.len() > LONGEST_IMAGE || !text.starts_with(first) {
             return false;

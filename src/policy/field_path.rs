@@ -10,7 +10,7 @@ pub enum FieldPath<'a> {
     Annotation {
         key: &'a str,
     },
-    /// What the pod sets for all its containers.
+    /// The security context of the pod, which its containers inherit.
     Pod,
     RuntimeClass,
     Container {

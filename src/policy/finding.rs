@@ -12,7 +12,7 @@ pub struct Finding {
     /// The way out for the author of the pod.
     pub hint: Option<Hint>,
     pub fix: Option<Fix>,
-    /// What it leads to at most, whatever level the policy has for the rule.
+    /// Its highest level, whatever level the policy sets for the rule.
     pub limit: Level,
 }
 
@@ -21,13 +21,13 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     Text(String),
-    /// What to do, or ask for an exemption: for what some workloads need.
+    /// What to do; a denial adds that one can ask for an exemption.
     OrExemption(&'static str),
     /// Set a profile.
     SetProfile,
-    /// The profile that is most similar to this path, or else what to do.
+    /// The profile with the most similar path, or else what to do.
     SimilarProfile(ProfilePath, &'static str),
-    /// The runtime class that is most similar to this name, if one is similar.
+    /// The runtime class with the most similar name, if one is similar.
     SimilarRuntimeClass(String),
 }
 
@@ -38,7 +38,7 @@ pub enum Fix {
     Inject,
     /// Remove the annotation.
     RemoveAnnotation,
-    /// Keep the pod to nodes that have this profile.
+    /// Pin the pod to nodes that have this profile.
     Pin(ProfilePath),
 }
 
@@ -68,7 +68,7 @@ impl Finding {
         Self { fix: Some(fix), ..self }
     }
 
-    /// The same, leading to a warning at most.
+    /// The same, as a warning at most.
     pub(super) fn only_warns(self) -> Self {
         Self { limit: Level::Warn, ..self }
     }

@@ -1,4 +1,4 @@
-//! Which policy governs which namespace, and how seriously.
+//! Which policy governs which namespace, and in which mode.
 
 use std::collections::BTreeMap;
 
@@ -10,60 +10,60 @@ use crate::{
 /// The label by which a namespace opts in.
 pub const POLICY_LABEL: &str = "callgate.dev/policy";
 
-/// The label that says how seriously a namespace takes its policy.
+/// The label that sets the mode of a namespace.
 pub const MODE_LABEL: &str = "callgate.dev/mode";
 
-/// All policies and who obeys them, at one moment.
+/// All policies, and the namespaces that they govern, at one moment.
 ///
-/// One namespace obeys exactly one policy, so there is no precedence.
+/// A namespace is governed by at most one policy, so there is no precedence.
 #[derive(Clone, Debug)]
 pub struct PolicyIndex {
     policies: BTreeMap<String, Policy>,
-    /// Policies that are there and mean nothing, with the reason.
+    /// Policies that exist and cannot be read, with the reason.
     unreadable: BTreeMap<String, String>,
     namespaces: Namespaces,
-    /// What a namespace without a label obeys; none: it is left alone.
+    /// The policy of namespaces without a label; `None`: they are not governed.
     default: Option<String>,
-    /// How seriously, where no label says so.
+    /// The mode of namespaces without a mode label.
     default_mode: Mode,
 }
 
 #[derive(Clone, Debug)]
 enum Namespaces {
-    /// Every namespace obeys the default: there is no cluster to ask.
+    /// Every namespace is governed by the default: there is no cluster.
     All,
-    /// Those that are known, with their labels.
+    /// The namespaces of the cluster, with their labels.
     Known(BTreeMap<String, Labels>),
 }
 
-/// What the labels of a namespace say to us.
+/// The labels of a namespace that callgate reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
     pub policy: Option<String>,
     pub mode: Option<String>,
 }
 
-/// Who decides about a namespace.
+/// What governs a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Governed<'a> {
     By(&'a Policy, Mode),
-    /// It has not opted in.
+    /// The namespace has not opted in.
     ByNobody,
-    /// Its label names a policy that is not there: nothing in it can be judged,
-    /// so nothing is let through.
+    /// The namespace names a policy that does not exist: its pods cannot be judged, so they are
+    /// denied.
     UnknownPolicy(&'a str),
-    /// Nobody has told us of this namespace yet.
+    /// The index does not know this namespace yet.
     Unknown,
 }
 
-/// What the cluster says of a policy at this moment.
+/// What the API server says of a policy at this moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Presence {
-    /// Nobody has been asked, or nobody could say: the index decides.
+    /// The API server was not asked, or did not answer: the index decides.
     #[default]
     Unknown,
     Absent,
-    /// It is there and means nothing, for that reason.
+    /// The policy exists and cannot be read, for this reason.
     Unreadable(String),
     There,
 }
@@ -102,19 +102,19 @@ impl PolicyIndex {
         Self { policies, unreadable: BTreeMap::new(), namespaces, default, default_mode }
     }
 
-    /// The same, where namespaces of the cluster that name no mode have this one.
+    /// The same, with this mode for namespaces without a mode label.
     #[must_use]
     pub fn with_default_mode(self, default_mode: Mode) -> Self {
         Self { default_mode, ..self }
     }
 
-    /// The same, with policies that exist but cannot be read, and why not.
+    /// The same, with policies that exist and cannot be read, and why.
     #[must_use]
     pub fn with_unreadable(self, unreadable: BTreeMap<String, String>) -> Self {
         Self { unreadable, ..self }
     }
 
-    /// Who decides about a namespace whose labels are known to the index.
+    /// What governs a namespace of the index.
     pub fn governing(&self, namespace: &str) -> Governed<'_> {
         match &self.namespaces {
             Namespaces::All => self.by(self.default.as_deref(), self.default_mode),
@@ -125,11 +125,11 @@ impl PolicyIndex {
         }
     }
 
-    /// Who decides about a namespace that has these labels.
+    /// What governs a namespace that has these labels.
     pub fn governing_by<'a>(&'a self, Labels { policy, mode }: &'a Labels) -> Governed<'a> {
         let mode = match mode.as_deref() {
             None => self.default_mode,
-            // One that we do not know is taken for the strictest, whatever the default.
+            // An unknown mode counts as the strictest, whatever the default.
             Some(it) => Mode::parse(it).unwrap_or_default(),
         };
         self.by(policy.as_deref().or(self.default.as_deref()), mode)
@@ -142,9 +142,9 @@ impl PolicyIndex {
         self.policies.get(name).map_or(Governed::UnknownPolicy(name), |it| Governed::By(it, mode))
     }
 
-    /// Why these labels must not be written, if so; `before` are those that
-    /// they replace: what was there already is not refused anew. `policy` is
-    /// what the cluster says of the one that they name, unless it is built in.
+    /// Why labels must not be written, or `None`. `before` are the labels that they replace: a
+    /// label that does not change is not denied. `policy` is what the API server says of the policy
+    /// that they name, unless it is built in.
     pub fn validate_labels(
         &self,
         before: &Labels,
@@ -164,7 +164,7 @@ impl PolicyIndex {
                 return Some(format!("{POLICY_LABEL}={name}: {why}"));
             }
         }
-        // With a policy that is new, a mode that was idle begins to count.
+        // With a new policy, a mode that had no effect takes effect.
         let counts = after.mode != before.mode || before.policy.is_none() && after.policy.is_some();
         if let Some(mode) = after.mode.as_deref().filter(|_| counts)
             && Mode::parse(mode).is_none()
@@ -177,15 +177,15 @@ impl PolicyIndex {
         None
     }
 
-    /// Why this policy must not be written, if so.
+    /// Why this policy must not be written, or `None`.
     pub fn validate_policy(&self, policy: &Policy) -> Option<String> {
         let reserved = Builtin::named(policy.name()).is_some();
         reserved.then(|| format!("the name {:?} is that of a built-in policy", policy.name()))
     }
 
-    /// Why the policy of this name must not be deleted, if so: pods of whoever
-    /// obeys it would all be refused. `obeying` are those who name it, as the
-    /// cluster says.
+    /// Why the policy of this name must not be deleted, or `None`: all pods of the namespaces that
+    /// name it would be denied. `obeying` are these namespaces as the API server lists them; without
+    /// it the index decides.
     pub fn validate_policy_deletion(
         &self,
         policy: &str,
@@ -210,7 +210,7 @@ impl PolicyIndex {
         })
     }
 
-    /// What to say of a policy that is not there.
+    /// Why a policy cannot be used: it does not exist, or cannot be read.
     pub fn no_such_policy(&self, name: &str) -> String {
         if let Some(why) = self.unreadable.get(name) {
             return cannot_be_read(name, why);

@@ -1,15 +1,15 @@
-//! One finding, what it leads to, and how that is said.
+//! One finding, its level, and its wording.
 
 use crate::{
     pod::{Kind, Scope},
     policy::{Exemption, Facts, Fix, Found, Hint, Level, Mode, Profile, exemption::Exemptions},
 };
 
-/// A finding with what it leads to.
+/// A finding with its level.
 pub struct Judged<'a> {
     pub found: Found<'a>,
     pub level: Level,
-    /// What it would lead to for a pod in a namespace that enforces the policy.
+    /// Its level for a pod in a namespace with mode enforce.
     pub(super) enforced: Level,
     /// The exemption that lets it pass; its level is then [`Level::Audit`].
     pub exemption: Option<&'a Exemption>,
@@ -21,12 +21,12 @@ pub struct Judged<'a> {
     pub hint: Option<String>,
 }
 
-/// The API server cuts longer warnings (R5). Of lines, only those are as long
-/// that quote a path of absurd length, for which there is no limit (1.1).
+/// The API server cuts longer warnings (R5). Lines of denials are as long only where they quote
+/// a very long path, for which Kubernetes has no limit (1.1).
 const LONGEST_LINE: usize = 250;
 
 impl Judged<'_> {
-    /// What a finding that is only warned about would lead to elsewhere.
+    /// What a finding that is a warning would be for a pod, or in mode enforce.
     pub(super) fn prospect(&self, kind: Kind, mode: Mode, is_of_images: bool) -> &'static str {
         if self.enforced != Level::Deny || self.found.finding.fix.is_some() {
             return "";
@@ -45,15 +45,15 @@ impl Judged<'_> {
         cut_to(line, LONGEST_LINE) + &end
     }
 
-    /// The same behind `opening`, as short as a warning must be. What is cut off
-    /// is never the rule, by which the reader finds the way out.
+    /// The same behind `opening`, within the length of a warning. The rule at the end is never cut
+    /// off: by it the reader finds the page.
     pub(super) fn warning(&self, opening: &str, kind: Kind) -> String {
         let (line, end) = self.words(kind);
         let room = LONGEST_LINE.saturating_sub(end.chars().count() + 1);
         cut_to(format!("{opening}{line}"), room) + &end
     }
 
-    /// What was found where; and the way out, with the rule.
+    /// The field with the finding; and the hint with the rule.
     fn words(&self, kind: Kind) -> (String, String) {
         let Found { rule, field, finding } = &self.found;
         let hint = self.hint.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
@@ -174,7 +174,7 @@ impl Hint {
     }
 }
 
-/// A warning that is no longer than the API server lets it be (R5).
+/// Cuts a warning to the length that the API server allows (R5).
 pub fn cut(warning: String) -> String {
     cut_to(warning, LONGEST_LINE)
 }

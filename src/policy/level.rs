@@ -1,29 +1,29 @@
-//! What a finding leads to.
+//! Levels of rules and modes of namespaces.
 
 use serde::Deserialize;
 
-/// What a rule does when it finds something, from nothing to refusal.
+/// What a finding of a rule leads to, from nothing to a denial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 pub enum Level {
-    /// The rule is not asked.
+    /// The rule does not run.
     Off,
-    /// An audit annotation and a metric; the user sees nothing, the pod stays as it is.
+    /// An audit annotation and a metric; no warning, and the pod is not changed.
     Audit,
     /// A warning to the user.
     Warn,
-    /// A refusal.
+    /// A denial.
     Deny,
 }
 
-/// How seriously a namespace takes its policy (label `callgate.dev/mode`).
+/// How a namespace applies its policy (label `callgate.dev/mode`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Levels mean what they say, and fixes are applied.
+    /// Levels apply as they are, and fixes are applied.
     #[default]
     Enforce,
-    /// What would be refused is warned about; pods stay as they are.
+    /// Denials become warnings; pods are not changed.
     Warn,
-    /// What would be refused or warned about is only recorded; pods stay as they are.
+    /// Denials and warnings are only recorded; pods are not changed.
     Audit,
 }
 
@@ -40,7 +40,7 @@ impl Level {
         }
     }
 
-    /// As metric labels spell it.
+    /// The value of the metric label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -54,18 +54,18 @@ impl Level {
 impl Mode {
     pub const ALL: [Self; 3] = [Self::Enforce, Self::Warn, Self::Audit];
 
-    /// The mode that is spelt so.
+    /// The mode of this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == text)
     }
 
-    /// The same, for flags: the error says which modes there are.
+    /// The same, for flags: the error lists the modes.
     pub fn of_flag(text: &str) -> Result<Self, String> {
         let known = || Self::ALL.map(Self::as_str).join(", ");
         Self::parse(text).ok_or_else(|| format!("expected one of {}", known()))
     }
 
-    /// As the label spells it.
+    /// The value of the namespace label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Enforce => "enforce",

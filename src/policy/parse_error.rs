@@ -1,4 +1,4 @@
-//! Why a text is not a policy, in words for whoever wrote it.
+//! Why a text is not a policy, in words for its author.
 
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
@@ -18,8 +18,8 @@ impl From<serde_saphyr::Error> for PolicyError {
     }
 }
 
-/// What is wrong, for whoever wrote the text: without the excerpt and the advice
-/// to programmers that the library would add.
+/// What is wrong, for the author of the text: without the excerpt and the advice to programmers
+/// that the library adds.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library has a word for the others")]
 fn in_one_line(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error as E;

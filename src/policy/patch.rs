@@ -11,23 +11,23 @@ use crate::{
     profile::ProfilePath,
 };
 
-/// What is done to a pod. No operation means that there is nothing to do.
+/// The changes to a pod. Without operations there is nothing to change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Patch {
     pub operations: Vec<Operation>,
-    /// The profile that is set, if one is.
+    /// The profile that is injected, if one is.
     pub injected: Option<Profile>,
-    /// The profiles that the pod is kept to the nodes of.
+    /// The profiles to whose nodes the pod is pinned.
     pub pinned: BTreeSet<ProfilePath>,
-    /// The keys of the annotations that are taken away.
+    /// The keys of the annotations that are removed.
     pub removed: Vec<String>,
 }
 
-/// One step of a patch.
+/// One operation of a JSON Patch.
 ///
-/// A patch that does not apply fails the request even where the webhook is set
-/// to fail open (R1). So there is no `replace`, `add` only adds to objects that
-/// are there, and `remove` only takes away what was seen.
+/// A patch that does not apply fails the request, even with failurePolicy Ignore (R1). So there
+/// is no `replace`, `add` only adds to objects that exist, and `remove` only removes what was
+/// read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
 pub enum Operation {
@@ -35,8 +35,8 @@ pub enum Operation {
     Remove { path: String },
 }
 
-/// What is added: a profile, inside a new security context where there is none;
-/// or what a pod requires of its node.
+/// What is added: a profile, within a new security context where there is none, or required node
+/// affinity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Added {
@@ -57,7 +57,7 @@ pub struct Declared {
     localhost_profile: Option<String>,
 }
 
-/// A fix, where it is wanted, and how seriously.
+/// A fix, the field it is for, and the level of its finding.
 pub(super) struct Repair<'a> {
     pub(super) rule: &'static str,
     pub(super) field: FieldPath<'a>,
@@ -66,12 +66,12 @@ pub(super) struct Repair<'a> {
     pub(super) is_exempt: bool,
 }
 
-/// Where the profile of the policy is to be set, so that nothing of `repairs`
-/// that it fixes remains.
+/// The fields at which the profile of the policy is set, so that no finding remains that it
+/// fixes.
 ///
-/// `spared` is whether somebody is exempt from having a profile: only then is
-/// it set per container. Otherwise one profile for the whole pod covers also
-/// the sidecars and debug containers to come.
+/// `spared`: whether a container is exempt from having a profile. Only then it is set per
+/// container. Otherwise one profile for the whole pod covers later sidecars and debug containers
+/// too.
 pub(super) fn injections<'a>(
     pod: &'a Pod<'_>,
     scope: &Scope,
@@ -86,9 +86,8 @@ pub(super) fn injections<'a>(
     if whole { vec![FieldPath::Pod] } else { fields }
 }
 
-/// Builds the patch that removes the annotations of `repairs` from `pod`, an
-/// object of kind Pod, sets `profile` at `places`, and keeps the pod to nodes
-/// that have the `pinned` profiles.
+/// Builds the patch for `pod`, an object of kind Pod: removes the annotations of `repairs`, sets
+/// `profile` at the fields, and pins the pod to nodes that have the `pinned` profiles.
 pub(super) fn patch(
     pod: &Pod<'_>,
     scope: &Scope,
@@ -133,9 +132,9 @@ pub(super) fn patch(
     Patch { operations, injected: injected.cloned(), pinned, removed }
 }
 
-/// The annotations that would make the API server refuse the pod for what we
-/// inject (S15), by whom they are about. They go whatever the level of
-/// `legacy-annotation`: the clash is of our making.
+/// The annotations for which the API server would reject the pod after the injection (S15), by
+/// the container that they are about. They are removed whatever the level of
+/// `legacy-annotation`: callgate causes the conflict.
 fn clashing<'a>(pod: &'a Pod<'_>, profile: &Profile) -> BTreeMap<Target<'a>, Vec<&'a str>> {
     let injected = match profile {
         Profile::RuntimeDefault => Seccomp::RuntimeDefault,
@@ -174,7 +173,7 @@ fn escape(key: &str) -> String {
 mod tests {
     use super::*;
 
-    /// No container can be called so, but nobody reads a name before we do.
+    /// The API server allows no such name, but it validates names after the webhooks.
     #[test]
     fn keys_are_escaped_as_pointers_demand() {
         assert_eq!(escape("a/b~c~1"), "a~1b~0c~01");

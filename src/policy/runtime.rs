@@ -6,18 +6,17 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::document::is_label;
 
-/// The handler of each `RuntimeClass`. By default the classes are not known, as
-/// there is no cluster: each then stands for a handler of its own name.
+/// The handler of each `RuntimeClass`. Outside a cluster the classes are unknown: each then has
+/// a handler of the same name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuntimeClasses(Option<Arc<BTreeMap<String, String>>>);
 
-/// The handlers that apply seccomp profiles, by the names that the container
-/// runtimes of the nodes give them.
+/// The handlers that apply seccomp profiles, by the names that the container runtime has for
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Handlers(Vec<String>);
 
-/// What containerd and CRI-O call the two that hand the profile to the kernel
-/// by libseccomp.
+/// What containerd and CRI-O call the two runtimes that install the profile by libseccomp.
 const WELL_KNOWN: [&str; 2] = ["runc", "crun"];
 
 impl RuntimeClasses {
@@ -25,7 +24,7 @@ impl RuntimeClasses {
         Self(Some(Arc::new(handlers)))
     }
 
-    /// The handler of a class; none, if there is no such class.
+    /// The handler of a class; `None` if the class does not exist.
     pub fn handler<'a>(&'a self, class: &'a str) -> Option<&'a str> {
         match &self.0 {
             Some(handlers) => handlers.get(class).map(String::as_str),
@@ -33,7 +32,7 @@ impl RuntimeClasses {
         }
     }
 
-    /// The class that was probably meant by a name that is none.
+    /// The existing class with the most similar name, if one is similar.
     pub(super) fn closest(&self, class: &str) -> Option<&str> {
         let classes = self.0.iter().flat_map(|it| it.keys());
         let distance = |it: &str| strsim::damerau_levenshtein(it, class);

@@ -68,7 +68,7 @@ impl Selector {
 }
 
 impl Requirement {
-    /// `NotIn` holds for a label that is not there, as everywhere in Kubernetes.
+    /// `NotIn` holds for an absent label, as everywhere in Kubernetes.
     fn holds(&self, label: Option<&str>) -> bool {
         let among = |values: &[String]| label.is_some_and(|it| values.iter().any(|one| one == it));
         match &self.operator {

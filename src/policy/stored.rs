@@ -1,19 +1,18 @@
-//! A policy as a cluster stores it, which a newer version may have written.
+//! A policy as a cluster stores it, which a newer version of callgate may have written.
 //!
-//! While replicas of two versions run, the older ones meet fields that they do
-//! not know. They go on enforcing the policy without such a field, unless
-//! without it an exemption could apply to more, or a binding select other pods;
-//! CONTRIBUTING.md has the rules by which the types may change.
+//! While replicas of two versions run, the older ones read fields that they do not know. They
+//! enforce the policy without such a field, unless an exemption could then apply to more, or a
+//! binding select other pods. CONTRIBUTING.md has the rules by which the types may change.
 
 use serde_json::{Map, Value};
 
 use crate::policy::{Policy, rules::RULES};
 
-/// A policy, and what of it this version does not know.
+/// A policy, and the fields of it that this version does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     pub policy: Policy,
-    /// In words, one for each such field.
+    /// A message for each such field.
     pub unknown: Vec<String>,
 }
 
@@ -27,14 +26,13 @@ const MATCH: &[&str] = &["namespaces", "serviceAccounts", "containers", "images"
 impl Stored {
     /// Reads an object of a cluster.
     ///
-    /// Left out are unknown fields of the object, of its spec and of profiles
-    /// that it injects, levels of unknown rules, and every exemption with an
-    /// unknown field: the field may narrow it.
+    /// Unknown fields of the object, of its spec and of its profiles are left out, and levels of
+    /// unknown rules; so is every exemption with an unknown field, since the field may narrow it.
     ///
     /// # Errors
-    /// What makes it unreadable. Unknown fields of a binding or its selector
-    /// are among that: whether it selects a pod could not be told, and either
-    /// answer may be the weaker one. So are unknown values anywhere.
+    /// What makes it unreadable. Unknown fields of a binding or its selector are among that: whether
+    /// it selects a pod is then unknown, and either answer may be the weaker one. So are unknown
+    /// values of known fields.
     pub fn read(object: &Value) -> Result<Self, serde_json::Error> {
         let mut object = object.clone();
         let mut unknown = Vec::new();
@@ -69,8 +67,7 @@ fn leave_out(object: &mut Value, unknown: &mut Vec<String>) {
     }
 }
 
-/// Whether an exemption says nothing that this version does not know; a rule
-/// that is unknown is left out of it.
+/// Whether this version knows all fields of an exemption; unknown rules are removed from it.
 fn applies(
     exemption: &mut Value,
     path: &str,
@@ -97,7 +94,7 @@ fn applies(
     !(there_were_some && rules.is_empty())
 }
 
-/// The fields of an object that are not among these.
+/// The fields of an object that are not in a list.
 fn strange<'a>(
     object: &'a Value,
     known: &'a [&str],

@@ -1,4 +1,4 @@
-//! What follows from the findings, and how it is said.
+//! What follows from the findings: levels, patch, message, warnings, audit annotations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,45 +14,45 @@ use crate::{
     profile::ProfilePath,
 };
 
-/// Everything a policy says of one pod or template.
+/// The verdict of a policy on one pod or template.
 pub struct Verdict<'a> {
     kind: Kind,
     scope: &'a Scope,
     facts: Facts<'a>,
     mode: Mode,
-    /// What is injected into the pod where nothing is set.
+    /// The profile that is injected where none is set.
     injected: Option<&'a Profile>,
-    /// The first findings of each level, a few more than anybody is told of.
+    /// The first findings of each level, one more than is reported.
     judged: Vec<Judged<'a>>,
     counts: Counts,
-    /// Which rule found what no exemption lets pass, and what that leads to.
+    /// The rules with findings that are not exempt, and the level of these.
     found: BTreeSet<(&'static str, Level)>,
-    /// Which rule found what an exemption does.
+    /// The rules with exempt findings, and the names of the exemptions.
     exempted: BTreeSet<(&'static str, &'a str)>,
     repairs: Vec<Repair<'a>>,
 }
 
-/// How many findings there are, by rule and by what they lead to.
+/// The number of findings, by rule and level.
 pub type Counts = BTreeMap<(&'static str, Level), usize>;
 
-/// So many findings of a level are kept; the others are counted.
+/// How many findings of a level are kept; the others are counted.
 const MOST_KEPT: usize = MOST_LINES + 1;
 
-/// A message of a thousand lines helps nobody, and is cut by clients.
+/// Nobody reads a message of a thousand lines, and clients cut it.
 pub const MOST_LINES: usize = 20;
 
-/// A longer denial, in bytes, is cut by clients and logs: findings that do not fit
-/// are counted. A single line may be longer.
+/// The length of a denial in bytes: clients and logs cut longer ones. Findings that do not fit
+/// are counted. A first line may be longer.
 const LONGEST_DENIAL: usize = 1024;
 
-/// The longest end of a denial: the count of other findings, and the page.
+/// Room for the end of a denial: the count of other findings, and the page.
 const LONGEST_END: usize = 80;
 
 /// All warnings of a request share 4,096 characters (R5).
 pub const MOST_WARNINGS: usize = 5;
 
 impl<'a> Verdict<'a> {
-    /// Judges `pod`, which stands in an object of `kind`.
+    /// Judges `pod`, which is part of an object of `kind`.
     pub fn of(
         kind: Kind,
         pod: &'a Pod<'_>,
@@ -81,7 +81,7 @@ impl<'a> Verdict<'a> {
         verdict
     }
 
-    /// What follows from a finding; nothing, where it is of no concern.
+    /// The level of a finding, and its exemption; `None` where the finding does not count.
     fn judge(&self, found: Found<'a>, exemptions: &mut Exemptions<'a>) -> Option<Judged<'a>> {
         let Self { kind, facts, mode, .. } = *self;
         let level = match (kind, facts.policy.templates()) {
@@ -98,7 +98,7 @@ impl<'a> Verdict<'a> {
         Some(Judged::new(found, level, exemptions, (facts, mode)))
     }
 
-    /// Counts it, and keeps of it what will be told or done.
+    /// Counts a finding, and keeps what is reported or repaired.
     fn take(&mut self, mut judged: Judged<'a>) {
         let Judged { found: Found { rule, field, finding }, level, exemption, .. } = &judged;
         *self.counts.entry((rule.id, *level)).or_default() += 1;
@@ -124,12 +124,12 @@ impl<'a> Verdict<'a> {
         self.count(Level::Deny) > 0
     }
 
-    /// What was found, with what it leads to, as far as anybody is told of it.
+    /// The findings that are reported, with their levels.
     pub fn judged(&self) -> &[Judged<'a>] {
         &self.judged
     }
 
-    /// How many findings there are.
+    /// The number of all findings.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
@@ -142,8 +142,8 @@ impl<'a> Verdict<'a> {
         self.judged.iter().filter(move |it| it.level == level)
     }
 
-    /// What has to change so that no finding with a fix remains. Only pods are
-    /// changed, never templates (S20), and only where the policy is enforced.
+    /// The patch after which no finding with a fix remains. Only pods are changed, never templates
+    /// (S20), and only in mode enforce.
     pub fn patch(&self, pod: &'a Pod<'_>, scope: &Scope) -> Patch {
         if self.mode != Mode::Enforce || self.kind != Kind::Pod {
             return Patch::default();
@@ -162,9 +162,8 @@ impl<'a> Verdict<'a> {
         patch(pod, scope, &fixed, (self.injected, &fields), pinned)
     }
 
-    /// The profile that is about to be set, if the pod has to be pinned for it:
-    /// the rules are asked as if it was set already, so that the next time they
-    /// find nothing.
+    /// The profile that is about to be injected, if the pod has to be pinned for it: the rules run as
+    /// if it was set already, so that a second call of `/mutate` finds nothing.
     fn pin_for_injected(
         &self,
         pod: &'a Pod<'_>,
@@ -221,8 +220,7 @@ impl<'a> Verdict<'a> {
         matches!(self.scope, Scope::ImagesChanged { .. })
     }
 
-    /// One line for each finding that is warned about, the last one counting
-    /// those that were left out (R5).
+    /// One line for each warning; the last line counts those that were left out (R5).
     pub fn warnings(&self) -> Vec<String> {
         let policy = self.facts.policy.name();
         let count = self.count(Level::Warn);
@@ -240,7 +238,7 @@ impl<'a> Verdict<'a> {
         warnings
     }
 
-    /// What the audit log keeps: each word with the rules it applies to.
+    /// The audit annotations: for each level the rules with findings.
     pub fn annotations(&self) -> Vec<(&'static str, String)> {
         let rules = |level| {
             let found = self.found.iter().filter(|(_, it)| *it == level);

@@ -1,11 +1,11 @@
-//! The policies that are there without anybody writing one.
+//! The built-in policies.
 
 use crate::policy::Policy;
 
 /// A policy that is compiled in. Its name is reserved.
 pub struct Builtin {
     pub name: &'static str,
-    /// Its text, to start one's own from.
+    /// Its text, as a start for one's own.
     pub yaml: &'static str,
 }
 
@@ -38,7 +38,7 @@ mod tests {
         }
     }
 
-    /// Who starts his own policy from one sees every rule there is.
+    /// An operator who starts from one sees every rule there is.
     #[test]
     fn each_spells_out_every_rule() {
         for builtin in BUILTIN {
