@@ -6,7 +6,7 @@ use crate::{
     profile::{Defect, Doubt, ProfilePath},
 };
 
-/// L2, L7: the runtime loads it, and something else comes of it than is written.
+/// L2, L7: the runtime loads the profile, but it does something else than its author wrote.
 pub(super) const RULE: Rule = Rule {
     id: "faulty-profile",
     level: Level::Warn,

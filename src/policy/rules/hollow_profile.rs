@@ -6,7 +6,7 @@ use crate::{
     profile::{Defect, ProfilePath},
 };
 
-/// L1, L3: to whoever looks at the pod alone it seems confined.
+/// L1, L3: the pod declares a profile, and runs without a filter.
 pub(super) const RULE: Rule = Rule {
     id: "hollow-profile",
     level: Level::Deny,

@@ -5,7 +5,7 @@ use crate::{
     policy::{Check, Context, Finding, Fix, Level, Rule},
 };
 
-/// S15, S16: dead since Kubernetes 1.27, except that a field beside it must agree.
+/// S15, S16: without effect since Kubernetes 1.27, except that a field beside it must agree.
 pub(super) const RULE: Rule = Rule {
     id: "legacy-annotation",
     level: Level::Warn,

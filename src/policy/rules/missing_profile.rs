@@ -6,7 +6,7 @@ use crate::{
     profile::{Defect, ProfilePath},
 };
 
-/// 1.9: the runtime opens the file only when it creates the container.
+/// 1.9: the runtime reads the file only when it creates the container.
 pub(super) const RULE: Rule = Rule {
     id: "missing-profile",
     level: Level::Deny,
@@ -55,7 +55,7 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
     Some(finding.way_out(Hint::SimilarProfile(path, otherwise)))
 }
 
-/// In what way there is no such profile, if so.
+/// Why there is no such profile; `None` if there is one, or may be one.
 pub(super) fn missing(path: &ProfilePath, context: &Context<'_>) -> Option<String> {
     let is_known = context.facts.catalog.get(path).is_some();
     let nowhere = || format!("profile {:?} does not exist", path.as_str());

@@ -63,6 +63,8 @@ mod tests {
             let expected =
                 ["What it finds", "Why it matters", "Example", "How to fix", "How to turn it off"];
             assert_eq!(headings, expected, "{id}");
+            let start = format!("# {id}\n\n## What it finds\n\n- Restricted fields: `");
+            assert!(page.starts_with(&start) && page.contains("\n- Allowed values: "), "{id}");
         }
     }
 

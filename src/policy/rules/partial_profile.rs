@@ -8,7 +8,7 @@ use crate::{
     profile::ProfilePath,
 };
 
-/// 1.9: which node a pod lands on is decided after it was admitted.
+/// 1.9: the scheduler chooses the node after admission.
 pub(super) const RULE: Rule = Rule {
     id: "partial-profile",
     level: Level::Warn,

@@ -2,8 +2,8 @@
 
 use crate::policy::{Check, Context, Finding, Hint, Level, Rule};
 
-/// The profile is part of what a handler is told of a container; what it makes
-/// of it is its own affair.
+/// The CRI passes the profile to the handler of the class; whether it is applied depends on the
+/// handler.
 pub(super) const RULE: Rule = Rule {
     id: "runtime-class",
     level: Level::Warn,

@@ -5,8 +5,8 @@ use crate::{
     policy::{Check, Context, Finding, Hint, Level, Rule},
 };
 
-/// S7, S8: it wins over every default, and at the pod it is what a later
-/// debug container inherits, so it counts even where every container overrides it.
+/// S7, S8: it wins over every default. At the pod it counts even where every container overrides
+/// it: ephemeral containers inherit it later.
 pub(super) const RULE: Rule = Rule {
     id: "unconfined",
     level: Level::Deny,

@@ -5,8 +5,8 @@ use crate::{
     policy::{Check, Context, Finding, Level, Rule},
 };
 
-/// S1: the API server refuses types it does not know; what it will know one
-/// day (`OCI`), the kubelets of today run unconfined.
+/// S1: the API server rejects types that it does not know. A type that it learns first (`OCI`)
+/// runs unconfined on older kubelets.
 pub(super) const RULE: Rule = Rule {
     id: "unknown-type",
     level: Level::Deny,

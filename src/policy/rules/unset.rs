@@ -5,7 +5,7 @@ use crate::{
     policy::{Check, Context, Finding, Fix, Hint, Level, Rule},
 };
 
-/// S5, S6: where nobody chooses, a flag of the node's kubelet does.
+/// S5, S6: without a profile in the pod, a flag of the kubelet decides.
 pub(super) const RULE: Rule = Rule {
     id: "unset",
     level: Level::Deny,
