@@ -15,8 +15,8 @@ use crate::{
     profile::ProfilePath,
 };
 
-/// An answer to one review. The HTTP status is always 200: any other makes a
-/// refusal a failed call, which a webhook that fails open lets through (R3).
+/// The answer to one review. The HTTP status is always 200: any other turns a denial into a
+/// failed call, which a webhook with failure policy Ignore lets through (R3).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Answer<'a> {
@@ -41,8 +41,8 @@ struct AdmissionResponse<'a> {
     audit_annotations: BTreeMap<&'static str, String>,
 }
 
-/// Without a code of 400 or more the API server makes it 400, and without a
-/// reason kubectl prints none (R2).
+/// The API server replaces a code below 400 by 400, and kubectl prints only a status with a
+/// reason (R2).
 #[derive(Serialize)]
 struct Status {
     code: u16,
@@ -71,7 +71,7 @@ impl<'a> Answer<'a> {
         Self { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response }
     }
 
-    /// Turns it into a refusal. Warnings are left out: the message says it all (R5).
+    /// Turns it into a denial. Warnings are left out: the message says it all (R5).
     pub(super) fn deny(mut self, message: String) -> Self {
         self.response.allowed = false;
         self.response.warnings.clear();
@@ -79,7 +79,7 @@ impl<'a> Answer<'a> {
         self
     }
 
-    /// Why it refuses, if it does.
+    /// The message of a denial; `None` if it allows.
     pub(super) fn refusal(&self) -> Option<&str> {
         self.response.status.as_ref().map(|it| it.message.as_str())
     }
@@ -95,8 +95,8 @@ impl<'a> Answer<'a> {
         self
     }
 
-    /// Adds an audit annotation. What the same webhook says of the same object
-    /// twice must be the same, or the second word is lost.
+    /// Adds an audit annotation. If the same webhook is called twice for an object and gives
+    /// different values, the API server keeps the first.
     pub(super) fn audit_annotation(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.response.audit_annotations.insert(key, value.into());
         self

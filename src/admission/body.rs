@@ -7,9 +7,8 @@ use axum::{
 use http::{HeaderValue, Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-/// A request from which no `uid` can be read. Only then the answer is an HTTP
-/// error (R3): for the API server that is a failed call, so that the failure
-/// policy decides and never we.
+/// A request without a readable `uid`. Only then the answer is an HTTP error (R3): the API server
+/// takes it for a failed call, for which the failure policy decides.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Rejection {
     #[error("content type {0:?} is not application/json")]

@@ -1,4 +1,4 @@
-//! Pods that were denied before they were there, and whose they would have been.
+//! Denied pods, and the owners on which an Event reports them.
 
 use crate::{
     admission::{review::AdmissionRequest, reviewer::Judgement, target::ReviewTarget},
@@ -6,15 +6,15 @@ use crate::{
     pod::{Kind, Str},
 };
 
-/// A pod that never came to be: nobody can look at it, but at its owner.
+/// A new pod that was denied. It does not exist, so an Event goes to its owner.
 #[derive(Debug)]
 pub struct DeniedPod<'a> {
     pub owner: Owner<'a>,
-    /// Why, without the name of the pod: the same for all that its owner makes.
+    /// The message without the name of the pod: the same for all pods of the owner.
     pub why: String,
 }
 
-/// An `OwnerReference`: what makes pods such as the denied one.
+/// An `OwnerReference`: what creates pods such as the denied one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner<'a> {
     pub api_version: Str<'a>,
@@ -52,11 +52,10 @@ objects! {
 impl Entry for Reference<'_> {}
 
 impl<'a> DeniedPod<'a> {
-    /// `None` for what is let through, what would not have been stored, what is
-    /// there already, and for a pod without an owner, whose creator is told.
+    /// `None` for what is allowed, dry runs, existing pods, and pods without an owner, whose
+    /// creators see the denial.
     ///
-    /// The body is read once more for that: refusals are few, and so no other
-    /// review pays for it.
+    /// The body is read once more for that: only denials pay for it.
     pub(super) fn of(
         body: &'a [u8],
         request: &AdmissionRequest<'_>,
@@ -73,8 +72,8 @@ impl<'a> DeniedPod<'a> {
     }
 }
 
-/// The controller of the pod in a review, else the first of its owners. What
-/// cannot be read has none.
+/// The controller of the pod in a review, else its first owner; `None` if the body cannot be
+/// read.
 fn owner(body: &[u8]) -> Option<Owner<'_>> {
     let review: Review<'_> = serde_json::from_slice(body).ok()?;
     let mut owners = review.request?.object?.metadata?.owners?.into_vec();
@@ -131,7 +130,7 @@ mod tests {
         }
     }
 
-    /// What is told of a denied pod, after a change to its review.
+    /// The Event for a denied pod, after a change to its review.
     async fn told(path: &str, change: impl FnOnce(&mut Value)) -> Vec<String> {
         let owners = json!([
             { "apiVersion": "example.com/v1", "kind": "Shop", "name": "ours", "uid": "u-1" },

@@ -1,8 +1,7 @@
-//! What is asked of the cluster before our own configuration is judged.
+//! Live look-ups before callgate's own configuration is judged.
 //!
-//! A snapshot is always a moment old. Whoever applies a policy together with a
-//! namespace that names it would be refused for that, and a policy could be
-//! deleted just after somebody has come to obey it.
+//! A snapshot lags behind the API server. By it alone, a namespace would be denied that names a
+//! policy applied just before, and a policy could be deleted that a namespace has just named.
 
 use std::sync::Arc;
 
@@ -13,26 +12,26 @@ use crate::{
     policy::{Builtin, Presence},
 };
 
-/// Asks whether a policy is there.
+/// Looks up a policy.
 pub type FindPolicy = Arc<dyn Fn(&str) -> BoxFuture<'static, Presence> + Send + Sync>;
 
-/// Asks for the names of the namespaces that name a policy; `None` if nobody
-/// can say.
+/// Lists the names of the namespaces that name a policy; `None` if the API server does not
+/// answer.
 pub type FindObeying = Arc<dyn Fn(&str) -> BoxFuture<'static, Option<Vec<String>>> + Send + Sync>;
 
-/// Whom to ask.
+/// The look-ups.
 #[derive(Clone)]
 pub struct Ask {
     pub policy: FindPolicy,
     pub obeying: FindObeying,
 }
 
-/// What was answered; of what was not asked, nothing is known.
+/// The results; the default is "not asked".
 #[derive(Debug, Default)]
 pub(super) struct Live {
-    /// The policy that a namespace is to obey.
+    /// The policy that the namespace names.
     pub(super) policy: Presence,
-    /// The namespaces that name the policy which is deleted.
+    /// The namespaces that name the policy being deleted.
     pub(super) obeying: Option<Vec<String>>,
 }
 

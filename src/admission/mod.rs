@@ -1,6 +1,6 @@
-//! Speaks `admission.k8s.io/v1` over HTTP; decides nothing.
+//! Speaks `admission.k8s.io/v1` over HTTP: reads reviews and writes answers.
 
-// Where the default is to allow, a new kind of request must not become one by itself.
+// A new enum variant must be handled where the default is to allow.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod answer;
@@ -42,12 +42,12 @@ pub use live::{Ask, FindObeying, FindPolicy};
 pub use own::LEFT_OUT;
 pub use record::{Operation, Outcome, ReviewRecord, Webhook};
 
-/// What is found where nothing is judged.
+/// The findings of a request that is not judged.
 static NOTHING: Counts = Counts::new();
 
 /// All that verdicts depend on besides the request, at one moment.
 ///
-/// Each part is shared with the snapshots before and after that it is the same in.
+/// Successive snapshots share the parts that did not change.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub policies: Arc<PolicyIndex>,
@@ -56,28 +56,27 @@ pub struct Snapshot {
     pub classes: RuntimeClasses,
 }
 
-/// Asks for the labels of a namespace that the snapshot does not know yet, or
-/// says why they cannot be had.
+/// Looks up the labels of a namespace that the snapshot does not know yet.
 pub type FindNamespace =
     Arc<dyn Fn(&str) -> BoxFuture<'static, Result<Labels, String>> + Send + Sync>;
 
-/// What handlers share. Cheap to clone: every field is a handle.
+/// The state of the handlers. Cheap to clone: every field is a handle.
 #[derive(Clone)]
 pub struct App {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
-    /// The current day in UTC: exemptions end with a day.
+    /// The current day in UTC, by which exemptions expire.
     pub today: fn() -> Date,
-    /// Asked only for namespaces that are, or have opted in, since the snapshot.
+    /// Called only for namespaces that the snapshot does not know, or knows without our label.
     pub find_namespace: Option<FindNamespace>,
-    /// Asked about policies before one is named or deleted.
+    /// Called before a label or the deletion of a policy is judged.
     pub ask: Option<Ask>,
-    /// Told of every answer to a review.
+    /// Called with every answered review, for logs, metrics and Events.
     pub observe: Arc<dyn Fn(&ReviewRecord<'_>) + Send + Sync>,
     /// The largest body that is read, in bytes.
     pub max_body: usize,
 }
 
-/// All routes; whatever else is asked for is 404 or 405.
+/// The routes; anything else is 404 or 405.
 pub fn router(app: App) -> Router {
     let handler = Handler { app, large: Arc::new(Semaphore::new(LARGE_AT_ONCE)) };
     Router::new()
@@ -86,12 +85,12 @@ pub fn router(app: App) -> Router {
         .with_state(handler)
 }
 
-/// A review up to here is judged where it was read; a larger one may take longer
-/// than others want to wait.
+/// A review of up to this many bytes is judged on the worker that read it; a larger one may take
+/// long enough to delay others.
 const SMALL: usize = 256 * 1024;
 
-/// How many large reviews are judged at once, on threads of their own. What is
-/// read of one takes memory beside its body.
+/// How many large reviews are judged at once, on threads of their own: each takes memory beside
+/// its body.
 const LARGE_AT_ONCE: usize = 1;
 
 #[derive(Clone)]
@@ -100,13 +99,13 @@ struct Handler {
     large: Arc<Semaphore>,
 }
 
-/// Repairs what has a repair. What is left over is for `/validate`, which sees
-/// the pod as all mutating webhooks left it (O1).
+/// Applies the fixes. `/validate` judges the rest, when all mutating webhooks have been called
+/// (O1).
 async fn mutate(State(handler): State<Handler>, request: Request<axum::body::Body>) -> Response {
     handler.answer(Webhook::Mutate, request).await
 }
 
-/// Refuses what the policy forbids, naming every finding at once.
+/// Denies what the policy forbids, and reports all findings at once.
 async fn validate(State(handler): State<Handler>, request: Request<axum::body::Body>) -> Response {
     handler.answer(Webhook::Validate, request).await
 }
@@ -124,7 +123,7 @@ impl Handler {
         let turn = large.acquire_owned().await.expect("nobody closes it");
         let app = self.app.clone();
         let judging = spawn_blocking(move || {
-            // It goes on when nobody waits for the answer any more, and has its turn for as long.
+            // The permit is held until the judgement ends, even if the client has gone.
             let _turn = turn;
             Handle::current().block_on(app.answer(webhook, &body))
         });
@@ -133,7 +132,7 @@ impl Handler {
 }
 
 impl Snapshot {
-    /// Of a world without nodes.
+    /// A snapshot without nodes.
     pub fn without_nodes(policies: PolicyIndex, catalog: Catalog) -> Self {
         Self {
             policies: Arc::new(policies),
@@ -145,10 +144,9 @@ impl Snapshot {
 }
 
 impl App {
-    /// Reads a review and answers it by the snapshot of this instant. Between
-    /// the last byte of the body and the answer nothing is awaited, unless the
-    /// namespace has opted in so lately that the snapshot does not know it, or
-    /// it is about a label or the end of a policy.
+    /// Reads a review and answers it by the current snapshot. Between the last byte of the body and
+    /// the answer nothing is awaited, except live look-ups: of a namespace that the snapshot does not
+    /// know yet, and before a label or the deletion of a policy is judged.
     async fn answer(&self, webhook: Webhook, body: &[u8]) -> Response {
         let started = Instant::now();
         let request = match review::read(body) {
@@ -182,10 +180,10 @@ impl App {
         response
     }
 
-    /// The labels of a namespace of which the snapshot cannot be right.
+    /// The labels of a namespace where the snapshot is out of date.
     ///
-    /// The API server asks us only about namespaces that have opted in: where
-    /// the snapshot knows nothing of that, it is older than the label.
+    /// The API server calls the webhook only for namespaces that have opted in: a snapshot that knows
+    /// nothing of that is older than the label.
     async fn find(&self, request: &AdmissionRequest<'_>) -> Result<Labels, String> {
         let name = request.namespace();
         let is_pod = matches!(request.object, Object::Judge { .. } | Object::Unreadable { .. });

@@ -1,5 +1,5 @@
-//! What concerns our own configuration is refused when it is written, by the
-//! code that would later have to read it.
+//! Denies mistakes in callgate's own configuration when it is written: policies, profiles, and
+//! labels of namespaces.
 
 use crate::{
     admission::{
@@ -12,8 +12,8 @@ use crate::{
     profile::{Finding, ProfilePath, Severity, errors, wrap::ObjectName},
 };
 
-/// The namespaces that every webhook configuration of ours leaves out by name
-/// (tests/manifests compares).
+/// The namespaces that all our webhook configurations leave out by name (tests/manifests
+/// compares).
 pub const LEFT_OUT: [&str; 2] = ["callgate-system", "kube-system"];
 
 impl<'a> Reviewer<'a> {
@@ -37,7 +37,7 @@ impl<'a> Reviewer<'a> {
         }
     }
 
-    /// A profile may be deleted, but whoever does it should know what follows.
+    /// A profile may be deleted; warnings say what follows.
     fn warn_of_the_end_of(&self, profile: &str) -> Vec<String> {
         let Ok(path) = ProfilePath::of_object(profile) else { return Vec::new() };
         let setting = self.snapshot.policies.setting(&path).take(MOST_WARNINGS - 1);
@@ -55,7 +55,7 @@ impl<'a> Reviewer<'a> {
     }
 }
 
-/// Says that a label that is new has no effect, where that is so.
+/// Warns of a new label that has no effect.
 fn warn_of_labels(namespace: &str, before: &Labels, after: &Labels) -> Vec<String> {
     let is_new = |before: &Option<String>, after: &Option<String>| {
         after.is_some() && after != before && LEFT_OUT.contains(&namespace)
@@ -74,9 +74,9 @@ fn warn_of_labels(namespace: &str, before: &Labels, after: &Labels) -> Vec<Strin
     .collect()
 }
 
-/// A profile with an error is refused, one with warnings is warned about.
+/// Denies a profile with an error, and warns of one with warnings.
 fn judge_profile<'a>(answer: Answer<'a>, findings: &[Finding], name: &str) -> Judgement<'a> {
-    // One that is generated is not there yet, and never too long.
+    // A generated name is not set yet, and never too long.
     if let Err(why) = name.parse::<ObjectName>()
         && !name.is_empty()
     {

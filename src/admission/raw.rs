@@ -1,4 +1,4 @@
-//! The raw of a request, before or instead of being read in one pass.
+//! The fields of a request before its objects are read.
 
 use std::{fmt, marker::PhantomData};
 
@@ -19,10 +19,10 @@ use crate::{
     profile::{Json, lint_tree, spec_of},
 };
 
-/// The most bytes that the spec of a policy has, as a policy file.
+/// The limit of the spec of a policy in bytes, as of a policy file.
 const LARGEST_POLICY: usize = 1024 * 1024;
 
-/// The most bytes that the spec of a profile has: every agent has to keep all of them.
+/// The limit of the spec of a profile in bytes: every agent keeps all profiles.
 const LARGEST_PROFILE: usize = 256 * 1024;
 
 objects! {
@@ -34,7 +34,7 @@ objects! {
         spec("spec"): &'a RawValue,
     }
 
-    /// A request with its objects still in the text.
+    /// A request whose objects are still text.
     pub(super) struct RawRequest<'a> {
         pub(super) uid("uid"): Str<'a>,
         pub(super) resource("resource"): Resource<'a>,
@@ -57,7 +57,7 @@ objects! {
         pub(super) groups("groups"): Groups<'a>,
     }
 
-    /// The containers of the object before the change.
+    /// The containers of the object before the update.
     pub(super) struct Before<'a> {
         spec("spec"): BeforeSpec<'a>,
     }
@@ -74,7 +74,7 @@ objects! {
     }
 }
 
-/// What is to be known of the groups of a user, of whom there can be any number.
+/// Whether the groups of a user contain that of the kubelets; there may be any number of groups.
 #[derive(Debug, Default)]
 pub(super) struct Groups<'a> {
     pub(super) of_nodes: bool,
@@ -180,7 +180,7 @@ impl Labelled<'_> {
 }
 
 impl Before<'_> {
-    /// What is up for judgement in what became of it.
+    /// What an update puts in scope.
     pub(super) fn scope(self, target: ReviewTarget) -> Scope {
         let BeforeSpec { init_containers, containers, ephemeral_containers } =
             self.spec.unwrap_or_default();
@@ -198,7 +198,7 @@ impl Before<'_> {
     }
 }
 
-/// The text of an object's spec, if it has one, unless it is longer than that.
+/// The text of an object's spec, if it has one and its length is within the limit.
 fn spec(object: &RawValue, most: usize) -> Result<Option<&RawValue>, String> {
     let Specified { spec } = by_path(object, |it| Specified::deserialize(it))?;
     match spec.map_or(0, |it| it.get().len()) {
@@ -207,7 +207,7 @@ fn spec(object: &RawValue, most: usize) -> Result<Option<&RawValue>, String> {
     }
 }
 
-/// Decodes a part of the document; an error begins with the path of the field.
+/// Decodes a part of the document; errors begin with the path of the field.
 fn by_path<'a, T>(
     text: &'a RawValue,
     read: impl FnOnce(

@@ -1,10 +1,10 @@
-//! What is told of every answer to whoever logs and counts.
+//! The record of a handled review, for logs and metrics.
 
 use std::time::Duration;
 
 use crate::{admission::DeniedPod, policy::Counts};
 
-/// One answered review. It names things and holds no other part of the object.
+/// A handled review. It names things and holds no other part of the object.
 pub struct ReviewRecord<'a> {
     pub webhook: Webhook,
     pub operation: Operation,
@@ -15,11 +15,11 @@ pub struct ReviewRecord<'a> {
     pub name: Option<&'a str>,
     pub uid: &'a str,
     pub dry_run: bool,
-    /// How many findings there are, by rule and by what they lead to.
+    /// The number of findings, by rule and level.
     pub counts: &'a Counts,
     /// The new pod that was denied, if a controller owns it.
     pub denied: Option<DeniedPod<'a>>,
-    /// From the last byte of the body to the answer.
+    /// The time from the last byte of the body to the answer.
     pub elapsed: Duration,
 }
 
@@ -29,7 +29,7 @@ pub enum Webhook {
     Validate,
 }
 
-/// The operation of the request, as far as we know its name.
+/// The operation of the request; `Other` for an unknown one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     Create,
@@ -42,9 +42,9 @@ pub enum Outcome {
     Allowed,
     Patched,
     Denied,
-    /// A pod or template that could not be read.
+    /// A pod or template that cannot be read.
     Unreadable,
-    /// Not ours to judge.
+    /// A request that is not judged.
     Ignored,
 }
 

@@ -20,7 +20,7 @@ use crate::{
     profile::Finding,
 };
 
-/// `AdmissionRequest`, as far as it matters here (2.2).
+/// The fields of `AdmissionRequest` that are used (2.2).
 #[derive(Debug)]
 pub(super) struct AdmissionRequest<'a> {
     pub(super) uid: Str<'a>,
@@ -28,11 +28,11 @@ pub(super) struct AdmissionRequest<'a> {
     pub(super) raw: RawRequest<'a>,
 }
 
-/// What the request is about.
+/// The object of a request.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one a request, and it stays on the stack")]
 pub(super) enum Object<'a> {
-    /// Nothing that holds a pod spec, or nothing that could be judged now.
+    /// An object without a pod spec, or a request that is not judged.
     NotOurs,
     Judge {
         kind: Kind,
@@ -40,18 +40,18 @@ pub(super) enum Object<'a> {
         subject: Subject<'a>,
     },
     Own(Own),
-    /// It is ours to judge, but cannot be read; `target` is unknown if not even
-    /// that can be read.
+    /// An object that must be judged and cannot be read; `target` is `None` if not even the
+    /// kind of request can be read.
     Unreadable {
         target: Option<ReviewTarget>,
         why: String,
     },
 }
 
-/// What concerns our own configuration.
+/// An object of callgate's own configuration.
 #[derive(Debug)]
 pub(super) enum Own {
-    /// The labels of a namespace, before and after.
+    /// The labels of a namespace before and after the request.
     Labels { before: Labels, after: Labels },
     /// A policy that is written.
     Policy(Box<Policy>),
@@ -70,7 +70,7 @@ objects! {
         request("request"): AdmissionRequest<'a>,
     }
 
-    /// A review whose request is still in the text.
+    /// A review whose request is still text.
     struct RawReview<'a> {
         api_version("apiVersion"): Str<'a>,
         kind("kind"): Str<'a>,
@@ -85,8 +85,8 @@ objects! {
 /// Reads the request out of a review.
 ///
 /// # Errors
-/// Only what has no `uid` is rejected: everything else can be answered, be it
-/// by saying which field cannot be read.
+/// A review without a `uid`. Everything else can be answered, if only by naming the field that
+/// cannot be read.
 pub(super) fn read(body: &[u8]) -> Result<AdmissionRequest<'_>, Rejection> {
     match serde_json::from_slice(body) {
         Ok(Review { api_version, kind, request }) => opened(api_version, kind, request),
@@ -106,8 +106,8 @@ fn opened<R>(
     request.ok_or_else(|| Rejection::NotAReview("it has no request".to_owned()))
 }
 
-/// Reads again, more slowly: the object apart from the rest, and the path of
-/// what is wrong.
+/// Reads once more, more slowly: the object apart from the rest, with the path of the field
+/// that cannot be read.
 fn salvage<'a>(
     body: &'a [u8],
     error: &serde_json::Error,
@@ -131,7 +131,7 @@ fn salvage<'a>(
 // === impl AdmissionRequest ===
 
 impl AdmissionRequest<'_> {
-    /// The namespace to go by: the object need not name it.
+    /// The namespace of the request; the object need not name it.
     pub(super) fn namespace(&self) -> &str {
         self.raw.namespace.as_deref().unwrap_or_default()
     }
@@ -177,9 +177,8 @@ impl<'a> Object<'a> {
     }
 }
 
-/// In the order that the API server writes, all that tells what the object is
-/// comes before the object, which is then read at once. Any other order is an
-/// error here, and is read by [`salvage`].
+/// The API server writes the fields that identify the object before the object, which is then
+/// read at once. Any other order is an error here, and is read by [`salvage`].
 impl<'de: 'a, 'a> Deserialize<'de> for AdmissionRequest<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct RequestVisitor;
@@ -222,7 +221,7 @@ fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<
                 subject = Some(match (target, target.and_then(ReviewTarget::kind)) {
                     (_, Some(kind)) => map.next_value_seed(OfKind(kind))?,
                     (None, _) => map.next_value::<IgnoredAny>().map(|_| None)?,
-                    // Seldom, and small: read with the path of what is wrong.
+                    // Rare and small: read with the path of the field.
                     (Some(_), None) => return Err(de::Error::custom("not a pod")),
                 });
             }
@@ -258,7 +257,7 @@ fn read_in_order<'de, A: MapAccess<'de>>(mut map: A) -> Result<AdmissionRequest<
     Ok(AdmissionRequest { uid, object, raw })
 }
 
-/// Reads an object of a kind that is known before.
+/// Reads an object of a known kind.
 struct OfKind(Kind);
 
 impl<'de> DeserializeSeed<'de> for OfKind {

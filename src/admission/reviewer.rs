@@ -1,4 +1,4 @@
-//! Where a request is judged: by which policy, and what is answered.
+//! Judges a request: finds the policy that governs it, and composes the answer.
 
 use jiff::civil::Date;
 
@@ -14,19 +14,18 @@ use crate::{
     policy::{Facts, Governed, Labels, Mode, Policy, Templates, Verdict},
 };
 
-/// All that a judgement is based on, besides the request.
+/// All that the judgement depends on besides the request.
 pub(super) struct Reviewer<'a> {
     pub(super) webhook: Webhook,
     pub(super) snapshot: &'a Snapshot,
-    /// The labels of a namespace of which the snapshot does not know that it
-    /// has opted in.
+    /// The labels of a namespace that the snapshot does not know, or knows without ours.
     pub(super) found: &'a Result<Labels, String>,
-    /// What the cluster says of our own configuration at this moment.
+    /// The live look-ups about our own configuration.
     pub(super) live: &'a Live,
     pub(super) today: Date,
 }
 
-/// What is answered, what it is called in metrics, and what was found.
+/// The answer, the outcome for metrics, and the verdict.
 pub(super) struct Judgement<'a> {
     pub(super) answer: Answer<'a>,
     pub(super) outcome: Outcome,
@@ -49,7 +48,7 @@ impl<'a> Reviewer<'a> {
                         self.judge_subject(request, (*kind, scope, subject), facts, mode)
                     }
                     Ok(None) => Judgement::of(answer, Outcome::Ignored),
-                    // Without a policy nothing can be repaired; /validate says why.
+                    // Without a policy there is nothing to inject; `/validate` reports why.
                     Err(_) if self.webhook == Webhook::Mutate => {
                         Judgement::of(answer, Outcome::Allowed)
                     }
@@ -70,7 +69,7 @@ impl<'a> Reviewer<'a> {
         }
     }
 
-    /// Who decides about a namespace; nobody, where it has not opted in.
+    /// The policy and mode that govern a namespace; `None` where it has not opted in.
     fn governing(&self, namespace: &str) -> Result<Option<(&'a Policy, Mode)>, String> {
         let policies = &self.snapshot.policies;
         let governed = match (policies.governing(namespace), self.found) {
@@ -97,7 +96,7 @@ impl<'a> Reviewer<'a> {
     ) -> Judgement<'a> {
         let pod = &subject.pod;
         let answer = Answer::allow(&request.uid);
-        // S22: only kubelets make mirror pods, and they show what runs already.
+        // S22: only kubelets create mirror pods, for static pods that run already.
         if pod.is_mirror() && (self.webhook == Webhook::Mutate || request.is_from_a_node()) {
             return Judgement::of(
                 answer.audit_annotation("skipped", "mirror-pod"),
@@ -135,8 +134,8 @@ impl<'a> Judgement<'a> {
     }
 }
 
-/// What cannot be judged is never let through; but a template makes no pod that
-/// is not seen again (S21).
+/// What cannot be judged is denied; a template only if the policy denies templates, since its
+/// pods are judged again (S21).
 fn cannot_judge(
     answer: Answer<'_>,
     kind: Option<Kind>,

@@ -1,31 +1,31 @@
-//! Which requests are ours, and what of their object is up for judgement (1.7).
+//! Which requests are judged, and which part of their object (1.7).
 
 use crate::pod::Kind;
 
-/// What a request asks us to judge.
+/// What is judged of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReviewTarget {
     /// The whole object: a new pod, or a template that is written.
     Whole(Kind),
-    /// The ephemeral containers that a pod did not have before.
+    /// The ephemeral containers that the pod did not have before.
     Added,
-    /// The containers of a pod whose image is changed.
+    /// The containers of an existing pod whose image changes.
     ImagesChanged,
-    /// The labels of a namespace, as they are written.
+    /// The labels of a namespace that is written.
     Labels,
-    /// A policy of ours that is written.
+    /// A `SeccompPolicy` that is written.
     Policy,
-    /// A policy of ours that is deleted.
+    /// A `SeccompPolicy` that is deleted.
     PolicyDeleted,
-    /// A profile of ours that is written.
+    /// A `SeccompProfile` that is written.
     Profile,
-    /// A profile of ours that is deleted.
+    /// A `SeccompProfile` that is deleted.
     ProfileDeleted,
 }
 
 impl ReviewTarget {
-    /// `None` for everything that is let through unread (Q1): other kinds and
-    /// deletions. Of a pod that is there, only images can change (S18).
+    /// `None` for requests that are allowed unread (Q1): other kinds, and deletions of pods. Of an
+    /// existing pod only images can change (S18).
     pub(super) fn of(group: &str, resource: &str, sub: &str, operation: &str) -> Option<Self> {
         let written = sub.is_empty() && matches!(operation, "CREATE" | "UPDATE");
         match (group, resource) {
@@ -51,7 +51,7 @@ impl ReviewTarget {
         }
     }
 
-    /// The kind whose object is read in the same pass as the request.
+    /// The kind of an object that is read in the same pass as the request.
     pub(super) fn kind(self) -> Option<Kind> {
         match self {
             Self::Whole(kind) => Some(kind),
@@ -61,7 +61,7 @@ impl ReviewTarget {
         }
     }
 
-    /// What messages call the object.
+    /// The noun for the object in messages.
     pub(super) fn noun(self) -> &'static str {
         match self {
             Self::Whole(kind) => kind.noun(),

@@ -25,7 +25,7 @@ pub struct Patch {
 
 /// One operation of a JSON Patch.
 ///
-/// A patch that does not apply fails the request, even with failurePolicy Ignore (R1). So there
+/// A patch that does not apply fails the request, even with failure policy Ignore (R1). So there
 /// is no `replace`, `add` only adds to objects that exist, and `remove` only removes what was
 /// read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
