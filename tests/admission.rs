@@ -566,7 +566,7 @@ async fn whoever_deletes_a_profile_is_told_what_follows() {
     let deleted = own(profiles, "DELETE", &Value::Null, &json!({}));
     let response = post(&router, "/validate", deleted).await.response();
     let expected = json!({ "uid": "u-1", "allowed": true, "warnings": [
-        "policy \"own\" sets profile \"restricted\": its pods will be refused, change it first",
+        "policy \"own\" sets profile \"restricted\": its pods will be denied, change it first",
         "profile \"restricted\" stays on the nodes for as long as their agents keep what is \
          released (24 hours by default), then pods that name \"callgate/restricted.json\" no \
          longer start",

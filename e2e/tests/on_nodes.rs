@@ -331,7 +331,7 @@ async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_wait
     .await;
     let expected = [
         format!(
-            "policy {policy:?} sets profile {name:?}: its pods will be refused, change it first"
+            "policy {policy:?} sets profile {name:?}: its pods will be denied, change it first"
         ),
         format!(
             "profile {name:?} stays on the nodes for as long as their agents keep what is released \

@@ -43,7 +43,7 @@ impl<'a> Reviewer<'a> {
         let setting = self.snapshot.policies.setting(&path).take(MOST_WARNINGS - 1);
         let policies = setting.map(|it| {
             format!(
-                "policy {it:?} sets profile {profile:?}: its pods will be refused, change it first"
+                "policy {it:?} sets profile {profile:?}: its pods will be denied, change it first"
             )
         });
         let nodes = format!(
