@@ -4,6 +4,7 @@
 
 mod api;
 mod flags;
+mod picture;
 
 use std::{env, fs};
 
