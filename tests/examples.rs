@@ -10,10 +10,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use axum::Router;
 use callgate::{
     admission::Snapshot,
     pod::Kind,
-    policy::{Mode, Policy, PolicyIndex, RULES, Rule},
+    policy::{Builtin, Mode, Policy, PolicyIndex, RULES, Rule},
     profile::wrap::{self, Node},
     standalone::{Facts, Sources},
     telemetry::{AgentMetrics, Metrics, Profiles},
@@ -59,16 +60,7 @@ fn said<'a>(text: &'a str, key: &str) -> impl Iterator<Item = &'a str> {
 
 /// What becomes of an object that is created, as an API server would bring it about.
 async fn verdict(policy: &str, object: &Value) -> Vec<String> {
-    let sources = Sources {
-        policy: policy.to_owned(),
-        mode: Mode::Enforce,
-        profiles: Some(PathBuf::from("profiles")),
-    };
-    let Facts { policy, catalog } = sources.read().expect("policy and profiles can be read");
-    let router = harness::router(Snapshot::without_nodes(
-        PolicyIndex::of_one(policy, Mode::Enforce),
-        catalog,
-    ));
+    let router = router_obeying(policy);
     let mutation = post(&router, "/mutate", review(object).to_string()).await;
     let object = patched(object, &patch_of(&mutation.response()));
     let validation = post(&router, "/validate", review(&object).to_string()).await;
@@ -78,6 +70,17 @@ async fn verdict(policy: &str, object: &Value) -> Vec<String> {
     let warnings = [warnings(&mutation), warnings(&validation)].concat();
     let warned = warnings.iter().map(|it| format!("warned: {it}"));
     injected.into_iter().chain(exempted).chain(warned).chain(decision(&validation)).collect()
+}
+
+/// A callgate with the profiles of `profiles/`.
+fn router_obeying(policy: &str) -> Router {
+    let sources = Sources {
+        policy: policy.to_owned(),
+        mode: Mode::Enforce,
+        profiles: Some(PathBuf::from("profiles")),
+    };
+    let Facts { policy, catalog } = sources.read().expect("policy and profiles can be read");
+    harness::router(Snapshot::without_nodes(PolicyIndex::of_one(policy, Mode::Enforce), catalog))
 }
 
 fn decision(validation: &Reply) -> Vec<String> {
@@ -116,23 +119,27 @@ fn review(object: &Value) -> Value {
 }
 
 #[test]
-fn every_policy_that_a_document_shows_is_one() {
-    let mut shown = 0;
-    for document in ["README.md", "docs/policy.md"] {
-        for block in blocks(document, "yaml").iter().filter(|it| it.contains("SeccompPolicy")) {
-            shown += 1;
-            if let Err(error) = Policy::parse(block) {
-                panic!("{document}: {error}\n{block}");
-            }
+fn every_policy_that_is_shown_is_one() {
+    let example = fs::read_to_string("examples/policy.yaml").expect("it is there");
+    let shown = blocks("docs/policy.md", "yaml");
+    let shown = shown.iter().filter(|it| it.contains("SeccompPolicy"));
+    let all: Vec<_> = shown.chain([&example]).collect();
+    assert!(all.len() > 1, "only {}", all.len());
+    for text in all {
+        if let Err(error) = Policy::parse(text) {
+            panic!("{error}\n{text}");
         }
     }
-    assert!(shown > 1, "only {shown}");
 }
 
-#[test]
-fn the_policy_of_the_readme_is_that_of_the_examples() {
-    let example = fs::read_to_string("examples/policy.yaml").expect("it is there");
-    assert!(blocks("README.md", "yaml").iter().any(|it| example.ends_with(it.as_str())));
+#[tokio::test]
+async fn the_denial_of_the_readme_is_what_make_run_shows() {
+    let review = fs::read_to_string("examples/reviews/misspelt-profile.json").expect("it is there");
+    let router = router_obeying("restricted");
+    let reply = post(&router, "/validate", review).await;
+    let message = reply.response()["status"]["message"].clone();
+    let message = message.as_str().expect("a denial has a message");
+    assert_eq!(blocks("README.md", "text"), [format!("{message}\n")]);
 }
 
 #[test]
@@ -152,12 +159,13 @@ fn the_wrapped_profile_of_the_docs_is_what_comes_out() {
         .expect("the binary starts");
     let printed = |it: Vec<u8>| vec![String::from_utf8(it).expect("it is text")];
     assert_eq!(printed(output.stderr), blocks(document, "text"));
-    assert_eq!(printed(output.stdout), blocks(document, "yaml"));
+    let shown = blocks(document, "yaml");
+    assert_eq!(printed(output.stdout), shown[shown.len() - 1..]);
 }
 
 #[test]
-fn the_profile_of_the_readme_is_what_its_file_becomes() {
-    let shown = blocks("README.md", "yaml");
+fn the_profile_of_the_docs_is_what_its_file_becomes() {
+    let shown = blocks("docs/profiles.md", "yaml");
     let shown = shown.iter().find(|it| it.contains("SeccompProfile")).expect("there is one");
     let file = fs::read("profiles/block-mkdir.json").expect("it is there");
     let wrapped = wrap::wrap(&file, Node::default()).expect("it is the same on every node");
@@ -177,12 +185,16 @@ fn blocks(document: &str, language: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_readme_lists_every_rule_with_its_level() {
-    let text = fs::read_to_string("README.md").expect("it is there");
-    for Rule { id, level, .. } in RULES {
-        let row = text.lines().find(|it| it.starts_with(&format!("| `{id}` |")));
+fn the_docs_list_every_rule_with_its_levels() {
+    let text = fs::read_to_string("docs/policy.md").expect("it is there");
+    let baseline = Builtin::named("baseline").expect("it is built in").policy();
+    let rows: Vec<_> = text.lines().filter(|it| it.starts_with("| `")).collect();
+    for rule in RULES {
+        let Rule { id, level, .. } = rule;
+        let row = rows.iter().find(|it| it.starts_with(&format!("| `{id}` |")));
         let row = row.unwrap_or_else(|| panic!("no row for {id}"));
-        assert!(row.contains(&format!("| {level:?} |")), "{row}");
+        let levels = format!("| {level:?} | {:?} |", baseline.level(rule));
+        assert!(row.ends_with(&levels), "{row}");
     }
 }
 

@@ -19,6 +19,7 @@ mod outage;
 mod placement;
 mod pods;
 mod profiles;
+mod readme;
 mod rights;
 mod templates;
 mod unwritable;
@@ -52,6 +53,7 @@ pub(crate) fn all() -> Vec<Entry> {
         fights::trials(),
         clocks::trials(),
         wrap::trials(),
+        readme::trials(),
         every_table::trials(),
     ]
     .concat()

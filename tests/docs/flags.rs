@@ -130,17 +130,18 @@ fn decapitalised(text: &impl ToString) -> String {
 }
 
 /// Flags of other programs that these pages name.
-const OF_OTHERS: &[&str] = &["--cacert", "--data", "--register-with-taints", "--root-dir"];
+const OF_OTHERS: &[&str] = &["--register-with-taints", "--tag"];
 
 #[test]
-fn every_flag_that_the_readme_names_exists() {
-    let text = fs::read_to_string("README.md").expect("it is there");
+fn every_flag_that_a_page_names_exists() {
     let page = page();
     let is_part = |it: char| it.is_ascii_lowercase() || it == '-';
-    for word in text.split(|it| !is_part(it)).filter(|it| it.starts_with("--")) {
-        let known = OF_OTHERS.contains(&word)
-            || page.contains(&format!("`{word} "))
-            || page.contains(&format!("`{word}`"));
-        assert!(known || word.trim_matches('-').is_empty(), "there is no flag {word}");
+    for document in ["README.md", "docs/agent.md", "docs/glossary.md", "docs/install.md"] {
+        let text = fs::read_to_string(document).expect("it is there");
+        for word in text.split(|it| !is_part(it)).filter(|it| it.starts_with("--")) {
+            let ours = [" ", "`"].iter().any(|end| page.contains(&format!("`{word}{end}")));
+            let known = ours || OF_OTHERS.contains(&word) || word.trim_matches('-').is_empty();
+            assert!(known, "{document}: there is no flag {word}");
+        }
     }
 }

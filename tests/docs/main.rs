@@ -5,6 +5,7 @@
 mod api;
 mod flags;
 mod picture;
+mod readme;
 
 use std::{env, fs};
 

@@ -1,0 +1,60 @@
+//! What README shows on a terminal, typed as it stands there.
+
+use std::{env, fs, process::Command};
+
+use crate::trial::{Test, trials};
+
+trials![
+    the_terminal_of_the_readme_is_what_kubectl_says,
+    the_image_of_the_readme_gets_into_every_workload,
+];
+
+/// The first block of README in a language.
+fn block(language: &str) -> String {
+    let text = fs::read_to_string("README.md").expect("it is there");
+    let (_, rest) = text.split_once(&format!("```{language}\n")).expect("there is such a block");
+    let (block, _) = rest.split_once("```").expect("it ends");
+    block.to_owned()
+}
+
+/// What a shell with our kubectl prints.
+fn shell(it: &Test, line: &str) -> String {
+    let others = env::var_os("PATH").unwrap_or_default();
+    let folders = it.world.site.programs.clone().into_iter().chain(env::split_paths(&others));
+    let output = Command::new("bash")
+        .args(["-c", &format!("exec 2>&1\n{line}")])
+        .env("PATH", env::join_paths(folders).expect("they come from such a list"))
+        .env("KUBECONFIG", &it.world.site.kubeconfig)
+        .output()
+        .expect("bash starts");
+    String::from_utf8(output.stdout).expect("it is text")
+}
+
+async fn the_terminal_of_the_readme_is_what_kubectl_says(it: Test) {
+    let namespace = it.plain_namespace().await;
+    let block = block("console").replace("shop", &namespace);
+    let mut typed = 0;
+    for entry in block.split("$ ").filter(|it| !it.is_empty()) {
+        let (line, expected) = entry.split_once('\n').expect("a command ends its line");
+        assert_eq!(shell(&it, line).trim_end(), expected.trim_end(), "$ {line}");
+        if line.starts_with("kubectl label") {
+            // The API server learns of the label by a watch of its own.
+            it.world.await_calls(&it.world.webhook, &namespace).await;
+        }
+        typed += 1;
+    }
+    assert!(typed > 2, "only {typed} commands");
+}
+
+async fn the_image_of_the_readme_gets_into_every_workload(it: Test) {
+    let block = block("sh");
+    let line = block.lines().find(|it| it.contains("kustomize")).expect("it builds the manifests");
+    let (build, _) = line.split_once(" | kubectl apply").expect("it applies them");
+    let manifests = shell(&it, &format!("IMAGE=example.com/callgate:1\n{build}"));
+    let images = manifests
+        .lines()
+        .filter_map(|it| it.trim_start().trim_start_matches("- ").strip_prefix("image: "));
+    let images: Vec<_> = images.collect();
+    // The webhook, the agent and its init container.
+    assert_eq!(images, ["example.com/callgate:1"; 3], "{manifests}");
+}
