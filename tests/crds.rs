@@ -1,7 +1,8 @@
-//! The definitions of our types, beside those of the last release.
+//! The definitions of our types, beside those of the last release and beside what reads policies.
 
 use std::{collections::BTreeSet, fs};
 
+use callgate::policy::{Policy, Stored};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -153,6 +154,160 @@ fn compare(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
         if old[key].is_object() {
             compare(&format!("{path}{place}"), &old[key], &new[key], found);
         }
+    }
+}
+
+/// A policy that has every field.
+fn complete() -> Value {
+    json!({
+        "apiVersion": "callgate.dev/v1alpha1",
+        "kind": "SeccompPolicy",
+        "metadata": { "name": "complete" },
+        "spec": {
+            "default": { "type": "Localhost", "localhostProfile": "web.json" },
+            "bindings": [{
+                "podSelector": {
+                    "matchLabels": { "app": "web" },
+                    "matchExpressions": [{ "key": "tier", "operator": "In", "values": ["db"] }],
+                },
+                "profile": { "type": "Localhost", "localhostProfile": "db.json" },
+            }],
+            "placement": "Pin",
+            "runtimeHandlers": ["runc"],
+            "templates": "Deny",
+            "rules": { "unset": "Warn" },
+            "exemptions": [{
+                "name": "agent",
+                "reason": "dies under a filter",
+                "owner": "sre@example.com",
+                "expires": "2027-03-01",
+                "rules": ["unset"],
+                "match": {
+                    "namespaces": ["shop"],
+                    "serviceAccounts": ["agent"],
+                    "containers": ["agent"],
+                    "images": ["agent@*"],
+                },
+            }],
+        },
+    })
+}
+
+/// What makes a field of [`complete`] required for a reason that is no field's own; rules in CEL
+/// say the same, and of selectors the API server's own validation.
+const REQUIRED_BY_ANOTHER: &[&str] = &[
+    "/spec/bindings/0/podSelector/matchExpressions/0/values",
+    "/spec/bindings/0/profile/localhostProfile",
+    "/spec/default/localhostProfile",
+    "/spec/exemptions/0/match/namespaces",
+];
+
+/// A value of [`complete`], by its pointer, and its schema.
+struct Node {
+    pointer: String,
+    schema: Value,
+    is_required: bool,
+}
+
+/// Every value below an object of which every field is there.
+fn nodes(pointer: &str, schema: &Value, value: &Value, found: &mut Vec<Node>) {
+    let mut visit = |key: &str, schema: &Value, is_required: bool| {
+        let value = &value.pointer(&format!("/{key}"));
+        let value = value.unwrap_or_else(|| panic!("`complete` lacks {pointer}/{key}"));
+        let pointer = format!("{pointer}/{key}");
+        found.push(Node { pointer: pointer.clone(), schema: schema.clone(), is_required });
+        nodes(&pointer, schema, value, found);
+    };
+    for (key, property) in schema["properties"].as_object().into_iter().flatten() {
+        visit(key, property, list(&schema["required"]).iter().any(|it| it == key));
+    }
+    if schema["items"].is_object() {
+        visit("0", &schema["items"], false);
+    }
+    for key in value.as_object().into_iter().flatten().map(|it| it.0) {
+        if schema["additionalProperties"].is_object() {
+            visit(key, &schema["additionalProperties"], false);
+        }
+    }
+}
+
+fn nodes_of_policies() -> Vec<Node> {
+    let definitions = callgate::api::definitions();
+    let policies = definitions.iter().find(|it| it["spec"]["names"]["kind"] == "SeccompPolicy");
+    let schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
+    let schema = policies.and_then(|it| it.pointer(schema)).expect("it is defined").clone();
+    let mut found = Vec::new();
+    nodes("/spec", &schema, &complete()["spec"], &mut found);
+    found.push(Node { pointer: "/spec".to_owned(), schema, is_required: true });
+    found
+}
+
+/// Why [`complete`] is not read with another value.
+fn error_with(pointer: &str, value: Value) -> Option<String> {
+    let mut policy = complete();
+    *policy.pointer_mut(pointer).expect("it is there") = value;
+    Policy::read(&policy).err().map(|it| it.to_string())
+}
+
+/// The names that serde expected, which it writes between backticks after the one that it found.
+fn expected_names(error: &str) -> BTreeSet<String> {
+    error.split('`').skip(1).step_by(2).skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_policy_has_the_fields_that_its_schema_has() {
+    let stored = Stored::read(&complete()).expect("it is a policy");
+    assert_eq!(stored.unknown, Vec::<String>::new(), "src/policy/stored.rs leaves these out");
+    let mut compared = 0;
+    for Node { pointer, schema, .. } in nodes_of_policies() {
+        let Some(fields) = schema["properties"].as_object() else { continue };
+        let fields: BTreeSet<_> = fields.keys().cloned().collect();
+        let mut value = complete().pointer(&pointer).expect("it is there").clone();
+        value["unknown"] = json!(true);
+        let error = error_with(&pointer, value).expect("no unknown field is read");
+        assert_eq!(expected_names(&error), fields, "{pointer}: what is read, and the schema");
+        compared += fields.len();
+    }
+    assert!(compared > 20, "only {compared}");
+}
+
+#[test]
+fn a_field_of_a_policy_takes_what_its_schema_takes() {
+    for Node { pointer, schema, .. } in nodes_of_policies() {
+        let kind = text(&schema["type"]);
+        let there = complete().pointer(&pointer).expect("it is there").clone();
+        let (has_kind, other) = match kind.as_str() {
+            "string" => (there.is_string(), json!(7)),
+            "integer" => (there.is_i64(), json!("seven")),
+            "boolean" => (there.is_boolean(), json!("true")),
+            "array" => (there.is_array(), json!(7)),
+            "object" => (there.is_object(), json!(7)),
+            _ => panic!("{pointer}: a test for {kind:?} is missing"),
+        };
+        assert!(has_kind, "{pointer}: the schema takes {kind}, and {there} is read");
+        assert!(error_with(&pointer, other).is_some(), "{pointer}: read is not only {kind}");
+        let takes_null = error_with(&pointer, Value::Null).is_none();
+        if !REQUIRED_BY_ANOTHER.contains(&pointer.as_str()) {
+            assert_eq!(takes_null, schema["nullable"] == true, "{pointer}: null");
+        }
+        if schema["enum"].is_array() {
+            let values: BTreeSet<_> = list(&schema["enum"]).iter().map(text).collect();
+            let error = error_with(&pointer, json!("Unknown")).expect("it is no value");
+            assert_eq!(expected_names(&error), values, "{pointer}: what is read, and the schema");
+        }
+    }
+}
+
+#[test]
+fn a_field_of_a_policy_is_required_where_its_schema_says_so() {
+    for Node { pointer, is_required, .. } in nodes_of_policies() {
+        let (parent, key) = pointer.rsplit_once('/').expect("it is a pointer");
+        let mut policy = complete();
+        let parent = policy.pointer_mut(parent).expect("it is there");
+        let Some(object) = parent.as_object_mut() else { continue };
+        object.remove(key).expect("it was there");
+        let is_required = is_required || REQUIRED_BY_ANOTHER.contains(&pointer.as_str());
+        assert_eq!(Policy::read(&policy).is_err(), is_required, "{pointer}");
     }
 }
 
