@@ -311,6 +311,24 @@ fn a_field_of_a_policy_is_required_where_its_schema_says_so() {
     }
 }
 
+/// The reference is generated (docs/api.md); this page says what a field leads to.
+#[test]
+fn the_docs_describe_every_field_of_a_policy() {
+    let page = fs::read_to_string("docs/policy.md").expect("it is there");
+    for Node { pointer, .. } in nodes_of_policies() {
+        let details = ["default/", "profile/", "podSelector/", "rules/"];
+        let is_item = pointer.ends_with("/0") || pointer == "/spec";
+        if is_item || details.iter().any(|it| pointer.contains(it)) {
+            continue;
+        }
+        let name = pointer.trim_start_matches('/').replace("/0/", "[].").replace('/', ".");
+        let name = name.strip_prefix("spec.exemptions[].").unwrap_or(&name);
+        let starts = [format!("| `{name}` |"), format!("| `{name}[]` |")];
+        let is_described = page.lines().any(|line| starts.iter().any(|it| line.starts_with(it)));
+        assert!(is_described, "docs/policy.md has no row for {pointer}");
+    }
+}
+
 fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
