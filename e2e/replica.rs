@@ -10,9 +10,8 @@ use std::{
 };
 
 use callgate::{
-    cli::authority::{self, Authority, News, Service},
-    cluster::authority::Objects,
-    tls::{Current, Times, server_config},
+    ca::{self, CaEvent, CaFlags, CaObjects, Lifetimes, Service},
+    tls::{Current, server_config},
 };
 use http::{HeaderValue, Request, header::DATE};
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
@@ -31,7 +30,7 @@ use crate::{
 
 /// Long enough that a slow machine is no reason for a certificate to end, and
 /// an introduction that can be waited for: the rest of the time is skipped.
-pub(crate) const TIMES: Times = Times {
+pub(crate) const TIMES: Lifetimes = Lifetimes {
     ca_lifetime: Duration::from_hours(30),
     leaf_lifetime: Duration::from_hours(30),
     ca_introduction: Duration::from_secs(2),
@@ -46,7 +45,7 @@ pub(crate) struct Clock(Arc<AtomicU64>);
 pub(crate) struct Site {
     pub(crate) api: Api,
     pub(crate) clock: Clock,
-    pub(crate) objects: Objects,
+    pub(crate) objects: CaObjects,
     pub(crate) secret: String,
     pub(crate) configurations: [String; 2],
 }
@@ -54,7 +53,7 @@ pub(crate) struct Site {
 /// A replica that serves what it keeps. It ends when dropped.
 pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
-    news: Arc<Mutex<Vec<News>>>,
+    news: Arc<Mutex<Vec<CaEvent>>>,
     tasks: [AbortHandle; 2],
 }
 
@@ -104,7 +103,7 @@ impl Site {
     /// Names of our own; nothing is there yet.
     pub(crate) fn of(it: &Test) -> Self {
         let name = &it.namespace;
-        let objects = Objects {
+        let objects = CaObjects {
             ca_secret: "callgate-ca".to_owned(),
             ca_secret_namespace: Some(name.clone()),
             mutating_configuration: name.clone(),
@@ -156,11 +155,11 @@ impl Site {
         let config = server_config(Arc::clone(&current), None).expect("it is complete");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there are ports");
         let address = listener.local_addr().expect("it is bound");
-        let news = Arc::<Mutex<Vec<News>>>::default();
-        let flags = Authority { objects: self.objects.clone(), service, times: TIMES };
+        let news = Arc::<Mutex<Vec<CaEvent>>>::default();
+        let flags = CaFlags { objects: self.objects.clone(), service, lifetimes: TIMES };
         let clock = self.clock.clone();
         let told = Arc::clone(&news);
-        let keep = authority::keep(
+        let keep = ca::run(
             self.clock.of_the_api_server(&self.api.client()),
             flags,
             vec![],
@@ -254,13 +253,13 @@ impl Site {
 }
 
 impl Replica {
-    pub(crate) fn news(&self) -> Vec<News> {
+    pub(crate) fn news(&self) -> Vec<CaEvent> {
         self.news.lock().expect("nobody panics with it").clone()
     }
 
     /// The steps by which this replica changed the Secret.
     pub(crate) fn steps(&self) -> Vec<&'static str> {
-        let step = |it| if let News::Stored(step) = it { Some(step) } else { None };
+        let step = |it| if let CaEvent::Stored(step) = it { Some(step) } else { None };
         self.news().into_iter().filter_map(step).collect()
     }
 }

@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod agent;
 pub mod api;
+pub mod ca;
 mod causes;
 pub mod cli;
 pub mod cluster;

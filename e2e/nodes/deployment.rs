@@ -159,7 +159,7 @@ impl Deployment {
         let said = self.kubectl_ok(&["-n", "callgate-system", "logs", select, "--tail=-1"]).await;
         let lines = said.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
         lines
-            .filter(|it| it["message"] == "authority stored")
+            .filter(|it| it["message"] == "CA stored")
             .map(|it| it["step"].as_str().unwrap_or_default().to_owned())
             .collect()
     }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use callgate::cli::authority::{News, Service};
+use callgate::ca::{CaEvent, Service};
 use serde_json::{Value, json};
 
 use crate::{
@@ -52,7 +52,7 @@ async fn replicas_that_start_at_once_on_nothing_agree_on_one_authority(it: Test)
     assert_eq!(bundle, current(&site).await);
     for replica in &replicas {
         site.await_signer(replica, &bundle).await;
-        let ready = async || replica.news().contains(&News::Published(true)).then_some(());
+        let ready = async || replica.news().contains(&CaEvent::Trusted(true)).then_some(());
         eventually("the replica sees that it is trusted", ready).await;
     }
     let steps: Vec<_> = replicas.iter().flat_map(Replica::steps).collect();
@@ -209,10 +209,10 @@ async fn a_configuration_that_is_missing_is_not_made_and_gets_its_bundle_later(i
         configuration["webhooks"][0]["clientConfig"]["caBundle"].as_str().map(drop)
     })
     .await;
-    let failed = async || replica.news().contains(&News::Failed).then_some(());
+    let failed = async || replica.news().contains(&CaEvent::Failed).then_some(());
     eventually("the missing one is reported", failed).await;
     assert_eq!(site.api.get(mutating).await.status, 404);
-    assert!(!replica.news().contains(&News::Published(true)));
+    assert!(!replica.news().contains(&CaEvent::Trusted(true)));
 
     site.api.apply(mutating, &manifests[0]).await.expect_ok("the mutating configuration");
     let authority = current(&site).await;

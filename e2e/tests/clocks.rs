@@ -77,7 +77,7 @@ async fn a_replica_whose_clock_goes_wrong_steps_back_and_no_creation_fails(it: T
     }
     pair.are_called().await;
     let (secret, bundle) = (pair.stored().await, pair.bundle().await);
-    let stored = moved.said("authority stored");
+    let stored = moved.said("CA stored");
     let untouched = async |when: &str| {
         assert_eq!(pair.stored().await, secret, "{when}");
         assert_eq!(pair.bundle().await, bundle, "{when}");
@@ -111,7 +111,7 @@ async fn a_replica_whose_clock_goes_wrong_steps_back_and_no_creation_fails(it: T
     .await;
     outcome.is_flawless();
     assert!(ahead(&sound).await.abs() <= 2.0);
-    assert_eq!(moved.said("authority stored"), stored);
+    assert_eq!(moved.said("CA stored"), stored);
     pair.uninstall().await;
 }
 
@@ -124,7 +124,7 @@ async fn a_replica_that_starts_with_a_wrong_clock_makes_nothing(it: Test) {
     }
     // For a clock that is so wrong the API server's own certificate is not valid.
     let wrong = pair.add(&it, clocks[2].environment()).await;
-    let message = "cannot keep the authority, trying on";
+    let message = "cannot reconcile the CA, retrying";
     eventually("it says that it has no answer", async || wrong.said(message).pop()).await;
     assert_eq!(it.api().get(&pair.secret).await.status, 404);
     assert_eq!(pair.bundle().await, None);

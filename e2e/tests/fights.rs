@@ -72,7 +72,7 @@ async fn a_tool_that_resets_the_bundle_every_second_keeps_one_pod_in_twenty_out_
         let metric = format!("callgate_bundles_put_back_total{{configuration=\"{kind}\"}}");
         assert!(pair.sum(&metric).await >= 10.0, "{kind}");
     }
-    let message = "somebody else overwrites the authority, put back";
+    let message = "another field manager overwrote the caBundle, restored";
     let mut lines: Vec<_> = pair.replicas.iter().flat_map(|it| it.said(message)).collect();
     assert!((2..=4).contains(&lines.len()), "each replica says it once: {lines:?}");
     lines.retain(|it| it["manager"] != "some-tool");
@@ -121,7 +121,7 @@ async fn a_bundle_that_was_reset_many_times_is_put_back_as_soon_as_the_first_tim
     // In as many seconds, where the machine has time.
     let failed = outcome.failed_since(last);
     assert!(failed < 2 * MANY, "{failed} pods were refused");
-    let message = "somebody else overwrites the authority, put back";
+    let message = "another field manager overwrote the caBundle, restored";
     let lines: Vec<_> = pair.replicas.iter().flat_map(|it| it.said(message)).collect();
     assert!(!lines.is_empty() && lines.iter().all(|it| it["manager"] == ""), "{lines:?}");
     pair.uninstall().await;

@@ -1,7 +1,7 @@
 //! A Secret of the authority that cannot be written as it is.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use callgate::cli::authority::News;
+use callgate::ca::CaEvent;
 use serde_json::{Value, json};
 
 use crate::{
@@ -115,7 +115,7 @@ async fn permit(site: &Site, paths: [String; 2]) {
 
 /// Waits until each of them has failed again.
 async fn fail(replicas: &[Replica]) {
-    let failures = |it: &Replica| it.news().iter().filter(|it| **it == News::Failed).count();
+    let failures = |it: &Replica| it.news().iter().filter(|it| **it == CaEvent::Failed).count();
     for replica in replicas {
         let before = failures(replica);
         eventually("it fails", async || (failures(replica) > before + 1).then_some(())).await;

@@ -1,7 +1,6 @@
 //! The command line: one file per command, its flags and what it runs.
 
 mod agent;
-pub mod authority;
 mod crds;
 mod explain;
 mod observe;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     admission::{DeniedPod, Outcome, Owner, ReviewRecord, Webhook},
-    cli::authority::News,
+    ca::CaEvent,
     cluster::events::{self, Refusal},
     server::{Event, Readiness},
     telemetry::Metrics,
@@ -108,31 +108,31 @@ pub(super) fn reloads(metrics: Arc<Metrics>) -> impl Fn(Reload) + Clone + Send +
     }
 }
 
-/// Counts what happens to the shared authority, and calls us ready once there
-/// is a certificate that the API server trusts.
-pub(super) fn authority(
+/// Counts the events of the shared CA, and makes the replica ready once it presents a certificate
+/// that the API server trusts.
+pub(super) fn ca(
     metrics: Arc<Metrics>,
     readiness: &Readiness,
-) -> impl Fn(News) + Clone + Send + Sync + 'static {
+) -> impl Fn(CaEvent) + Clone + Send + Sync + 'static {
     let served = readiness.condition("certificate");
     let trusted = readiness.condition("webhook configurations that trust it");
     let near = readiness.condition("a clock like the API server's");
-    move |news| match news {
-        News::Leaf { not_after } => {
+    move |event| match event {
+        CaEvent::Leaf { not_after } => {
             metrics.certificate_expires(not_after);
             served.met();
         }
-        News::Authority { not_after } => metrics.authority_expires(not_after),
+        CaEvent::Ca { not_after } => metrics.authority_expires(not_after),
         // For good: that somebody overwrote a bundle is no reason to take all replicas away.
-        News::Published(true) => trusted.met(),
+        CaEvent::Trusted(true) => trusted.met(),
         // What was written has been logged by whoever wrote it.
-        News::Published(false) | News::Stored(_) => {}
-        News::PutBack(configuration) => metrics.bundle_put_back(configuration),
+        CaEvent::Trusted(false) | CaEvent::Stored(_) | CaEvent::Published => {}
+        CaEvent::PutBack(configuration) => metrics.bundle_put_back(configuration),
         // Not for good: nobody knows what else is wrong where a clock is.
-        News::Clock { ahead, is_near } => {
+        CaEvent::Clock { ahead, is_near } => {
             metrics.clock_is_ahead(ahead);
             if is_near { near.met() } else { near.unmet() }
         }
-        News::Failed => metrics.authority_failed(),
+        CaEvent::Failed => metrics.authority_failed(),
     }
 }

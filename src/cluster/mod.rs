@@ -1,6 +1,5 @@
 //! What a cluster says, and what it keeps for us.
 
-pub mod authority;
 mod clock_reading;
 mod conditions;
 pub mod events;

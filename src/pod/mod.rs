@@ -5,15 +5,14 @@ mod annotation;
 mod container;
 mod seccomp;
 mod subject;
-mod text;
 mod toleration;
 mod view;
 
+pub use crate::json::Str;
 pub use affinity::{Required, Requirement, Term};
 pub use annotation::{Annotation, MIRROR, POD_ANNOTATION, Target};
 pub use container::{Container, List, Scope};
 pub use seccomp::{Effective, Seccomp};
 pub use subject::{Kind, Subject};
-pub use text::Str;
 pub use toleration::Toleration;
 pub use view::{Metadata, Pod, Spec};

@@ -1,11 +1,12 @@
-//! The certificate of an authority, as far as a client looks at it.
+//! The certificate of a CA, as far as a client verifies it.
 
-use std::{fmt, time::UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-
-use super::rotation::Term;
 
 /// In bytes; larger ones are none for us.
 ///
@@ -13,16 +14,23 @@ use super::rotation::Term;
 /// too large for the four bundles of a configuration, whose objects hold 1.5 MiB.
 const LARGEST: usize = 8 * 1024;
 
-/// A certificate that verifies what its authority signed.
+/// From when until when a certificate is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Validity {
+    pub(crate) not_before: SystemTime,
+    pub(crate) not_after: SystemTime,
+}
+
+/// A CA certificate, which verifies the certificates that the CA signed.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Certificate {
+pub(crate) struct Certificate {
     der: CertificateDer<'static>,
-    term: Term,
+    validity: Validity,
 }
 
 impl Certificate {
     /// Reads a certificate; `None` unless it is one of an authority, of usual size.
-    pub(super) fn of(der: CertificateDer<'static>) -> Option<Self> {
+    pub(crate) fn of(der: CertificateDer<'static>) -> Option<Self> {
         if der.len() > LARGEST {
             return None;
         }
@@ -40,23 +48,24 @@ impl Certificate {
         };
         let not_before = at(validity.not_before).unwrap_or(UNIX_EPOCH);
         let not_after = at(validity.not_after).unwrap_or(UNIX_EPOCH);
-        (constraints.ca && may_sign).then_some(Self { der, term: Term { not_before, not_after } })
+        (constraints.ca && may_sign)
+            .then_some(Self { der, validity: Validity { not_before, not_after } })
     }
 
     /// The authorities' certificates in a PEM text, up to the first damage.
-    pub(super) fn all_in(pem: &[u8]) -> impl Iterator<Item = Self> {
+    pub(crate) fn all_in(pem: &[u8]) -> impl Iterator<Item = Self> {
         CertificateDer::pem_slice_iter(pem).map_while(Result::ok).filter_map(Self::of)
     }
 
-    pub(super) fn der(&self) -> &CertificateDer<'static> {
+    pub(crate) fn der(&self) -> &CertificateDer<'static> {
         &self.der
     }
 
-    pub(super) fn term(&self) -> Term {
-        self.term
+    pub(crate) fn validity(&self) -> Validity {
+        self.validity
     }
 
-    pub(super) fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         const WIDTH: usize = 64;
         let text = STANDARD.encode(&self.der);
         let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
@@ -73,6 +82,16 @@ impl Certificate {
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Certificate").field(&self.term).finish()
+        f.debug_tuple("Certificate").field(&self.validity).finish()
+    }
+}
+
+impl Validity {
+    pub(crate) fn holds(self, now: SystemTime) -> bool {
+        self.not_before <= now && !self.has_ended(now)
+    }
+
+    pub(crate) fn has_ended(self, now: SystemTime) -> bool {
+        now >= self.not_after
     }
 }

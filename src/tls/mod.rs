@@ -1,15 +1,10 @@
 //! Presents whatever certificate is current, and asks for the client's if told to.
 
-mod authority;
+mod ca;
 mod certificate;
 mod clients;
-mod clock;
 mod files;
 mod follow;
-mod keychain;
-mod rotation;
-mod stored;
-mod times;
 
 use std::{
     io,
@@ -28,17 +23,17 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-use self::{authority::Authority, clients::Clients, files::Files};
 pub use self::{
-    authority::AuthorityError,
+    ca::CaError,
     clients::FollowClients,
-    clock::{Agreement, Comparison, Moment, Reading},
     files::FileError,
     follow::{Follow, Reload},
-    keychain::{Advice, Keychain, KeychainError, Seen},
-    stored::Data,
-    times::{BadTimes, Times},
 };
+pub(crate) use self::{
+    ca::{CertificateAuthority, check},
+    certificate::{Certificate, Validity},
+};
+use self::{clients::Clients, files::Files};
 use crate::duration;
 
 /// How long the authority of a single process is valid, and with it all that
@@ -107,7 +102,7 @@ pub enum TlsError {
     #[error(transparent)]
     File(#[from] FileError),
     #[error("cannot make a certificate")]
-    Authority(#[from] AuthorityError),
+    CertificateAuthority(#[from] CaError),
     #[error("cannot write the authority to {path:?}")]
     CaOut { path: PathBuf, source: io::Error },
     #[error("cannot configure TLS")]
@@ -147,7 +142,7 @@ pub struct Current(ArcSwapOption<CertifiedKey>);
 impl Tls {
     /// Whether neither files are named nor an authority of this process alone
     /// is asked for: in a cluster all replicas then share one.
-    pub fn leaves_it_to_us(&self) -> bool {
+    pub fn is_self_managed(&self) -> bool {
         self.tls_cert.is_none() && self.ca_out.is_none()
     }
 
@@ -193,7 +188,7 @@ fn issue(
     names: &[String],
     now: SystemTime,
 ) -> Result<CertifiedKey, TlsError> {
-    let authority = Authority::create(now, LIFETIME)?;
+    let authority = CertificateAuthority::create(now, LIFETIME)?;
     if let Some(path) = ca_out {
         files::write(&path, &authority.pem()).map_err(|source| TlsError::CaOut { path, source })?;
     }

@@ -19,11 +19,8 @@ use tokio::{net::TcpListener, runtime};
 use self::source::{Defaults, Source, Told};
 use crate::{
     admission::{self, App},
-    cli::{
-        Found,
-        authority::{self, Authority},
-        observe,
-    },
+    ca::{self, CaFlags},
+    cli::{Found, observe},
     server::{self, Admin, Limits, Order, Readiness, Server, signals},
     standalone::Sources,
     telemetry::{Log, Logging, Metrics},
@@ -66,7 +63,7 @@ pub(super) struct Serve {
     tls: Tls,
 
     #[command(flatten, next_help_heading = "CA")]
-    authority: Authority,
+    ca: CaFlags,
 
     #[command(flatten)]
     limits: Limits,
@@ -85,13 +82,13 @@ impl Serve {
             defaults,
             sources,
             tls,
-            authority,
+            ca: ca_flags,
             limits,
             logging,
         } = self;
         logging.init(log)?;
         tls::install();
-        let opened = if standalone || !tls.leaves_it_to_us() {
+        let opened = if standalone || !tls.is_self_managed() {
             tls.open(SystemTime::now())?
         } else {
             tls.await_identity()?
@@ -111,7 +108,7 @@ impl Serve {
             };
             let listener = bind(listen)?;
             let admin = bind(admin_listen)?;
-            Ready { listener, admin, started }.serve(source, opened, authority, limits).await
+            Ready { listener, admin, started }.serve(source, opened, ca_flags, limits).await
         })?;
         Ok(Found::Nothing)
     }
@@ -129,7 +126,7 @@ impl Ready {
         self,
         source: Source,
         opened: Opened,
-        authority: Authority,
+        ca_flags: CaFlags,
         limits: Limits,
     ) -> anyhow::Result<()> {
         let Self { listener, admin, started } = self;
@@ -178,10 +175,10 @@ impl Ready {
                 }
             }
             Identity::ToCome { current, names } => {
-                let client = source.client().context("an authority needs a cluster")?;
-                let report = observe::authority(Arc::clone(&metrics), &server.readiness);
+                let client = source.client().context("a shared CA needs a cluster")?;
+                let report = observe::ca(Arc::clone(&metrics), &server.readiness);
                 let now = SystemTime::now;
-                tokio::spawn(authority::keep(client, authority, names, current, now, report)?);
+                tokio::spawn(ca::run(client, ca_flags, names, current, now, report)?);
             }
         }
         source.follow(Told { current, synced, abreast, metrics: Arc::clone(&metrics) });

@@ -18,7 +18,17 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::{certificate::Certificate, provider, rotation::Term, times::BACKDATED};
+use super::{
+    certificate::{Certificate, Validity},
+    provider,
+};
+
+/// From how long before now a certificate is valid.
+///
+/// A client that verifies it may be five minutes behind a replica that signs, and that replica
+/// five minutes behind another API server. An hour is also enough for an API server whose clock
+/// is wrong, and costs nothing: before the key existed nobody could have had a certificate.
+pub(crate) const BACKDATED: Duration = Duration::from_hours(1);
 
 /// The names under which the webhook is reached: from the same machine, and as
 /// the API server verifies a service (`<name>.<namespace>.svc`), where the
@@ -32,20 +42,20 @@ const NAMES: [&str; 5] = [
 ];
 
 /// A certificate authority with its key: what is shown of it is the certificate.
-pub(super) struct Authority {
+pub(crate) struct CertificateAuthority {
     issuer: Issuer<'static, KeyPair>,
-    pub(super) certificate: Certificate,
+    pub(crate) certificate: Certificate,
 }
 
 /// A serving certificate with its key, and how long it is valid.
-pub(super) struct Leaf {
-    pub(super) identity: CertifiedKey,
-    pub(super) term: Term,
+pub(crate) struct Leaf {
+    pub(crate) identity: CertifiedKey,
+    pub(crate) validity: Validity,
 }
 
 /// Why there is no certificate of our own.
 #[derive(Debug, thiserror::Error)]
-pub enum AuthorityError {
+pub enum CaError {
     #[error("{0:?} is neither a host name nor an address")]
     Name(String),
     #[error("no certificate of an authority")]
@@ -60,9 +70,9 @@ pub enum AuthorityError {
     Verify(#[from] VerifierBuilderError),
 }
 
-impl Authority {
+impl CertificateAuthority {
     /// An authority with a new key, valid from `now` on.
-    pub(super) fn create(now: SystemTime, lifetime: Duration) -> Result<Self, AuthorityError> {
+    pub(crate) fn create(now: SystemTime, lifetime: Duration) -> Result<Self, CaError> {
         let mut params = CertificateParams::default();
         // It signs servers, never other authorities.
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -73,7 +83,7 @@ impl Authority {
         let key = key()?;
         let certificate = params.self_signed(&key)?;
         let certificate =
-            Certificate::of(certificate.der().clone()).ok_or(AuthorityError::NoCertificate)?;
+            Certificate::of(certificate.der().clone()).ok_or(CaError::NoCertificate)?;
         Ok(Self { issuer: Issuer::new(params, key), certificate })
     }
 
@@ -83,15 +93,9 @@ impl Authority {
     /// That is tried, not guessed: the two may belong to different
     /// authorities, may be of a kind that we cannot sign with, or may not be
     /// allowed to sign for our names.
-    pub(super) fn load(
-        certificate: &[u8],
-        key: &[u8],
-        names: &[String],
-    ) -> Result<Self, AuthorityError> {
-        let certificate =
-            Certificate::all_in(certificate).next().ok_or(AuthorityError::NoCertificate)?;
-        let key =
-            KeyPair::from_pem(&String::from_utf8_lossy(key)).map_err(AuthorityError::NoKey)?;
+    pub(crate) fn load(certificate: &[u8], key: &[u8], names: &[String]) -> Result<Self, CaError> {
+        let certificate = Certificate::all_in(certificate).next().ok_or(CaError::NoCertificate)?;
+        let key = KeyPair::from_pem(&String::from_utf8_lossy(key)).map_err(CaError::NoKey)?;
         let issuer = Issuer::from_ca_cert_der(certificate.der(), key)?;
         let authority = Self { issuer, certificate };
         authority.prove(names)?;
@@ -99,25 +103,25 @@ impl Authority {
     }
 
     /// Its certificate, for clients to trust and the API server's `caBundle`.
-    pub(super) fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
     }
 
-    pub(super) fn key_pem(&self) -> String {
+    pub(crate) fn key_pem(&self) -> String {
         self.issuer.key().serialize_pem()
     }
 
     /// Signs a serving certificate with a new key, for the names of the
     /// service and `more`; it ends at `end`, or with the authority.
-    pub(super) fn issue(
+    pub(crate) fn issue(
         &self,
         more: &[String],
         now: SystemTime,
         end: SystemTime,
-    ) -> Result<Leaf, AuthorityError> {
-        let term = Term {
+    ) -> Result<Leaf, CaError> {
+        let validity = Validity {
             not_before: now - BACKDATED,
-            not_after: end.min(self.certificate.term().not_after),
+            not_after: end.min(self.certificate.validity().not_after),
         };
         let more = more.iter().map(String::as_str).filter(|it| !NAMES.contains(it));
         let mut params = CertificateParams::default();
@@ -127,37 +131,32 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         params.distinguished_name = named("callgate");
-        params.not_before = term.not_before.into();
-        params.not_after = term.not_after.into();
+        params.not_before = validity.not_before.into();
+        params.not_after = validity.not_after.into();
         let key = key()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let identity = CertifiedKey::from_der(vec![certificate.into()], key, &provider())?;
-        Ok(Leaf { identity, term })
+        Ok(Leaf { identity, validity })
     }
 
     /// Signs for our names and `more`, and looks at it as a client does:
     /// whichever name he uses, all have to be allowed.
-    fn prove(&self, more: &[String]) -> Result<(), AuthorityError> {
-        let end = self.certificate.term().not_after;
+    fn prove(&self, more: &[String]) -> Result<(), CaError> {
+        let end = self.certificate.validity().not_after;
         let leaf = self.issue(more, end, end)?;
         self.verify(&leaf.identity, NAMES[0], end)
     }
 
     /// What a client makes of a certificate that trusts this authority alone.
-    fn verify(
-        &self,
-        identity: &CertifiedKey,
-        name: &str,
-        at: SystemTime,
-    ) -> Result<(), AuthorityError> {
+    fn verify(&self, identity: &CertifiedKey, name: &str, at: SystemTime) -> Result<(), CaError> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.der().clone())?;
         let provider = Arc::new(provider());
         let verifier =
             WebPkiServerVerifier::builder_with_provider(roots.into(), provider).build()?;
-        let server = ServerName::try_from(name.to_owned())
-            .map_err(|_| AuthorityError::Name(name.to_owned()))?;
+        let server =
+            ServerName::try_from(name.to_owned()).map_err(|_| CaError::Name(name.to_owned()))?;
         let since_1970 = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let at = UnixTime::since_unix_epoch(since_1970);
         let leaf = identity.end_entity_cert()?;
@@ -166,7 +165,7 @@ impl Authority {
 }
 
 /// Whether a certificate can be for these names.
-pub(super) fn check(names: &[String]) -> Result<(), AuthorityError> {
+pub(crate) fn check(names: &[String]) -> Result<(), CaError> {
     names.iter().try_for_each(|it| san(it).map(drop))
 }
 
@@ -180,11 +179,11 @@ fn named(name: &str) -> DistinguishedName {
     distinguished
 }
 
-fn san(name: &str) -> Result<SanType, AuthorityError> {
+fn san(name: &str) -> Result<SanType, CaError> {
     if let Ok(address) = name.parse::<IpAddr>() {
         return Ok(SanType::IpAddress(address));
     }
-    let refused = || AuthorityError::Name(name.to_owned());
+    let refused = || CaError::Name(name.to_owned());
     DnsName::try_from(name.strip_prefix("*.").unwrap_or(name)).map_err(|_| refused())?;
     Ok(SanType::DnsName(name.try_into().map_err(|_| refused())?))
 }
@@ -201,8 +200,8 @@ mod tests {
         SystemTime::UNIX_EPOCH + 20_000 * DAY
     }
 
-    fn authority() -> Authority {
-        Authority::create(now(), 365 * DAY).unwrap()
+    fn authority() -> CertificateAuthority {
+        CertificateAuthority::create(now(), 365 * DAY).unwrap()
     }
 
     /// What a client makes of a certificate for three hundred days.
@@ -255,8 +254,8 @@ mod tests {
     #[test]
     fn a_leaf_ends_with_its_authority() {
         let leaf = authority().issue(&[], now(), now() + 366 * DAY).unwrap();
-        assert_eq!(leaf.term.not_after, now() + 365 * DAY);
-        assert_eq!(super::super::files::not_after(&leaf.identity), leaf.term.not_after);
+        assert_eq!(leaf.validity.not_after, now() + 365 * DAY);
+        assert_eq!(super::super::files::not_after(&leaf.identity), leaf.validity.not_after);
     }
 
     #[test]
@@ -291,9 +290,9 @@ mod tests {
         first.verify(&leaf.identity, "localhost", now()).unwrap();
     }
 
-    fn load(certificate: &str, key: &str, names: &[&str]) -> Result<Authority, AuthorityError> {
+    fn load(certificate: &str, key: &str, names: &[&str]) -> Result<CertificateAuthority, CaError> {
         let names: Vec<_> = names.iter().map(|&it| it.to_owned()).collect();
-        Authority::load(certificate.as_bytes(), key.as_bytes(), &names)
+        CertificateAuthority::load(certificate.as_bytes(), key.as_bytes(), &names)
     }
 
     /// A certificate made to measure, and its key.

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, ops::Deref};
 
 use serde::Deserialize;
 
-use crate::json::Entry;
+use super::Entry;
 
 /// Borrows from the document unless the text contains an escape.
 ///

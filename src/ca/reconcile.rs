@@ -15,57 +15,31 @@ use kube::Client;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Data, Objects,
-    bundle::{Configuration, Found},
+    CaEvent, CaObjects,
+    backoff::{Backoff, Bucket, now},
     call::{CallError, Written},
-    clock::{Clock, Reading},
+    configuration::{Configuration, ConfigurationSnapshot},
     log_once::LogOnce,
-    pace::{Backoff, Bucket, now},
     published::{Published, Round},
-    secret::{Held, Place},
+    secret::{SecretRef, SecretSnapshot},
+    server_clock::ServerClock,
+    signer::{Observed, Write},
+    stored::SecretData,
 };
 
-/// What the API server holds.
-pub struct Seen<'a> {
-    pub secret: Option<&'a Data>,
-    /// The bundles of all our webhooks, unless some could not be read.
-    pub bundles: Option<&'a [Vec<u8>]>,
-    /// When reading began.
-    pub since: Instant,
-    /// What its clock showed when the Secret was read.
-    pub clock: Reading,
+/// Decides what to write. It is called after every read, with `None` if the API server did not
+/// answer; its result is then ignored.
+pub(super) trait Decide:
+    FnMut(Option<Observed<'_>>) -> Result<Option<Write>, BoxError>
+{
 }
-
-/// What it should hold.
-pub struct Order {
-    /// What to write to the Secret, and why; nothing is published meanwhile.
-    pub store: Option<(&'static str, Data)>,
-    pub bundle: String,
-}
-
-/// What became of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// The Secret was written, by this step.
-    Stored(&'static str),
-    /// A configuration got the bundle.
-    Published,
-    /// So did one, of this kind, in which somebody else had overwritten it.
-    PutBack(&'static str),
-    /// Something could not be done; it will be tried again.
-    Failed,
-}
-
-/// Whatever decides: it is asked after every look, with `None` when the API
-/// server did not answer; then its order is not heard.
-pub trait Decide: FnMut(Option<Seen<'_>>) -> Result<Option<Order>, BoxError> {}
-impl<F: FnMut(Option<Seen<'_>>) -> Result<Option<Order>, BoxError>> Decide for F {}
+impl<F: FnMut(Option<Observed<'_>>) -> Result<Option<Write>, BoxError>> Decide for F {}
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The three objects.
-struct Keep {
-    clock: Clock,
-    secret: Place,
+struct Reconciler {
+    clock: ServerClock,
+    secret: SecretRef,
     stores: Bucket,
     configurations: [Published; 2],
 }
@@ -88,21 +62,21 @@ const MANY: u32 = 20;
 ///
 /// However often others write, and whatever fails: `decide` is asked again
 /// after a `pulse`, or after what calls take that get no answer.
-pub async fn keep(
+pub(super) async fn reconcile(
     client: Client,
-    objects: &Objects,
+    objects: &CaObjects,
     pulse: Duration,
     mut decide: impl Decide,
-    report: impl Fn(Kept),
+    report: impl Fn(CaEvent),
 ) {
     let jitter = jitter();
-    let mut keep = Keep::new(&client, objects, jitter);
-    let mut changes = pin!(keep.changes());
+    let mut reconciler = Reconciler::new(&client, objects, jitter);
+    let mut changes = pin!(reconciler.changes());
     let mut failures = Backoff::new(FAILED.0, FAILED.1, jitter);
     let mut losses = Backoff::new(LOST.0, LOST.1, jitter);
     let mut log = LogOnce::default();
     loop {
-        let round = match keep.round(&mut decide, &report).await {
+        let round = match reconciler.round(&mut decide, &report).await {
             Ok(Round::Lost) if losses.failures() >= MANY => Err(CallError::Lost(MANY)),
             round => round,
         };
@@ -121,7 +95,7 @@ pub async fn keep(
                 drop(timeout(pulse, changes.next()).await);
             }
             Err(error) => {
-                report(Kept::Failed);
+                report(CaEvent::Failed);
                 log.failure(&error);
                 let wait = failures.next().min(pulse);
                 // Changes that come without a pause do not make us knock without one.
@@ -141,16 +115,16 @@ fn jitter() -> f64 {
         / f64::from(u16::MAX)
 }
 
-impl Keep {
-    fn new(client: &Client, objects: &Objects, jitter: f64) -> Self {
-        let Objects {
+impl Reconciler {
+    fn new(client: &Client, objects: &CaObjects, jitter: f64) -> Self {
+        let CaObjects {
             ca_secret,
             ca_secret_namespace,
             mutating_configuration,
             validating_configuration,
         } = objects;
         let namespace = ca_secret_namespace.as_deref().unwrap_or(client.default_namespace());
-        let (client, clock) = Clock::watched_by(client);
+        let (client, clock) = ServerClock::watched_by(client);
         let now = now();
         let published = |it, kind| Published::new(it, kind, Bucket::new(now, jitter), &client);
         let mutating =
@@ -159,7 +133,7 @@ impl Keep {
             Configuration::new::<ValidatingWebhookConfiguration>(&client, validating_configuration);
         Self {
             clock,
-            secret: Place::new(&client, namespace, ca_secret),
+            secret: SecretRef::new(&client, namespace, ca_secret),
             stores: Bucket::new(now, jitter),
             configurations: [published(mutating, "mutating"), published(validating, "validating")],
         }
@@ -168,7 +142,7 @@ impl Keep {
     async fn round(
         &mut self,
         decide: &mut impl Decide,
-        report: &impl Fn(Kept),
+        report: &impl Fn(CaEvent),
     ) -> Result<Round, CallError> {
         let since = Instant::now();
         let [mutating, validating] = &self.configurations;
@@ -184,9 +158,9 @@ impl Keep {
         };
         let data = held.data();
         let bundles = bundles(&found);
-        let seen = Seen { secret: data.as_ref(), bundles: bundles.as_deref(), since, clock };
+        let seen = Observed { secret: data.as_ref(), bundles: bundles.as_deref(), since, clock };
         let order = decide(Some(seen)).map_err(CallError::Undecided)?;
-        let Some(Order { store, bundle }) = order else { return Ok(Round::Rest) };
+        let Some(Write { store, bundle }) = order else { return Ok(Round::Rest) };
         if let Some((step, data)) = store {
             return self.store(step, held, data, report).await;
         }
@@ -203,9 +177,9 @@ impl Keep {
     async fn store(
         &mut self,
         step: &'static str,
-        held: Held,
-        data: Data,
-        report: &impl Fn(Kept),
+        held: SecretSnapshot,
+        data: SecretData,
+        report: &impl Fn(CaEvent),
     ) -> Result<Round, CallError> {
         let wait = self.stores.wait(now());
         if !wait.is_zero() {
@@ -215,8 +189,8 @@ impl Keep {
             return Ok(Round::Lost);
         }
         self.stores.spend(now());
-        tracing::info!(step, secret = self.secret.name(), "authority stored");
-        report(Kept::Stored(step));
+        tracing::info!(step, secret = self.secret.name(), "CA stored");
+        report(CaEvent::Stored(step));
         Ok(Round::Wrote)
     }
 
@@ -229,7 +203,7 @@ impl Keep {
     }
 }
 
-fn bundles(found: &[Result<Found, CallError>; 2]) -> Option<Vec<Vec<u8>>> {
+fn bundles(found: &[Result<ConfigurationSnapshot, CallError>; 2]) -> Option<Vec<Vec<u8>>> {
     let mut bundles = Vec::new();
     for found in found {
         bundles.extend(found.as_ref().ok()?.bundles().cloned());

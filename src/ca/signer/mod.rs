@@ -8,38 +8,34 @@ use std::{
 };
 
 use super::{
-    Current,
-    authority::{Authority, AuthorityError, check},
-    certificate::Certificate,
-    clock::{Comparison, Moment, Reading, Span},
-    rotation::{
-        Authorities, Serving, Step, Successor, Term, is_over, leaf_end, leaf_is_due, next_step,
-    },
-    stored::{Data, Stored},
-    times::{BadTimes, Times},
+    clock::{Comparison, Moment, ServerTime, Span},
+    lifetimes::{Lifetimes, LifetimesError},
+    rotation::{CaDates, Serving, Step, Successor, is_over, leaf_end, leaf_is_due, next_step},
+    stored::{SecretData, Stored},
 };
+use crate::tls::{CaError, Certificate, CertificateAuthority, Current, Validity, check};
 
-/// Signs this replica's leaf by the authority that all replicas share.
+/// Signs this replica's leaf by the CA that all replicas share.
 ///
 /// It makes up its mind from what it is told of the Secret and of the webhook
 /// configurations, and touches neither. Every replica has one, and none leads:
 /// whoever writes first wins, the others see what he wrote (design, section 6).
-pub struct Keychain {
-    times: Times,
+pub(super) struct ReplicaSigner {
+    lifetimes: Lifetimes,
     names: Vec<String>,
     current: Arc<Current>,
     /// The Secret as it was last, and what was read from it.
-    last: Option<(Data, Stored)>,
+    last: Option<(SecretData, Stored)>,
     served: Option<Served>,
     /// Since when the successor has been in every configuration without a break.
     seen: Option<(Certificate, Instant)>,
     /// What the API server's clock showed last.
-    clock: Option<Reading>,
+    clock: Option<ServerTime>,
 }
 
 struct Served {
-    authority: Arc<Authority>,
-    leaf: Term,
+    authority: Arc<CertificateAuthority>,
+    leaf: Validity,
 }
 
 /// What a replica was told of the cluster.
@@ -47,56 +43,63 @@ struct Served {
 /// The bundles must have been read *before* the Secret: then a bundle that
 /// was not changed since is no newer than what replaces it.
 #[derive(Clone, Copy)]
-pub struct Seen<'a> {
-    pub secret: Option<&'a Data>,
+pub(super) struct Observed<'a> {
+    pub(super) secret: Option<&'a SecretData>,
     /// What every webhook of ours trusts, unless some could not be read.
-    pub bundles: Option<&'a [Vec<u8>]>,
+    pub(super) bundles: Option<&'a [Vec<u8>]>,
     /// When reading began.
-    pub since: Instant,
+    pub(super) since: Instant,
     /// The clock of the API server that answered.
-    pub clock: Reading,
+    pub(super) clock: ServerTime,
 }
 
-/// Why there is no keychain of these times and names.
+/// Why there is no signer of these lifetimes and names.
 #[derive(Debug, thiserror::Error)]
-pub enum KeychainError {
+pub enum SignerError {
     #[error(transparent)]
-    Times(#[from] BadTimes),
+    Lifetimes(#[from] LifetimesError),
     #[error(transparent)]
-    Names(#[from] AuthorityError),
+    Names(#[from] CaError),
 }
 
-/// What follows from what a replica was told.
-pub struct Advice {
-    /// What the Secret should hold instead of what it held, and why.
-    pub store: Option<(&'static str, Data)>,
-    /// What every webhook of ours should trust, unless others have to say so.
-    pub bundle: Option<String>,
+/// What the API server should hold.
+pub(super) struct Write {
+    /// The new data of the Secret, with the step that leads to it; the bundle is published in a
+    /// later round.
+    pub(super) store: Option<(&'static str, SecretData)>,
+    /// The `caBundle` of all our webhooks.
+    pub(super) bundle: String,
+}
+
+/// What follows from what a replica observed.
+pub(super) struct Decision {
+    /// What to write; `None` where other replicas have to decide.
+    pub(super) write: Option<Write>,
     /// Whether they all do, and with it trust what is served here.
-    pub published: bool,
+    pub(super) published: bool,
     /// When the authority that signs ends.
-    pub authority_ends: Option<SystemTime>,
+    pub(super) ca_ends: Option<SystemTime>,
     /// Whether our clock can be believed. If not, there is nothing to store.
-    pub clock: Comparison,
+    pub(super) clock: Comparison,
 }
 
-impl Keychain {
-    /// A keychain that serves by `current`, under the names of the service and `names`.
+impl ReplicaSigner {
+    /// A signer that serves by `current`, under the names of the service and `names`.
     ///
     /// A name that is none is an error at once: later it would look as if the
     /// stored authority could not sign, and was to be replaced.
-    pub fn new(
-        times: Times,
+    pub(super) fn new(
+        lifetimes: Lifetimes,
         names: Vec<String>,
         current: Arc<Current>,
-    ) -> Result<Self, KeychainError> {
+    ) -> Result<Self, SignerError> {
         check(&names)?;
-        let times = times.check()?;
-        Ok(Self { times, names, current, last: None, served: None, seen: None, clock: None })
+        let lifetimes = lifetimes.check()?;
+        Ok(Self { lifetimes, names, current, last: None, served: None, seen: None, clock: None })
     }
 
     /// When the leaf ends that is served.
-    pub fn leaf_ends(&self) -> Option<SystemTime> {
+    pub(super) fn leaf_ends(&self) -> Option<SystemTime> {
         self.served.as_ref().map(|it| it.leaf.not_after)
     }
 
@@ -105,8 +108,8 @@ impl Keychain {
     /// A leaf is signed by what is stored, never by what is only about to be:
     /// another replica may be faster. What is stored is judged by the API
     /// server's clock, and left alone where ours says something else.
-    pub fn advance(&mut self, seen: Seen<'_>, now: Moment) -> Result<Advice, AuthorityError> {
-        let Seen { secret, bundles, since, clock } = seen;
+    pub(super) fn advance(&mut self, seen: Observed<'_>, now: Moment) -> Result<Decision, CaError> {
+        let Observed { secret, bundles, since, clock } = seen;
         self.clock = Some(clock);
         let comparison = clock.compare(now);
         let time = clock.now(now);
@@ -116,7 +119,7 @@ impl Keychain {
         let next = stored.next.as_ref().filter(|_| published).map(|it| &it.certificate);
         let published_for = self.published_for(next, since, now.steady);
         let dates = self.dates(&stored, published_for);
-        let step = next_step(&dates, time, &self.times);
+        let step = next_step(&dates, time, &self.lifetimes);
         let is_wrong = matches!(step, Step::Create | Step::Restore);
         // Others put it right; if they put something else there instead, that counts.
         let is_for_others = !comparison.verdict.is_enough();
@@ -130,33 +133,33 @@ impl Keychain {
         }
         let trusted =
             self.served.as_ref().is_some_and(|it| stored.holds(&it.authority.certificate));
-        let authority_ends = stored.current.as_ref().map(|it| it.certificate.term().not_after);
+        let ca_ends = stored.current.as_ref().map(|it| it.certificate.validity().not_after);
         let store = match step {
             Step::Rest => None,
             _ if is_for_others => None,
             step => {
                 let served = self.served.as_ref().map(|it| &it.authority);
-                let is_over = |it| is_over(it, time, &self.times);
-                let fresh = || Authority::create(time, self.times.ca_lifetime);
+                let is_over = |it| is_over(it, time, &self.lifetimes);
+                let fresh = || CertificateAuthority::create(time, self.lifetimes.ca_lifetime);
                 let stored = stored.after(step, served, is_over, fresh)?;
                 let (data, left_out) = stored.write();
                 if left_out > 0 {
-                    tracing::warn!(left_out, "the Secret is full: what is not ours was dropped");
+                    tracing::warn!(left_out, "the Secret is full: keys of others were dropped");
                 }
                 Some((step.into(), data))
             }
         };
         let published = published && trusted;
-        let bundle = Some(bundle).filter(|_| !(is_wrong && is_for_others));
-        Ok(Advice { store, bundle, published, authority_ends, clock: comparison })
+        let write = (!(is_wrong && is_for_others)).then_some(Write { store, bundle });
+        Ok(Decision { write, published, ca_ends, clock: comparison })
     }
 
     /// Renews the leaf from memory when its time has come: all that can be
     /// done while the API server is away.
-    pub fn renew(&mut self, now: Moment) -> Result<(), AuthorityError> {
+    pub(super) fn renew(&mut self, now: Moment) -> Result<(), CaError> {
         match (&self.served, self.clock) {
             (Some(Served { authority, .. }), Some(clock))
-                if authority.certificate.term().holds(clock.now(now)) =>
+                if authority.certificate.validity().holds(clock.now(now)) =>
             {
                 self.sign(&Arc::clone(authority), clock.span(now))
             }
@@ -165,13 +168,13 @@ impl Keychain {
     }
 
     /// Trying out what is stored takes signatures: once is enough.
-    fn read(&mut self, data: &Data) -> Stored {
+    fn read(&mut self, data: &SecretData) -> Stored {
         let last = self.last.take().filter(|(it, _)| it == data);
         let (data, stored) = last.unwrap_or_else(|| {
             let stored = Stored::read(data, &self.names);
             if let Some(trouble) = &stored.trouble {
                 let error: &(dyn Error + 'static) = trouble;
-                tracing::warn!(error, "the stored authority is of no use");
+                tracing::warn!(error, "the stored CA cannot be used");
             }
             (data.clone(), stored)
         });
@@ -181,19 +184,19 @@ impl Keychain {
 
     /// Serves a leaf of the authority, a new one unless the old will do by
     /// whichever clock.
-    fn sign(&mut self, authority: &Arc<Authority>, now: Span) -> Result<(), AuthorityError> {
-        let term = authority.certificate.term();
+    fn sign(&mut self, authority: &Arc<CertificateAuthority>, now: Span) -> Result<(), CaError> {
+        let validity = authority.certificate.validity();
         let same = self.served.as_ref().filter(|it| {
             it.authority.certificate == authority.certificate
-                && !leaf_is_due(it.leaf, term, now, &self.times)
+                && !leaf_is_due(it.leaf, validity, now, &self.lifetimes)
         });
         if same.is_some() {
             return Ok(());
         }
-        let end = leaf_end(term, now.late, &self.times);
+        let end = leaf_end(validity, now.late, &self.lifetimes);
         let leaf = authority.issue(&self.names, now.early, end)?;
         self.current.renew(leaf.identity);
-        self.served = Some(Served { authority: Arc::clone(authority), leaf: leaf.term });
+        self.served = Some(Served { authority: Arc::clone(authority), leaf: leaf.validity });
         tracing::info!("serving certificate signed");
         Ok(())
     }
@@ -211,25 +214,25 @@ impl Keychain {
         self.seen.as_ref().map(|(_, since)| began.saturating_duration_since(*since))
     }
 
-    fn dates(&self, stored: &Stored, published: Option<Duration>) -> Authorities {
-        let term = |it: &Arc<Authority>| it.certificate.term();
-        Authorities {
-            current: stored.current.as_ref().map(term),
-            next: stored.next.as_ref().map(|it| Successor { term: term(it), published }),
-            previous: stored.previous.iter().map(Certificate::term).collect(),
+    fn dates(&self, stored: &Stored, published: Option<Duration>) -> CaDates {
+        let validity = |it: &Arc<CertificateAuthority>| it.certificate.validity();
+        CaDates {
+            current: stored.current.as_ref().map(validity),
+            next: stored.next.as_ref().map(|it| Successor { validity: validity(it), published }),
+            previous: stored.previous.iter().map(Certificate::validity).collect(),
             serving: self.served.as_ref().map(|it| Serving {
-                term: term(&it.authority),
+                validity: validity(&it.authority),
                 stored: stored.holds(&it.authority.certificate),
             }),
         }
     }
 }
 
-impl fmt::Debug for Keychain {
+impl fmt::Debug for ReplicaSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { times, names, .. } = self;
-        f.debug_struct("Keychain")
-            .field("times", times)
+        let Self { lifetimes, names, .. } = self;
+        f.debug_struct("ReplicaSigner")
+            .field("lifetimes", lifetimes)
             .field("names", names)
             .finish_non_exhaustive()
     }

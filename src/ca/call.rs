@@ -10,22 +10,22 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Why a call came to nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum CallError {
+pub(super) enum CallError {
     #[error("cannot {what}")]
     Refused { what: String, source: kube::Error },
     #[error("cannot {what}: no answer within {} s", DEADLINE.as_secs())]
     Late { what: String },
-    #[error("cannot publish the authority: there is no {what}")]
+    #[error("cannot publish the CA: there is no {what}")]
     Missing { what: String },
-    #[error("cannot publish the authority: no webhook of {what} is called *{domain}", domain = super::DOMAIN)]
+    #[error("cannot publish the CA: no webhook of {what} is called *{domain}", domain = super::DOMAIN)]
     Empty { what: String },
     #[error("cannot change {what}, which is immutable and being deleted: a finalizer keeps it")]
     Stuck { what: String },
     #[error("cannot tell the API server's clock: there is no date in its answers")]
     NoClock,
-    #[error("cannot keep the authority: somebody else wrote first, {0} times in a row")]
+    #[error("cannot write: {0} conflicts in a row")]
     Lost(u32),
-    #[error("cannot decide what to keep")]
+    #[error("cannot decide what to write")]
     Undecided(#[source] Box<dyn Error + Send + Sync>),
 }
 

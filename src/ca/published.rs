@@ -6,11 +6,11 @@ use futures_util::Stream;
 use kube::Client;
 
 use super::{
-    bundle::{Configuration, Found},
+    CaEvent,
+    backoff::{Bucket, now},
     call::{CallError, Written},
-    keep::Kept,
+    configuration::{Configuration, ConfigurationSnapshot},
     overwritten::Overwritten,
-    pace::{Bucket, now},
 };
 
 /// A configuration, and what is remembered of it.
@@ -48,7 +48,7 @@ impl Published {
         Self { configuration, kind, writes, right: None, overwritten }
     }
 
-    pub(super) async fn read(&self) -> Result<Found, CallError> {
+    pub(super) async fn read(&self) -> Result<ConfigurationSnapshot, CallError> {
         self.configuration.read().await
     }
 
@@ -58,9 +58,9 @@ impl Published {
 
     pub(super) async fn publish(
         &mut self,
-        found: Result<Found, CallError>,
+        found: Result<ConfigurationSnapshot, CallError>,
         bundle: &str,
-        report: &impl Fn(Kept),
+        report: &impl Fn(CaEvent),
     ) -> Result<Round, CallError> {
         let found = found?;
         if found.bundles().all(|it| *it == bundle.as_bytes()) {
@@ -76,18 +76,18 @@ impl Published {
         }
         let now = now();
         self.writes.spend(now);
-        tracing::info!(configuration = self.configuration.what(), "authority published");
-        report(Kept::Published);
+        tracing::info!(configuration = self.configuration.what(), "CA published");
+        report(CaEvent::Published);
         if found.manager().is_some() || self.was_removed(&found) {
-            report(Kept::PutBack(self.kind));
+            report(CaEvent::PutBack(self.kind));
             let object = self.configuration.reference(&found);
-            self.overwritten.tell(found.manager(), object, now);
+            self.overwritten.report(found.manager(), object, now);
         }
         Ok(Round::Wrote)
     }
 
     /// Whether somebody took the bundle away since it was right.
-    fn was_removed(&self, found: &Found) -> bool {
+    fn was_removed(&self, found: &ConfigurationSnapshot) -> bool {
         let same = |(uid, count): &(String, usize)| {
             uid == found.uid() && *count == found.bundles().count()
         };

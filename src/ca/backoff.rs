@@ -31,7 +31,7 @@ impl Bucket {
     /// A full one. `jitter`, between 0 and 1, is what replicas differ by: they
     /// do not run dry together, and do not write at the same moment again.
     pub(super) fn new(now: Instant, jitter: f64) -> Self {
-        Self { refill: REFILL.mul_f64(distribution(jitter)), full_at: now }
+        Self { refill: REFILL.mul_f64(spread(jitter)), full_at: now }
     }
 
     /// How long to wait for a token; none if there is one.
@@ -53,12 +53,8 @@ impl Bucket {
 impl Backoff {
     /// The `jitter` is that of [`Bucket::new`].
     pub(super) fn new(shortest: Duration, longest: Duration, jitter: f64) -> Self {
-        let distribution = distribution(jitter);
-        Self {
-            shortest: shortest.mul_f64(distribution),
-            longest: longest.mul_f64(distribution),
-            failures: 0,
-        }
+        let spread = spread(jitter);
+        Self { shortest: shortest.mul_f64(spread), longest: longest.mul_f64(spread), failures: 0 }
     }
 
     pub(super) fn next(&mut self) -> Duration {
@@ -83,7 +79,7 @@ pub(super) fn now() -> Instant {
 }
 
 /// From four fifths to six fifths.
-fn distribution(jitter: f64) -> f64 {
+fn spread(jitter: f64) -> f64 {
     0.8 + 0.4 * jitter.clamp(0.0, 1.0)
 }
 

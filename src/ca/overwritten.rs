@@ -33,10 +33,10 @@ impl Overwritten {
     }
 
     /// The bundle was put back, after `manager` had overwritten it.
-    pub(super) fn tell(&mut self, manager: Option<&str>, object: ObjectReference, now: Instant) {
+    pub(super) fn report(&mut self, manager: Option<&str>, object: ObjectReference, now: Instant) {
         let (manager, what) = match manager {
             Some(it) => (it, format!("field manager {it:?} overwrites")),
-            None => ("", "somebody who leaves no field manager removes".to_owned()),
+            None => ("", "an unknown field manager removes".to_owned()),
         };
         // Another manager is another Event.
         drop(self.last.take_if(|it| it.manager != manager));
@@ -50,7 +50,7 @@ impl Overwritten {
         tracing::warn!(
             configuration = format!("{kind} {configuration}"),
             manager,
-            "somebody else overwrites the authority, put back"
+            "another field manager overwrote the caBundle, restored"
         );
         self.last = Some(Last { manager: manager.to_owned(), at: now, recorder: recorder.clone() });
         let event = Event {

@@ -10,22 +10,13 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use kube::{Client, client::Body};
 use tower::service_fn;
 
-/// The API server's clock in one answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// In whole seconds: up to one more had passed.
-    pub date: SystemTime,
-    /// When the request was sent.
-    pub sent: Instant,
-    /// When the answer began to come.
-    pub received: Instant,
-}
+use super::clock::ServerTime;
 
 /// Remembers the clock of the last answer.
 #[derive(Clone, Default)]
-pub(super) struct Clock(Arc<Mutex<Option<Reading>>>);
+pub(super) struct ServerClock(Arc<Mutex<Option<ServerTime>>>);
 
-impl Clock {
+impl ServerClock {
     /// A client like the given one, whose answers are looked at by the clock.
     ///
     /// It takes a runtime to make one.
@@ -39,7 +30,11 @@ impl Clock {
                     let sent = Instant::now();
                     let answer = client.send(request).await?;
                     let date = date_of(answer.headers());
-                    clock.note(date.map(|date| Reading { date, sent, received: Instant::now() }));
+                    clock.note(date.map(|date| ServerTime {
+                        date,
+                        sent,
+                        received: Instant::now(),
+                    }));
                     Ok::<_, kube::Error>(answer)
                 }
             })
@@ -48,11 +43,11 @@ impl Clock {
     }
 
     /// What the last answer showed; none if it had no date.
-    pub(super) fn read(&self) -> Option<Reading> {
+    pub(super) fn read(&self) -> Option<ServerTime> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, reading: Option<Reading>) {
+    fn note(&self, reading: Option<ServerTime>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reading;
     }
 }

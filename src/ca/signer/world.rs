@@ -4,7 +4,7 @@ use super::{laws::Clocks, *};
 
 pub(super) const DAY: Duration = Duration::from_hours(24);
 
-pub(super) const TIMES: Times = Times {
+pub(super) const TIMES: Lifetimes = Lifetimes {
     ca_lifetime: Duration::from_hours(30 * 24),
     leaf_lifetime: Duration::from_hours(3 * 24),
     ca_introduction: Duration::from_mins(10),
@@ -41,7 +41,7 @@ pub(super) enum Meddling {
 
 /// A Secret as somebody wrote it; what failed is shown as text.
 #[derive(Clone)]
-pub(super) struct Written(pub(super) Data);
+pub(super) struct Written(pub(super) SecretData);
 
 /// A version and a content, as the API server keeps them.
 #[derive(Clone, Default)]
@@ -62,19 +62,19 @@ impl<T> Object<T> {
 }
 
 pub(super) struct Replica {
-    pub(super) keychain: Keychain,
+    pub(super) signer: ReplicaSigner,
     clocks: Clocks,
     bundle: Option<(Object<Vec<u8>>, Instant)>,
-    secret: Option<(Object<Option<Data>>, Reading)>,
+    secret: Option<(Object<Option<SecretData>>, ServerTime)>,
     /// What it is about to write.
-    secret_write: Option<Data>,
+    secret_write: Option<SecretData>,
     bundle_write: Option<String>,
 }
 
 pub(super) struct World {
     start: Instant,
     elapsed: Duration,
-    secret: Object<Option<Data>>,
+    secret: Object<Option<SecretData>>,
     bundle: Object<Vec<u8>>,
     /// Since when the bundle holds each certificate without a break.
     pub(super) known: Vec<(Certificate, Duration)>,
@@ -88,7 +88,7 @@ pub(super) struct World {
 impl Replica {
     pub(super) fn new(clocks: Clocks) -> Self {
         Self {
-            keychain: Keychain::new(TIMES, vec![], Arc::default()).unwrap(),
+            signer: ReplicaSigner::new(TIMES, vec![], Arc::default()).unwrap(),
             clocks,
             bundle: None,
             secret: None,
@@ -98,12 +98,12 @@ impl Replica {
     }
 
     pub(super) fn signer(&self) -> Option<&Certificate> {
-        self.keychain.served.as_ref().map(|it| &it.authority.certificate)
+        self.signer.served.as_ref().map(|it| &it.authority.certificate)
     }
 }
 
 impl World {
-    pub(super) fn new(clocks: &[Clocks], secret: Option<Data>) -> Self {
+    pub(super) fn new(clocks: &[Clocks], secret: Option<SecretData>) -> Self {
         Self {
             start: Instant::now(),
             elapsed: Duration::ZERO,
@@ -131,10 +131,10 @@ impl World {
         Moment { wall, steady: self.start + self.elapsed }
     }
 
-    fn reading(&self, replica: usize) -> Reading {
+    fn reading(&self, replica: usize) -> ServerTime {
         let now = self.start + self.elapsed;
         let date = self.shown(self.replicas[replica].clocks.theirs);
-        Reading { date, sent: now, received: now }
+        ServerTime { date, sent: now, received: now }
     }
 
     pub(super) fn act(&mut self, act: &Act) {
@@ -148,7 +148,7 @@ impl World {
             Act::Alone(it) => {
                 let it = it % self.replicas.len();
                 let now = self.moment(it);
-                self.replicas[it].keychain.renew(now).unwrap();
+                self.replicas[it].signer.renew(now).unwrap();
             }
             Act::Restart(it) => {
                 let it = it % self.replicas.len();
@@ -185,13 +185,14 @@ impl World {
             let (secret, clock) = replica.secret.as_ref().unwrap();
             let secret = secret.content.as_ref();
             let bundles = std::slice::from_ref(&bundle.content);
-            let seen = Seen { secret, bundles: Some(bundles), since: *since, clock: *clock };
-            let advice = replica.keychain.advance(seen, now).unwrap();
-            if let Some((_, data)) = advice.store {
+            let seen = Observed { secret, bundles: Some(bundles), since: *since, clock: *clock };
+            let Decision { write, published, .. } = replica.signer.advance(seen, now).unwrap();
+            let (store, bundle) = write.map_or((None, None), |it| (it.store, Some(it.bundle)));
+            if let Some((_, data)) = store {
                 assert!(replica.clocks.agree(), "it writes by a wrong clock");
                 replica.secret_write = Some(data);
             } else {
-                replica.bundle_write = advice.bundle.filter(|_| !advice.published);
+                replica.bundle_write = bundle.filter(|_| !published);
                 if replica.bundle_write.is_none() {
                     (replica.bundle, replica.secret) = (None, None);
                 }
@@ -199,9 +200,9 @@ impl World {
         }
     }
 
-    fn store(&mut self, version: usize, data: Data) {
+    fn store(&mut self, version: usize, data: SecretData) {
         let current =
-            |data: &Option<Data>| Certificate::all_in(data.as_ref()?.get("ca.crt")?).next();
+            |data: &Option<SecretData>| Certificate::all_in(data.as_ref()?.get("ca.crt")?).next();
         let before = current(&self.secret.content);
         if !self.secret.write(version, Some(data)) {
             return;
@@ -209,7 +210,7 @@ impl World {
         let after = current(&self.secret.content);
         // By the clock of some API server it had ended.
         let soon = self.wall() + Duration::from_secs(SKEW.unsigned_abs());
-        if before.is_none_or(|it| it.term().has_ended(soon)) {
+        if before.is_none_or(|it| it.validity().has_ended(soon)) {
             self.unprepared.extend(after);
         }
     }
@@ -285,13 +286,13 @@ impl World {
             let time = self.shown(replica.clocks.theirs);
             // Nobody looked for so long that it has just ended, by this API server's clock alone:
             // the successor is promoted by whoever may write and hears the same.
-            if !replica.clocks.agree() && current.term().has_ended(time) {
+            if !replica.clocks.agree() && current.validity().has_ended(time) {
                 continue;
             }
             assert_eq!(replica.signer(), Some(current));
-            let served = replica.keychain.served.as_ref().unwrap();
+            let served = replica.signer.served.as_ref().unwrap();
             assert!(served.leaf.holds(time));
-            assert!(served.leaf.not_after <= current.term().not_after);
+            assert!(served.leaf.not_after <= current.validity().not_after);
         }
     }
 }

@@ -6,14 +6,6 @@ use clap::Args;
 
 use crate::duration;
 
-/// From how long before now a certificate is valid.
-///
-/// Whoever verifies it may be [`APART`] behind a replica that writes, and so
-/// may that replica be behind another API server: ten minutes. An hour is also
-/// enough for an API server whose clock nobody looks after, and costs nothing:
-/// of a key that did not exist yet nobody can have had a certificate.
-pub(super) const BACKDATED: Duration = Duration::from_hours(1);
-
 /// By how much a replica's clock may differ from the API server's: beyond that
 /// one of the two is wrong, and nobody can tell which.
 pub(super) const APART: Duration = Duration::from_mins(5);
@@ -26,7 +18,7 @@ pub(super) const WORTH_A_WARNING: Duration = Duration::from_mins(1);
 /// They are flags so that a test can see a rotation, not so that anybody has
 /// to set them.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
+pub struct Lifetimes {
     /// Lifetime of a CA that callgate generates
     #[arg(
         long,
@@ -59,9 +51,9 @@ pub struct Times {
     pub ca_introduction: Duration,
 }
 
-/// Why no plan can be made with these times.
+/// Why no plan can be made with these lifetimes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadTimes {
+pub enum LifetimesError {
     #[error("--leaf-lifetime must be at least 1s")]
     NoLife,
     #[error("--leaf-lifetime must not be longer than --ca-lifetime, which ends with all it signed")]
@@ -72,16 +64,16 @@ pub enum BadTimes {
     TooLong,
 }
 
-impl Times {
-    /// Whether one authority can follow another by these times.
-    pub(super) fn check(self) -> Result<Self, BadTimes> {
+impl Lifetimes {
+    /// Whether one authority can follow another by these lifetimes.
+    pub(super) fn check(self) -> Result<Self, LifetimesError> {
         const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
         match self {
             // Certificates count in seconds.
-            it if it.leaf_lifetime < Duration::from_secs(1) => Err(BadTimes::NoLife),
-            it if it.leaf_lifetime > it.ca_lifetime => Err(BadTimes::Outlived),
-            it if it.ca_introduction >= it.ca_lifetime / 3 => Err(BadTimes::TooLate),
-            it if it.ca_lifetime > CENTURY => Err(BadTimes::TooLong),
+            it if it.leaf_lifetime < Duration::from_secs(1) => Err(LifetimesError::NoLife),
+            it if it.leaf_lifetime > it.ca_lifetime => Err(LifetimesError::Outlived),
+            it if it.ca_introduction >= it.ca_lifetime / 3 => Err(LifetimesError::TooLate),
+            it if it.ca_lifetime > CENTURY => Err(LifetimesError::TooLong),
             it => Ok(it),
         }
     }
@@ -115,17 +107,17 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Flags {
         #[command(flatten)]
-        times: Times,
+        lifetimes: Lifetimes,
     }
 
-    fn parse(flags: &str) -> Times {
+    fn parse(flags: &str) -> Lifetimes {
         let words = ["callgate"].into_iter().chain(flags.split_whitespace());
-        Flags::try_parse_from(words).unwrap().times
+        Flags::try_parse_from(words).unwrap().lifetimes
     }
 
     #[test]
     fn an_authority_lives_a_year_and_a_leaf_a_week() {
-        let Times { ca_lifetime, leaf_lifetime, ca_introduction } = parse("").check().unwrap();
+        let Lifetimes { ca_lifetime, leaf_lifetime, ca_introduction } = parse("").check().unwrap();
         assert_eq!(ca_lifetime, Duration::from_hours(365 * 24));
         assert_eq!(leaf_lifetime, Duration::from_hours(7 * 24));
         assert_eq!(ca_introduction, Duration::from_mins(10));
@@ -133,14 +125,14 @@ mod tests {
     }
 
     #[rstest]
-    #[case::leaf_for_no_time("--leaf-lifetime=0", BadTimes::NoLife)]
-    #[case::leaf_for_ever("--leaf-lifetime=9000h", BadTimes::Outlived)]
+    #[case::leaf_for_no_time("--leaf-lifetime=0", LifetimesError::NoLife)]
+    #[case::leaf_for_ever("--leaf-lifetime=9000h", LifetimesError::Outlived)]
     #[case::introduced_too_late(
         "--ca-lifetime=1h --leaf-lifetime=1m --ca-introduction=20m",
-        BadTimes::TooLate
+        LifetimesError::TooLate
     )]
-    #[case::beyond_calendars("--ca-lifetime=1000000h", BadTimes::TooLong)]
-    fn refuses(#[case] flags: &str, #[case] expected: BadTimes) {
+    #[case::beyond_calendars("--ca-lifetime=1000000h", LifetimesError::TooLong)]
+    fn refuses(#[case] flags: &str, #[case] expected: LifetimesError) {
         assert_eq!(parse(flags).check(), Err(expected));
     }
 }

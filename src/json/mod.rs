@@ -1,5 +1,9 @@
 //! Reads objects out of JSON: borrowed, only the fields that matter, and from nothing but an object.
 
+mod text;
+
+pub use text::Str;
+
 /// Declares structs of optional fields, each with its key.
 ///
 /// Unlike serde's derive it does not take a list for an object, it lets `null`
@@ -35,7 +39,7 @@ macro_rules! objects {
                         mut map: A,
                     ) -> Result<Self::Value, A::Error> {
                         $(let mut $field: Option<Option<$type>> = None;)*
-                        while let Some(key) = map.next_key::<$crate::pod::Str<'de>>()? {
+                        while let Some(key) = map.next_key::<$crate::json::Str<'de>>()? {
                             match &*key {
                                 $($key => {
                                     if $field.is_some() {
@@ -136,7 +140,6 @@ impl<'de, T: Deserialize<'de> + Entry> Deserialize<'de> for Bounded<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pod::Str;
 
     impl Entry for u32 {}
 

@@ -27,7 +27,7 @@ pub(super) struct Configuration {
 }
 
 /// A configuration as it was; what is published is published over exactly this.
-pub(super) struct Found {
+pub(super) struct ConfigurationSnapshot {
     uid: String,
     version: String,
     /// Our webhooks and whom they trust.
@@ -44,7 +44,7 @@ impl Configuration {
         Self { api, watched, kind, name: name.to_owned() }
     }
 
-    pub(super) async fn read(&self) -> Result<Found, CallError> {
+    pub(super) async fn read(&self) -> Result<ConfigurationSnapshot, CallError> {
         let what = self.what();
         let object = call(|| format!("read {what}"), self.api.get_opt(&self.name)).await?;
         let object = object.ok_or_else(|| CallError::Missing { what: what.clone() })?;
@@ -55,7 +55,7 @@ impl Configuration {
         }
         let metadata = object.metadata;
         let managers = metadata.managed_fields.unwrap_or_default();
-        Ok(Found {
+        Ok(ConfigurationSnapshot {
             uid: metadata.uid.unwrap_or_default(),
             version: metadata.resource_version.unwrap_or_default(),
             manager: managers.into_iter().find(sets_a_bundle).and_then(|it| it.manager),
@@ -64,7 +64,7 @@ impl Configuration {
     }
 
     /// As Events name it.
-    pub(super) fn reference(&self, found: &Found) -> ObjectReference {
+    pub(super) fn reference(&self, found: &ConfigurationSnapshot) -> ObjectReference {
         ObjectReference {
             api_version: Some(self.kind.api_version.clone()),
             kind: Some(self.kind.kind.clone()),
@@ -79,7 +79,11 @@ impl Configuration {
     ///
     /// Others set the other fields: server-side apply lets each keep his own.
     /// It is by force that we take this one back from whoever overwrote it.
-    pub(super) async fn publish(&self, found: &Found, bundle: &str) -> Result<Written, CallError> {
+    pub(super) async fn publish(
+        &self,
+        found: &ConfigurationSnapshot,
+        bundle: &str,
+    ) -> Result<Written, CallError> {
         let bundle = STANDARD.encode(bundle);
         let names = found.webhooks.iter().map(|(name, _)| name);
         let webhooks: Vec<_> =
@@ -91,7 +95,7 @@ impl Configuration {
             "webhooks": webhooks,
         });
         let params = PatchParams::apply(MANAGER).force();
-        let what = || format!("publish the authority in {}", self.what());
+        let what = || format!("publish the CA in {}", self.what());
         write(what, self.api.patch(&self.name, &params, &Patch::Apply(&ours))).await
     }
 
@@ -104,7 +108,7 @@ impl Configuration {
     }
 }
 
-impl Found {
+impl ConfigurationSnapshot {
     pub(super) fn bundles(&self) -> impl Iterator<Item = &Vec<u8>> {
         self.webhooks.iter().map(|(_, bundle)| bundle)
     }

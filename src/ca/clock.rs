@@ -8,36 +8,36 @@ use std::time::{Instant, SystemTime};
 
 use jiff::SignedDuration;
 
-use super::times::{APART, WORTH_A_WARNING};
+use super::lifetimes::{APART, WORTH_A_WARNING};
 
 /// The time, by the clock on the wall and by one that nobody can set.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    pub wall: SystemTime,
-    pub steady: Instant,
+pub(super) struct Moment {
+    pub(super) wall: SystemTime,
+    pub(super) steady: Instant,
 }
 
 /// The API server's clock in one answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading {
+pub(super) struct ServerTime {
     /// In whole seconds: up to one more had passed.
-    pub date: SystemTime,
+    pub(super) date: SystemTime,
     /// When the request was sent.
-    pub sent: Instant,
+    pub(super) sent: Instant,
     /// When the answer began to come.
-    pub received: Instant,
+    pub(super) received: Instant,
 }
 
 /// Our clock beside the API server's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Comparison {
+pub(super) struct Comparison {
     /// By how many seconds ours is ahead at least; negative if it is behind.
-    pub ahead: i64,
-    pub verdict: Agreement,
+    pub(super) ahead: i64,
+    pub(super) verdict: Agreement,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Agreement {
+pub(super) enum Agreement {
     /// Within a minute.
     Agrees,
     /// Within five.
@@ -54,17 +54,13 @@ pub(super) struct Span {
 }
 
 impl Moment {
-    pub fn now() -> Self {
-        Self { wall: SystemTime::now(), steady: Instant::now() }
-    }
-
     /// What our clock showed at that time, unless it was set since.
     fn wall_at(self, then: Instant) -> SystemTime {
         self.wall - self.steady.saturating_duration_since(then)
     }
 }
 
-impl Reading {
+impl ServerTime {
     /// What the API server's clock shows now, or showed a second ago.
     ///
     /// The steady clock goes on from the date of the answer: ours may be set
@@ -103,7 +99,7 @@ impl Reading {
 
 impl Agreement {
     /// Whether what all replicas share may be changed by these clocks.
-    pub fn is_enough(self) -> bool {
+    pub(super) fn is_enough(self) -> bool {
         self != Self::Differs
     }
 }
@@ -123,12 +119,12 @@ mod tests {
     }
 
     /// A reading whose answer took that long, when our clock was off by `ahead`.
-    fn read(ahead: i64, took: u64) -> (Reading, Moment) {
+    fn read(ahead: i64, took: u64) -> (ServerTime, Moment) {
         let sent = Instant::now();
         let received = sent + Duration::from_secs(took);
         let off = Duration::from_secs(ahead.unsigned_abs());
         let wall = if ahead < 0 { date() - off } else { date() + off };
-        (Reading { date: date(), sent, received }, Moment { wall, steady: received })
+        (ServerTime { date: date(), sent, received }, Moment { wall, steady: received })
     }
 
     #[rstest]

@@ -1,11 +1,11 @@
 use rstest::rstest;
 
 use super::*;
-use crate::tls::Agreement;
+use crate::ca::clock::Agreement;
 
 const DAY: Duration = Duration::from_hours(24);
 
-const TIMES: Times = Times {
+const TIMES: Lifetimes = Lifetimes {
     ca_lifetime: Duration::from_hours(30 * 24),
     leaf_lifetime: Duration::from_hours(3 * 24),
     ca_introduction: Duration::from_mins(10),
@@ -13,7 +13,7 @@ const TIMES: Times = Times {
 
 /// A Secret, two configurations and a clock, all of which obey at once.
 struct Cluster {
-    secret: Option<Data>,
+    secret: Option<SecretData>,
     bundles: Vec<Vec<u8>>,
     now: Moment,
 }
@@ -29,21 +29,22 @@ impl Cluster {
     }
 
     /// As an API server shows it whose clock is ours.
-    fn seen(&self) -> Seen<'_> {
+    fn seen(&self) -> Observed<'_> {
         self.seen_by(self.now.wall)
     }
 
-    fn seen_by(&self, date: SystemTime) -> Seen<'_> {
+    fn seen_by(&self, date: SystemTime) -> Observed<'_> {
         let since = self.now.steady;
-        let clock = Reading { date, sent: since, received: since };
-        Seen { secret: self.secret.as_ref(), bundles: Some(&self.bundles), since, clock }
+        let clock = ServerTime { date, sent: since, received: since };
+        Observed { secret: self.secret.as_ref(), bundles: Some(&self.bundles), since, clock }
     }
 
     /// One look and what follows from it; says what was done to the Secret.
-    fn round(&mut self, replica: &mut Keychain) -> &'static str {
-        let advice = replica.advance(self.seen(), self.now).unwrap();
-        let Some((step, data)) = advice.store else {
-            self.bundles.fill(advice.bundle.expect("our clocks agree").into_bytes());
+    fn round(&mut self, replica: &mut ReplicaSigner) -> &'static str {
+        let decision = replica.advance(self.seen(), self.now).unwrap();
+        let Write { store, bundle } = decision.write.expect("our clocks agree");
+        let Some((step, data)) = store else {
+            self.bundles.fill(bundle.into_bytes());
             return "rest";
         };
         self.secret = Some(data);
@@ -51,7 +52,7 @@ impl Cluster {
     }
 
     /// Rounds until nothing changes.
-    fn settle(&mut self, replica: &mut Keychain) -> Vec<&'static str> {
+    fn settle(&mut self, replica: &mut ReplicaSigner) -> Vec<&'static str> {
         let mut steps = Vec::new();
         for _ in 0..10 {
             let before = self.bundles.clone();
@@ -68,29 +69,33 @@ impl Cluster {
         Stored::read(self.secret.as_ref().unwrap(), &[])
     }
 
-    fn bundle_holds(&self, authority: &Authority) -> bool {
+    fn bundle_holds(&self, authority: &CertificateAuthority) -> bool {
         let pem = authority.pem();
         self.bundles.iter().all(|it| String::from_utf8_lossy(it).contains(&pem))
     }
 }
 
-fn replica() -> Keychain {
-    Keychain::new(TIMES, vec![], Arc::default()).unwrap()
+fn replica() -> ReplicaSigner {
+    ReplicaSigner::new(TIMES, vec![], Arc::default()).unwrap()
 }
 
-fn signer(replica: &Keychain) -> Arc<Authority> {
+fn signer(replica: &ReplicaSigner) -> Arc<CertificateAuthority> {
     Arc::clone(&replica.served.as_ref().unwrap().authority)
 }
 
 fn pair(now: SystemTime) -> [(String, Vec<u8>); 2] {
-    let authority = Authority::create(now, 40 * DAY).unwrap();
+    let authority = CertificateAuthority::create(now, 40 * DAY).unwrap();
     [("ca.crt".into(), authority.pem().into()), ("ca.key".into(), authority.key_pem().into())]
+}
+
+fn stores(decision: &Decision) -> bool {
+    decision.write.as_ref().is_some_and(|it| it.store.is_some())
 }
 
 #[test]
 fn a_name_that_is_none_is_an_error_before_anything_is_replaced() {
     let names = vec!["gate.example.com".to_owned(), "not a name".to_owned()];
-    let error = Keychain::new(TIMES, names, Arc::default()).unwrap_err();
+    let error = ReplicaSigner::new(TIMES, names, Arc::default()).unwrap_err();
     assert_eq!(error.to_string(), "\"not a name\" is neither a host name nor an address");
 }
 
@@ -145,8 +150,9 @@ fn the_introduction_starts_anew_when_the_bundle_was_overwritten() {
 fn nothing_is_published_where_not_all_configurations_can_be_read() {
     let (mut cluster, mut replica) = (Cluster::new(), replica());
     cluster.settle(&mut replica);
-    let advice = replica.advance(Seen { bundles: None, ..cluster.seen() }, cluster.now).unwrap();
-    assert!(!advice.published && advice.store.is_none());
+    let decision =
+        replica.advance(Observed { bundles: None, ..cluster.seen() }, cluster.now).unwrap();
+    assert!(!decision.published && !stores(&decision));
 }
 
 #[test]
@@ -166,18 +172,18 @@ fn the_leaf_is_renewed_while_the_api_server_is_away() {
 #[test]
 fn without_a_secret_ever_seen_there_is_nothing_to_serve() {
     let mut replica = replica();
-    replica.renew(Moment::now()).unwrap();
+    replica.renew(Moment { wall: SystemTime::now(), steady: Instant::now() }).unwrap();
     assert_eq!(replica.leaf_ends(), None);
 }
 
 #[rstest]
-#[case::deleted(|it: &mut Option<Data>| *it = None)]
-#[case::emptied(|it: &mut Option<Data>| *it = Some(Data::new()))]
-#[case::certificate_lost(|it: &mut Option<Data>| drop(it.as_mut().unwrap().remove("ca.crt")))]
-#[case::key_lost(|it: &mut Option<Data>| drop(it.as_mut().unwrap().remove("ca.key")))]
-#[case::key_cut(|it: &mut Option<Data>| it.as_mut().unwrap().get_mut("ca.key").unwrap().truncate(99))]
-#[case::binary(|it: &mut Option<Data>| it.as_mut().unwrap().values_mut().for_each(|it| it.fill(0xff)))]
-fn damage_is_repaired_from_memory(#[case] damage: fn(&mut Option<Data>)) {
+#[case::deleted(|it: &mut Option<SecretData>| *it = None)]
+#[case::emptied(|it: &mut Option<SecretData>| *it = Some(SecretData::new()))]
+#[case::certificate_lost(|it: &mut Option<SecretData>| drop(it.as_mut().unwrap().remove("ca.crt")))]
+#[case::key_lost(|it: &mut Option<SecretData>| drop(it.as_mut().unwrap().remove("ca.key")))]
+#[case::key_cut(|it: &mut Option<SecretData>| it.as_mut().unwrap().get_mut("ca.key").unwrap().truncate(99))]
+#[case::binary(|it: &mut Option<SecretData>| it.as_mut().unwrap().values_mut().for_each(|it| it.fill(0xff)))]
+fn damage_is_repaired_from_memory(#[case] damage: fn(&mut Option<SecretData>)) {
     let (mut cluster, mut replica) = (Cluster::new(), replica());
     cluster.settle(&mut replica);
     let first = signer(&replica);
@@ -193,7 +199,7 @@ fn an_authority_put_there_by_hand_is_introduced_first() {
     let (mut cluster, mut replica) = (Cluster::new(), replica());
     cluster.settle(&mut replica);
     let first = signer(&replica);
-    cluster.secret = Some(Data::from(pair(cluster.now.wall)));
+    cluster.secret = Some(SecretData::from(pair(cluster.now.wall)));
     let theirs = cluster.stored().current.unwrap();
     assert_eq!(cluster.settle(&mut replica), ["restore"]);
     assert_eq!(signer(&replica).certificate, first.certificate);
@@ -217,7 +223,7 @@ fn a_new_replica_trusts_who_signed_before_the_key_was_lost() {
 fn what_others_keep_in_the_secret_stays_there() {
     let (mut cluster, mut replica) = (Cluster::new(), replica());
     let theirs = ("password".to_owned(), b"secret".to_vec());
-    cluster.secret = Some(Data::from([theirs.clone()]));
+    cluster.secret = Some(SecretData::from([theirs.clone()]));
     assert_eq!(cluster.settle(&mut replica), ["create"]);
     assert_eq!(cluster.secret.unwrap().get(&theirs.0), Some(&theirs.1));
 }
@@ -226,7 +232,7 @@ fn what_others_keep_in_the_secret_stays_there() {
 fn what_others_keep_is_dropped_where_there_is_no_room_for_ours() {
     let (mut cluster, mut replica) = (Cluster::new(), replica());
     let (small, large) = (vec![0; 512 * 1024], vec![0; 512 * 1024 - 100]);
-    cluster.secret = Some(Data::from([("a".into(), small), ("b".into(), large.clone())]));
+    cluster.secret = Some(SecretData::from([("a".into(), small), ("b".into(), large.clone())]));
     assert_eq!(cluster.settle(&mut replica), ["create"]);
     let data = cluster.secret.as_ref().unwrap();
     assert_eq!(data.keys().collect::<Vec<_>>(), ["b", "ca.crt", "ca.key"]);
@@ -266,9 +272,9 @@ fn a_wrong_clock_changes_nothing_and_serves_what_others_can_verify(#[case] ahead
 
     let mut wrong = replica();
     for replica in [&mut wrong, &mut sound] {
-        let advice = replica.advance(cluster.seen_by(time), now).unwrap();
-        assert!(advice.store.is_none() && advice.published);
-        assert_eq!(advice.clock.verdict, Agreement::Differs);
+        let decision = replica.advance(cluster.seen_by(time), now).unwrap();
+        assert!(!stores(&decision) && decision.published);
+        assert_eq!(decision.clock.verdict, Agreement::Differs);
         let leaf = replica.served.as_ref().unwrap().leaf;
         assert!(leaf.holds(time) && leaf.holds(time - Duration::from_mins(55)));
         let first = replica.leaf_ends();
@@ -284,19 +290,19 @@ fn a_wrong_clock_publishes_nothing_of_a_secret_that_was_spoilt() {
     let (mut cluster, mut replica) = (Cluster::new(), replica());
     cluster.settle(&mut replica);
     let first = signer(&replica);
-    for spoilt in [None, Some(Data::new()), Some(Data::from(pair(cluster.now.wall)))] {
+    for spoilt in [None, Some(SecretData::new()), Some(SecretData::from(pair(cluster.now.wall)))] {
         cluster.secret = spoilt;
         let date = cluster.now.wall + DAY;
-        let advice = replica.advance(cluster.seen_by(date), cluster.now).unwrap();
-        assert!(advice.store.is_none() && advice.bundle.is_none());
+        let decision = replica.advance(cluster.seen_by(date), cluster.now).unwrap();
+        assert!(decision.write.is_none());
         assert_eq!(signer(&replica).certificate, first.certificate);
     }
     // Somebody else made another one of it, and all clients know that.
     let theirs = cluster.stored().current.unwrap();
     cluster.bundles.fill(theirs.pem().into());
     let date = cluster.now.wall + DAY;
-    let advice = replica.advance(cluster.seen_by(date), cluster.now).unwrap();
-    assert!(advice.store.is_none() && advice.published);
+    let decision = replica.advance(cluster.seen_by(date), cluster.now).unwrap();
+    assert!(!stores(&decision) && decision.published);
     assert_eq!(signer(&replica).certificate, theirs.certificate);
 }
 
@@ -304,12 +310,13 @@ fn a_wrong_clock_publishes_nothing_of_a_secret_that_was_spoilt() {
 fn nothing_is_made_by_clocks_that_differ() {
     let (cluster, mut replica) = (Cluster::new(), replica());
     let date = cluster.now.wall + Duration::from_mins(6);
-    let advice = replica.advance(cluster.seen_by(date), cluster.now).unwrap();
-    assert!(advice.store.is_none() && replica.leaf_ends().is_none());
+    let decision = replica.advance(cluster.seen_by(date), cluster.now).unwrap();
+    assert!(!stores(&decision) && replica.leaf_ends().is_none());
     let date = cluster.now.wall + Duration::from_mins(4);
-    let advice = replica.advance(cluster.seen_by(date), cluster.now).unwrap();
-    assert_eq!(advice.store.map(|(step, _)| step), Some("create"));
-    assert_eq!(advice.clock, Comparison { ahead: -240, verdict: Agreement::Apart });
+    let decision = replica.advance(cluster.seen_by(date), cluster.now).unwrap();
+    let store = decision.write.and_then(|it| it.store);
+    assert_eq!(store.map(|(step, _)| step), Some("create"));
+    assert_eq!(decision.clock, Comparison { ahead: -240, verdict: Agreement::Apart });
 }
 
 /// A machine that slept: its steady clock stood still.

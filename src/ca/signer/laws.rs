@@ -10,14 +10,14 @@ use super::{
 };
 
 /// Authorities of all ages, and a certificate of none.
-static POOL: LazyLock<Vec<Authority>> = LazyLock::new(|| {
+static POOL: LazyLock<Vec<CertificateAuthority>> = LazyLock::new(|| {
     let lives = [(-60, 30), (-29, 30), (-25, 30), (-10, 30), (-1, 3000), (0, 30), (0, 1), (5, 30)];
     lives
         .into_iter()
         .map(|(born, days): (i64, u32)| {
             let off = DAY * u32::try_from(born.unsigned_abs()).unwrap();
             let born = if born < 0 { epoch() - off } else { epoch() + off };
-            Authority::create(born, DAY * days).unwrap()
+            CertificateAuthority::create(born, DAY * days).unwrap()
         })
         .collect()
 });
@@ -42,16 +42,16 @@ impl fmt::Debug for Named<'_> {
 
 /// Any content that the Secret could have.
 fn data() -> impl Strategy<Value = Written> {
-    let texts = |of: fn(&Authority) -> String| -> Vec<Option<Vec<u8>>> {
+    let texts = |of: fn(&CertificateAuthority) -> String| -> Vec<Option<Vec<u8>>> {
         let leaf = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let odd = [None, Some(vec![]), Some(leaf.to_vec()), Some(vec![0xff; 20])];
         POOL.iter().map(|it| Some(of(it).into_bytes())).chain(odd).collect()
     };
-    let certificate = || select(texts(Authority::pem));
+    let certificate = || select(texts(CertificateAuthority::pem));
     let pair = || {
         let pairs = (0..POOL.len())
             .map(|it| (Some(POOL[it].pem().into_bytes()), Some(POOL[it].key_pem().into_bytes())));
-        let mixed = (certificate(), select(texts(Authority::key_pem)));
+        let mixed = (certificate(), select(texts(CertificateAuthority::key_pem)));
         prop_oneof![3 => select(pairs.collect::<Vec<_>>()), 2 => mixed]
     };
     (pair(), pair(), vec(certificate(), 0..4)).prop_map(|(current, next, previous)| {
@@ -162,7 +162,7 @@ proptest! {
                 if before[index].as_ref() != Some(signer) {
                     prop_assert!(unprepared || known >= Some(TIMES.ca_introduction), "too early");
                 }
-                let in_force = replica.keychain.served.as_ref().unwrap().leaf.holds(world.wall());
+                let in_force = replica.signer.served.as_ref().unwrap().leaf.holds(world.wall());
                 let new = unprepared && !world.published.contains(signer);
                 prop_assert!(!in_force || new || known.is_some(), "dropped too early");
             }

@@ -11,24 +11,25 @@ use kube::{
 };
 
 use super::{
-    Data, MANAGER,
+    MANAGER,
     call::{CallError, Written, call, write},
+    stored::SecretData,
     watch,
 };
 
 type Contents = Option<BTreeMap<String, ByteString>>;
 
 /// One Secret, by name.
-pub(super) struct Place {
+pub(super) struct SecretRef {
     api: Api<Secret>,
     watched: Api<PartialObjectMeta<Secret>>,
     name: String,
 }
 
 /// The Secret as it was; what is written is written over exactly this.
-pub(super) struct Held(Option<Secret>);
+pub(super) struct SecretSnapshot(Option<Secret>);
 
-impl Place {
+impl SecretRef {
     pub(super) fn new(client: &Client, namespace: &str, name: &str) -> Self {
         let api = Api::namespaced(client.clone(), namespace);
         let watched = Api::namespaced(client.clone(), namespace);
@@ -43,13 +44,17 @@ impl Place {
         &self.name
     }
 
-    pub(super) async fn read(&self) -> Result<Held, CallError> {
+    pub(super) async fn read(&self) -> Result<SecretSnapshot, CallError> {
         let what = || format!("read Secret {:?}", self.name);
-        call(what, self.api.get_opt(&self.name)).await.map(Held)
+        call(what, self.api.get_opt(&self.name)).await.map(SecretSnapshot)
     }
 
     /// Writes unless somebody else has written since.
-    pub(super) async fn write(&self, held: Held, data: Data) -> Result<Written, CallError> {
+    pub(super) async fn write(
+        &self,
+        held: SecretSnapshot,
+        data: SecretData,
+    ) -> Result<Written, CallError> {
         let data = Some(data.into_iter().map(|(name, it)| (name, ByteString(it))).collect());
         match held.0 {
             None => {
@@ -95,7 +100,7 @@ impl Place {
         match write(|| format!("delete {}", what()), deleted).await? {
             Written::Conflict => Ok(Written::Conflict),
             Written::Done => {
-                tracing::warn!(secret = self.name, "the Secret was immutable, made anew");
+                tracing::warn!(secret = self.name, "the Secret was immutable, recreated");
                 self.create(&secret, false).await
             }
         }
@@ -128,8 +133,8 @@ fn params(dry_run: bool) -> PostParams {
     PostParams { field_manager: Some(MANAGER.to_owned()), dry_run }
 }
 
-impl Held {
-    pub(super) fn data(&self) -> Option<Data> {
+impl SecretSnapshot {
+    pub(super) fn data(&self) -> Option<SecretData> {
         let data = self.0.as_ref()?.data.clone().unwrap_or_default();
         Some(data.into_iter().map(|(name, ByteString(it))| (name, it)).collect())
     }

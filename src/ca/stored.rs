@@ -2,14 +2,11 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
-use super::{
-    authority::{Authority, AuthorityError},
-    certificate::Certificate,
-    rotation::{Step, Term},
-};
+use super::rotation::Step;
+use crate::tls::{CaError, Certificate, CertificateAuthority, Validity};
 
 /// The data of a Secret: private keys among them, so nothing shows it.
-pub type Data = BTreeMap<String, Vec<u8>>;
+pub(super) type SecretData = BTreeMap<String, Vec<u8>>;
 
 /// Who signs; the names are those that people expect in a Secret.
 const CURRENT: Names = Names { certificate: "ca.crt", key: "ca.key" };
@@ -36,27 +33,27 @@ struct Names {
 /// The authorities that could be read from a Secret.
 #[derive(Clone, Default)]
 pub(super) struct Stored {
-    pub(super) current: Option<Arc<Authority>>,
-    pub(super) next: Option<Arc<Authority>>,
+    pub(super) current: Option<Arc<CertificateAuthority>>,
+    pub(super) next: Option<Arc<CertificateAuthority>>,
     /// Every other certificate that could be read, wherever it was.
     pub(super) previous: Vec<Certificate>,
     /// What somebody else keeps in the Secret: not ours to drop.
-    others: Data,
+    others: SecretData,
     /// Why there is no current authority, if the Secret means to hold one.
-    pub(super) trouble: Option<Arc<AuthorityError>>,
+    pub(super) trouble: Option<Arc<CaError>>,
 }
 
 impl Stored {
     /// Reads what can be read; certificates without a fitting key, or that may
     /// not sign for `names`, stay in the bundle.
-    pub(super) fn read(data: &Data, names: &[String]) -> Self {
+    pub(super) fn read(data: &SecretData, names: &[String]) -> Self {
         let mut others = data.clone();
         let mut take = |name: &str| others.remove(name).unwrap_or_default();
         let mut stored = Self::default();
         let mut previous = Vec::new();
         for (keys, place) in [(CURRENT, &mut stored.current), (NEXT, &mut stored.next)] {
             let (certificate, key) = (take(keys.certificate), take(keys.key));
-            match Authority::load(&certificate, &key, names) {
+            match CertificateAuthority::load(&certificate, &key, names) {
                 Ok(authority) => *place = Some(Arc::new(authority)),
                 Err(error) => {
                     previous.extend(Certificate::all_in(&certificate));
@@ -77,8 +74,8 @@ impl Stored {
 
     /// What is to be in the Secret, and how much of what others keep there is
     /// not in it, because there is no room left: the smallest stay.
-    pub(super) fn write(&self) -> (Data, usize) {
-        let mut data = Data::new();
+    pub(super) fn write(&self) -> (SecretData, usize) {
+        let mut data = SecretData::new();
         for (names, place) in [(CURRENT, &self.current), (NEXT, &self.next)] {
             if let Some(authority) = place {
                 data.insert(names.certificate.to_owned(), authority.pem().into());
@@ -96,7 +93,7 @@ impl Stored {
             taken += it.len();
             taken <= ROOM
         });
-        let fit: Data = fit.map(|&(name, it)| (name.clone(), it.clone())).collect();
+        let fit: SecretData = fit.map(|&(name, it)| (name.clone(), it.clone())).collect();
         let left_out = others.len() - fit.len();
         data.extend(fit);
         (data, left_out)
@@ -121,10 +118,10 @@ impl Stored {
     pub(super) fn after(
         mut self,
         step: Step,
-        served: Option<&Arc<Authority>>,
-        is_over: impl Fn(Term) -> bool,
-        fresh: impl FnOnce() -> Result<Authority, AuthorityError>,
-    ) -> Result<Self, AuthorityError> {
+        served: Option<&Arc<CertificateAuthority>>,
+        is_over: impl Fn(Validity) -> bool,
+        fresh: impl FnOnce() -> Result<CertificateAuthority, CaError>,
+    ) -> Result<Self, CaError> {
         match step {
             Step::Create => {
                 let retired = [self.current.replace(Arc::new(fresh()?)), self.next.take()];
@@ -142,8 +139,8 @@ impl Stored {
             Step::Retire | Step::Rest => {}
         }
         // Retiring is but this; the other steps have no reason to keep more.
-        self.previous.retain(|it| !is_over(it.term()));
-        if self.next.as_ref().is_some_and(|it| is_over(it.certificate.term())) {
+        self.previous.retain(|it| !is_over(it.validity()));
+        if self.next.as_ref().is_some_and(|it| is_over(it.certificate.validity())) {
             self.next = None;
         }
         self.previous.truncate(MOST);
@@ -154,12 +151,14 @@ impl Stored {
     ///
     /// A stranger that outlives it is introduced like any successor; so nobody
     /// has to trust it earlier than a successor of our own.
-    fn restore(&mut self, served: Option<Arc<Authority>>) {
+    fn restore(&mut self, served: Option<Arc<CertificateAuthority>>) {
         let Some(served) = served else { return };
         let certificate = served.certificate.clone();
         let displaced = self.current.replace(served);
         let (heir, retired) = match (displaced, self.next.take()) {
-            (Some(it), next) if it.certificate.term().not_after > certificate.term().not_after => {
+            (Some(it), next)
+                if it.certificate.validity().not_after > certificate.validity().not_after =>
+            {
                 (Some(it), next)
             }
             (displaced, next) => (next, displaced),
@@ -169,7 +168,10 @@ impl Stored {
         self.previous.retain(|it| *it != certificate);
     }
 
-    fn keep_all(&mut self, authorities: impl IntoIterator<Item = Option<Arc<Authority>>>) {
+    fn keep_all(
+        &mut self,
+        authorities: impl IntoIterator<Item = Option<Arc<CertificateAuthority>>>,
+    ) {
         for authority in authorities.into_iter().flatten() {
             self.keep(authority.certificate.clone());
         }
@@ -179,7 +181,7 @@ impl Stored {
     fn keep(&mut self, certificate: Certificate) {
         if !self.holds(&certificate) {
             self.previous.push(certificate);
-            self.previous.sort_by_key(|it| Reverse(it.term().not_after));
+            self.previous.sort_by_key(|it| Reverse(it.validity().not_after));
         }
     }
 }

@@ -13,13 +13,13 @@ impl LogOnce {
     pub(super) fn failure(&mut self, error: &dyn Error) {
         if self.is_new(error) {
             let error = self.0.as_deref();
-            tracing::warn!(error, "cannot keep the authority, trying on");
+            tracing::warn!(error, "cannot reconcile the CA, retrying");
         }
     }
 
     pub(super) fn success(&mut self) {
         if self.0.take().is_some() {
-            tracing::info!("the authority is kept again");
+            tracing::info!("the CA is reconciled again");
         }
     }
 
@@ -34,7 +34,7 @@ impl LogOnce {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::authority::CallError;
+    use crate::ca::call::CallError;
 
     fn undecided(why: &str) -> CallError {
         CallError::Undecided(why.into())
@@ -48,6 +48,6 @@ mod tests {
         assert!(log.is_new(&undecided("no idea")));
         log.success();
         assert!(log.is_new(&undecided("no idea")));
-        assert_eq!(log.0.as_deref(), Some("cannot decide what to keep: no idea"));
+        assert_eq!(log.0.as_deref(), Some("cannot decide what to write: no idea"));
     }
 }

@@ -8,26 +8,20 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{clock::Span, times::Times};
-
-/// From when until when a certificate is valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Term {
-    pub(super) not_before: SystemTime,
-    pub(super) not_after: SystemTime,
-}
+use super::{clock::Span, lifetimes::Lifetimes};
+use crate::tls::Validity;
 
 /// The authorities in the Secret, by their dates, and the one in memory.
 ///
 /// What cannot be read, or cannot sign, is not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Authorities {
+pub(super) struct CaDates {
     /// It signs.
-    pub(super) current: Option<Term>,
+    pub(super) current: Option<Validity>,
     /// It will sign.
     pub(super) next: Option<Successor>,
     /// They signed; kept to verify what they signed.
-    pub(super) previous: Vec<Term>,
+    pub(super) previous: Vec<Validity>,
     /// It signed what this replica serves.
     pub(super) serving: Option<Serving>,
 }
@@ -35,7 +29,7 @@ pub(super) struct Authorities {
 /// An authority that is being introduced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Successor {
-    pub(super) term: Term,
+    pub(super) validity: Validity,
     /// How long this replica has seen it in every webhook configuration.
     ///
     /// Each replica counts for itself, by a clock that nobody can set. A date
@@ -46,7 +40,7 @@ pub(super) struct Successor {
 /// The authority whose signature this replica serves, with its key in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Serving {
-    pub(super) term: Term,
+    pub(super) validity: Validity,
     /// Whether the Secret holds its certificate, in whatever place.
     pub(super) stored: bool,
 }
@@ -69,13 +63,15 @@ pub(super) enum Step {
 }
 
 /// Decides from the dates alone. The caller brings the clock.
-pub(super) fn next_step(authorities: &Authorities, now: SystemTime, times: &Times) -> Step {
-    let Authorities { current, next, previous, serving } = authorities;
-    let ended = next.iter().map(|it| &it.term).chain(previous).any(|it| is_over(*it, now, times));
+pub(super) fn next_step(authorities: &CaDates, now: SystemTime, lifetimes: &Lifetimes) -> Step {
+    let CaDates { current, next, previous, serving } = authorities;
+    let ended =
+        next.iter().map(|it| &it.validity).chain(previous).any(|it| is_over(*it, now, lifetimes));
     let current = current.filter(|it| it.holds(now));
-    let next = next.filter(|it| it.term.holds(now));
+    let next = next.filter(|it| it.validity.holds(now));
     // Whoever has a faster clock has given up what is about to end.
-    let serving = serving.filter(|it| it.term.holds(now) && it.term.holds(now + times.skew()));
+    let serving =
+        serving.filter(|it| it.validity.holds(now) && it.validity.holds(now + lifetimes.skew()));
     if serving.is_some_and(|it| !it.stored || current.is_none()) {
         return Step::Restore;
     }
@@ -83,8 +79,8 @@ pub(super) fn next_step(authorities: &Authorities, now: SystemTime, times: &Time
         (None, None) => Step::Create,
         // Nothing is lost by trusting it early: the other one is not trusted any more.
         (None, Some(_)) => Step::Promote,
-        (Some(_), Some(next)) if next.published >= Some(times.ca_introduction) => Step::Promote,
-        (Some(current), None) if is_late(current, now, times.ca_lifetime) => Step::Introduce,
+        (Some(_), Some(next)) if next.published >= Some(lifetimes.ca_introduction) => Step::Promote,
+        (Some(current), None) if is_late(current, now, lifetimes.ca_lifetime) => Step::Introduce,
         (Some(_), _) if ended => Step::Retire,
         (Some(_), _) => Step::Rest,
     }
@@ -94,35 +90,30 @@ pub(super) fn next_step(authorities: &Authorities, now: SystemTime, times: &Time
 ///
 /// Near the end of the authority a new leaf would end no later than the old:
 /// then the successor is what helps.
-pub(super) fn leaf_is_due(leaf: Term, authority: Term, now: Span, times: &Times) -> bool {
-    let end = leaf_end(authority, now.late, times);
-    let is_late = is_late(leaf, now.late, times.leaf_lifetime);
+pub(super) fn leaf_is_due(
+    leaf: Validity,
+    authority: Validity,
+    now: Span,
+    lifetimes: &Lifetimes,
+) -> bool {
+    let end = leaf_end(authority, now.late, lifetimes);
+    let is_late = is_late(leaf, now.late, lifetimes.leaf_lifetime);
     !leaf.holds(now.early) || (is_late && end > leaf.not_after)
 }
 
 /// When a leaf ends that is signed now: never after its authority.
-pub(super) fn leaf_end(authority: Term, now: SystemTime, times: &Times) -> SystemTime {
-    authority.not_after.min(now + times.leaf_lifetime)
+pub(super) fn leaf_end(authority: Validity, now: SystemTime, lifetimes: &Lifetimes) -> SystemTime {
+    authority.not_after.min(now + lifetimes.leaf_lifetime)
 }
 
 /// Whether a certificate has ended by the clock of every replica.
-pub(super) fn is_over(term: Term, now: SystemTime, times: &Times) -> bool {
-    term.has_ended(now - times.skew())
+pub(super) fn is_over(validity: Validity, now: SystemTime, lifetimes: &Lifetimes) -> bool {
+    validity.has_ended(now - lifetimes.skew())
 }
 
 /// Whether two thirds of its lifetime are over.
-fn is_late(term: Term, now: SystemTime, lifetime: Duration) -> bool {
-    now + lifetime / 3 >= term.not_after
-}
-
-impl Term {
-    pub(super) fn holds(self, now: SystemTime) -> bool {
-        self.not_before <= now && !self.has_ended(now)
-    }
-
-    pub(super) fn has_ended(self, now: SystemTime) -> bool {
-        now >= self.not_after
-    }
+fn is_late(validity: Validity, now: SystemTime, lifetime: Duration) -> bool {
+    now + lifetime / 3 >= validity.not_after
 }
 
 #[cfg(test)]
@@ -133,7 +124,7 @@ mod tests {
 
     const DAY: u64 = 24 * 60 * 60;
 
-    const TIMES: Times = Times {
+    const TIMES: Lifetimes = Lifetimes {
         ca_lifetime: Duration::from_secs(30 * DAY),
         leaf_lifetime: Duration::from_secs(3 * DAY),
         ca_introduction: Duration::from_mins(10),
@@ -144,25 +135,25 @@ mod tests {
     }
 
     /// From one day until another.
-    fn term(from: u64, to: u64) -> Term {
-        Term { not_before: at(from * DAY), not_after: at(to * DAY) }
+    fn validity(from: u64, to: u64) -> Validity {
+        Validity { not_before: at(from * DAY), not_after: at(to * DAY) }
     }
 
-    fn only(current: Term) -> Authorities {
-        Authorities { current: Some(current), ..Authorities::default() }
+    fn only(current: Validity) -> CaDates {
+        CaDates { current: Some(current), ..CaDates::default() }
     }
 
-    fn introduced(current: Term, next: Term, published: Option<u64>) -> Authorities {
+    fn introduced(current: Validity, next: Validity, published: Option<u64>) -> CaDates {
         let published = published.map(Duration::from_secs);
-        Authorities { next: Some(Successor { term: next, published }), ..only(current) }
+        CaDates { next: Some(Successor { validity: next, published }), ..only(current) }
     }
 
-    fn serving(authorities: Authorities, term: Term, stored: bool) -> Authorities {
-        Authorities { serving: Some(Serving { term, stored }), ..authorities }
+    fn serving(authorities: CaDates, validity: Validity, stored: bool) -> CaDates {
+        CaDates { serving: Some(Serving { validity, stored }), ..authorities }
     }
 
-    fn nothing() -> Authorities {
-        Authorities::default()
+    fn nothing() -> CaDates {
+        CaDates::default()
     }
 
     const OLD: (u64, u64) = (0, 30);
@@ -170,16 +161,16 @@ mod tests {
 
     #[rstest]
     #[case::nothing_stored(nothing(), 0, Step::Create)]
-    #[case::young(only(term(0, 30)), 10 * DAY, Step::Rest)]
-    #[case::just_before_two_thirds(only(term(0, 30)), 20 * DAY - 1, Step::Rest)]
-    #[case::two_thirds_through(only(term(0, 30)), 20 * DAY, Step::Introduce)]
-    #[case::about_to_end(only(term(0, 30)), 30 * DAY - 1, Step::Introduce)]
-    #[case::ended(only(term(0, 30)), 30 * DAY, Step::Create)]
-    #[case::ended_long_ago(only(term(0, 30)), 300 * DAY, Step::Create)]
-    #[case::from_the_future(only(term(5, 35)), 4 * DAY, Step::Create)]
-    #[case::not_long_for_this_world(only(term(0, 5)), DAY, Step::Introduce)]
-    #[case::longer_than_ours(only(term(0, 3000)), 100 * DAY, Step::Rest)]
-    fn one_authority(#[case] stored: Authorities, #[case] now: u64, #[case] expected: Step) {
+    #[case::young(only(validity(0, 30)), 10 * DAY, Step::Rest)]
+    #[case::just_before_two_thirds(only(validity(0, 30)), 20 * DAY - 1, Step::Rest)]
+    #[case::two_thirds_through(only(validity(0, 30)), 20 * DAY, Step::Introduce)]
+    #[case::about_to_end(only(validity(0, 30)), 30 * DAY - 1, Step::Introduce)]
+    #[case::ended(only(validity(0, 30)), 30 * DAY, Step::Create)]
+    #[case::ended_long_ago(only(validity(0, 30)), 300 * DAY, Step::Create)]
+    #[case::from_the_future(only(validity(5, 35)), 4 * DAY, Step::Create)]
+    #[case::not_long_for_this_world(only(validity(0, 5)), DAY, Step::Introduce)]
+    #[case::longer_than_ours(only(validity(0, 3000)), 100 * DAY, Step::Rest)]
+    fn one_authority(#[case] stored: CaDates, #[case] now: u64, #[case] expected: Step) {
         assert_eq!(next_step(&stored, at(now), &TIMES), expected);
     }
 
@@ -201,7 +192,8 @@ mod tests {
         #[case] now: u64,
         #[case] expected: Step,
     ) {
-        let stored = introduced(term(current.0, current.1), term(next.0, next.1), published);
+        let stored =
+            introduced(validity(current.0, current.1), validity(next.0, next.1), published);
         assert_eq!(next_step(&stored, at(now), &TIMES), expected);
     }
 
@@ -210,57 +202,57 @@ mod tests {
     #[case::has_just_ended(30 * DAY + 599, Step::Rest)]
     #[case::has_ended_by_every_clock(30 * DAY + 600, Step::Retire)]
     fn an_old_authority_drops_out_when_it_ends(#[case] now: u64, #[case] expected: Step) {
-        let stored = Authorities { previous: vec![term(0, 30)], ..only(term(20, 50)) };
+        let stored = CaDates { previous: vec![validity(0, 30)], ..only(validity(20, 50)) };
         assert_eq!(next_step(&stored, at(now), &TIMES), expected);
     }
 
     #[rstest]
     #[case::secret_deleted(nothing(), false, 10, Step::Restore)]
-    #[case::stranger_in_its_place(only(term(0, 99)), false, 10, Step::Restore)]
+    #[case::stranger_in_its_place(only(validity(0, 99)), false, 10, Step::Restore)]
     #[case::key_lost(nothing(), true, 10, Step::Restore)]
-    #[case::current_ended(only(term(0, 5)), true, 10, Step::Restore)]
-    #[case::as_it_should_be(only(term(0, 30)), true, 10, Step::Rest)]
+    #[case::current_ended(only(validity(0, 5)), true, 10, Step::Restore)]
+    #[case::as_it_should_be(only(validity(0, 30)), true, 10, Step::Rest)]
     #[case::deleted_too_late(nothing(), false, 30, Step::Create)]
-    #[case::replaced_too_late(only(term(0, 99)), false, 30, Step::Rest)]
+    #[case::replaced_too_late(only(validity(0, 99)), false, 30, Step::Rest)]
     fn what_is_served_is_not_forgotten(
-        #[case] stored: Authorities,
+        #[case] stored: CaDates,
         #[case] is_stored: bool,
         #[case] day: u64,
         #[case] expected: Step,
     ) {
-        let stored = serving(stored, term(0, 30), is_stored);
+        let stored = serving(stored, validity(0, 30), is_stored);
         assert_eq!(next_step(&stored, at(day * DAY), &TIMES), expected);
     }
 
     #[rstest]
-    #[case::young(term(0, 3), DAY, false)]
-    #[case::two_thirds_through(term(0, 3), 2 * DAY, true)]
-    #[case::ended(term(0, 3), 3 * DAY, true)]
-    #[case::clock_set_back(term(5, 8), DAY, true)]
-    #[case::ends_with_its_authority(term(27, 30), 29 * DAY, false)]
+    #[case::young(validity(0, 3), DAY, false)]
+    #[case::two_thirds_through(validity(0, 3), 2 * DAY, true)]
+    #[case::ended(validity(0, 3), 3 * DAY, true)]
+    #[case::clock_set_back(validity(5, 8), DAY, true)]
+    #[case::ends_with_its_authority(validity(27, 30), 29 * DAY, false)]
     fn a_leaf_is_signed_anew_at_two_thirds(
-        #[case] leaf: Term,
+        #[case] leaf: Validity,
         #[case] now: u64,
         #[case] expected: bool,
     ) {
         let now = Span { early: at(now), late: at(now) };
-        assert_eq!(leaf_is_due(leaf, term(0, 30), now, &TIMES), expected);
+        assert_eq!(leaf_is_due(leaf, validity(0, 30), now, &TIMES), expected);
     }
 
     #[rstest]
-    #[case::covers_both(term(0, 3), 1, 1, false)]
-    #[case::not_yet_valid_by_one_clock(term(5, 8), 4, 5, true)]
-    #[case::late_by_one_clock(term(0, 3), 1, 2, true)]
-    #[case::over_by_one_clock(term(0, 3), 1, 20, true)]
-    #[case::one_clock_is_years_ahead(term(0, 30), 1, 4000, false)]
+    #[case::covers_both(validity(0, 3), 1, 1, false)]
+    #[case::not_yet_valid_by_one_clock(validity(5, 8), 4, 5, true)]
+    #[case::late_by_one_clock(validity(0, 3), 1, 2, true)]
+    #[case::over_by_one_clock(validity(0, 3), 1, 20, true)]
+    #[case::one_clock_is_years_ahead(validity(0, 30), 1, 4000, false)]
     fn a_leaf_is_to_last_by_both_clocks(
-        #[case] leaf: Term,
+        #[case] leaf: Validity,
         #[case] early: u64,
         #[case] late: u64,
         #[case] expected: bool,
     ) {
         let now = Span { early: at(early * DAY), late: at(late * DAY) };
-        assert_eq!(leaf_is_due(leaf, term(0, 30), now, &TIMES), expected);
+        assert_eq!(leaf_is_due(leaf, validity(0, 30), now, &TIMES), expected);
     }
 
     #[rstest]
@@ -268,6 +260,6 @@ mod tests {
     #[case(26, 29)]
     #[case(28, 30)]
     fn a_leaf_never_outlives_its_authority(#[case] now: u64, #[case] end: u64) {
-        assert_eq!(leaf_end(term(0, 30), at(now * DAY), &TIMES), at(end * DAY));
+        assert_eq!(leaf_end(validity(0, 30), at(now * DAY), &TIMES), at(end * DAY));
     }
 }

@@ -12,7 +12,12 @@ use serde_json::{Value, json};
 use tokio::{sync::mpsc::unbounded_channel, time::timeout};
 use tower::service_fn;
 
-use super::*;
+use super::{
+    reconcile::reconcile,
+    signer::{Observed, Write},
+    stored::SecretData,
+    *,
+};
 
 /// What an API server is asked, without the watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +31,11 @@ type Answer = fn(usize, &Call) -> Option<(StatusCode, Value)>;
 
 /// One hour of a replica, all of it waiting, against an API server that
 /// answers its nth call so. Says what was called and what became of it.
-async fn an_hour_with(answer: Answer) -> (Vec<Call>, Vec<Kept>, Vec<bool>) {
+async fn an_hour_with(answer: Answer) -> (Vec<Call>, Vec<CaEvent>, Vec<bool>) {
     a_while_with(Duration::from_hours(1), answer).await
 }
 
-async fn a_while_with(time: Duration, answer: Answer) -> (Vec<Call>, Vec<Kept>, Vec<bool>) {
+async fn a_while_with(time: Duration, answer: Answer) -> (Vec<Call>, Vec<CaEvent>, Vec<bool>) {
     let calls = Arc::<Mutex<Vec<Call>>>::default();
     let seen = Arc::clone(&calls);
     let service = service_fn(move |request: Request<Body>| {
@@ -60,7 +65,7 @@ async fn a_while_with(time: Duration, answer: Answer) -> (Vec<Call>, Vec<Kept>, 
             Ok::<_, Infallible>(response.body(Body::from(body.to_string().into_bytes())).unwrap())
         }
     });
-    let objects = Objects {
+    let objects = CaObjects {
         ca_secret: "callgate-ca".to_owned(),
         ca_secret_namespace: None,
         mutating_configuration: "callgate".to_owned(),
@@ -69,21 +74,21 @@ async fn a_while_with(time: Duration, answer: Answer) -> (Vec<Call>, Vec<Kept>, 
     let (kept, mut news) = unbounded_channel();
     let asked = Arc::<Mutex<Vec<bool>>>::default();
     let asking = Arc::clone(&asked);
-    let decide = move |seen: Option<Seen<'_>>| {
+    let decide = move |seen: Option<Observed<'_>>| {
         asking.lock().unwrap().push(seen.is_some());
-        Ok(seen.map(|it| Order {
+        Ok(seen.map(|it| Write {
             store: it
                 .secret
                 .is_none()
-                .then(|| ("create", Data::from([("ca.crt".into(), b"CA".into())]))),
+                .then(|| ("create", SecretData::from([("ca.crt".into(), b"CA".into())]))),
             bundle: "CA".to_owned(),
         }))
     };
     let client = Client::new(service, "callgate-system");
-    let keep = keep(client, &objects, Duration::from_mins(1), decide, move |it| {
+    let reconciling = reconcile(client, &objects, Duration::from_mins(1), decide, move |it| {
         kept.send(it).unwrap();
     });
-    assert!(timeout(time, Box::pin(keep)).await.is_err(), "it ends");
+    assert!(timeout(time, Box::pin(reconciling)).await.is_err(), "it ends");
     news.close();
     let mut kept = Vec::new();
     while let Some(it) = news.recv().await {
@@ -177,7 +182,7 @@ async fn only_a_bundle_that_differs_is_replaced_and_a_lost_race_is_no_failure() 
     assert!(is_look(&calls[4..7]), "it looks again at once");
     assert_eq!(calls[7], "PATCH MutatingWebhookConfiguration");
     assert_eq!(calls.iter().filter(|it| it.starts_with("PATCH")).count(), 2);
-    assert_eq!(kept, [Kept::Published]);
+    assert_eq!(kept, [CaEvent::Published]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,7 +191,7 @@ async fn an_api_server_that_does_not_answer_is_waited_for() {
     // Configurations together, then the Secret, ten seconds each; then a pause
     // of thirty, or what this replica takes for thirty.
     assert!((62..92).contains(&kept.len()), "{} attempts in an hour", kept.len());
-    assert!(kept.iter().all(|it| *it == Kept::Failed));
+    assert!(kept.iter().all(|it| *it == CaEvent::Failed));
     // The hour may end within an attempt, wherever this replica's pauses have put it.
     let ended = asked.len().max(kept.len());
     assert!((ended..=ended + 1).contains(&calls.len().div_ceil(3)), "{} calls", calls.len());
@@ -202,7 +207,7 @@ async fn an_api_server_that_comes_back_is_heard() {
         })
     })
     .await;
-    assert_eq!(kept, [Kept::Failed; 3]);
+    assert_eq!(kept, [CaEvent::Failed; 3]);
     assert_eq!(asked[..4], [false, false, false, true]);
     assert!(is_look(&of(&calls[9..12])));
 }
@@ -218,7 +223,7 @@ async fn whoever_overwrites_us_all_the_time_is_answered_four_times_a_second_and_
     // Two configurations, each with ten writes to begin with, and then one in 200 to 300 ms.
     assert!((2 * (10 + 180)..=2 * (10 + 302)).contains(&writes), "{writes} writes");
     assert!(asked.len() > writes / 2 && asked.iter().all(|it| *it));
-    assert!(!kept.contains(&Kept::Failed));
+    assert!(!kept.contains(&CaEvent::Failed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,7 +236,7 @@ async fn a_race_that_is_lost_again_and_again_is_no_race() {
         })
     })
     .await;
-    assert!(kept.contains(&Kept::Failed) && !kept.contains(&Kept::Stored("create")));
+    assert!(kept.contains(&CaEvent::Failed) && !kept.contains(&CaEvent::Stored("create")));
     assert!(calls.len() < 4 * 40, "{} calls", calls.len());
 }
 
@@ -242,7 +247,7 @@ async fn an_api_server_without_a_clock_is_not_listened_to() {
         Some((StatusCode::IM_A_TEAPOT, body))
     })
     .await;
-    assert!(kept.len() > 60 && kept.iter().all(|it| *it == Kept::Failed));
+    assert!(kept.len() > 60 && kept.iter().all(|it| *it == CaEvent::Failed));
     assert!(asked.iter().all(|it| !it), "the leaf can be renewed from memory");
     assert!(of(&calls).chunks(3).all(is_look), "nothing is written");
 }
@@ -272,6 +277,6 @@ async fn a_configuration_that_is_away_does_not_keep_the_other_from_its_bundle() 
     })
     .await;
     assert_eq!(of(&calls)[3], "PATCH ValidatingWebhookConfiguration");
-    assert_eq!(kept[..2], [Kept::Published, Kept::Failed]);
+    assert_eq!(kept[..2], [CaEvent::Published, CaEvent::Failed]);
     assert!(!of(&calls).contains(&"PATCH MutatingWebhookConfiguration".to_owned()));
 }

@@ -1,0 +1,43 @@
+//! The CA that all replicas share: it signs their serving certificates, rotates by itself, and is
+//! published as the `caBundle` of callgate's webhooks.
+//!
+//! Every replica runs [`run()`]; there is no leader. A replica reads the Secret of the CA and the
+//! webhook configurations, [`ReplicaSigner`] decides what they should hold, and the reconciler
+//! writes that by compare-and-swap. [`rotation`] and [`signer`] are pure: they get the time and
+//! what was read as values, and simulations run many replicas with clocks years apart.
+
+mod backoff;
+mod call;
+mod clock;
+mod configuration;
+mod event;
+mod flags;
+mod lifetimes;
+mod log_once;
+mod overwritten;
+mod published;
+mod reconcile;
+mod rotation;
+mod run;
+mod secret;
+mod server_clock;
+mod signer;
+mod stored;
+mod watch;
+
+pub use self::{
+    event::CaEvent,
+    flags::{CaFlags, CaObjects, Service},
+    lifetimes::{Lifetimes, LifetimesError},
+    run::run,
+    signer::SignerError,
+};
+
+/// The field manager of our writes.
+const MANAGER: &str = "callgate-authority";
+
+/// The suffix of the names of our webhooks: a configuration may contain others.
+const DOMAIN: &str = ".callgate.dev";
+
+#[cfg(test)]
+mod tests;
