@@ -114,7 +114,7 @@ fn main() -> io::Result<()> {
             nodes.distribution(&pod, &path).eligible
         }),
         Times::of("distribution, one profile more of that pod", repeat, |_| {
-            eligible.distribution(&path).eligible
+            eligible.distribution(&path, None).eligible
         }),
         Times::of("distribution, a bound pod", repeat, |_| {
             nodes.distribution(&bound, &path).eligible

@@ -18,7 +18,7 @@ use callgate::{
     placement::Nodes,
     pod::{Kind, Pod, Scope},
     policy::{Facts, Level, Mode, Policy, PolicyIndex, RuntimeClasses, Verdict},
-    profile::{Catalog, Document, ProfilePath},
+    profile::{Catalog, Document, Managed, ProfilePath},
 };
 use generated::{affinity, pod};
 use harness::{patch_of, patched, post};
@@ -59,7 +59,8 @@ static FACTS: LazyLock<(Policy, Catalog)> = LazyLock::new(|| {
         .into_iter()
         .map(|(path, text)| (path.parse().expect("a path"), Document::appraise(text.as_bytes())))
         .collect();
-    let managed = MANAGED.map(|it| (ProfilePath::of_object(it).expect("a name"), None));
+    let managed =
+        MANAGED.map(|it| (ProfilePath::of_object(it).expect("a name"), Managed::default()));
     (Policy::parse(POLICY).expect("a policy"), catalog.with_managed(managed))
 });
 

@@ -9,7 +9,7 @@ use callgate::{
     placement::Nodes,
     pod::{Kind, Pod, Scope, Subject},
     policy::{Facts, Mode, Policy, RuntimeClasses, Verdict},
-    profile::{Catalog, ProfilePath},
+    profile::{Catalog, Managed, ProfilePath},
 };
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -253,7 +253,7 @@ fn judge(
 /// A profile that pods can be pinned for.
 fn catalog() -> Catalog {
     let path = ProfilePath::of_object("web").expect("a name");
-    Catalog::default().with_managed([(path, None)])
+    Catalog::default().with_managed([(path, Managed::default())])
 }
 
 /// What the strictest policy says, and how much it would change.

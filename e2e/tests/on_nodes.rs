@@ -1,6 +1,6 @@
 //! Nodes that run nothing, with what their agents would say: what becomes of pods that could land there.
 
-use callgate::{pod::Kind, policy::Builtin};
+use callgate::{pod::Kind, policy::Builtin, profile::Digest};
 use serde_json::{Value, json};
 
 use crate::{
@@ -67,7 +67,7 @@ impl Stage {
         for (number, case) in cases.iter().filter(|(_, it)| !it.is_unasked()) {
             let case = stage.moved(case, &policy, &format!("{own}-{number}"));
             prepare(it, &stage.namespace, *number, &case).await;
-            stage.nodes.extend(put(it, &case, &format!("{own}-{number}")).await);
+            stage.nodes.extend(put(it, &stage.table, &case, &format!("{own}-{number}")).await);
             stage.cases.push((*number, case));
         }
         stage.nodes.push(await_news(it, &own, table.managed.keys()).await);
@@ -139,7 +139,7 @@ fn keep_to(object: &mut Value, kind: Kind, own: &str) {
 }
 
 /// Makes the nodes of a case, and what their agents say; returns their names.
-async fn put(it: &Test, case: &Case, own: &str) -> Vec<String> {
+async fn put(it: &Test, table: &Table, case: &Case, own: &str) -> Vec<String> {
     for (name, node) in &case.nodes {
         let taint = |key: &str, value: &str, effect: &str| json!({ "key": key, "value": value, "effect": effect });
         let mut taints: Vec<_> =
@@ -153,7 +153,7 @@ async fn put(it: &Test, case: &Case, own: &str) -> Vec<String> {
         let Some(profiles) = &node.profiles else { continue };
         let files = profiles.iter().map(|(path, file)| {
             let mut entry = json!({ "path": path.as_str(), "size": 7, "source": "node" });
-            if let Some(digest) = file.digest() {
+            if let Some(digest) = table.digest(path, file) {
                 entry["digest"] = json!(digest);
             }
             if let Some(problem) = &file.problem {
@@ -251,6 +251,32 @@ async fn obey(it: &Test, namespace: &str, policy: &str, mode: &str) {
     it.world.await_calls(&it.world.webhook, namespace).await;
 }
 
+/// A profile that denies one call.
+fn denying(call: &str) -> Value {
+    json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        { "names": [call], "action": "SCMP_ACT_ERRNO" },
+    ] })
+}
+
+/// The file that agents make of it.
+fn written(call: &str) -> String {
+    [
+        "{",
+        "  \"defaultAction\": \"SCMP_ACT_ALLOW\",",
+        "  \"syscalls\": [",
+        "    {",
+        "      \"names\": [",
+        &format!("        {call:?}"),
+        "      ],",
+        "      \"action\": \"SCMP_ACT_ERRNO\"",
+        "    }",
+        "  ]",
+        "}",
+        "",
+    ]
+    .join("\n")
+}
+
 fn object(kind: &str, name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "callgate.dev/v1alpha1", "kind": kind,
@@ -268,14 +294,12 @@ async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_wait
         make_node(&it, node, &json!({ CASE: own }), vec![taint]).await;
         report(&it, node, json!({ "profiles": [] })).await;
     }
-    let spec = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
-        { "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" },
-    ] });
     let profile = format!("{PROFILES}/{name}");
-    it.api()
-        .apply(&profile, &object("SeccompProfile", &name, &spec))
-        .await
-        .expect_ok("the profile");
+    let store = async |call: &str| {
+        let object = object("SeccompProfile", &name, &denying(call));
+        it.api().apply(&profile, &object).await.expect_ok("the profile");
+    };
+    store("mkdir").await;
 
     let mut pod = naming(&path);
     keep_to(&mut pod, Kind::Pod, &own);
@@ -291,8 +315,11 @@ async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_wait
     let refusal = it.refusal("web", &[&line]);
     until("it is on no node, and refused", &|it| it.message() == refusal).await;
 
-    let digest = format!("sha256:{:a<64}", "");
-    let there = json!({ "path": path, "digest": digest, "size": 7, "source": "callgate" });
+    let with = |call: &str| {
+        let digest = Digest::of(written(call).as_bytes()).to_string();
+        json!({ "path": path, "digest": digest, "size": 7, "source": "callgate" })
+    };
+    let there = with("mkdir");
     report(&it, &nodes[0], json!({ "profiles": [there] })).await;
     let warning = format!(
         "policy \"restricted\": spec.securityContext: profile {path:?} is on 1 of the 2 nodes this \
@@ -305,6 +332,22 @@ async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_wait
     let reply = until("it is on both nodes", &|it| it.warnings.is_empty()).await;
     let stored = reply.expect_ok("nothing is wrong");
     assert!(stored["spec"]["affinity"].is_null(), "restricted pins nothing");
+
+    store("rmdir").await;
+    let outdated = |on: String| {
+        format!(
+            "policy \"restricted\": spec.securityContext: profile {path:?} is not yet the current \
+             one on {on}; callgate is bringing it: wait a moment [partial-profile]"
+        )
+    };
+    let (a, b) = (&nodes[0], &nodes[1]);
+    let both = outdated(format!("all 2 nodes this pod can land on: {a:?}, {b:?}"));
+    until("both nodes have the version before", &|it| it.warnings == [both.clone()]).await;
+    report(&it, a, json!({ "profiles": [with("rmdir")] })).await;
+    let one = outdated(format!("1 of the 2 nodes this pod can land on: {b:?}"));
+    until("one node has the version before", &|it| it.warnings == [one.clone()]).await;
+    report(&it, b, json!({ "profiles": [with("rmdir")] })).await;
+    until("both nodes have the new version", &|it| it.warnings.is_empty()).await;
 
     let policy = format!("sloe-{own}");
     let pins = json!({ "placement": "Pin", "default": {

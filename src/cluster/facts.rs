@@ -9,7 +9,7 @@ use super::{kind::Kind, nodes::NodeStore, partial::PartialSeccompNode};
 use crate::{
     placement::{Node, Nodes},
     policy::{Labels, PolicyIndex, RuntimeClasses, Stored},
-    profile::{Broken, Catalog, Defect, Document, ProfilePath, spec_of},
+    profile::{Catalog, Managed, ProfilePath},
     watch::{Change, Object},
 };
 
@@ -32,7 +32,7 @@ pub struct News {
 pub(super) enum Any {
     Namespace(Change<Result<Labels, String>>),
     Policy(Change<Result<Stored, String>>),
-    Profile(Change<Result<Option<Defect>, String>>),
+    Profile(Change<Result<Managed, String>>),
     Class(Change<Result<String, String>>),
     Node(Change<Result<Node, String>>),
     SeccompNode(Change<Result<PartialSeccompNode, String>>),
@@ -51,7 +51,7 @@ pub(super) struct Objects<T> {
 pub struct Facts {
     pub(super) namespaces: Objects<Labels>,
     pub(super) policies: Objects<Result<Stored, String>>,
-    pub(super) profiles: Objects<Option<Defect>>,
+    pub(super) profiles: Objects<Managed>,
     /// The handlers of the runtime classes.
     pub(super) classes: Objects<String>,
     pub(super) store: NodeStore,
@@ -142,8 +142,8 @@ impl Facts {
     /// last word, and a node the first.
     pub fn catalog(&self, others: &Catalog) -> Catalog {
         let others = others.iter().map(|(path, defect)| (path.clone(), defect.cloned()));
-        let own = self.profiles.known.iter().filter_map(|(name, defect)| {
-            Some((ProfilePath::of_object(name).ok()?, defect.clone()))
+        let own = self.profiles.known.iter().filter_map(|(name, profile)| {
+            Some((ProfilePath::of_object(name).ok()?, profile.clone()))
         });
         let on_nodes = self.store.paths().map(|path| (path.clone(), None));
         on_nodes.chain(others).collect::<Catalog>().with_managed(own)
@@ -180,8 +180,8 @@ impl Facts {
             }
             Any::Profile(it) => {
                 news.unreadable = self.note(Kind::Profile, &it);
-                let broken = |why| Some(Defect::Broken(Broken::Unreadable(why)));
-                news.catalog = self.profiles.take(it.map(|it| it.unwrap_or_else(broken)));
+                news.catalog =
+                    self.profiles.take(it.map(|it| it.unwrap_or_else(Managed::unreadable)));
             }
             Any::Class(it) => {
                 news.unreadable = self.note(Kind::RuntimeClass, &it);
@@ -276,12 +276,8 @@ pub(super) fn policy_of(manifest: &Value) -> Result<Stored, String> {
 }
 
 /// Looks into a profile as it is stored: its spec is the profile.
-pub(super) fn profile(object: &Object<'_>) -> Result<Option<Defect>, String> {
-    Ok(profile_of(&manifest(object, Kind::Profile)?))
-}
-
-fn profile_of(manifest: &Value) -> Option<Defect> {
-    Document::appraise(spec_of(manifest).to_string().as_bytes())
+pub(super) fn profile(object: &Object<'_>) -> Result<Managed, String> {
+    Ok(Managed::of_object(&manifest(object, Kind::Profile)?))
 }
 
 #[cfg(test)]
@@ -289,7 +285,7 @@ mod tests {
     use super::*;
     use crate::{
         policy::{Governed, MODE_LABEL, POLICY_LABEL},
-        profile::{Doubt, Inventory},
+        profile::{Defect, Doubt, Inventory},
     };
 
     #[test]
@@ -365,7 +361,8 @@ mod tests {
     #[test]
     fn profiles_are_named_as_the_agent_will_install_them() {
         let hollow = json!({ "metadata": { "name": "web" }, "spec": {} });
-        let facts = Facts { profiles: listed("web", profile_of(&hollow)), ..Facts::default() };
+        let facts =
+            Facts { profiles: listed("web", Managed::of_object(&hollow)), ..Facts::default() };
         let others = Catalog::from_iter([("here.json".parse().unwrap(), None)]);
         let catalog = facts.catalog(&others);
         let all: Vec<_> = catalog.iter().map(|(path, it)| (path.as_str(), it.is_some())).collect();
@@ -377,13 +374,35 @@ mod tests {
     #[test]
     fn an_object_that_got_past_the_linter_is_doubted() {
         let object = json!({ "spec": { "defaultAction": "SCMP_ACT_ERRNO" } });
-        assert_eq!(profile_of(&object), Some(Defect::Doubtful(Doubt::NoStart)));
+        assert_eq!(Managed::of_object(&object).defect, Some(Defect::Doubtful(Doubt::NoStart)));
+    }
+
+    /// An update that changes nothing but the text has to reach the snapshot, by
+    /// which nodes that have the text of before are found.
+    #[test]
+    fn another_text_of_a_profile_is_news() {
+        let mut facts = Facts::default();
+        let mut put = |call: &str| {
+            let object = json!({ "spec": { "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                { "names": [call], "action": "SCMP_ACT_ERRNO" },
+            ] } });
+            let profile = Managed::of_object(&object);
+            facts.take(Any::Profile(Change::Begin));
+            facts.take(Any::Profile(Change::Listed("web".into(), Ok(profile))));
+            facts.take(Any::Profile(Change::End)).catalog
+        };
+        assert_eq!([put("mkdir"), put("mkdir"), put("rmdir")], [true, false, true]);
+        let path = "callgate/web.json".parse().unwrap();
+        let catalog = facts.catalog(&Catalog::default());
+        assert!(catalog.current(&path).is_some());
+        assert_eq!(catalog.current(&"web.json".parse().unwrap()), None);
     }
 
     #[test]
     fn what_is_sound_on_some_node_is_in_the_catalog_and_an_object_has_the_last_word() {
         let hollow = json!({ "metadata": { "name": "web" }, "spec": {} });
-        let mut facts = Facts { profiles: listed("web", profile_of(&hollow)), ..Facts::default() };
+        let mut facts =
+            Facts { profiles: listed("web", Managed::of_object(&hollow)), ..Facts::default() };
         let profiles = json!([
             { "path": "callgate/web.json" }, { "path": "there.json" },
             { "path": "bad.json", "problem": "not-json" },

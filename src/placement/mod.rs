@@ -122,7 +122,7 @@ impl Nodes {
 
     /// What the nodes that `pod` can land on say of the profile at `path`.
     pub fn distribution(&self, pod: &Pod<'_>, path: &ProfilePath) -> ProfileDistribution<'_> {
-        self.eligible(pod).distribution(path)
+        self.eligible(pod).distribution(path, None)
     }
 
     /// The nodes that `pod` can land on.
@@ -218,10 +218,17 @@ impl<'a> Eligible<'a> {
     /// such a file, none is looked at: a pod may name thousands of profiles.
     ///
     /// Where a list was cut, what is not in it may be there all the same. Such a
-    /// node's label says so of a profile that its agent has brought.
-    pub fn distribution(&self, path: &ProfilePath) -> ProfileDistribution<'a> {
-        let label = path.node_label().filter(|_| self.cut > 0);
-        let label = label.map_or(UNKNOWN_ID, |it| self.interners.texts.find(&*it));
+    /// node's label says so of a profile that its agent has installed, if it
+    /// bears the digest `current`.
+    pub fn distribution(
+        &self,
+        path: &ProfilePath,
+        current: Option<Digest>,
+    ) -> ProfileDistribution<'a> {
+        let label = path.node_label().zip(current).filter(|_| self.cut > 0);
+        let label = label.map(|(key, digest)| {
+            (self.interners.texts.find(&*key), self.interners.texts.find(&*digest.short()))
+        });
         let path = self.interners.paths.find(path);
         let mut distribution = ProfileDistribution {
             eligible: self.known.len() + self.strange,
@@ -235,12 +242,12 @@ impl<'a> Eligible<'a> {
             return distribution;
         }
         let mut positions = BTreeMap::new();
-        let mut labelled = Found::of(&File::default());
+        let mut labelled = Found::of(&File { digest: current, ..File::default() });
         for (name, record, files) in reported {
             let Some(number) = lookup(files, path) else {
                 if record.is_cut {
                     distribution.lacking -= 1;
-                    if record.is_labelled(label) {
+                    if label.is_some_and(|it| record.is_labelled(it)) {
                         labelled.add(name);
                     } else {
                         distribution.unknown += 1;
@@ -393,38 +400,45 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_a_list_that_was_cut_is_unknown_and_a_label_is_evidence() {
+    fn what_is_not_in_a_list_that_was_cut_is_unknown_and_a_label_with_its_digest_is_evidence() {
         let mut nodes = Nodes::default();
         let cut = |it| Inventory { is_cut: true, ..it };
         nodes.put("cut", Node::default());
         nodes.report("cut", Some(cut(Inventory::default())));
         nodes.put("labelled", labelled("profile.callgate.dev/web", "070707070707"));
         nodes.report("labelled", Some(cut(Inventory::default())));
+        for (name, value) in [("before", "060606060606"), ("longer", "07070707070707"), ("odd", "")]
+        {
+            nodes.put(name, labelled("profile.callgate.dev/web", value));
+            nodes.report(name, Some(cut(Inventory::default())));
+        }
         nodes.put("lacking", labelled("profile.callgate.dev/web", "070707070707"));
         nodes.report("lacking", Some(Inventory::default()));
         nodes.put("listed", Node::default());
         nodes.report("listed", Some(cut(inventory("callgate/web.json", 7))));
+        let pod = pod(r#"{"spec": {}}"#);
+        let current = Some([7; 32].into());
         let distribution =
-            |path: &str| nodes.distribution(&pod(r#"{"spec": {}}"#), &path.parse().unwrap());
-        let found = |digest, name| {
+            |path: &str| nodes.eligible(&pod).distribution(&path.parse().unwrap(), current);
+        let found = |name| {
             let names = vec![name];
-            Found { digest, problem: None, doubt: None, nodes: 1, names }
+            Found { digest: current, problem: None, doubt: None, nodes: 1, names }
         };
         let expected = ProfileDistribution {
-            eligible: 4,
-            unknown: 1,
+            eligible: 7,
+            unknown: 4,
             lacking: 1,
             lacking_names: vec!["lacking"],
-            found: vec![found(Some([7; 32].into()), "listed"), found(None, "labelled")],
+            found: vec![found("listed"), found("labelled")],
         };
         assert_eq!(distribution("callgate/web.json"), expected);
         // No agent brings it, so no label speaks of it.
         let expected =
-            ProfileDistribution { unknown: 3, found: Vec::new(), ..distribution("web.json") };
+            ProfileDistribution { unknown: 6, found: Vec::new(), ..distribution("web.json") };
         assert_eq!(distribution("web.json"), expected);
         assert_eq!(
             (distribution("web.json").lacking, distribution("nowhere.json").unknown),
-            (1, 3)
+            (1, 6)
         );
     }
 

@@ -119,8 +119,8 @@ impl NodeRecord {
         Self { node, files, is_cut: self.is_cut }
     }
 
-    /// Whether the node has that label, whatever its value.
-    pub(super) fn is_labelled(&self, key: u32) -> bool {
-        self.node.as_ref().is_some_and(|it| lookup(&it.labels, key).is_some())
+    /// Whether the node has that label with that value.
+    pub(super) fn is_labelled(&self, (key, value): (u32, u32)) -> bool {
+        self.node.as_ref().is_some_and(|it| lookup(&it.labels, key) == Some(value))
     }
 }

@@ -5,12 +5,12 @@ use std::{cmp::Reverse, collections::BTreeMap, rc::Rc};
 use serde::Deserialize;
 
 use crate::{
-    placement::{Found, MOST_NAMED, ProfileDistribution},
+    placement::{Eligible, Found, MOST_NAMED, ProfileDistribution},
     policy::{
         Context,
         pin::{self, Pinning},
     },
-    profile::{Digest, Doubt, Problem, ProfilePath},
+    profile::{Catalog, Digest, Doubt, Problem, ProfilePath},
 };
 
 /// What a policy makes of where a pod can land.
@@ -30,6 +30,8 @@ pub enum Placement {
 #[derive(Clone)]
 pub(super) struct Landing<'a> {
     distribution: Rc<ProfileDistribution<'a>>,
+    /// What the file has to be, if agents install it.
+    current: Option<Digest>,
     /// The contents of the file, the most common first.
     contents: Rc<[(Digest, usize)]>,
 }
@@ -48,7 +50,7 @@ impl<'a> Context<'a> {
         let known = self.landings.borrow().get(path).cloned();
         let landing = known.unwrap_or_else(|| {
             let eligible = self.eligible.get_or_init(|| self.facts.nodes.eligible(self.pod));
-            let landing = Landing::of(eligible.distribution(path));
+            let landing = Landing::of(eligible, path, self.facts.catalog);
             self.landings.borrow_mut().insert(path.clone(), landing.clone());
             landing
         });
@@ -64,7 +66,7 @@ impl<'a> Context<'a> {
             return None;
         }
         let reachable = self.reachable.get_or_init(|| self.facts.nodes.reachable(self.pod));
-        Some(Landing::of(reachable.distribution(path)))
+        Some(Landing::of(reachable, path, self.facts.catalog))
     }
 
     /// Whether the pod is, or can be, kept to the nodes that have the profile;
@@ -86,7 +88,9 @@ impl<'a> Context<'a> {
 }
 
 impl<'a> Landing<'a> {
-    fn of(distribution: ProfileDistribution<'a>) -> Self {
+    fn of(nodes: &Eligible<'a>, path: &ProfilePath, catalog: &Catalog) -> Self {
+        let current = catalog.current(path);
+        let distribution = nodes.distribution(path, current);
         let mut contents = BTreeMap::<Digest, usize>::new();
         for Found { digest, nodes, .. } in
             distribution.found.iter().filter(|it| is_loadable(it.problem))
@@ -98,11 +102,25 @@ impl<'a> Landing<'a> {
         }
         let mut contents: Vec<_> = contents.into_iter().collect();
         contents.sort_by_key(|it| Reverse(it.1));
-        Self { distribution: distribution.into(), contents: contents.into() }
+        Self { distribution: distribution.into(), current, contents: contents.into() }
     }
 
     fn count(&self, is: impl Fn(Option<Problem>) -> bool) -> usize {
-        self.distribution.found.iter().filter(|it| is(it.problem)).map(|it| it.nodes).sum()
+        self.count_of(|it| is(it.problem))
+    }
+
+    fn count_of(&self, is: impl Fn(&Found<'_>) -> bool) -> usize {
+        self.distribution.found.iter().filter(|it| is(it)).map(|it| it.nodes).sum()
+    }
+
+    /// The nodes that have such a file, in words; `None`: there is none.
+    fn on(&self, is: impl Fn(&Found<'_>) -> bool) -> Option<String> {
+        let (count, names) = (self.count_of(&is), self.names(is));
+        Some(match (count, self.distribution.eligible) {
+            (0, _) => return None,
+            (1, 1) => format!("{names}, {}", self.of_nodes(1)),
+            _ => format!("{}: {names}", self.of_nodes(count)),
+        })
     }
 
     /// How many nodes have it, be it one that filters or one that does not.
@@ -120,14 +138,25 @@ impl<'a> Landing<'a> {
         self.names(|it| it.problem.is_some_and(Problem::is_hollow))
     }
 
-    pub(super) fn is_of_one_node(&self) -> bool {
-        self.distribution.eligible == 1
+    /// On which of the nodes it filters nothing, in words; `None`: on none.
+    pub(super) fn hollow_on(&self) -> Option<String> {
+        self.on(|it| it.problem.is_some_and(Problem::is_hollow))
+    }
+
+    /// On which of the nodes agents have not yet installed what they have to.
+    pub(super) fn outdated_on(&self) -> Option<String> {
+        self.on(|it| self.is_outdated(it))
+    }
+
+    fn is_outdated(&self, found: &Found<'_>) -> bool {
+        // What was not read cannot be compared.
+        let pair = found.digest.zip(self.current);
+        is_loadable(found.problem) && pair.is_some_and(|(there, current)| there != current)
     }
 
     /// On how many there is this doubt about it.
     pub(super) fn doubtful(&self, doubt: Doubt) -> usize {
-        let found = self.distribution.found.iter();
-        found.filter(|it| it.doubt == Some(doubt)).map(|it| it.nodes).sum()
+        self.count_of(|it| it.doubt == Some(doubt))
     }
 
     /// On how many there is a file that no container runtime can load.
@@ -145,9 +174,9 @@ impl<'a> Landing<'a> {
         self.distribution.unknown
     }
 
-    /// Whether it is not the same everywhere.
+    /// Whether it is not the same everywhere, where it is not known what it has to be.
     pub(super) fn differs(&self) -> bool {
-        self.contents.len() > 1
+        self.current.is_none() && self.contents.len() > 1
     }
 
     /// So many of the nodes, in words.
@@ -197,6 +226,12 @@ impl<'a> Landing<'a> {
         if self.broken() > 0 {
             details.push(format!("it is broken on {} ({})", self.broken(), self.problems()));
         }
+        let outdated = |it: &Found<'_>| self.is_outdated(it);
+        match self.count_of(outdated) {
+            0 => {}
+            1 => details.push(self.names(outdated) + " has another version"),
+            _ => details.push(self.names(outdated) + " have another version"),
+        }
         if self.differs() {
             let told = self.contents.iter().take(MOST_CONTENTS);
             details.extend(told.map(|(it, count)| format!("{} {}", have(*count), it.short())));
@@ -217,7 +252,7 @@ impl<'a> Landing<'a> {
         let mut names: Vec<_> = found().flat_map(|it| it.names.iter().copied()).collect();
         names.sort_unstable();
         names.truncate(MOST_NAMED);
-        listed(&names, found().map(|it| it.nodes).sum())
+        listed(&names, self.count_of(&is))
     }
 
     fn problems(&self) -> String {

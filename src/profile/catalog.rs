@@ -1,8 +1,8 @@
 //! The profiles that pods may name, at one moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::profile::{Defect, ProfilePath};
+use crate::profile::{Defect, Digest, Managed, ProfilePath};
 
 /// Every known profile, with what is wrong with it.
 ///
@@ -11,8 +11,8 @@ use crate::profile::{Defect, ProfilePath};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
     profiles: BTreeMap<ProfilePath, Option<Defect>>,
-    /// Those that agents bring to every node.
-    managed: BTreeSet<ProfilePath>,
+    /// Those that agents install on every node, with the digest of what they write.
+    managed: BTreeMap<ProfilePath, Option<Digest>>,
 }
 
 /// The longest path for which a similar one is searched: the API server sets no
@@ -21,7 +21,7 @@ const LONGEST_COMPARED: usize = 256;
 
 impl FromIterator<(ProfilePath, Option<Defect>)> for Catalog {
     fn from_iter<I: IntoIterator<Item = (ProfilePath, Option<Defect>)>>(profiles: I) -> Self {
-        Self { profiles: profiles.into_iter().collect(), managed: BTreeSet::new() }
+        Self { profiles: profiles.into_iter().collect(), managed: BTreeMap::new() }
     }
 }
 
@@ -32,23 +32,28 @@ impl Catalog {
         self.profiles.get(path).map(Option::as_ref)
     }
 
-    /// The same, with profiles that agents bring to every node; they replace
+    /// The same, with profiles that agents install on every node; they replace
     /// what was known at their paths.
     #[must_use]
     pub fn with_managed(
         mut self,
-        profiles: impl IntoIterator<Item = (ProfilePath, Option<Defect>)>,
+        profiles: impl IntoIterator<Item = (ProfilePath, Managed)>,
     ) -> Self {
-        for (path, defect) in profiles {
-            self.managed.insert(path.clone());
+        for (path, Managed { defect, digest }) in profiles {
+            self.managed.insert(path.clone(), digest);
             self.profiles.insert(path, defect);
         }
         self
     }
 
-    /// Whether agents bring it to every node.
+    /// Whether agents install it on every node.
     pub fn is_managed(&self, path: &ProfilePath) -> bool {
-        self.managed.contains(path)
+        self.managed.contains_key(path)
+    }
+
+    /// What a file at `path` has to be, if agents install it.
+    pub fn current(&self, path: &ProfilePath) -> Option<Digest> {
+        *self.managed.get(path)?
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&ProfilePath, Option<&Defect>)> {

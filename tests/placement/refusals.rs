@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use callgate::{
     placement::{Node, Nodes},
     pod::{Kind, Pod, Scope},
-    policy::{Builtin, Facts, Level, Mode, RuntimeClasses, Verdict},
+    policy::{Facts, Level, Mode, Policy, RuntimeClasses, Verdict},
     profile::{Catalog, File, Inventory, Problem},
 };
 use proptest::{option, prelude::*, sample::select};
@@ -39,12 +39,20 @@ fn all(reports: &Reports) -> Nodes {
     nodes
 }
 
+/// Every finding about a profile is a refusal, where the rule allows that.
+const STRICT: &str = "
+apiVersion: callgate.dev/v1alpha1
+kind: SeccompPolicy
+metadata: { name: strict }
+spec: { rules: { partial-profile: Deny, faulty-profile: Deny } }
+";
+
 /// The lines of the refusal of a pod.
 fn denied(nodes: &Nodes, catalog: &Catalog, pod: &Value) -> Vec<String> {
     let text = pod.to_string();
     let pod: Pod<'_> = serde_json::from_str(&text).expect("demands are readable");
     let facts = Facts {
-        policy: &Builtin::named("restricted").expect("it is built in").policy(),
+        policy: &Policy::parse(STRICT).expect("a policy"),
         catalog,
         nodes,
         classes: &RuntimeClasses::default(),

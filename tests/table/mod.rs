@@ -10,7 +10,7 @@ use callgate::{
     placement::{Node, Nodes, Taint},
     pod::{Kind, List, Pod, Scope, Subject},
     policy::{Builtin, Facts, Level, Mode, Policy, PolicyIndex, RuntimeClasses, Verdict},
-    profile::{Catalog, Digest, Document, Doubt, File, Inventory, Problem, ProfilePath},
+    profile::{Catalog, Digest, Document, Doubt, File, Inventory, Managed, Problem, ProfilePath},
 };
 use jiff::{ToSpan, civil::Date};
 use serde::Deserialize;
@@ -121,7 +121,8 @@ pub(crate) struct CaseTaint {
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CaseFile {
-    /// The first twelve digits; the others are zeros.
+    /// The first twelve digits; the others are zeros. Or `current`: what agents
+    /// make of the profile of that name.
     #[serde(default)]
     digest: Option<String>,
     #[serde(default)]
@@ -201,14 +202,14 @@ impl Table {
     /// What is known of profiles: by files, by objects, and by what nodes say.
     pub(crate) fn catalog(&self, case: &Case) -> Catalog {
         let inspect = |text: &String| Document::appraise(text.as_bytes());
-        let nodes = case.nodes();
+        let nodes = self.nodes(case);
         let on_nodes = nodes.paths().into_iter().filter(|(_, is_sound)| *is_sound);
         let on_nodes = on_nodes.map(|(path, _)| (path.clone(), None));
         let files = self.profiles.iter().map(|(path, text)| (path.clone(), inspect(text)));
         let objects = self
             .managed
             .iter()
-            .map(|(name, text)| (ProfilePath::of_object(name).expect("a name"), inspect(text)));
+            .map(|(name, text)| (path_of(name), Managed::of_spec(text.as_bytes())));
         on_nodes.chain(files).collect::<Catalog>().with_managed(objects)
     }
 
@@ -235,9 +236,42 @@ impl Table {
         Snapshot {
             policies: PolicyIndex::of_one(self.policy(&case.policy), case.mode.into()).into(),
             catalog: self.catalog(case).into(),
-            nodes: case.nodes(),
+            nodes: self.nodes(case),
             classes: self.classes(),
         }
+    }
+
+    fn nodes(&self, case: &Case) -> Nodes {
+        let mut nodes = Nodes::default();
+        for (name, it) in &case.nodes {
+            let taint = |CaseTaint { key, value, effect }: &CaseTaint| Taint {
+                key: key.clone(),
+                value: value.clone(),
+                effect: effect.clone(),
+            };
+            let taints = it.taints.iter().map(taint).collect();
+            let (labels, unschedulable) = (it.labels.clone(), it.unschedulable);
+            nodes.put(name, Node { labels, taints, unschedulable });
+            let Some(profiles) = &it.profiles else { continue };
+            let file = |(path, it): (&ProfilePath, &CaseFile)| {
+                let digest = self.digest(path, it);
+                (path.clone(), it.read(digest.as_deref()))
+            };
+            let files = profiles.iter().map(file).collect();
+            nodes.report(name, Some(Inventory { files, is_cut: it.unlisted > 0 }));
+        }
+        nodes
+    }
+
+    /// The digest of a file, as its agent writes it.
+    pub(crate) fn digest(&self, path: &ProfilePath, file: &CaseFile) -> Option<String> {
+        let digest = file.digest.as_deref()?;
+        if digest != "current" {
+            return Some(format!("sha256:{digest:0<64}"));
+        }
+        let (_, text) =
+            self.managed.iter().find(|it| path_of(it.0) == *path).expect("it is managed");
+        Some(Managed::of_spec(text.as_bytes()).digest.expect("it is sound").to_string())
     }
 
     fn classes(&self) -> RuntimeClasses {
@@ -258,7 +292,7 @@ impl Table {
         let facts = Facts {
             policy: &self.policy(&case.policy),
             catalog: &self.catalog(case),
-            nodes: &case.nodes(),
+            nodes: &self.nodes(case),
             classes: &self.classes(),
             namespace: NAMESPACE,
             today: self.today,
@@ -287,24 +321,6 @@ impl Case {
     /// Whether no API server can be asked about it.
     pub(crate) fn is_unasked(&self) -> bool {
         matches!(self.server, Some(Server::Unasked(_)))
-    }
-
-    fn nodes(&self) -> Nodes {
-        let mut nodes = Nodes::default();
-        for (name, it) in &self.nodes {
-            let taint = |CaseTaint { key, value, effect }: &CaseTaint| Taint {
-                key: key.clone(),
-                value: value.clone(),
-                effect: effect.clone(),
-            };
-            let taints = it.taints.iter().map(taint).collect();
-            let (labels, unschedulable) = (it.labels.clone(), it.unschedulable);
-            nodes.put(name, Node { labels, taints, unschedulable });
-            let Some(profiles) = &it.profiles else { continue };
-            let files = profiles.iter().map(|(path, it)| (path.clone(), it.read())).collect();
-            nodes.report(name, Some(Inventory { files, is_cut: it.unlisted > 0 }));
-        }
-        nodes
     }
 
     fn scope(&self) -> Scope {
@@ -368,17 +384,17 @@ impl Case {
 }
 
 impl CaseFile {
-    /// As its agent writes it.
-    pub(crate) fn digest(&self) -> Option<String> {
-        self.digest.as_ref().map(|it| format!("sha256:{it:0<64}"))
-    }
-
-    fn read(&self) -> File {
-        let digest = self.digest().map(|it| it.parse::<Digest>().expect("twelve digits"));
+    fn read(&self, digest: Option<&str>) -> File {
+        let digest = digest.map(|it| it.parse::<Digest>().expect("twelve digits"));
         let problem = self.problem.as_deref().map(Problem::parse);
         let doubt = self.doubt.as_deref().map(|it| Doubt::parse(it).expect("a doubt"));
         File { digest, problem, doubt: doubt.filter(|_| problem.is_none()) }
     }
+}
+
+/// Where agents put the profile of that name.
+fn path_of(name: &str) -> ProfilePath {
+    ProfilePath::of_object(name).expect("a name")
 }
 
 /// The namespace of every case.

@@ -28,13 +28,7 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
 /// The pod can land on such a node. It may even ask for it, by a preference,
 /// so that one node of many is enough for a refusal.
 fn on_nodes(path: &ProfilePath, context: &Context<'_>) -> Option<Finding> {
-    let landing = context.landing(path)?;
-    let (hollow, names) = (landing.hollow(), landing.hollow_names());
-    let on = match landing.of_nodes(hollow) {
-        _ if hollow == 0 => return None,
-        only if landing.is_of_one_node() => format!("{names}, {only}"),
-        some => format!("{some}: {names}"),
-    };
+    let on = context.landing(path)?.hollow_on()?;
     let finding = Finding::new(format!("profile {:?} filters nothing on {on}", path.as_str()));
     // These nodes have the label of the profile, which agents give only where it
     // filters. One node that contradicts itself must not stop the pods of all.

@@ -41,6 +41,8 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
         format!("profile {path_text:?} is known on {}: {details}", landing.of_nodes(0))
     } else if lacking > 0 {
         format!("profile {path_text:?} is on {}: {details}", landing.of_nodes(having))
+    } else if let Some(on) = landing.outdated_on() {
+        format!("profile {path_text:?} is not yet the current one on {on}")
     } else if landing.differs() {
         let having = landing.of_nodes(having);
         format!("profile {path_text:?} is not the same on {having}: {details}")
