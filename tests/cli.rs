@@ -45,10 +45,10 @@ fn every_lint_is_explained() {
 #[test]
 fn who_asks_for_what_is_not_there_is_told_what_is() {
     let output = callgate(&["explain", "unsett"]);
-    let start = "error: there is no rule or lint \"unsett\"; rules: privileged, unset, unconfined, \
-                 unknown-type, invalid-path, missing-profile, partial-profile, hollow-profile, \
-                 faulty-profile, runtime-class, legacy-annotation; lints: not-json, wrong-type, ";
-    assert!(said(&output).starts_with(start), "{}", said(&output));
+    let said = said(&output);
+    let start = "error: there is no rule or lint \"unsett\"; rules: privileged, unset, ";
+    assert!(said.starts_with(start), "{said}");
+    assert!(said.contains("; lints: not-json, wrong-type, "), "{said}");
     assert_eq!(output.status.code(), Some(2));
 }
 
