@@ -356,7 +356,9 @@ async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_wait
     let pins = object("SeccompPolicy", &policy, &pins);
     it.api().apply(&format!("{POLICIES}/{policy}"), &pins).await.expect_ok("the policy");
     obey(&it, &it.namespace, &policy, "enforce").await;
-    let label = json!([{ "key": format!("profile.callgate.dev/{name}"), "operator": "Exists" }]);
+    let value = Digest::of(written("rmdir").as_bytes()).short();
+    let key = format!("profile.callgate.dev/{name}");
+    let label = json!([{ "key": key, "operator": "In", "values": [value] }]);
     let terms = json!([{ "matchExpressions": label }]);
     // No node has the label, and yet it is not refused.
     let is_pinned = |reply: &Reply| {

@@ -95,11 +95,19 @@ impl<'a> Term<'a> {
         self.expressions.is_some()
     }
 
-    /// Whether only nodes with a label of that key meet it.
-    pub fn requires_label(&self, label: &str) -> bool {
-        let requires =
-            |it: &Requirement<'_>| it.key() == label && matches!(it.operator(), "Exists" | "In");
-        self.expressions().iter().any(requires)
+    /// Whether only nodes with a label of that key meet it, and with that value,
+    /// if one is given.
+    pub fn requires_label(&self, key: &str, value: Option<&str>) -> bool {
+        let is_among = |it: &Requirement<'_>| {
+            let mut values = it.values().iter().peekable();
+            values.peek().is_some() && values.all(|it| Some(&**it) == value)
+        };
+        let requires = |it: &Requirement<'_>| match it.operator() {
+            "In" => value.is_none() || is_among(it),
+            "Exists" => value.is_none(),
+            _ => false,
+        };
+        self.expressions().iter().any(|it| it.key() == key && requires(it))
     }
 
     /// About labels.
@@ -192,6 +200,22 @@ mod tests {
     )]
     fn a_term(#[case] term: &str, #[case] is_empty: bool, #[case] requires: bool) {
         let term: Term<'_> = serde_json::from_str(term).unwrap();
-        assert_eq!((term.is_empty(), term.requires_label("a/b")), (is_empty, requires));
+        assert_eq!((term.is_empty(), term.requires_label("a/b", None)), (is_empty, requires));
+    }
+
+    #[rstest]
+    #[case::it(r#"{"operator": "In", "values": ["7"]}"#, true)]
+    #[case::it_twice(r#"{"operator": "In", "values": ["7", "7"]}"#, true)]
+    #[case::it_or_another(r#"{"operator": "In", "values": ["7", "8"]}"#, false)]
+    #[case::another(r#"{"operator": "In", "values": ["70"]}"#, false)]
+    #[case::none(r#"{"operator": "In", "values": []}"#, false)]
+    #[case::any(r#"{"operator": "Exists"}"#, false)]
+    #[case::not_it(r#"{"operator": "NotIn", "values": ["7"]}"#, false)]
+    fn a_value(#[case] requirement: &str, #[case] requires: bool) {
+        let requirement = requirement.replace('{', r#"{"key": "a/b", "#);
+        let term = format!(r#"{{"matchExpressions": [{requirement}]}}"#);
+        let term: Term<'_> = serde_json::from_str(&term).unwrap();
+        assert_eq!(term.requires_label("a/b", Some("7")), requires);
+        assert!(!term.requires_label("a/c", Some("7")));
     }
 }

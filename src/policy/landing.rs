@@ -8,7 +8,7 @@ use crate::{
     placement::{Eligible, Found, MOST_NAMED, ProfileDistribution},
     policy::{
         Context,
-        pin::{self, Pinning},
+        pin::{self, NodeLabel, Pinning},
     },
     profile::{Catalog, Digest, Doubt, Problem, ProfilePath},
 };
@@ -82,7 +82,7 @@ impl<'a> Context<'a> {
         if !is_possible {
             return None;
         }
-        let label = pin::label(path)?;
+        let label = NodeLabel::of(path, self.facts.catalog)?;
         Some(if self.is_pinnable { pin::pinning(self.pod, &label) } else { Pinning::Impossible })
     }
 }

@@ -7,7 +7,10 @@ use serde_json::Value;
 
 use crate::{
     pod::{Annotation, Pod, Scope, Seccomp, Target},
-    policy::{FieldPath, Fix, Level, Profile, pin},
+    policy::{
+        FieldPath, Fix, Level, Profile,
+        pin::{self, NodeLabel},
+    },
     profile::ProfilePath,
 };
 
@@ -93,7 +96,7 @@ pub(super) fn patch(
     scope: &Scope,
     repairs: &[&Repair<'_>],
     (profile, fields): (Option<&Profile>, &[FieldPath<'_>]),
-    pinned: BTreeSet<ProfilePath>,
+    (pinned, labels): (BTreeSet<ProfilePath>, &BTreeSet<NodeLabel>),
 ) -> Patch {
     let mut operations = Vec::new();
     let mut removed: BTreeSet<&str> = BTreeSet::new();
@@ -124,7 +127,7 @@ pub(super) fn patch(
             removed.extend(clashing.get(&target).into_iter().flatten());
         }
     }
-    operations.extend(pin::steps(pod, &pinned.iter().filter_map(pin::label).collect()));
+    operations.extend(pin::steps(pod, labels));
     let removed: Vec<_> = removed.into_iter().map(str::to_owned).collect();
     let remove =
         |key: &String| Operation::Remove { path: format!("/metadata/annotations/{}", escape(key)) };

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use crate::{
     pod::{Pod, Required, Term},
     policy::{Operation, patch::Added},
-    profile::ProfilePath,
+    profile::{Catalog, Digest, ProfilePath},
 };
 
 /// What is to be said of a pod and a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pinning {
-    /// The pod lands only on nodes that have the profile.
+    /// The pod lands only on nodes that have the current version of the profile.
     Done,
     /// A patch can see to it.
     Wanted,
@@ -26,10 +26,33 @@ pub(super) enum Pinning {
 /// terms, each of which would get a requirement for every profile.
 const MOST_STEPS: usize = 10_000;
 
-/// The key of the label that the agents give to nodes which have the profile;
-/// `None` for a profile that no agent brings.
-pub(super) fn label(path: &ProfilePath) -> Option<String> {
-    path.node_label()
+/// The label that agents give to nodes which have a profile.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct NodeLabel {
+    key: String,
+    /// The beginning of the digest, by which a node that still has another
+    /// version is told apart; `None`: not known, and any value will do.
+    value: Option<String>,
+}
+
+impl NodeLabel {
+    /// `None` for a profile that no agent installs.
+    pub(super) fn of(path: &ProfilePath, catalog: &Catalog) -> Option<Self> {
+        let value = catalog.current(path).as_ref().map(Digest::short);
+        Some(Self { key: path.node_label()?, value })
+    }
+
+    fn is_required_by(&self, term: &Term<'_>) -> bool {
+        term.requires_label(&self.key, self.value.as_deref())
+    }
+
+    fn expression(&self) -> Value {
+        let Self { key, value } = self;
+        match value {
+            Some(value) => json!({ "key": key, "operator": "In", "values": [value] }),
+            None => json!({ "key": key, "operator": "Exists" }),
+        }
+    }
 }
 
 /// Whether the steps for all profiles that the pod can name are few enough.
@@ -39,7 +62,7 @@ pub(super) fn within_patch_limit(pod: &Pod<'_>) -> bool {
     pod.required_terms().is_none_or(|it| it.len().saturating_mul(profiles) <= MOST_STEPS)
 }
 
-pub(super) fn pinning(pod: &Pod<'_>, label: &str) -> Pinning {
+pub(super) fn pinning(pod: &Pod<'_>, label: &NodeLabel) -> Pinning {
     if pod.node_name().is_some() {
         return Pinning::Impossible;
     }
@@ -51,14 +74,14 @@ pub(super) fn pinning(pod: &Pod<'_>, label: &str) -> Pinning {
     if terms.peek().is_none() {
         return Pinning::Impossible;
     }
-    if terms.all(|it| it.requires_label(label)) { Pinning::Done } else { Pinning::Wanted }
+    if terms.all(|it| label.is_required_by(it)) { Pinning::Done } else { Pinning::Wanted }
 }
 
 /// The steps that make a pod require all these labels of its node.
 ///
 /// One term of several is enough for a node, so each of them gets every
 /// requirement. What is added to is seen to be there (R1).
-pub(super) fn steps(pod: &Pod<'_>, labels: &BTreeSet<String>) -> Vec<Operation> {
+pub(super) fn steps(pod: &Pod<'_>, labels: &BTreeSet<NodeLabel>) -> Vec<Operation> {
     const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
     if labels.is_empty() {
         return Vec::new();
@@ -77,9 +100,9 @@ pub(super) fn steps(pod: &Pod<'_>, labels: &BTreeSet<String>) -> Vec<Operation> 
     }
 }
 
-fn narrow(path: &str, term: &Term<'_>, labels: &BTreeSet<String>) -> Vec<Operation> {
+fn narrow(path: &str, term: &Term<'_>, labels: &BTreeSet<NodeLabel>) -> Vec<Operation> {
     let lacking: BTreeSet<_> =
-        labels.iter().filter(|it| !term.requires_label(it)).cloned().collect();
+        labels.iter().filter(|it| !it.is_required_by(term)).cloned().collect();
     let all = expressions(&lacking);
     if all.is_empty() {
         Vec::new()
@@ -91,8 +114,8 @@ fn narrow(path: &str, term: &Term<'_>, labels: &BTreeSet<String>) -> Vec<Operati
     }
 }
 
-fn expressions(labels: &BTreeSet<String>) -> Vec<Value> {
-    labels.iter().map(|key| json!({ "key": key, "operator": "Exists" })).collect()
+fn expressions(labels: &BTreeSet<NodeLabel>) -> Vec<Value> {
+    labels.iter().map(NodeLabel::expression).collect()
 }
 
 fn add(path: String, value: Value) -> Operation {

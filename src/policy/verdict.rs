@@ -10,6 +10,7 @@ use crate::{
         exemption::Exemptions,
         judged::About,
         patch::{Repair, injections, patch},
+        pin::NodeLabel,
     },
     profile::ProfilePath,
 };
@@ -159,7 +160,8 @@ impl<'a> Verdict<'a> {
         if let Some(Profile::Localhost(path)) = self.injected {
             pinned.extend(self.pin_for_injected(pod, scope, &fields, path));
         }
-        patch(pod, scope, &fixed, (self.injected, &fields), pinned)
+        let labels = pinned.iter().filter_map(|it| NodeLabel::of(it, self.facts.catalog)).collect();
+        patch(pod, scope, &fixed, (self.injected, &fields), (pinned, &labels))
     }
 
     /// The profile that is about to be injected, if the pod has to be pinned for it: the rules run as

@@ -14,8 +14,8 @@ pub(super) async fn a_profile_that_one_node_has_is_judged_by_where_the_pod_can_l
     let in_the_way = file(&it, "node-a", "on-b");
     fs::create_dir(&in_the_way).expect("we are root");
     apply(&it, "on-b", "mkdir").await;
-    eventually("node-b has it", async || {
-        label(&node::node(&it, "node-b").await, "on-b").is_some().then_some(())
+    let current = eventually("node-b has it", async || {
+        label(&node::node(&it, "node-b").await, "on-b").map(str::to_owned)
     })
     .await;
     assert_eq!(label(&node::node(&it, "node-a").await, "on-b"), None);
@@ -47,7 +47,9 @@ pub(super) async fn a_profile_that_one_node_has_is_judged_by_where_the_pod_can_l
     let pinned = pinned.expect_ok("the pod");
     let terms = &pinned["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
         ["nodeSelectorTerms"];
-    let expression = json!({ "key": "profile.callgate.dev/on-b", "operator": "Exists" });
+    let expression = json!({
+        "key": "profile.callgate.dev/on-b", "operator": "In", "values": [current],
+    });
     assert_eq!(*terms, json!([{ "matchExpressions": [expression] }]));
     let (said, code) = outcome(&it, &namespace, "pinned").await;
     assert_eq!((said.as_str(), code), ("Seccomp:\t2\nBad system call\n", 159));
