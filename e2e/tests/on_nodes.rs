@@ -5,13 +5,17 @@ use serde_json::{Value, json};
 
 use crate::{
     api::Reply,
+    instance::Setup,
     table::{Case, NAMESPACE, Outcome, Table},
     tests::every_table::prepare,
     trial::{Test, naming, trials},
     world::eventually,
 };
 
-trials![a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_waits_for_it];
+trials![
+    a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_waits_for_it,
+    what_a_silent_agent_reported_counts_no_longer_until_it_is_heard_again,
+];
 
 const NODES: &str = "/api/v1/nodes";
 const REPORTS: &str = "/apis/callgate.dev/v1alpha1/seccompnodes";
@@ -388,4 +392,54 @@ async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_wait
         it.api().delete(&format!("{NODES}/{node}")).await;
         it.api().delete(&format!("{REPORTS}/{node}")).await;
     }
+}
+
+async fn what_a_silent_agent_reported_counts_no_longer_until_it_is_heard_again(it: Test) {
+    let namespace = it.plain_namespace().await;
+    let own = namespace.rsplit('-').next().expect("it ends with a number").to_owned();
+    let (name, node) = (format!("medlar-{own}"), format!("silent-{own}"));
+    let profile = format!("{PROFILES}/{name}");
+    let stored = object("SeccompProfile", &name, &denying("mkdir"));
+    it.api().apply(&profile, &stored).await.expect_ok("the profile");
+    let taint = json!({ "key": CASE, "effect": "NoSchedule" });
+    make_node(&it, &node, &json!({ CASE: own }), vec![taint]).await;
+    report(&it, &node, json!({ "profiles": [] })).await;
+    let flags = ["--default-policy", "restricted", "--agent-timeout", "5s"];
+    let setup = Setup {
+        namespaces: vec![namespace.clone()],
+        flags: flags.map(str::to_owned).into(),
+        ..Setup::default()
+    };
+    let instance = it.instance("silent", setup).await;
+
+    let path = format!("callgate/{name}.json");
+    let mut pod = naming(&path);
+    keep_to(&mut pod, Kind::Pod, &own);
+    let dry = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+    eventually("the node is unknown, so the catalog decides", async || {
+        let reply = it.api().post(&dry, &pod).await;
+        (reply.is_ok() && reply.warnings.is_empty()).then_some(())
+    })
+    .await;
+    // There are nodes of other tests, which nobody keeps alive either.
+    assert!(instance.metric("callgate_agents_silent").await.is_some_and(|it| it >= 1.0));
+    assert!(!instance.said("agents are silent").is_empty());
+
+    let status = format!("{NODES}/{node}/status");
+    let mut beats = 0..60;
+    let refused = format!("profile {path:?} is not on {node:?}, the only node");
+    eventually("its agent is alive, so that the profile is missing", async || {
+        let heartbeat = format!("2026-11-24T00:00:{:02}Z", beats.next()?);
+        let condition = json!({
+            "type": "SeccompProfilesReady", "status": "True", "reason": "Installed",
+            "message": "", "lastHeartbeatTime": heartbeat, "lastTransitionTime": heartbeat,
+        });
+        let alive = json!({ "status": { "conditions": [condition] } });
+        it.api().merge(&status, &alive).await.expect_ok("the heartbeat");
+        it.api().post(&dry, &pod).await.message().contains(&refused).then_some(())
+    })
+    .await;
+    it.api().delete(&format!("{NODES}/{node}")).await;
+    it.api().delete(&format!("{REPORTS}/{node}")).await;
+    it.api().delete(&profile).await;
 }

@@ -18,6 +18,9 @@ pub use status::Status;
 /// The group of all our types.
 pub const GROUP: &str = "callgate.dev";
 
+/// The condition that agents keep of their nodes.
+pub const NODE_CONDITION: &str = "SeccompProfilesReady";
+
 /// Every `CustomResourceDefinition`, as JSON, in alphabetical order.
 ///
 /// # Panics

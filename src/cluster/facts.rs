@@ -1,13 +1,17 @@
 //! All that is known of a cluster, kept up to date event by event.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{kind::Kind, nodes::NodeStore, partial::PartialSeccompNode};
+use super::{
+    kind::Kind,
+    nodes::NodeStore,
+    partial::{PartialNode, PartialSeccompNode},
+};
 use crate::{
-    placement::{Node, Nodes},
+    placement::Nodes,
     policy::{Labels, PolicyIndex, RuntimeClasses, Stored},
     profile::{Catalog, Managed, ProfilePath},
     watch::{Change, Object},
@@ -34,7 +38,7 @@ pub(super) enum Any {
     Policy(Change<Result<Stored, String>>),
     Profile(Change<Result<Managed, String>>),
     Class(Change<Result<String, String>>),
-    Node(Change<Result<Node, String>>),
+    Node(Change<Result<PartialNode, String>>),
     SeccompNode(Change<Result<PartialSeccompNode, String>>),
 }
 
@@ -106,6 +110,11 @@ impl News {
 }
 
 impl Facts {
+    /// What an agent reported counts until it has been silent for longer than that.
+    pub(super) fn new(silent_after: Duration) -> Self {
+        Self { store: NodeStore::new(silent_after), ..Self::default() }
+    }
+
     /// Whether everything has been listed once: before that nothing can be judged.
     pub fn is_complete(&self) -> bool {
         self.namespaces.is_complete
@@ -118,6 +127,11 @@ impl Facts {
     /// Each node, and what its agent says.
     pub fn nodes(&self) -> &Nodes {
         self.store.nodes()
+    }
+
+    /// The nodes whose agents have reported something and are silent since.
+    pub fn silent_agents(&self) -> impl Iterator<Item = &str> {
+        self.store.silent()
     }
 
     pub fn classes(&self) -> RuntimeClasses {

@@ -6,6 +6,7 @@ pub mod events;
 mod facts;
 mod find;
 mod freshness;
+mod heartbeats;
 mod kind;
 mod live;
 mod nodes;

@@ -3,20 +3,33 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{BuildHasher, RandomState},
+    time::Duration,
 };
 
+use tokio::time::Instant;
+
+use super::{
+    heartbeats::Heartbeats,
+    partial::{PartialNode, PartialSeccompNode},
+};
 use crate::{
     placement::{Node, Nodes},
-    profile::{Inventory, ProfilePath},
+    profile::ProfilePath,
     watch::Change,
 };
 
+/// For how long an agent may be silent by default: three of its refreshes, which
+/// are five minutes apart, and one more minute.
+const SILENT_AFTER: Duration = Duration::from_mins(16);
+
 /// The nodes of a cluster, and what their agents say.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct NodeStore {
     nodes: Nodes,
     there: Told<Node>,
-    reporting: Told<Option<Inventory>>,
+    reporting: Told<PartialSeccompNode>,
+    heartbeats: Heartbeats,
+    silent_after: Duration,
     /// Where some node has a profile to run under.
     paths: BTreeSet<ProfilePath>,
 }
@@ -38,7 +51,24 @@ enum Step<T> {
     Gone(String),
 }
 
+impl Default for NodeStore {
+    fn default() -> Self {
+        Self::new(SILENT_AFTER)
+    }
+}
+
 impl NodeStore {
+    pub(super) fn new(silent_after: Duration) -> Self {
+        Self {
+            nodes: Nodes::default(),
+            there: Told::default(),
+            reporting: Told::default(),
+            heartbeats: Heartbeats::default(),
+            silent_after,
+            paths: BTreeSet::new(),
+        }
+    }
+
     pub(super) fn nodes(&self) -> &Nodes {
         &self.nodes
     }
@@ -54,15 +84,23 @@ impl NodeStore {
     }
 
     /// Says whether there is anything new in that.
-    pub(super) fn take_node(&mut self, change: Change<Node>) -> bool {
+    pub(super) fn take_node(&mut self, change: Change<PartialNode>) -> bool {
         let is_end = matches!(change, Change::End);
-        let steps = self.there.take(change);
-        let is_new = is_end || !steps.is_empty();
+        let mut is_new = is_end;
+        if let Change::Put(name, it) | Change::Listed(name, it) = &change
+            && self.heartbeats.seen(name, it.heartbeat.as_deref())
+        {
+            self.nodes.set_silent(name, false);
+            is_new = true;
+        }
+        let steps = self.there.take(change.map(|it| it.node));
+        is_new |= !steps.is_empty();
         for step in steps {
             match step {
                 Step::Put(name, node) => self.nodes.put(&name, node),
                 Step::Gone(name) => {
                     self.nodes.gone(&name);
+                    self.heartbeats.forget(&name);
                     // What its agent has said was forgotten with it.
                     self.reporting.known.remove(&name);
                 }
@@ -72,17 +110,38 @@ impl NodeStore {
     }
 
     /// Says whether there is anything new in that.
-    pub(super) fn take_report(&mut self, change: Change<Option<Inventory>>) -> bool {
+    pub(super) fn take_report(&mut self, change: Change<PartialSeccompNode>) -> bool {
         let is_end = matches!(change, Change::End);
         let steps = self.reporting.take(change);
         let is_new = is_end || !steps.is_empty();
         for step in steps {
             match step {
-                Step::Put(name, inventory) => self.nodes.report(&name, inventory),
+                Step::Put(name, inventory) => {
+                    self.heartbeats.reported(&name);
+                    self.nodes.report(&name, inventory);
+                }
                 Step::Gone(name) => self.nodes.report(&name, None),
             }
         }
         is_new
+    }
+
+    /// Takes down that everything is known of the nodes up to that instant; says
+    /// whether there is an agent that has been silent for too long since, so that
+    /// what it reported counts no longer.
+    pub(super) fn confirmed(&mut self, at: Instant) -> bool {
+        self.heartbeats.confirmed(at);
+        let silent = self.heartbeats.newly_silent(self.silent_after);
+        for name in &silent {
+            self.nodes.set_silent(name, true);
+        }
+        !silent.is_empty()
+    }
+
+    /// The nodes whose agents have reported something and are silent.
+    pub(super) fn silent(&self) -> impl Iterator<Item = &str> {
+        let is_reported = |it: &&str| self.reporting.known.contains_key(*it);
+        self.heartbeats.silent().filter(is_reported)
     }
 
     /// Goes through all nodes; says whether a profile is somewhere now that was
@@ -143,7 +202,7 @@ impl Default for Told<Node> {
     }
 }
 
-impl Default for Told<Option<Inventory>> {
+impl Default for Told<PartialSeccompNode> {
     fn default() -> Self {
         Self::by(|it, keys| keys.hash_one(it.as_ref().map(|it| (&it.files, it.is_cut))))
     }
@@ -161,7 +220,7 @@ mod tests {
     use super::*;
     use crate::{
         pod::Pod,
-        profile::{File, Problem},
+        profile::{File, Inventory, Problem},
     };
 
     fn labelled(disk: &str) -> Node {
@@ -175,8 +234,13 @@ mod tests {
         Inventory { files: files.iter().map(file).collect(), is_cut: false }
     }
 
-    fn node(store: &mut NodeStore, name: &str, it: Node) -> bool {
-        store.take_node(Change::Put(name.into(), it))
+    fn node(store: &mut NodeStore, name: &str, node: Node) -> bool {
+        beats(store, name, node, None)
+    }
+
+    fn beats(store: &mut NodeStore, name: &str, node: Node, heartbeat: Option<&str>) -> bool {
+        let heartbeat = heartbeat.map(str::to_owned);
+        store.take_node(Change::Put(name.into(), PartialNode { node, heartbeat }))
     }
 
     fn says(store: &mut NodeStore, name: &str, it: impl Into<Option<Inventory>>) -> bool {
@@ -242,6 +306,38 @@ mod tests {
         assert_eq!(distribution(&store), (1, 1, 0));
     }
 
+    #[tokio::test]
+    async fn what_a_silent_agent_reported_is_unknown_until_it_is_heard_again() {
+        let mut store = NodeStore::new(Duration::from_mins(1));
+        let mut now = Instant::now();
+        store.confirmed(now);
+        let mut pass = |store: &mut NodeStore| {
+            let steps = (0..7).map(|_| {
+                now += Duration::from_secs(10);
+                store.confirmed(now)
+            });
+            steps.filter(|it| *it).count()
+        };
+        beats(&mut store, "a", labelled("ssd"), Some("10:00"));
+        beats(&mut store, "b", labelled("ssd"), Some("10:00"));
+        says(&mut store, "a", inventory(&[]));
+        says(&mut store, "b", inventory(&[("x.json", None)]));
+        assert_eq!(paths(&mut store), (true, vec!["x.json"]));
+        assert_eq!(distribution(&store), (2, 0, 1));
+        assert_eq!(pass(&mut store), 1, "both at once, and once");
+        assert_eq!(store.silent().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(distribution(&store), (2, 2, 0), "neither there nor missing");
+        assert_eq!(paths(&mut store), (false, vec!["x.json"]), "it is known from somewhere");
+        assert!(!beats(&mut store, "a", labelled("ssd"), Some("10:00")), "the same as before");
+        assert!(beats(&mut store, "a", labelled("ssd"), Some("10:01")));
+        assert_eq!(distribution(&store), (2, 1, 1), "what it reported counts again");
+        assert!(says(&mut store, "b", inventory(&[])), "a report is a sign of life, too");
+        assert_eq!(distribution(&store), (2, 0, 2));
+        assert_eq!(pass(&mut store), 1);
+        store.take_node(Change::Gone("a".into()));
+        assert_eq!(store.silent().collect::<Vec<_>>(), ["b"]);
+    }
+
     #[test]
     fn who_is_not_in_a_list_is_gone_when_it_ends() {
         let mut store = NodeStore::default();
@@ -250,7 +346,8 @@ mod tests {
         says(&mut store, "b", inventory(&[]));
         assert_eq!(distribution(&store), (2, 1, 1));
         store.take_node(Change::Begin);
-        store.take_node(Change::Listed("b".into(), labelled("ssd")));
+        let b = PartialNode { node: labelled("ssd"), heartbeat: None };
+        store.take_node(Change::Listed("b".into(), b));
         assert_eq!(distribution(&store), (2, 1, 1), "until it ends nobody is gone");
         assert!(store.take_node(Change::End));
         assert_eq!(distribution(&store), (1, 0, 1));

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
+    api::NODE_CONDITION,
     placement::{Node, Taint},
     profile::Inventory,
     watch::Object,
@@ -25,16 +26,43 @@ struct RawTaint {
     effect: String,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    conditions: Option<Vec<RawCondition>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct RawCondition {
+    #[serde(rename = "type")]
+    kind: String,
+    last_heartbeat_time: Option<String>,
+}
+
 /// A `Node`, as far as the scheduler's choice depends on it.
-pub(super) fn node(object: &Object<'_>) -> Result<Node, String> {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PartialNode {
+    pub(super) node: Node,
+    /// When its agent was alive last, by the clock of the node: it is compared
+    /// with nothing but the one before.
+    pub(super) heartbeat: Option<String>,
+}
+
+pub(super) fn node(object: &Object<'_>) -> Result<PartialNode, String> {
     let Spec { taints, unschedulable } = object.spec()?;
     let taint =
         |RawTaint { key, value, effect }| Taint { key, value: value.unwrap_or_default(), effect };
-    Ok(Node {
+    let node = Node {
         labels: object.labels()?,
         taints: taints.into_iter().flatten().map(taint).collect(),
         unschedulable: unschedulable.unwrap_or_default(),
-    })
+    };
+    // Where a pod can land does not depend on the status, be it unreadable.
+    let Status { conditions } = object.status().unwrap_or_default();
+    let mut conditions = conditions.into_iter().flatten();
+    let ours = conditions.find(|it| it.kind == NODE_CONDITION);
+    Ok(PartialNode { node, heartbeat: ours.and_then(|it| it.last_heartbeat_time) })
 }
 
 /// What is kept of a `SeccompNode`: none, until its agent has reported.
@@ -53,7 +81,7 @@ mod tests {
 
     #[test]
     fn of_a_node_only_what_the_scheduler_looks_at_is_kept() {
-        let text = json!({
+        let mut object = json!({
             "apiVersion": "v1", "kind": "Node",
             "metadata": {
                 "name": "node-a", "resourceVersion": "7", "uid": "5f3c",
@@ -63,10 +91,15 @@ mod tests {
                 "podCIDR": "10.244.0.0/24", "unschedulable": true,
                 "taints": [{ "key": "gpu", "effect": "NoSchedule", "timeAdded": "2026-11-24T00:00:00Z" }],
             },
-            "status": { "images": [{ "names": ["app"], "sizeBytes": 7 }] },
-        })
-        .to_string();
-        let expected = Node {
+            "status": {
+                "images": [{ "names": ["app"], "sizeBytes": 7 }],
+                "conditions": [
+                    { "type": "Ready", "lastHeartbeatTime": "2026-11-24T00:00:07Z" },
+                    { "type": "SeccompProfilesReady", "lastHeartbeatTime": "2026-11-24T00:00:00Z" },
+                ],
+            },
+        });
+        let kept = Node {
             labels: BTreeMap::from([("disk".into(), "ssd".into())]),
             taints: vec![Taint {
                 key: "gpu".into(),
@@ -75,7 +108,11 @@ mod tests {
             }],
             unschedulable: true,
         };
-        assert_eq!(node(&Object::read(&text).unwrap()), Ok(expected));
+        let read = |object: &Value| node(&Object::read(&object.to_string()).unwrap());
+        let heartbeat = Some("2026-11-24T00:00:00Z".to_owned());
+        assert_eq!(read(&object), Ok(PartialNode { node: kept.clone(), heartbeat }));
+        object["status"]["conditions"] = json!("none");
+        assert_eq!(read(&object), Ok(PartialNode { node: kept, heartbeat: None }));
     }
 
     #[test]

@@ -50,7 +50,14 @@ const SHARE: u32 = 10;
 
 /// Follows namespaces (their metadata alone), policies, profiles, runtime classes
 /// and nodes, for ever, and writes into policies and profiles what is made of them by `client`.
-pub async fn watch(client: Client, watches: Client, tell: impl Fn(Watched<'_>)) {
+///
+/// What an agent reported counts until it has been silent for longer than `silent_after`.
+pub async fn watch(
+    client: Client,
+    watches: Client,
+    silent_after: Duration,
+    tell: impl Fn(Watched<'_>),
+) {
     let (show, keep) = conditions::reconciler(client, |it| tell(Watched::Reported(it)));
     let (hear, heard) = mpsc::unbounded_channel();
     let client = &watches;
@@ -77,7 +84,7 @@ pub async fn watch(client: Client, watches: Client, tell: impl Fn(Watched<'_>)) 
         stream(client, Kind::RuntimeClass.source(), handler, classes),
         stream(client, Kind::Node.source(), node, nodes),
         stream(client, Kind::SeccompNode.source(), seccomp_node, reports),
-        follow(heard, &tell),
+        follow(heard, silent_after, &tell),
         keep,
     );
 }
@@ -100,8 +107,12 @@ fn heard_by<T>(
     }
 }
 
-async fn follow(mut heard: UnboundedReceiver<Heard>, tell: impl Fn(Watched<'_>)) {
-    let mut facts = Facts::default();
+async fn follow(
+    mut heard: UnboundedReceiver<Heard>,
+    silent_after: Duration,
+    tell: impl Fn(Watched<'_>),
+) {
+    let mut facts = Facts::new(silent_after);
     let mut news = News::default();
     // Until when changes are gathered since something was told.
     let mut quiet = Instant::now();
@@ -118,7 +129,10 @@ async fn follow(mut heard: UnboundedReceiver<Heard>, tell: impl Fn(Watched<'_>))
         match next {
             Ok(Some(Heard::Change(change))) => news = news.and(facts.take(change)),
             Ok(Some(Heard::Nameless(kind, why))) => tell(Watched::Nameless { kind, why }),
-            Ok(Some(Heard::Confirmed(kind, at))) => tell(Watched::Confirmed { kind, at }),
+            Ok(Some(Heard::Confirmed(kind, at))) => {
+                news.nodes |= kind == Kind::Node && facts.store.confirmed(at);
+                tell(Watched::Confirmed { kind, at });
+            }
             Ok(Some(Heard::Failed(kind, Failure { why, is_answer }))) => {
                 tell(Watched::Failed { kind, why, is_answer });
             }
@@ -164,7 +178,7 @@ mod tests {
         }
         drop(hear);
         let told = RefCell::new(Vec::new());
-        follow(heard, |it| {
+        follow(heard, Duration::from_mins(16), |it| {
             if let Watched::Changed { news, .. } = it {
                 std::thread::sleep(takes);
                 told.borrow_mut().push(news);

@@ -113,11 +113,19 @@ impl Nodes {
         let is_cut = inventory.as_ref().is_some_and(|it| it.is_cut);
         let files = inventory.map(|it| self.interners.files(&it));
         let record = self.record(name);
-        (record.files, record.is_cut) = (files, is_cut);
+        (record.files, record.is_cut, record.is_silent) = (files, is_cut, false);
         if record.is_nothing() {
             self.by_name.remove(name);
         }
         self.sweep();
+    }
+
+    /// Whether the agent of a node is silent. What it reported then counts no
+    /// longer, until it reports something or is no longer silent.
+    pub fn set_silent(&mut self, name: &str, is_silent: bool) {
+        if let Some(record) = self.by_name.get_mut(name) {
+            Arc::make_mut(record).is_silent = is_silent;
+        }
     }
 
     /// What the nodes that `pod` can land on say of the profile at `path`.
@@ -153,7 +161,7 @@ impl Nodes {
             };
             self.by_name.iter().filter(|(name, it)| is_met(name, it)).map(named).collect()
         };
-        let reported = known.iter().filter(|it| it.1.files.is_some()).count();
+        let reported = known.iter().filter(|it| it.1.reported().is_some()).count();
         let cut = known.iter().filter(|it| it.1.is_cut).count();
         let is_strange = pod.node_name().is_some() && known.is_empty();
         Eligible { interners, known, reported, cut, strange: usize::from(is_strange) }
@@ -236,7 +244,7 @@ impl<'a> Eligible<'a> {
             lacking: self.reported,
             ..ProfileDistribution::default()
         };
-        let reported = self.known.iter().filter_map(|it| Some((it.0, it.1, it.1.files.as_ref()?)));
+        let reported = self.known.iter().filter_map(|it| Some((it.0, it.1, it.1.reported()?)));
         if path == UNKNOWN_ID && self.cut == 0 {
             distribution.lacking_names = reported.map(|it| it.0).take(MOST_NAMED).collect();
             return distribution;

@@ -19,6 +19,8 @@ pub(super) struct NodeRecord {
     pub(super) files: Option<Row>,
     /// Whether there are files that are not among them.
     pub(super) is_cut: bool,
+    /// Whether its agent has been silent for so long that none of that counts.
+    pub(super) is_silent: bool,
 }
 
 /// What the scheduler looks at, as far as it decides.
@@ -116,7 +118,12 @@ impl NodeRecord {
             labels,
             taints: it.taints.iter().map(|it| new(Space::Taint, *it)).collect(),
         });
-        Self { node, files, is_cut: self.is_cut }
+        Self { node, files, is_cut: self.is_cut, is_silent: self.is_silent }
+    }
+
+    /// The files, where what was reported of them counts.
+    pub(super) fn reported(&self) -> Option<&Row> {
+        self.files.as_ref().filter(|_| !self.is_silent)
     }
 
     /// Whether the node has that label with that value.

@@ -283,6 +283,7 @@ mod tests {
         metrics.watches().confirmed("nodes", UNIX_EPOCH + Duration::from_secs(1_800_000_004));
         metrics.watches().policies_unreadable(2);
         metrics.watches().policies_of_newer_versions(3);
+        metrics.watches().agents_silent(4);
         metrics.watches().unreadable("namespaces", 1);
         metrics.authority_expires(UNIX_EPOCH + Duration::from_secs(1_900_000_001));
         metrics.authority_failed();
@@ -309,6 +310,7 @@ mod tests {
             r#"callgate_watch_confirmed_timestamp_seconds{object="nodes"} 1800000004"#,
             "callgate_policies_unreadable 2",
             "callgate_policies_of_newer_versions 3",
+            "callgate_agents_silent 4",
             "callgate_log_lines_dropped_total 0",
             r#"callgate_objects_unreadable{object="namespaces"} 1"#,
             "callgate_authority_expiry_timestamp_seconds 1900000001",
@@ -334,8 +336,8 @@ mod tests {
         metrics.watches().unreadable("nodes", 0);
         let page = metrics.render();
         let lines = |start| page.lines().filter(move |it| it.starts_with(start)).count();
-        assert_eq!(lines("# HELP callgate_"), 23, "{page}");
-        assert_eq!(lines("# TYPE callgate_"), 23, "{page}");
+        assert_eq!(lines("# HELP callgate_"), 24, "{page}");
+        assert_eq!(lines("# TYPE callgate_"), 24, "{page}");
     }
 
     #[test]

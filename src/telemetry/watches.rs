@@ -19,6 +19,7 @@ pub struct Watches {
     policies_unreadable: Gauge,
     unreadable: Family<Object, Gauge>,
     policies_of_newer_versions: Gauge,
+    agents_silent: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,6 +64,12 @@ impl Watches {
         self.policies_of_newer_versions.set(count.try_into().unwrap_or(i64::MAX));
     }
 
+    /// Notes how many agents have reported something and are silent since
+    /// (`callgate_agents_silent`).
+    pub fn agents_silent(&self, count: usize) {
+        self.agents_silent.set(count.try_into().unwrap_or(i64::MAX));
+    }
+
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register_with_unit(
             "cluster_contact_timestamp",
@@ -95,6 +102,11 @@ impl Watches {
             "policies_of_newer_versions",
             "Policies with fields that this version does not know",
             self.policies_of_newer_versions.clone(),
+        );
+        registry.register(
+            "agents_silent",
+            "Nodes whose agent has reported something and is silent since",
+            self.agents_silent.clone(),
         );
     }
 }

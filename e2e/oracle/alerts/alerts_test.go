@@ -37,6 +37,7 @@ const (
 	contact    = `callgate_cluster_contact_timestamp_seconds{job="callgate",pod="a"} `
 	confirmed  = `callgate_watch_confirmed_timestamp_seconds{job="callgate",pod="a",object="nodes"} `
 	strange    = `callgate_objects_unreadable{job="callgate",pod="a",object="nodes"} `
+	silent     = `callgate_agents_silent{job="callgate",pod="a"} `
 	clock      = `callgate_clock_ahead_seconds{job="callgate",pod="a"} `
 	putBack    = `callgate_bundles_put_back_total{job="callgate",pod="a",configuration="mutating"} `
 	notKept    = `callgate_authority_failures_total{job="callgate",pod="a"} `
@@ -68,6 +69,8 @@ var examples = []example{
 	{"CallgateBehind", "for sixteen seconds", true, []string{confirmed + "-16+60x10"}},
 	{"CallgateObjectUnreadable", "one", true, []string{strange + "1x1"}},
 	{"CallgateObjectUnreadable", "none", false, []string{strange + "0x1"}},
+	{"CallgateAgentsSilent", "one, by one replica", true, []string{silent + "1x1", strings.Replace(silent, `"a"`, `"b"`, 1) + "0x1"}},
+	{"CallgateAgentsSilent", "none", false, []string{silent + "0x1"}},
 	{"CallgateClockDiffers", "more than a minute ahead", true, []string{clock + "61x5"}},
 	{"CallgateClockDiffers", "a year behind", true, []string{clock + "-31536000x5"}},
 	{"CallgateClockDiffers", "a minute", false, []string{clock + "60x5"}},

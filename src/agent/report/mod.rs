@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{OWN, found::Found, name::Name};
 use crate::{
+    api::NODE_CONDITION,
     profile::{Digest, LABEL_PREFIX},
     watch::Object,
 };
@@ -29,7 +30,7 @@ pub enum ReportError {
 /// What a node may be born with, so that nothing lands on it too early.
 pub(super) const TAINT: &str = "callgate.dev/agent-not-ready";
 
-pub(super) const CONDITION: &str = "SeccompProfilesReady";
+pub(super) const CONDITION: &str = NODE_CONDITION;
 
 /// How many profiles a message names.
 const MOST_NAMED: usize = 3;

@@ -13,6 +13,7 @@ use super::{Defaults, Told};
 use crate::{
     admission::Snapshot,
     cluster::{self, Clients, Facts, Freshness, Kind, News, Watched},
+    placement::MOST_NAMED,
     policy::PolicyIndex,
     profile::{Catalog, ProfilePath},
     server::Condition,
@@ -44,6 +45,7 @@ struct Said {
     unknown: BTreeMap<String, Vec<String>>,
     missing: BTreeSet<(String, ProfilePath)>,
     nameless: BTreeSet<(Kind, String)>,
+    silent: BTreeSet<String>,
 }
 
 /// Follows the facts in the background, for ever.
@@ -53,9 +55,10 @@ pub(super) fn follow(clients: Clients, defaults: Defaults, profiles: Catalog, to
     abreast.met();
     tokio::spawn(stay_in_touch(clients.client.clone(), metrics, Arc::clone(&freshness)));
     tokio::spawn(stay_abreast(abreast, Arc::clone(&freshness)));
+    let silent_after = defaults.agent_timeout;
     let follower = Follower { told, defaults, profiles, freshness, said: Mutex::default() };
     tokio::spawn(async move {
-        cluster::watch(clients.client, clients.watches, |it| follower.hear(it)).await;
+        cluster::watch(clients.client, clients.watches, silent_after, |it| follower.hear(it)).await;
     });
 }
 
@@ -97,7 +100,7 @@ impl Follower {
     /// Replaces the parts of the snapshot that are new, and shares the others.
     fn publish(&self, facts: &Facts, news: News) {
         let Told { current, synced, .. } = &self.told;
-        let Defaults { default_policy, default_mode } = &self.defaults;
+        let Defaults { default_policy, default_mode, .. } = &self.defaults;
         let before = current.load_full();
         let policies = if news.policies {
             let policies: PolicyIndex = facts.policy_index(default_policy.as_deref());
@@ -120,6 +123,9 @@ impl Follower {
         }
         if news.policies {
             self.say_unknown(facts);
+        }
+        if news.nodes {
+            self.say_silent(facts);
         }
         if news.policies || news.catalog {
             self.say_missing(&snapshot);
@@ -164,6 +170,20 @@ impl Follower {
             self.told.metrics.watches().unreadable(kind.as_str(), count(kind));
         }
         said.unreadable = all;
+    }
+
+    /// Agents that fall silent are logged once, with the names of the first: a
+    /// cluster may lose thousands at once.
+    fn say_silent(&self, facts: &Facts) {
+        let all: BTreeSet<_> = facts.silent_agents().map(str::to_owned).collect();
+        self.told.metrics.watches().agents_silent(all.len());
+        let mut said = lock(&self.said);
+        let new: Vec<_> = all.difference(&said.silent).map(String::as_str).collect();
+        if !new.is_empty() {
+            let nodes = new[..new.len().min(MOST_NAMED)].join(",");
+            tracing::warn!(count = new.len(), nodes, "agents are silent");
+        }
+        said.silent = all;
     }
 
     /// Pods that get such a profile are refused: better to say so before the first.

@@ -2,7 +2,7 @@
 
 mod follow;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use arc_swap::ArcSwap;
@@ -13,6 +13,7 @@ use crate::{
     admission::{Ask, FindNamespace, Snapshot},
     cli::observe::Tell,
     cluster::{self, Clients},
+    duration,
     policy::{Mode, Policy, PolicyIndex},
     profile::{Catalog, ProfilePath},
     server::Condition,
@@ -49,6 +50,18 @@ pub(super) struct Defaults {
         env = "CALLGATE_DEFAULT_MODE"
     )]
     default_mode: Mode,
+
+    /// How long the agent of a node may be silent before what it reported counts no longer. Agents
+    /// give a sign of life every five minutes. Not with --standalone
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "16m",
+        conflicts_with = "standalone",
+        value_parser = duration::parse,
+        env = "CALLGATE_AGENT_TIMEOUT"
+    )]
+    agent_timeout: Duration,
 }
 
 /// What is told to whom, when the facts change.
@@ -81,7 +94,9 @@ impl Source {
         match self {
             Self::Files { sources, facts } => snapshot(facts.clone(), sources.mode),
             Self::Cluster {
-                defaults: Defaults { default_policy, default_mode }, profiles, ..
+                defaults: Defaults { default_policy, default_mode, .. },
+                profiles,
+                ..
             } => {
                 let policies = PolicyIndex::of_cluster([], BTreeMap::new(), default_policy.clone());
                 Snapshot::without_nodes(policies.with_default_mode(*default_mode), profiles.clone())
