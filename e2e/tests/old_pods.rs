@@ -11,6 +11,7 @@ trials![
     an_old_pod_can_be_labelled_freed_of_finalizers_and_deleted,
     an_exemption_by_image_is_not_left_behind_by_another_image,
     a_pod_of_a_thousand_containers_can_be_labelled,
+    a_pod_of_twenty_thousand_containers_can_be_freed_of_finalizers,
 ];
 
 async fn an_old_pod_can_be_labelled_freed_of_finalizers_and_deleted(it: Test) {
@@ -93,4 +94,22 @@ async fn a_pod_of_a_thousand_containers_can_be_labelled(it: Test) {
     let line = "spec.containers[999] \"c999\": privileged turns seccomp off; remove it, or ask for an exemption \
                 [privileged]";
     assert!(reply.message().contains(line), "{}", reply.message());
+}
+
+/// As many as the API server stores, more than its conditions may look at: a namespace with such
+/// a pod could never be deleted.
+async fn a_pod_of_twenty_thousand_containers_can_be_freed_of_finalizers(it: Test) {
+    let it = Test { namespace: it.plain_namespace().await, ..it };
+    let containers: Vec<_> =
+        (0..20_000).map(|it| json!({ "name": format!("c{it}"), "image": "a" })).collect();
+    let spec = json!({ "automountServiceAccountToken": false, "containers": containers });
+    let mut crowd = pod("crowd", &spec);
+    crowd["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    it.accepts(&crowd).await;
+    it.opt_in().await;
+    let path = format!("{}?gracePeriodSeconds=0", it.pod("crowd"));
+    it.api().delete(&path).await.expect_ok("a deletion");
+    let freed = json!({ "metadata": { "finalizers": null } });
+    it.api().merge(&it.pod("crowd"), &freed).await.expect_ok("the end of the finalizer");
+    assert_eq!(it.api().get(&it.pod("crowd")).await.status, 404, "it is gone");
 }

@@ -190,7 +190,9 @@ fn san(name: &str) -> Result<SanType, CaError> {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
     use rstest::rstest;
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
 
     use super::*;
 
@@ -323,6 +325,16 @@ mod tests {
         assert!(load(&certificate, &key, &["gate.example.org", "gate.example.com"]).is_err());
     }
 
+    /// Nobody looks at the signature of an authority that is trusted anyway.
+    fn with_negative_serial(pem: &str) -> String {
+        let mut der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec();
+        let serial = x509_parser::parse_x509_certificate(&der).unwrap().1.raw_serial().to_vec();
+        let at = der.windows(serial.len()).position(|it| it == serial).unwrap();
+        der[at] |= 0x80;
+        let base64 = STANDARD.encode(der);
+        format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
+    }
+
     #[test]
     fn refuses_what_cannot_sign_for_us() {
         let (ours, its_key) = foreign(|_| ());
@@ -336,10 +348,24 @@ mod tests {
         });
         let (may_not, its_own) =
             foreign(|it| it.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
+        let (clients, their_key) =
+            foreign(|it| it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);
+        let (directory, its_names) = foreign(|it| {
+            let named = rcgen::GeneralSubtree::DirectoryName(named("callgate"));
+            it.name_constraints = Some(rcgen::NameConstraints {
+                permitted_subtrees: vec![named],
+                excluded_subtrees: vec![],
+            });
+        });
+        let (negative, its_serial) = foreign(|_| ());
+        let negative = with_negative_serial(&negative);
         for (case, certificate, key) in [
+            ("for clients alone", &*clients, &*their_key),
+            ("for names of a kind that Go does not know", &directory, &its_names),
+            ("of a negative number", &negative, &its_serial),
             ("nothing", "", ""),
-            ("no key", &*ours, ""),
-            ("no certificate", "", &*its_key),
+            ("no key", &ours, ""),
+            ("no certificate", "", &its_key),
             ("half a certificate", &ours[..ours.len() / 2], &its_key),
             ("half a key", &ours, &its_key[..its_key.len() / 2]),
             ("exchanged", &its_key, &ours),

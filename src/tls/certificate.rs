@@ -7,6 +7,10 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use x509_parser::{
+    certificate::X509Certificate,
+    extensions::{GeneralName, GeneralSubtree, NameConstraints},
+};
 
 /// In bytes; larger ones are none for us.
 ///
@@ -29,7 +33,8 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// Reads a certificate; `None` unless it is one of an authority, of usual size.
+    /// Reads a certificate; `None` unless it is one of an authority of servers, of
+    /// usual size.
     pub(crate) fn of(der: CertificateDer<'static>) -> Option<Self> {
         if der.len() > LARGEST {
             return None;
@@ -48,8 +53,8 @@ impl Certificate {
         };
         let not_before = at(validity.not_before).unwrap_or(UNIX_EPOCH);
         let not_after = at(validity.not_after).unwrap_or(UNIX_EPOCH);
-        (constraints.ca && may_sign)
-            .then_some(Self { der, validity: Validity { not_before, not_after } })
+        let is_authority = constraints.ca && may_sign && is_usable_by_go(&certificate)?;
+        is_authority.then_some(Self { der, validity: Validity { not_before, not_after } })
     }
 
     /// The authorities' certificates in a PEM text, up to the first damage.
@@ -78,6 +83,35 @@ impl Certificate {
         pem.push_str("\n-----END CERTIFICATE-----\n");
         pem
     }
+}
+
+/// Whether the API server accepts what it signs. Go asks more of an authority
+/// than webpki does: a serial number that is not negative, server authentication
+/// among the purposes if there are any, and no critical constraint on names of a
+/// kind that it does not know (`parseCertificate`, `isValid` and `Verify` in
+/// crypto/x509).
+fn is_usable_by_go(certificate: &X509Certificate<'_>) -> Option<bool> {
+    let is_negative = certificate.raw_serial().first().is_some_and(|it| it & 0x80 != 0);
+    let signs_servers = certificate
+        .extended_key_usage()
+        .ok()?
+        .is_none_or(|it| it.value.any || it.value.server_auth);
+    let names = certificate.name_constraints().ok()?;
+    let names_are_known = names.is_none_or(|it| !it.critical || are_known_to_go(it.value));
+    Some(!is_negative && signs_servers && names_are_known)
+}
+
+fn are_known_to_go(names: &NameConstraints<'_>) -> bool {
+    let subtrees = [&names.permitted_subtrees, &names.excluded_subtrees];
+    subtrees.into_iter().flatten().flatten().all(|GeneralSubtree { base }| {
+        matches!(
+            base,
+            GeneralName::DNSName(_)
+                | GeneralName::IPAddress(_)
+                | GeneralName::RFC822Name(_)
+                | GeneralName::URI(_)
+        )
+    })
 }
 
 impl fmt::Debug for Certificate {
