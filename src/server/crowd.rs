@@ -2,8 +2,8 @@
 //!
 //! An API server is few addresses with many requests; whoever wants to keep it
 //! out needs many connections or much memory, and gets no answers. So those go
-//! first that were never answered anything, of these the ones whose peer has the
-//! most, and of its own the oldest. A request that was read in full is never
+//! first that were never answered anything, or whose peer keeps more than API
+//! servers do, of these the ones whose peer has the most, and of its own the oldest. A request that was read in full is never
 //! given up.
 
 use std::{
@@ -23,6 +23,11 @@ use super::{
 /// A body that takes longer to arrive, or an answer to be read, is slow:
 /// whoever sends it makes room for others of his own kind.
 const SLOW: Duration = Duration::from_secs(1);
+
+/// More connections than an API server keeps for later: client-go keeps 25
+/// (`idleConnsPerHost` in transport/cache.go). A peer that has more is no longer
+/// preferred to others because it was answered once on each.
+const KEPT: usize = 32;
 
 /// Connections that are open.
 #[derive(Debug, Default)]
@@ -70,12 +75,13 @@ impl Crowd {
     /// Tells one connection to go, unless one is about to; `None` if all are at work.
     pub(super) fn make_room(&self) -> Option<Told> {
         let members = self.members();
-        let all = || members.pulses.values().map(|it| (it, it.standing()));
-        if all().any(|(_, it)| it.is_going()) {
+        let all = members.standings();
+        if all.iter().any(|(_, it)| it.is_going()) {
             return Some(Told(0));
         }
-        let shares = shares(all().map(|(_, it)| (it, 1)));
-        let (pulse, _) = all()
+        let shares = shares(all.iter().map(|(_, it)| (*it, 1)));
+        let (pulse, _) = all
+            .into_iter()
             .filter(|(_, it)| it.phase != Phase::Request)
             .max_by_key(|(_, it)| (!it.served, shares.get(&it.kind()), Reverse(it.since)))?;
         pulse.tell_to_go();
@@ -85,8 +91,8 @@ impl Crowd {
     /// The turn of a connection that wants so many bytes.
     pub(super) fn turn(&self, pulse: &Pulse, wanted: usize) -> Turn {
         let members = self.members();
-        let of = pulse.standing();
-        let all = members.pulses.values().map(|it| it.standing());
+        let of = members.as_ranked(pulse.standing());
+        let all = members.standings().into_iter().map(|(_, it)| it);
         let share = all.filter(|it| it.kind() == of.kind()).map(|it| it.held).sum();
         Turn { was_never_served: !of.served, share, wanted }
     }
@@ -96,10 +102,11 @@ impl Crowd {
     pub(super) fn make_room_for(&self, missing: usize, turn: Turn) -> Told {
         let members = self.members();
         let now = Instant::now();
-        let all = || members.pulses.values().map(|it| (it, it.standing()));
-        let shares = shares(all().map(|(_, it)| (it, it.held)));
+        let all = members.standings();
+        let shares = shares(all.iter().map(|(_, it)| (*it, it.held)));
         let share = |it: &Standing| shares.get(&it.kind()).copied().unwrap_or_default();
-        let mut holders: Vec<_> = all().filter(|(_, it)| it.holds_what_others_wait_for()).collect();
+        let mut holders: Vec<_> =
+            all.into_iter().filter(|(_, it)| it.holds_what_others_wait_for()).collect();
         holders.sort_by_key(|(_, it)| Reverse((!it.served, share(it), Reverse(it.since))));
         let (mut freed, mut told) = (0, 0);
         for (pulse, it) in holders {
@@ -122,6 +129,23 @@ impl Crowd {
 
     fn members(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Members {
+    fn standings(&self) -> Vec<(&Arc<Pulse>, Standing)> {
+        let mut all: Vec<_> = self.pulses.values().map(|it| (it, it.standing())).collect();
+        let counts = shares(all.iter().map(|(_, it)| (*it, 1)));
+        for (_, it) in &mut all {
+            it.served &= counts.get(&it.kind()).is_none_or(|it| *it <= KEPT);
+        }
+        all
+    }
+
+    /// One of them, as `standings` has it.
+    fn as_ranked(&self, it: Standing) -> Standing {
+        let alike = self.pulses.values().filter(|other| other.standing().kind() == it.kind());
+        Standing { served: it.served && alike.take(KEPT + 1).count() <= KEPT, ..it }
     }
 }
 
@@ -229,6 +253,18 @@ mod tests {
         scene.comes(3).await;
         scene.comes(4).await;
         assert_eq!(scene.all_who_go(), [4, 3, 5, 6, 1, 0, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn having_been_answered_does_not_protect_who_has_very_many() {
+        let mut scene = Scene::new();
+        for _ in 0..=KEPT {
+            served(scene.comes(1).await);
+        }
+        scene.comes(2).await;
+        assert_eq!(scene.crowd.make_room(), Some(Told(1)));
+        let told = scene.pulses.iter().position(|(it, _)| it.standing().told_to_go);
+        assert_eq!(told, Some(0));
     }
 
     #[tokio::test(start_paused = true)]

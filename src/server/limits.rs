@@ -46,7 +46,7 @@ pub struct Limits {
     #[arg(
         long,
         value_name = "COUNT",
-        default_value = "1024",
+        default_value = "512",
         value_parser = at_least(1),
         env = "CALLGATE_MAX_CONNECTIONS"
     )]
@@ -57,7 +57,7 @@ pub struct Limits {
     #[arg(
         long,
         value_name = "BYTES",
-        default_value = "33554432",
+        default_value = "25165824",
         value_parser = at_least(1),
         env = "CALLGATE_MAX_BUFFERED_BYTES"
     )]

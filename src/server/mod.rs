@@ -6,6 +6,7 @@ mod body;
 mod connection;
 mod crowd;
 mod deadline;
+mod descriptors;
 mod drain;
 mod exchange;
 mod limits;
@@ -34,6 +35,7 @@ use self::{
 };
 pub use self::{
     admin::Admin,
+    descriptors::room_for_clients,
     drain::{Order, signals},
     limits::{Drain, Limits},
     readiness::{Condition, Readiness},
@@ -66,7 +68,7 @@ const BACKLOG: u32 = 1024;
 /// What the kernel keeps of a connection in either direction, in bytes, before
 /// we or the client have read it: by itself it takes many times as much, which
 /// counts as memory of the container.
-const SOCKET_BYTES: u32 = 64 * 1024;
+const SOCKET_BYTES: u32 = 32 * 1024;
 
 /// Listens where clients of a server, or of its admin port, connect.
 ///

@@ -38,10 +38,36 @@ impl Running {
         words: &[&str],
         environment: Vec<(String, String)>,
     ) -> Self {
+        Self::limited(&format!("ulimit -d {kibibytes}"), words, environment)
+    }
+
+    /// Within what a shell sets before.
+    pub(crate) fn limited(limit: &str, words: &[&str], environment: Vec<(String, String)>) -> Self {
         let mut command = Command::new("sh");
-        command.args(["-c", "ulimit -d $0 && exec \"$@\""]).arg(kibibytes.to_string());
+        command.args(["-c", &format!("{limit} && exec \"$@\""), "sh"]);
         command.arg(callgate().get_program()).envs(environment);
         Self::start(command, words)
+    }
+
+    /// What a metric without labels is.
+    pub(crate) async fn metric(&self, name: &str) -> Option<usize> {
+        let page = Client::plain(self.admin).await.get("/metrics").await.body;
+        let value = page.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(' '))?;
+        value.parse().ok()
+    }
+
+    /// How many files and connections it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        let all = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        all.expect("it is ours").count()
+    }
+
+    /// The most memory that it had at once, in KiB.
+    pub(crate) fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it is ours");
+        let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:")).expect("it is there");
+        line.trim_end_matches("kB").trim().parse().expect("a number")
     }
 
     pub(crate) fn is_alive(&mut self) -> bool {

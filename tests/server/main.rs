@@ -7,6 +7,7 @@ mod client;
 mod clients;
 mod commands;
 mod deadlines;
+mod descriptors;
 mod drain;
 mod flood;
 mod limits;

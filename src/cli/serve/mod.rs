@@ -83,11 +83,19 @@ impl Serve {
             sources,
             tls,
             ca: ca_flags,
-            limits,
+            mut limits,
             logging,
         } = self;
         logging.init(log)?;
         tls::install();
+        let room = server::room_for_clients();
+        if room < limits.max_connections {
+            tracing::warn!(
+                room,
+                "so few files may be open that there is room for fewer connections"
+            );
+            limits.max_connections = room;
+        }
         let opened = if standalone || !tls.is_self_managed() {
             tls.open(SystemTime::now())?
         } else {

@@ -1,6 +1,7 @@
 //! A replica that has as much memory as the Deployment gives it, and the worst bodies there are.
 
 mod bodies;
+mod thousand;
 
 use std::{
     env, fs, io, iter,
