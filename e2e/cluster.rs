@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     net::IpAddr,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
@@ -49,6 +49,8 @@ pub(crate) struct Needs {
     pub(crate) images: Vec<PathBuf>,
     /// Nothing beside the API server takes the processor: no controller manager, no scheduler.
     pub(crate) quiet: bool,
+    /// Writes into a directory what the API server is told, and returns the flag for that.
+    pub(crate) told: Option<fn(&Path) -> io::Result<String>>,
 }
 
 /// The cluster of our own, if this process is inside.
@@ -93,11 +95,13 @@ pub(crate) fn run_inside(needs: &Needs) -> Result<ExitCode, Failure> {
     let directory = tempfile::tempdir().map_err(|it| broken(&it))?;
     let state = directory.path().join("cluster");
     let rig = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("e2e/cluster");
+    let flag = needs.told.map(|it| it(directory.path())).transpose().map_err(|it| broken(&it))?;
     let images: Vec<_> = needs.images.iter().map(|it| it.to_string_lossy()).collect();
     let mut cluster = Command::new(rig.join("run"))
         .arg(&state)
         .arg(needs.nodes.to_string())
         .env("IMAGES", images.join(" "))
+        .env("APISERVER_FLAGS", flag.unwrap_or_default())
         .env("CONTROLLERS", if needs.quiet { "0" } else { "1" })
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -7,6 +7,7 @@
 
 #[allow(dead_code, reason = "each suite uses its part")]
 mod api;
+mod callers;
 #[allow(dead_code, reason = "each suite uses its part")]
 mod cluster;
 mod front;
@@ -41,13 +42,14 @@ fn main() -> ExitCode {
     if arguments.list {
         return conclude(&libtest_mimic::run(&arguments, trial::without_a_cluster()));
     }
+    let needs = cluster::Needs { told: Some(callers::write), ..cluster::Needs::default() };
     match cluster::place() {
         cluster::Place::Inside(site) => {
             let conclusion =
                 trial::with_a_cluster(site, |trials| libtest_mimic::run(&arguments, trials));
             conclude(&conclusion)
         }
-        cluster::Place::Outside => match cluster::run_inside(&cluster::Needs::default()) {
+        cluster::Place::Outside => match cluster::run_inside(&needs) {
             Ok(code) => code,
             Err(cluster::Failure::Impossible(reason)) => {
                 say(&format!("skipped: {reason}"));

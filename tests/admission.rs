@@ -506,6 +506,28 @@ async fn a_label_without_effect_is_warned_about(#[case] name: &str, #[case] warn
     assert_eq!(response, json!({ "uid": "u-1", "allowed": true }), "what was there is no news");
 }
 
+/// By the component that has every namespace governed.
+#[rstest]
+#[case::where_namespaces_opt_in(None, Value::Null)]
+#[case::where_all_are_governed(Some("restricted"), json!([
+    "callgate.dev/policy has no effect on namespace \"kube-public\": the webhook configurations leave it out by its name",
+]))]
+#[tokio::test]
+async fn a_namespace_that_only_component_everywhere_leaves_out_is_warned_about_where_that_is(
+    #[case] default: Option<&str>,
+    #[case] warnings: Value,
+) {
+    let namespaces = std::collections::BTreeMap::new();
+    let policies = PolicyIndex::of_cluster([], namespaces, default.map(str::to_owned));
+    let router = harness::router(Snapshot::without_nodes(policies, Catalog::default()));
+    let namespaces = json!({ "group": "", "version": "v1", "resource": "namespaces" });
+    let labelled = json!({ "metadata": { "labels": { "callgate.dev/policy": "baseline" } } });
+    let written = own(namespaces, "UPDATE", &labelled, &json!({}));
+    let written = written.replace("\"name\":\"restricted\"", "\"name\":\"kube-public\"");
+    let response = post(&router, "/validate", written).await.response();
+    assert_eq!((&response["allowed"], &response["warnings"]), (&json!(true), &warnings));
+}
+
 #[tokio::test]
 async fn a_policy_that_is_obeyed_is_not_deleted() {
     let policies = json!({ "group": "callgate.dev", "resource": "seccomppolicies" });

@@ -84,7 +84,12 @@ fn run_inside() -> Result<ExitCode, Failure> {
     }
     let images = tempfile::tempdir().map_err(|it| Failure::Broken(it.to_string()))?;
     let image = image::build(images.path()).map_err(Failure::Broken)?;
-    cluster::run_inside(&cluster::Needs { nodes: 2, images: vec![image], quiet: false })
+    cluster::run_inside(&cluster::Needs {
+        nodes: 2,
+        images: vec![image],
+        quiet: false,
+        ..cluster::Needs::default()
+    })
 }
 
 async fn attempt(test: tests::Entry, deployment: Arc<Deployment>) -> Result<(), Failed> {

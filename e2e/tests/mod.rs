@@ -4,6 +4,7 @@ mod accepted;
 mod agents;
 mod annotations;
 mod authority;
+mod callers;
 mod clocks;
 mod conditions;
 mod debug;
@@ -21,10 +22,12 @@ mod pods;
 mod profiles;
 mod readme;
 mod rights;
+mod strangers;
 mod templates;
 mod unwritable;
 mod watches;
 mod wrap;
+mod writers;
 
 use crate::trial::Entry;
 
@@ -43,6 +46,7 @@ pub(crate) fn all() -> Vec<Entry> {
         outage::trials(),
         in_a_cluster::trials(),
         rights::trials(),
+        strangers::trials(),
         events::trials(),
         accepted::trials(),
         conditions::trials(),
@@ -51,9 +55,11 @@ pub(crate) fn all() -> Vec<Entry> {
         agents::trials(),
         unwritable::trials(),
         fights::trials(),
+        callers::trials(),
         clocks::trials(),
         wrap::trials(),
         readme::trials(),
+        writers::trials(),
         every_table::trials(),
     ]
     .concat()

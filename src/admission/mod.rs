@@ -39,7 +39,7 @@ use reviewer::{Judgement, Reviewer};
 
 pub use denied::{DeniedPod, Owner};
 pub use live::{Ask, FindObeying, FindPolicy};
-pub use own::LEFT_OUT;
+pub use own::{LEFT_OUT, LEFT_OUT_EVERYWHERE};
 pub use record::{Operation, Outcome, ReviewRecord, Webhook};
 
 /// The findings of a request that is not judged.

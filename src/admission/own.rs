@@ -16,13 +16,21 @@ use crate::{
 /// compares).
 pub const LEFT_OUT: [&str; 2] = ["callgate-system", "kube-system"];
 
+/// The namespaces that are left out besides where a policy governs those without a label
+/// (manifests/components/everywhere; tests/manifests compares).
+pub const LEFT_OUT_EVERYWHERE: [&str; 2] = ["kube-node-lease", "kube-public"];
+
 impl<'a> Reviewer<'a> {
     pub(super) fn judge_own(&self, answer: Answer<'a>, own: &Own, name: &str) -> Judgement<'a> {
         let policies = &self.snapshot.policies;
         let (objection, warnings) = match own {
             Own::Labels { before, after } => {
                 let objection = policies.validate_labels(before, after, &self.live.policy);
-                (objection, warn_of_labels(name, before, after))
+                let is_left_out = LEFT_OUT.contains(&name)
+                    || policies.has_default() && LEFT_OUT_EVERYWHERE.contains(&name);
+                let warnings =
+                    if is_left_out { warn_of_labels(name, before, after) } else { Vec::new() };
+                (objection, warnings)
             }
             Own::Policy(policy) => (policies.validate_policy(policy), Vec::new()),
             Own::PolicyDeleted => {
@@ -57,9 +65,8 @@ impl<'a> Reviewer<'a> {
 
 /// Warns of a new label that has no effect.
 fn warn_of_labels(namespace: &str, before: &Labels, after: &Labels) -> Vec<String> {
-    let is_new = |before: &Option<String>, after: &Option<String>| {
-        after.is_some() && after != before && LEFT_OUT.contains(&namespace)
-    };
+    let is_new =
+        |before: &Option<String>, after: &Option<String>| after.is_some() && after != before;
     let labels = [
         (POLICY_LABEL, is_new(&before.policy, &after.policy)),
         (MODE_LABEL, is_new(&before.mode, &after.mode)),

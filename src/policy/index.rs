@@ -102,6 +102,11 @@ impl PolicyIndex {
         Self { policies, unreadable: BTreeMap::new(), namespaces, default, default_mode }
     }
 
+    /// Whether a policy governs the namespaces of a cluster that have no label.
+    pub fn has_default(&self) -> bool {
+        self.default.is_some() && matches!(self.namespaces, Namespaces::Known(_))
+    }
+
     /// The same, with this mode for namespaces without a mode label.
     #[must_use]
     pub fn with_default_mode(self, default_mode: Mode) -> Self {

@@ -1,8 +1,9 @@
 //! A policy by its name or from a file.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
+    os::unix::fs::FileTypeExt,
 };
 
 use crate::policy::{Builtin, Policy, PolicyError};
@@ -22,13 +23,22 @@ pub enum PolicyFileError {
     Parse { path: String, error: PolicyError },
 }
 
+/// To open a pipe would be to wait for its writer, perhaps for ever.
+fn opened(path: &str) -> io::Result<File> {
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_fifo() {
+        return Err(io::Error::other("it is a pipe, not a file"));
+    }
+    File::open(path)
+}
+
 pub(super) fn read(name_or_path: &str) -> Result<Policy, PolicyFileError> {
     if let Some(builtin) = Builtin::named(name_or_path) {
         return Ok(builtin.policy());
     }
     let path = || name_or_path.to_owned();
     let mut text = String::new();
-    File::open(name_or_path)
+    opened(name_or_path)
         .and_then(|it| it.take(LARGEST + 1).read_to_string(&mut text))
         .map_err(|source| PolicyFileError::Read { path: path(), source })?;
     if text.len() as u64 > LARGEST {

@@ -1,0 +1,68 @@
+//! As whom the API server of a cluster of our own calls webhooks: it shows certificates to some,
+//! as an administrator would have it by `--admission-control-config-file` (certs/README.md).
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+};
+use serde_json::{Value, json};
+
+/// The Services to which it shows a certificate, and the name in it.
+const CALLERS: [(&str, &str); 2] = [
+    ("shown-ours.callgate-system.svc", "kube-apiserver"),
+    ("shown-another.callgate-system.svc", "somebody-else"),
+];
+
+/// Writes what the API server is told, next to the state of its cluster, and returns the flag.
+pub(crate) fn write(directory: &Path) -> io::Result<String> {
+    let key = KeyPair::generate().map_err(io::Error::other)?;
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).map_err(io::Error::other)?;
+    fs::write(authority(directory), certificate.pem())?;
+    let issuer = Issuer::new(params, key);
+    let users: Vec<_> = CALLERS
+        .iter()
+        .map(|(service, name)| user(&issuer, service, name))
+        .collect::<Result<_, _>>()
+        .map_err(io::Error::other)?;
+    let kubeconfig = directory.join("callers.kubeconfig");
+    let users = json!({ "apiVersion": "v1", "kind": "Config", "users": users });
+    fs::write(&kubeconfig, users.to_string())?;
+    let plugin = |name: &str| {
+        json!({ "name": name, "configuration": {
+            "apiVersion": "apiserver.config.k8s.io/v1", "kind": "WebhookAdmissionConfiguration",
+            "kubeConfigFile": kubeconfig,
+        }})
+    };
+    let plugins = ["ValidatingAdmissionWebhook", "MutatingAdmissionWebhook"].map(plugin);
+    let admission = json!({
+        "apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration",
+        "plugins": plugins,
+    });
+    let path = directory.join("admission.yaml");
+    fs::write(&path, admission.to_string())?;
+    Ok(format!("--admission-control-config-file={}", path.display()))
+}
+
+/// The certificate of who signed those that are shown.
+pub(crate) fn authority(directory: &Path) -> PathBuf {
+    directory.join("callers.crt")
+}
+
+fn user(issuer: &Issuer<'_, KeyPair>, service: &str, name: &str) -> Result<Value, rcgen::Error> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let certificate = params.signed_by(&key, issuer)?;
+    Ok(json!({ "name": service, "user": {
+        "client-certificate-data": STANDARD.encode(certificate.pem()),
+        "client-key-data": STANDARD.encode(key.serialize_pem()),
+    }}))
+}
