@@ -33,6 +33,22 @@ fn every_rule_is_explained() {
     }
 }
 
+/// To open it would be to wait for its writer, perhaps for ever.
+#[test]
+fn a_policy_that_is_a_pipe_is_an_error() {
+    let directory = tempfile::tempdir().expect("there is room for a directory");
+    let path = directory.path().join("policy.yaml");
+    let made = Command::new("mkfifo").arg(&path).status().expect("there is mkfifo");
+    assert!(made.success());
+    let path = path.to_str().expect("it is text");
+    let output = callgate(&["serve", "--standalone", "--policy", path]);
+    let expected = format!(
+        "error: cannot read policy {path:?} (built in are baseline and restricted): it is a pipe, \
+         not a file"
+    );
+    assert_eq!((output.status.code(), said(&output)), (Some(2), expected));
+}
+
 #[test]
 fn every_lint_is_explained() {
     for lint in callgate::profile::LINTS {
