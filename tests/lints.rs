@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fs};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use callgate::profile::{
-    Defect, Document, Finding, Hollow, Json, LINTS, Place, Position, Severity, lint, lint_tree,
+    Defect, Document, Finding, Hollow, Json, LINTS, Position, Severity, SourceLocation, lint,
+    lint_tree,
 };
 use serde::Deserialize;
 
@@ -65,7 +66,7 @@ fn a_profile_without_text_is_linted_alike() {
         let Ok(value) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
         let of_text = lint(value.to_string().as_bytes());
         let of_tree = lint_tree(&Json::from(&value));
-        assert!(of_tree.iter().all(|it| it.place.span.is_none()), "{name}");
+        assert!(of_tree.iter().all(|it| it.location.span.is_none()), "{name}");
         let words = |all: &[Finding]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(words(&of_text), words(&of_tree), "{name}");
     }
@@ -108,7 +109,7 @@ fn the_profiles_that_we_hand_out_are_what_they_seem() {
 }
 
 fn line(finding: &Finding, text: &str) -> String {
-    let position = |it: &Place| {
+    let position = |it: &SourceLocation| {
         let start = it.span.expect("there is a text").start;
         let Position { line, column } = Position::of(start, text.as_bytes());
         format!("{line}:{column}")
@@ -116,7 +117,7 @@ fn line(finding: &Finding, text: &str) -> String {
     let tag = format!(" [{}]", finding.lint.id);
     let words = finding.to_string();
     let words = words.strip_suffix(&tag).expect("a finding names its lint");
-    let mut line = format!("{} {words}", position(&finding.place));
+    let mut line = format!("{} {words}", position(&finding.location));
     if !finding.also.is_empty() {
         let also: Vec<_> = finding.also.iter().map(position).collect();
         line = format!("{line} (also {})", also.join(", "));

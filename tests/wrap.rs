@@ -10,7 +10,7 @@ use std::{
 
 use callgate::profile::{
     Document, Position, Span, spec_of,
-    wrap::{self, Node, ObjectName, Remark, Undecided, Wrapped},
+    wrap::{self, Diagnostic, Node, ObjectName, Undecided, Wrapped},
 };
 use rstest::rstest;
 use serde::Deserialize;
@@ -23,7 +23,7 @@ struct Case {
     text: String,
     arch: Option<String>,
     kernel: Option<String>,
-    /// `line:column weight: …`, and where else.
+    /// `line:column level: …`, and where else.
     #[serde(default)]
     said: Vec<String>,
     spec: Option<Value>,
@@ -51,8 +51,8 @@ fn every_file_becomes_what_the_table_says() {
     for case in table() {
         let Case { name, text, said, .. } = &case;
         let (actual_said, actual_spec, undecided) = match wrap::wrap(text.as_bytes(), case.node()) {
-            Ok(Wrapped { remarks, spec }) => {
-                let said: Vec<_> = remarks.iter().map(|it| line(it, text)).collect();
+            Ok(Wrapped { diagnostics, spec }) => {
+                let said: Vec<_> = diagnostics.iter().map(|it| line(it, text)).collect();
                 let spec = spec.map(|it| serde_json::to_value(it).expect("it is plain data"));
                 (said, spec, None)
             }
@@ -97,13 +97,13 @@ impl Case {
     }
 }
 
-fn line(remark: &Remark, text: &str) -> String {
-    let Remark { weight, span, also, line } = remark;
+fn line(diagnostic: &Diagnostic, text: &str) -> String {
+    let Diagnostic { level, span, also, line } = diagnostic;
     let position = |it: &Span| {
         let Position { line, column } = Position::of(it.start, text.as_bytes());
         format!("{line}:{column}")
     };
-    let mut line = format!("{} {weight}: {line}", position(span));
+    let mut line = format!("{} {level}: {line}", position(span));
     if !also.is_empty() {
         let also: Vec<_> = also.iter().map(position).collect();
         line = format!("{line} (also {})", also.join(", "));

@@ -19,39 +19,44 @@ const CONTAINER_PREFIX: &str = "container.seccomp.security.alpha.kubernetes.io/"
 pub struct Annotation<'a> {
     pub key: &'a str,
     pub value: &'a str,
-    pub target: Target<'a>,
+    pub target: AnnotationTarget<'a>,
     /// What the field of the same target says, if anything.
     pub field: Option<Seccomp<'a>>,
 }
 
 /// Whom a legacy annotation is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target<'a> {
+pub enum AnnotationTarget<'a> {
     Pod,
     Container(&'a str),
 }
 
-pub(super) fn concerns_us(key: &str) -> bool {
+pub(super) fn is_read(key: &str) -> bool {
     key == MIRROR || key == POD_ANNOTATION || key.starts_with(CONTAINER_PREFIX)
 }
 
 impl Pod<'_> {
     pub fn is_mirror(&self) -> bool {
-        self.our_annotations().any(|(key, _)| &**key == MIRROR)
+        self.read_annotations().any(|(key, _)| &**key == MIRROR)
     }
 
     /// Visits every legacy annotation.
     pub fn legacy_annotations(&self) -> impl Iterator<Item = Annotation<'_>> {
         let mut own = None;
-        self.our_annotations().filter_map(move |(key, value)| {
+        self.read_annotations().filter_map(move |(key, value)| {
             let (key, value): (&str, &str) = (key, value);
             if key == POD_ANNOTATION {
-                return Some(Annotation { key, value, target: Target::Pod, field: self.seccomp() });
+                return Some(Annotation {
+                    key,
+                    value,
+                    target: AnnotationTarget::Pod,
+                    field: self.seccomp(),
+                });
             }
             let name = key.strip_prefix(CONTAINER_PREFIX)?;
             let own = own.get_or_insert_with(|| self.own_seccomp());
             let field = own.get(name).copied();
-            Some(Annotation { key, value, target: Target::Container(name), field })
+            Some(Annotation { key, value, target: AnnotationTarget::Container(name), field })
         })
     }
 

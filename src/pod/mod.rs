@@ -10,7 +10,7 @@ mod view;
 
 pub use crate::json::Str;
 pub use affinity::{Required, Requirement, Term};
-pub use annotation::{Annotation, MIRROR, POD_ANNOTATION, Target};
+pub use annotation::{Annotation, AnnotationTarget, MIRROR, POD_ANNOTATION};
 pub use container::{Container, List, Scope};
 pub use seccomp::{Effective, Seccomp};
 pub use subject::{Kind, Subject};

@@ -13,7 +13,7 @@ use serde::{
 
 use crate::{
     json::{Bounded, Entry, objects, within_bounds},
-    pod::{Str, affinity::Affinity, annotation::concerns_us, toleration::Toleration},
+    pod::{Str, affinity::Affinity, annotation::is_read, toleration::Toleration},
 };
 
 objects! {
@@ -28,7 +28,7 @@ objects! {
         name("name"): Str<'a>,
         generate_name("generateName"): Str<'a>,
         labels("labels"): Pairs<'a, AllKeys>,
-        annotations("annotations"): Pairs<'a, OurAnnotations>,
+        annotations("annotations"): Pairs<'a, ReadAnnotations>,
     }
 
     /// `PodSpec`, as far as it matters here.
@@ -79,7 +79,7 @@ pub(super) trait Keys {
 pub(super) struct AllKeys;
 
 #[derive(Debug, Default)]
-pub(super) struct OurAnnotations;
+pub(super) struct ReadAnnotations;
 
 /// A string map as borrowed pairs, in the order of the document.
 ///
@@ -124,7 +124,7 @@ impl<'a> Pod<'a> {
         self.metadata.as_ref()?.label(key)
     }
 
-    pub(super) fn our_annotations(&self) -> impl Iterator<Item = (&Str<'a>, &Str<'a>)> {
+    pub(super) fn read_annotations(&self) -> impl Iterator<Item = (&Str<'a>, &Str<'a>)> {
         let annotations = self.metadata.as_ref().and_then(|it| it.annotations.as_ref());
         annotations.into_iter().flat_map(|it| it.0.iter().map(|(key, value)| (key, value)))
     }
@@ -157,9 +157,9 @@ impl Keys for AllKeys {
     }
 }
 
-impl Keys for OurAnnotations {
+impl Keys for ReadAnnotations {
     fn keep(key: &str) -> bool {
-        concerns_us(key)
+        is_read(key)
     }
 }
 

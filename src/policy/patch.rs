@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    pod::{Annotation, Pod, Scope, Seccomp, Target},
+    pod::{Annotation, AnnotationTarget, Pod, Scope, Seccomp},
     policy::{
         FieldPath, Fix, Level, Profile,
         pin::{self, NodeLabel},
@@ -117,10 +117,10 @@ pub(super) fn patch(
             let (parent, has_context, target) = match field {
                 FieldPath::Container { list, index, name, .. } => {
                     let parent = format!("/spec/{}/{index}", list.field());
-                    (parent, contexts.contains(field), Target::Container(name))
+                    (parent, contexts.contains(field), AnnotationTarget::Container(name))
                 }
                 FieldPath::Pod | FieldPath::RuntimeClass | FieldPath::Annotation { .. } => {
-                    ("/spec".to_owned(), pod.has_security_context(), Target::Pod)
+                    ("/spec".to_owned(), pod.has_security_context(), AnnotationTarget::Pod)
                 }
             };
             operations.push(add(&parent, has_context, profile));
@@ -138,7 +138,7 @@ pub(super) fn patch(
 /// The annotations for which the API server would reject the pod after the injection (S15), by
 /// the container that they are about. They are removed whatever the level of
 /// `legacy-annotation`: callgate causes the conflict.
-fn clashing<'a>(pod: &'a Pod<'_>, profile: &Profile) -> BTreeMap<Target<'a>, Vec<&'a str>> {
+fn clashing<'a>(pod: &'a Pod<'_>, profile: &Profile) -> BTreeMap<AnnotationTarget<'a>, Vec<&'a str>> {
     let injected = match profile {
         Profile::RuntimeDefault => Seccomp::RuntimeDefault,
         Profile::Localhost(path) => Seccomp::Localhost(Some(path.as_str())),

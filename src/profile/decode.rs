@@ -9,17 +9,17 @@
 use crate::profile::{
     Broken,
     document::{Arg, Document, Spanned, Syscall},
-    json::{Json, Kind, NodeId, Value, same_key},
+    json::{Content, Json, NodeId, Value, same_key},
 };
 
 /// A value of a type that its field does not have.
-pub(super) struct Mistake {
+pub(super) struct TypeMismatch {
     pub(super) node: NodeId,
     pub(super) found: &'static str,
     pub(super) expected: &'static str,
 }
 
-impl Mistake {
+impl TypeMismatch {
     pub(super) fn broken(&self, json: &Json) -> Broken {
         let Self { node, found, expected } = *self;
         let path = json.path(node);
@@ -33,7 +33,7 @@ impl Mistake {
 #[derive(Default)]
 pub(super) struct Decoder {
     /// In the order of the document.
-    pub(super) mistakes: Vec<Mistake>,
+    pub(super) mismatches: Vec<TypeMismatch>,
 }
 
 impl Decoder {
@@ -81,24 +81,25 @@ impl Decoder {
     }
 
     pub(super) fn string(&mut self, into: &mut Spanned<String>, value: Value<'_>) {
-        match value.kind() {
-            Kind::Null => into.node = into.node.max(value.node),
-            Kind::String(text) => *into = Spanned { it: text.clone(), node: value.node },
+        match value.content() {
+            Content::Null => into.node = into.node.max(value.node),
+            Content::String(text) => *into = Spanned { it: text.clone(), node: value.node },
             _ => self.wrong(value, "a string"),
         }
     }
 
     fn unsigned(&mut self, into: &mut Spanned<u64>, value: Value<'_>) {
-        let number = if let Kind::Number(text) = value.kind() { text.parse().ok() } else { None };
-        match (value.kind(), number) {
-            (Kind::Null, _) => {}
+        let number =
+            if let Content::Number(text) = value.content() { text.parse().ok() } else { None };
+        match (value.content(), number) {
+            (Content::Null, _) => {}
             (_, Some(it)) => *into = Spanned { it, node: value.node },
             (_, None) => self.wrong(value, "a whole number from 0 to 2^64-1"),
         }
     }
 
     fn optional(&mut self, into: &mut Option<Spanned<u64>>, value: Value<'_>) {
-        if *value.kind() == Kind::Null {
+        if *value.content() == Content::Null {
             *into = None;
         } else {
             self.unsigned(into.get_or_insert_default(), value);
@@ -111,7 +112,7 @@ impl Decoder {
         value: Value<'_>,
         element: impl Fn(&mut Self, &mut T, Value<'_>),
     ) {
-        if !matches!(value.kind(), Kind::Null | Kind::Array) {
+        if !matches!(value.content(), Content::Null | Content::Array) {
             return self.wrong(value, "a list");
         }
         into.resize_with(value.elements().count(), T::default);
@@ -125,14 +126,14 @@ impl Decoder {
         &mut self,
         value: Value<'a>,
     ) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
-        if !matches!(value.kind(), Kind::Null | Kind::Object) {
+        if !matches!(value.content(), Content::Null | Content::Object) {
             self.wrong(value, "an object");
         }
         value.members()
     }
 
     fn wrong(&mut self, value: Value<'_>, expected: &'static str) {
-        self.mistakes.push(Mistake { node: value.node, found: value.type_name(), expected });
+        self.mismatches.push(TypeMismatch { node: value.node, found: value.type_name(), expected });
     }
 }
 

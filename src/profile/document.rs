@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use crate::profile::{
     Architecture, Broken, Defect, Doubt,
-    decode::{Decoder, Mistake},
+    decode::{Decoder, TypeMismatch},
     json::{Json, NodeId, Position},
 };
 
@@ -77,17 +77,17 @@ impl Document {
             Broken::NotJson(format!("{malformed} at line {line} column {column}"))
         })?;
         match Self::decode(&json) {
-            (document, mistakes) if mistakes.is_empty() => Ok(document),
-            (_, mistakes) => Err(mistakes[0].broken(&json)),
+            (document, mismatches) if mismatches.is_empty() => Ok(document),
+            (_, mismatches) => Err(mismatches[0].broken(&json)),
         }
     }
 
     /// Decodes as far as it goes, as Go does, which goes on after a mistake and
     /// then refuses the whole.
-    pub(super) fn decode(json: &Json) -> (Self, Vec<Mistake>) {
+    pub(super) fn decode(json: &Json) -> (Self, Vec<TypeMismatch>) {
         let (mut document, mut decoder) = (Self::default(), Decoder::default());
         decoder.document(&mut document, json.root());
-        (document, decoder.mistakes)
+        (document, decoder.mismatches)
     }
 
     /// Reads a profile file and says what is wrong with it, if anything.

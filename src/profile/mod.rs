@@ -29,7 +29,7 @@ pub use document::{Document, MAX_BYTES, MOST_FILE_BYTES};
 pub use doubt::Doubt;
 pub use evaluate::Filter;
 pub use inventory::{Digest, File, Inventory, MOST_LISTED, Problem};
-pub use json::{Json, Malformed, Place, Position, Span};
+pub use json::{Json, Malformed, Position, SourceLocation, Span};
 pub use lints::{Finding, LINTS, Lint, Severity, errors, lint, lint_tree};
 pub use managed::Managed;
 pub use object::spec_of;

@@ -14,7 +14,7 @@ use crate::{
     cli::Found,
     profile::{
         MAX_BYTES, Position, Span,
-        wrap::{self, Architecture, Kernel, Node, ObjectName, Remark, Undecided, Wrapped},
+        wrap::{self, Architecture, Diagnostic, Kernel, Node, ObjectName, Undecided, Wrapped},
     },
 };
 
@@ -62,12 +62,12 @@ impl Wrap {
         let name = name.map_or_else(|| name_of(&file), Ok)?;
         let text = read(&file)?;
         let node = Node { architecture: arch, kernel };
-        let Wrapped { remarks, spec } = match wrap::wrap(&text, node) {
+        let Wrapped { diagnostics, spec } = match wrap::wrap(&text, node) {
             Ok(wrapped) => wrapped,
             Err(undecided) => bail!("{}: {}", shown(&file), asks(&undecided)),
         };
         // Whoever closed it does not want to know.
-        let _ = io::stderr().write_all(lines(&file, &text, remarks).as_bytes());
+        let _ = io::stderr().write_all(lines(&file, &text, diagnostics).as_bytes());
         let Some(spec) = spec else {
             return Ok(Found::Errors);
         };
@@ -131,13 +131,13 @@ fn asks(undecided: &Undecided) -> String {
 /// More lines than these nobody reads: then errors come first.
 const MOST_LINES: usize = 200;
 
-fn lines(file: &Path, text: &[u8], mut remarks: Vec<Remark>) -> String {
-    let rest = remarks.len().saturating_sub(MOST_LINES);
+fn lines(file: &Path, text: &[u8], mut diagnostics: Vec<Diagnostic>) -> String {
+    let rest = diagnostics.len().saturating_sub(MOST_LINES);
     if rest > 0 {
-        remarks.sort_by_key(|it| Reverse(it.weight));
-        remarks.truncate(MOST_LINES);
+        diagnostics.sort_by_key(|it| Reverse(it.level));
+        diagnostics.truncate(MOST_LINES);
     }
-    let mut lines: Vec<_> = remarks.iter().map(|it| line(file, text, it)).collect();
+    let mut lines: Vec<_> = diagnostics.iter().map(|it| line(file, text, it)).collect();
     if rest > 0 {
         lines.push(format!("{}: and {rest} more\n", shown(file)));
     }
@@ -145,8 +145,8 @@ fn lines(file: &Path, text: &[u8], mut remarks: Vec<Remark>) -> String {
 }
 
 /// `FILE:LINE:COLUMN: WEIGHT: …`, as compilers write it.
-fn line(file: &Path, text: &[u8], remark: &Remark) -> String {
-    let Remark { weight, span, also, line } = remark;
+fn line(file: &Path, text: &[u8], diagnostic: &Diagnostic) -> String {
+    let Diagnostic { level, span, also, line } = diagnostic;
     let position = |it: &Span| {
         let Position { line, column } = Position::of(it.start, text);
         format!("{line}:{column}")
@@ -154,5 +154,5 @@ fn line(file: &Path, text: &[u8], remark: &Remark) -> String {
     let file = shown(file);
     let also: Vec<_> = also.iter().take(8).map(position).collect();
     let also = if also.is_empty() { String::new() } else { format!(" (also {})", also.join(", ")) };
-    format!("{file}:{}: {weight}: {line}{also}\n", position(span))
+    format!("{file}:{}: {level}: {line}{also}\n", position(span))
 }

@@ -118,7 +118,7 @@ impl Call {
     }
 
     /// What becomes of it whatever its arguments, if that is certain.
-    pub(super) fn whatever(&self, default: Effect) -> Option<(Effect, Option<NodeId>)> {
+    pub(super) fn unconditional(&self, default: Effect) -> Option<(Effect, Option<NodeId>)> {
         let always = self.always.map(|(effect, node)| (effect, Some(node)));
         if self.sometimes.is_empty() { always.or(Some((default, None))) } else { always }
     }

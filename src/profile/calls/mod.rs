@@ -203,7 +203,7 @@ impl<'a> Calls<'a> {
     /// so; nothing if it depends on the arguments.
     pub(super) fn outcome(&self, name: &str) -> Option<(Effect, Option<NodeId>)> {
         let default = self.default?;
-        self.by_name.get(name).map_or(Some((default, None)), |it| it.whatever(default))
+        self.by_name.get(name).map_or(Some((default, None)), |it| it.unconditional(default))
     }
 
     /// What happens to a call with these arguments.

@@ -1,10 +1,10 @@
 //! JSON as Go's `encoding/json` sees it: keys in their order, repeated ones
 //! kept, numbers as they are written, and where in the text all of it stands.
 
-mod place;
+mod location;
 mod reader;
 
-pub use place::{Place, Position, Span};
+pub use location::{Position, SourceLocation, Span};
 pub use reader::Malformed;
 
 /// A JSON document, with its text or without.
@@ -26,7 +26,7 @@ pub(super) struct NodeId(usize);
 struct Node {
     parent: NodeId,
     step: Step,
-    kind: Kind,
+    content: Content,
     span: Option<Span>,
     /// The first node that is not inside of this one.
     end: NodeId,
@@ -42,7 +42,7 @@ enum Step {
 
 /// What a value is; what is inside of it follows it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum Content {
     Null,
     Bool,
     /// As it is written: no type holds every number.
@@ -75,15 +75,15 @@ impl Json {
     }
 
     /// Where the value stands.
-    pub(super) fn place(&self, node: NodeId) -> Place {
-        Place { path: self.path(node), span: self.node(node).span }
+    pub(super) fn location(&self, node: NodeId) -> SourceLocation {
+        SourceLocation { path: self.path(node), span: self.node(node).span }
     }
 
     /// Where the value's key stands; an element of a list has none.
-    pub(super) fn place_of_key(&self, node: NodeId) -> Place {
+    pub(super) fn key_location(&self, node: NodeId) -> SourceLocation {
         let Node { step, span, .. } = self.node(node);
         let span = if let Step::Key { span, .. } = step { span } else { span };
-        Place { path: self.path(node), span: *span }
+        SourceLocation { path: self.path(node), span: *span }
     }
 
     /// The way to a value, `syscalls[3].args[0].op`; nothing for the root.
@@ -95,7 +95,7 @@ impl Json {
             node = self.node(node.parent);
         }
         let steps = steps.into_iter().rev();
-        steps.fold(String::new(), place::extended)
+        steps.fold(String::new(), location::extended)
     }
 
     fn node(&self, NodeId(at): NodeId) -> &Node {
@@ -104,8 +104,8 @@ impl Json {
 }
 
 impl<'a> Value<'a> {
-    pub(super) fn kind(self) -> &'a Kind {
-        &self.json.node(self.node).kind
+    pub(super) fn content(self) -> &'a Content {
+        &self.json.node(self.node).content
     }
 
     /// The key it has in its object.
@@ -141,13 +141,13 @@ impl<'a> Value<'a> {
     }
 
     pub(super) fn type_name(self) -> &'static str {
-        match self.kind() {
-            Kind::Null => "null",
-            Kind::Bool => "a boolean",
-            Kind::Number(_) => "a number",
-            Kind::String(_) => "a string",
-            Kind::Array => "a list",
-            Kind::Object => "an object",
+        match self.content() {
+            Content::Null => "null",
+            Content::Bool => "a boolean",
+            Content::Number(_) => "a number",
+            Content::String(_) => "a string",
+            Content::Array => "a list",
+            Content::Object => "an object",
         }
     }
 }
@@ -181,11 +181,11 @@ struct Builder {
 }
 
 impl Builder {
-    fn push(&mut self, step: Step, kind: Kind, span: Option<Span>) {
+    fn push(&mut self, step: Step, content: Content, span: Option<Span>) {
         let node = NodeId(self.nodes.len());
         let parent = self.open.last().copied().unwrap_or_default();
-        let opens = matches!(kind, Kind::Array | Kind::Object);
-        self.nodes.push(Node { parent, step, kind, span, end: NodeId(node.0 + 1) });
+        let opens = matches!(content, Content::Array | Content::Object);
+        self.nodes.push(Node { parent, step, content, span, end: NodeId(node.0 + 1) });
         if opens {
             self.open.push(node);
         }
@@ -205,19 +205,19 @@ impl Builder {
     fn push_all(&mut self, step: Step, value: &serde_json::Value) {
         use serde_json::Value;
         match value {
-            Value::Null => self.push(step, Kind::Null, None),
-            Value::Bool(_) => self.push(step, Kind::Bool, None),
-            Value::Number(number) => self.push(step, Kind::Number(number.to_string()), None),
-            Value::String(text) => self.push(step, Kind::String(text.clone()), None),
+            Value::Null => self.push(step, Content::Null, None),
+            Value::Bool(_) => self.push(step, Content::Bool, None),
+            Value::Number(number) => self.push(step, Content::Number(number.to_string()), None),
+            Value::String(text) => self.push(step, Content::String(text.clone()), None),
             Value::Array(items) => {
-                self.push(step, Kind::Array, None);
+                self.push(step, Content::Array, None);
                 for (index, item) in items.iter().enumerate() {
                     self.push_all(Step::Index(index), item);
                 }
                 self.close(0);
             }
             Value::Object(entries) => {
-                self.push(step, Kind::Object, None);
+                self.push(step, Content::Object, None);
                 for (key, value) in entries {
                     self.push_all(Step::Key { name: key.clone(), span: None }, value);
                 }

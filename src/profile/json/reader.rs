@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::{Builder, Json, Kind, Span, Step};
+use super::{Builder, Content, Json, Span, Step};
 
 /// Deeper nesting is an error (`maxNestingDepth`).
 const DEEPEST: usize = 10_000;
@@ -44,7 +44,7 @@ impl Reader<'_> {
             let seen = count.last_mut().expect("one is open");
             let index = *seen;
             *seen += 1;
-            let object = self.builder.nodes[open.0].kind == Kind::Object;
+            let object = self.builder.nodes[open.0].content == Content::Object;
             self.space();
             let closed = self.next_is(if object { b'}' } else { b']' });
             if closed {
@@ -79,40 +79,40 @@ impl Reader<'_> {
     fn value(&mut self, step: Step) -> Result<(), Malformed> {
         self.space();
         let start = self.at;
-        let kind = match self.peek() {
-            Some(b'{') => self.open(Kind::Object)?,
-            Some(b'[') => self.open(Kind::Array)?,
+        let content = match self.peek() {
+            Some(b'{') => self.open(Content::Object)?,
+            Some(b'[') => self.open(Content::Array)?,
             Some(b'"') => {
                 self.at += 1;
-                Kind::String(self.string()?)
+                Content::String(self.string()?)
             }
             Some(b'-' | b'0'..=b'9') => self.number()?,
-            Some(b't') => self.literal("true", Kind::Bool)?,
-            Some(b'f') => self.literal("false", Kind::Bool)?,
-            Some(b'n') => self.literal("null", Kind::Null)?,
+            Some(b't') => self.literal("true", Content::Bool)?,
+            Some(b'f') => self.literal("false", Content::Bool)?,
+            Some(b'n') => self.literal("null", Content::Null)?,
             _ => return Err(self.invalid("looking for beginning of value")),
         };
-        self.builder.push(step, kind, Some(Span { start, end: self.at }));
+        self.builder.push(step, content, Some(Span { start, end: self.at }));
         Ok(())
     }
 
-    fn open(&mut self, kind: Kind) -> Result<Kind, Malformed> {
+    fn open(&mut self, content: Content) -> Result<Content, Malformed> {
         if self.builder.open.len() >= DEEPEST {
             return Err(self.invalid("exceeded max depth"));
         }
         self.at += 1;
-        Ok(kind)
+        Ok(content)
     }
 
-    fn literal(&mut self, word: &str, kind: Kind) -> Result<Kind, Malformed> {
+    fn literal(&mut self, word: &str, content: Content) -> Result<Content, Malformed> {
         for expected in word.bytes() {
             let quoted = char::from(expected);
             self.expect(expected, &format!("in literal {word} (expecting '{quoted}')"))?;
         }
-        Ok(kind)
+        Ok(content)
     }
 
-    fn number(&mut self) -> Result<Kind, Malformed> {
+    fn number(&mut self) -> Result<Content, Malformed> {
         let start = self.at;
         self.next_is(b'-');
         if !self.next_is(b'0') {
@@ -126,12 +126,12 @@ impl Reader<'_> {
             self.digits("in exponent of numeric literal")?;
         }
         let digits = self.text[start..self.at].iter().copied();
-        Ok(Kind::Number(digits.map(char::from).collect()))
+        Ok(Content::Number(digits.map(char::from).collect()))
     }
 
-    fn digits(&mut self, place: &str) -> Result<(), Malformed> {
+    fn digits(&mut self, context: &str) -> Result<(), Malformed> {
         if !self.peek().is_some_and(|it| it.is_ascii_digit()) {
-            return Err(self.invalid(place));
+            return Err(self.invalid(context));
         }
         while self.peek().is_some_and(|it| it.is_ascii_digit()) {
             self.at += 1;
@@ -221,18 +221,19 @@ impl Reader<'_> {
         is
     }
 
-    fn expect(&mut self, byte: u8, place: &str) -> Result<(), Malformed> {
-        if self.next_is(byte) { Ok(()) } else { Err(self.invalid(place)) }
+    fn expect(&mut self, byte: u8, context: &str) -> Result<(), Malformed> {
+        if self.next_is(byte) { Ok(()) } else { Err(self.invalid(context)) }
     }
 
-    fn invalid(&self, place: &str) -> Malformed {
+    fn invalid(&self, context: &str) -> Malformed {
         // At its end Go reads a text on as if a space followed, which is wrong
         // within a word, a number or an escape.
-        let outside = place.starts_with("looking") || place.starts_with("after");
-        let space_may_be = place == "in string literal" || outside && !place.ends_with("literal");
+        let outside = context.starts_with("looking") || context.starts_with("after");
+        let space_may_be =
+            context == "in string literal" || outside && !context.ends_with("literal");
         let why = match self.peek() {
             None if space_may_be => "unexpected end of JSON input".to_owned(),
-            it => format!("invalid character {} {place}", Quoted(it.unwrap_or(b' '))),
+            it => format!("invalid character {} {context}", Quoted(it.unwrap_or(b' '))),
         };
         Malformed { why, offset: self.at }
     }

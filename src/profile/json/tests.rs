@@ -17,9 +17,9 @@ fn malformed(text: &[u8]) -> (String, usize) {
 }
 
 fn text_of(value: Value<'_>) -> &str {
-    match value.kind() {
-        Kind::String(text) | Kind::Number(text) => text,
-        kind => panic!("{kind:?}"),
+    match value.content() {
+        Content::String(text) | Content::Number(text) => text,
+        content => panic!("{content:?}"),
     }
 }
 
@@ -91,7 +91,7 @@ fn every_value_has_a_path_and_a_place() {
     let json = Json::parse(text.as_bytes()).unwrap();
     let all: Vec<_> = (0..json.nodes.len())
         .map(|at| {
-            let Place { path, span } = json.place(NodeId(at));
+            let SourceLocation { path, span } = json.location(NodeId(at));
             let Span { start, end } = span.unwrap();
             (path, &text[start..end])
         })
@@ -106,20 +106,22 @@ fn every_value_has_a_path_and_a_place() {
         ("a", "{}"),
     ];
     assert_eq!(all, expected.map(|(path, text)| (path.to_owned(), text)));
-    let key = json.place_of_key(NodeId(5)).span.unwrap();
+    let key = json.key_location(NodeId(5)).span.unwrap();
     assert_eq!(&text[key.start..key.end], "\"d\"");
     assert_eq!(Position::of(key.start, text.as_bytes()), Position { line: 2, column: 15 });
 }
 
 /// A value as serde would have read it.
 fn to_serde(value: Value<'_>) -> Serde {
-    match value.kind() {
-        Kind::Null => Serde::Null,
-        Kind::Bool => Serde::Bool(true),
-        Kind::Number(text) => serde_json::from_str(text).unwrap(),
-        Kind::String(text) => text.clone().into(),
-        Kind::Array => value.elements().map(to_serde).collect(),
-        Kind::Object => value.members().map(|(key, it)| (key.to_owned(), to_serde(it))).collect(),
+    match value.content() {
+        Content::Null => Serde::Null,
+        Content::Bool => Serde::Bool(true),
+        Content::Number(text) => serde_json::from_str(text).unwrap(),
+        Content::String(text) => text.clone().into(),
+        Content::Array => value.elements().map(to_serde).collect(),
+        Content::Object => {
+            value.members().map(|(key, it)| (key.to_owned(), to_serde(it))).collect()
+        }
     }
 }
 
@@ -188,7 +190,7 @@ proptest! {
         let text = document.to_string();
         let json = Json::parse(text.as_bytes()).unwrap();
         for at in 0..json.nodes.len() {
-            let Span { start, end } = json.place(NodeId(at)).span.unwrap();
+            let Span { start, end } = json.location(NodeId(at)).span.unwrap();
             let alone = Json::parse(&text.as_bytes()[start..end]).unwrap();
             let inside = Value { json: &json, node: NodeId(at) };
             prop_assert_eq!(to_serde(alone.root()), to_serde(inside));

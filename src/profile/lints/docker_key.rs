@@ -8,7 +8,7 @@ use super::{
 };
 use crate::profile::{
     document::Syscall,
-    json::{Kind, Value, same_key},
+    json::{Content, Value, same_key},
     runtime::Action,
 };
 
@@ -47,11 +47,11 @@ const EXTENSIONS: &[Extension] = &[
         key: "name",
         shape: Shape::Rule,
         becomes: name,
-        hint: |it| match it.places[0].kind() {
-            Kind::String(name) if it.are_nameless() => {
+        hint: |it| match it.places[0].content() {
+            Content::String(name) if it.are_nameless() => {
                 Some(format!("write \"names\": [{}]", quoted(name)))
             }
-            Kind::String(name) => Some(format!("add {} to \"names\"", quoted(name))),
+            Content::String(name) => Some(format!("add {} to \"names\"", quoted(name))),
             _ => None,
         },
     },
@@ -122,12 +122,12 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
 
 /// Whether there is something to ignore: Docker writes `"includes": {}`.
 fn says_something(value: Value<'_>) -> bool {
-    match value.kind() {
-        Kind::Null => false,
-        Kind::String(text) => !text.is_empty(),
-        Kind::Object => value.members().next().is_some(),
-        Kind::Array => value.elements().next().is_some(),
-        Kind::Bool | Kind::Number(_) => true,
+    match value.content() {
+        Content::Null => false,
+        Content::String(text) => !text.is_empty(),
+        Content::Object => value.members().next().is_some(),
+        Content::Array => value.elements().next().is_some(),
+        Content::Bool | Content::Number(_) => true,
     }
 }
 

@@ -13,6 +13,6 @@ pub(super) const LINT: Lint = Lint {
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let message = "is empty, a system call needs a name, so no container starts";
     let names = reading.rules().flat_map(|rule| rule.names.iter().map(move |it| (rule, it)));
-    let empty = names.filter(|(_, it)| it.is_empty() && reading.mistakes.is_empty());
+    let empty = names.filter(|(_, it)| it.is_empty() && reading.mismatches.is_empty());
     empty.map(|(rule, it)| Remark::new(Anchor::Value(it.node_in(rule)), message)).collect()
 }

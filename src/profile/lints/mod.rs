@@ -1,6 +1,7 @@
 //! What can be wrong with a profile: every lint, one file each.
 
 mod conflicting_rules;
+mod constants;
 mod docker_key;
 mod duplicate_key;
 mod empty_name;
@@ -31,7 +32,6 @@ mod unknown_flag;
 mod unknown_key;
 mod unknown_operator;
 mod unknown_syscall;
-mod words;
 mod wrong_type;
 
 use std::fmt;
@@ -42,9 +42,9 @@ use remark::{Anchor, Remark};
 use crate::profile::{
     Doubt,
     calls::Calls,
-    decode::Mistake,
+    decode::TypeMismatch,
     document::Document,
-    json::{Json, Malformed, Place, Span},
+    json::{Json, Malformed, SourceLocation, Span},
 };
 
 /// One thing that can be wrong with a profile.
@@ -82,9 +82,9 @@ enum Check {
 #[derive(Clone, Debug)]
 pub struct Finding {
     pub lint: &'static Lint,
-    pub place: Place,
+    pub location: SourceLocation,
     /// Where else it holds, or what it has to do with.
-    pub also: Vec<Place>,
+    pub also: Vec<SourceLocation>,
     pub message: String,
     /// The way out, where there is a particular one.
     pub hint: Option<String>,
@@ -141,18 +141,18 @@ pub fn lint(text: &[u8]) -> Vec<Finding> {
 /// Asks every lint about a profile that has no text, or whose text was read
 /// before. Findings come in the order of the document.
 pub fn lint_tree(json: &Json) -> Vec<Finding> {
-    let (document, mistakes) = Document::decode(json);
-    lint_document(json, &document, &mistakes)
+    let (document, mismatches) = Document::decode(json);
+    lint_document(json, &document, &mismatches)
 }
 
 /// Asks every lint about what has been made of `json`.
 pub(super) fn lint_document(
     json: &Json,
     document: &Document,
-    mistakes: &[Mistake],
+    mismatches: &[TypeMismatch],
 ) -> Vec<Finding> {
     let calls = Calls::of(document);
-    let reading = Reading { json, document, mistakes, calls };
+    let reading = Reading { json, document, mismatches, calls };
     let mut remarks: Vec<(&'static Lint, Remark)> = Vec::new();
     for lint in LINTS {
         if let Check::Profile(check) = lint.check {
@@ -173,9 +173,9 @@ const DOUBTS: [(Lint, Doubt); 2] =
 /// take their time, and files on nodes are written by anybody.
 pub(super) fn doubt(text: &[u8]) -> Option<Doubt> {
     let json = Json::parse(text).ok()?;
-    let (document, mistakes) = Document::decode(&json);
+    let (document, mismatches) = Document::decode(&json);
     let calls = Calls::of(&document);
-    let reading = Reading { json: &json, document: &document, mistakes: &mistakes, calls };
+    let reading = Reading { json: &json, document: &document, mismatches: &mismatches, calls };
     let finds = |lint: &Lint| match lint.check {
         Check::Profile(check) => !check(&reading).is_empty(),
         Check::Text(_) => false,
@@ -201,23 +201,24 @@ impl Lint {
 
     fn on_tree(&'static self, remark: Remark, json: &Json) -> Finding {
         let Remark { at, also, message, hint } = remark;
-        let also = also.into_iter().map(|it| it.place(json)).collect();
-        Finding { lint: self, place: at.place(json), also, message, hint }
+        let also = also.into_iter().map(|it| it.location(json)).collect();
+        Finding { lint: self, location: at.location(json), also, message, hint }
     }
 
     /// Says it of the one byte that cannot be.
     fn on_text(&'static self, remark: Remark, malformed: &Malformed) -> Finding {
         let Remark { message, hint, at: _, also: _ } = remark;
         let span = Span { start: malformed.offset, end: malformed.offset };
-        let place = Place { path: String::new(), span: Some(span) };
-        Finding { lint: self, place, also: Vec::new(), message, hint }
+        let location = SourceLocation { path: String::new(), span: Some(span) };
+        Finding { lint: self, location, also: Vec::new(), message, hint }
     }
 }
 
 /// One line: `syscalls[0].action: …; did you mean …? [unknown-action]`.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lint, place: Place { path, span: _ }, also: _, message, hint } = self;
+        let Self { lint, location: SourceLocation { path, span: _ }, also: _, message, hint } =
+            self;
         if !path.is_empty() {
             write!(f, "{path}: ")?;
         }

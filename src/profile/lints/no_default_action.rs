@@ -12,7 +12,7 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
-    if !reading.mistakes.is_empty() {
+    if !reading.mismatches.is_empty() {
         return Vec::new();
     }
     let remark = |message| Remark::new(Anchor::Value(NodeId::default()), message);

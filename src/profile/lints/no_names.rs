@@ -20,7 +20,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
         let mut keys = reading.json.value(rule.node).members();
         rule.names.is_empty() && !keys.any(|it| it.0 == "name")
     };
-    if !reading.mistakes.is_empty() {
+    if !reading.mismatches.is_empty() {
         return Vec::new();
     }
     reading.rules().filter(nameless).map(|rule| says(reading, rule)).collect()

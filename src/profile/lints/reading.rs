@@ -2,7 +2,7 @@
 
 use crate::profile::{
     calls::Calls,
-    decode::Mistake,
+    decode::TypeMismatch,
     document::{Arg, Document, Spanned, Syscall},
     json::{Json, Value, same_key},
     runtime::Action,
@@ -13,7 +13,7 @@ pub(super) struct Reading<'a> {
     pub(super) json: &'a Json,
     pub(super) document: &'a Document,
     /// Values of the wrong type; the rest was read all the same.
-    pub(super) mistakes: &'a [Mistake],
+    pub(super) mismatches: &'a [TypeMismatch],
     pub(super) calls: Calls<'a>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::profile::json::{Json, NodeId, Place};
+use crate::profile::json::{Json, NodeId, SourceLocation};
 
 /// What a lint says of one place, or of several at once.
 pub(super) struct Remark {
@@ -51,10 +51,10 @@ impl Anchor {
         }
     }
 
-    pub(super) fn place(self, json: &Json) -> Place {
+    pub(super) fn location(self, json: &Json) -> SourceLocation {
         match self {
-            Self::Key(node) => json.place_of_key(node),
-            Self::Value(node) => json.place(node),
+            Self::Key(node) => json.key_location(node),
+            Self::Value(node) => json.location(node),
         }
     }
 }

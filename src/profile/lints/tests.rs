@@ -60,7 +60,8 @@ fn findings_come_in_the_order_of_the_text() {
     let text =
         br#"{ "sycalls": 1, "syscalls": [{ "action": "", "names": [""] }], "flags": ["X"] }"#;
     let found = lint(text);
-    let starts: Vec<_> = found.iter().filter_map(|it| it.place.span).map(|it| it.start).collect();
+    let starts: Vec<_> =
+        found.iter().filter_map(|it| it.location.span).map(|it| it.start).collect();
     assert_eq!(starts.len(), found.len());
     assert!(starts.len() > 4 && starts.is_sorted(), "{found:#?}");
 }

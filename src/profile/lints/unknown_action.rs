@@ -1,6 +1,6 @@
 #![doc = include_str!("unknown-action.md")]
 
-use super::{Anchor, Check, Lint, Reading, Remark, Severity, words::Words};
+use super::{Anchor, Check, Lint, Reading, Remark, Severity, constants::Constants};
 use crate::profile::runtime::ACTIONS;
 
 /// 1.10.1: runc compares exactly, with case and prefix.
@@ -11,7 +11,7 @@ pub(super) const LINT: Lint = Lint {
     check: Check::Profile(check),
 };
 
-const WORDS: Words = Words { what: "action", prefix: "SCMP_ACT_" };
+const CONSTANTS: Constants = Constants { what: "action", prefix: "SCMP_ACT_" };
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let known = ACTIONS.iter().map(|it| it.0);
@@ -19,16 +19,16 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let mut remarks = Vec::new();
     // A default that is missing is another lint's.
     if !default.is_empty() {
-        remarks.extend(WORDS.check(default, known.clone()));
+        remarks.extend(CONSTANTS.check(default, known.clone()));
     }
     for rule in reading.rules() {
         if rule.action.is_empty() {
-            if reading.mistakes.is_empty() {
+            if reading.mismatches.is_empty() {
                 let at = Anchor::Value(rule.action.node_in(rule));
                 remarks.push(Remark::new(at, "the rule has no action, so no container starts"));
             }
         } else {
-            remarks.extend(WORDS.check(&rule.action, known.clone()));
+            remarks.extend(CONSTANTS.check(&rule.action, known.clone()));
         }
     }
     remarks

@@ -1,6 +1,6 @@
 #![doc = include_str!("unknown-architecture.md")]
 
-use super::{Check, Lint, Reading, Remark, Severity, words::Words};
+use super::{Check, Lint, Reading, Remark, Severity, constants::Constants};
 use crate::profile::architecture::Architecture;
 
 /// 1.10.1: runc compares exactly, and knows fewer than the specification.
@@ -11,12 +11,12 @@ pub(super) const LINT: Lint = Lint {
     check: Check::Profile(check),
 };
 
-const WORDS: Words = Words { what: "architecture", prefix: "SCMP_ARCH_" };
+const CONSTANTS: Constants = Constants { what: "architecture", prefix: "SCMP_ARCH_" };
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for architecture in &reading.document.architectures {
-        let remark = WORDS.check(architecture, Architecture::names());
+        let remark = CONSTANTS.check(architecture, Architecture::names());
         remarks.extend(remark.map(|it| renamed(it, architecture)));
     }
     remarks

@@ -1,6 +1,6 @@
 #![doc = include_str!("unknown-flag.md")]
 
-use super::{Check, Lint, Reading, Remark, Severity, words::Words};
+use super::{Check, Lint, Reading, Remark, Severity, constants::Constants};
 use crate::profile::runtime::FLAGS;
 
 /// 1.10.1: runc knows four.
@@ -11,9 +11,9 @@ pub(super) const LINT: Lint = Lint {
     check: Check::Profile(check),
 };
 
-const WORDS: Words = Words { what: "flag", prefix: "SECCOMP_FILTER_FLAG_" };
+const CONSTANTS: Constants = Constants { what: "flag", prefix: "SECCOMP_FILTER_FLAG_" };
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let flags = reading.document.flags.iter();
-    flags.filter_map(|it| WORDS.check(it, FLAGS.iter().copied())).collect()
+    flags.filter_map(|it| CONSTANTS.check(it, FLAGS.iter().copied())).collect()
 }

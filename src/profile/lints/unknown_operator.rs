@@ -1,6 +1,6 @@
 #![doc = include_str!("unknown-operator.md")]
 
-use super::{Anchor, Check, Lint, Reading, Remark, Severity, words::Words};
+use super::{Anchor, Check, Lint, Reading, Remark, Severity, constants::Constants};
 use crate::profile::runtime::Operator;
 
 /// 1.10.1: runc compares exactly, with case and prefix.
@@ -11,15 +11,15 @@ pub(super) const LINT: Lint = Lint {
     check: Check::Profile(check),
 };
 
-const WORDS: Words = Words { what: "operator", prefix: "SCMP_CMP_" };
+const CONSTANTS: Constants = Constants { what: "operator", prefix: "SCMP_CMP_" };
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for condition in reading.conditions() {
         let op = &condition.op;
         if !op.is_empty() {
-            remarks.extend(WORDS.check(op, Operator::names()).map(|it| symbol(it, op)));
-        } else if reading.mistakes.is_empty() {
+            remarks.extend(CONSTANTS.check(op, Operator::names()).map(|it| symbol(it, op)));
+        } else if reading.mismatches.is_empty() {
             let at = Anchor::Value(op.node_in(condition));
             remarks.push(Remark::new(at, "the condition has no operator, so no container starts"));
         }

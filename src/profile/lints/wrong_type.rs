@@ -11,8 +11,8 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
-    let mistakes = reading.mistakes.iter();
-    mistakes
+    let mismatches = reading.mismatches.iter();
+    mismatches
         .map(|it| {
             let what = if reading.json.path(it.node).is_empty() { "the profile " } else { "" };
             let message =

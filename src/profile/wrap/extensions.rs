@@ -6,9 +6,9 @@
 //! (`common/pkg/seccomp/types.go`), which adds the names of errors.
 
 use crate::profile::{
-    decode::{Decoder, Mistake, field},
+    decode::{Decoder, TypeMismatch, field},
     document::Spanned,
-    json::{Json, Kind, NodeId, Value},
+    json::{Content, Json, NodeId, Value},
 };
 
 /// What a profile says in these keys, beside the document that containerd reads.
@@ -19,7 +19,7 @@ pub(super) struct Extensions {
     /// One for each rule of the document.
     pub(super) rules: Vec<Rule>,
     /// Those of the document's own keys are among them.
-    pub(super) mistakes: Vec<Mistake>,
+    pub(super) mismatches: Vec<TypeMismatch>,
     pub(super) strays: Vec<Stray>,
 }
 
@@ -66,7 +66,7 @@ impl Extensions {
         let mut found = Self::default();
         reader.profile(&mut found, json.root());
         let Reader { decoder, strays } = reader;
-        Self { mistakes: decoder.mistakes, strays, ..found }
+        Self { mismatches: decoder.mismatches, strays, ..found }
     }
 }
 
@@ -98,7 +98,7 @@ impl Reader {
                 Some("errno") => self.decoder.string(&mut into.errno, value),
                 Some("includes") => self.filter(&mut into.includes, value),
                 Some("excludes") => self.filter(&mut into.excludes, value),
-                Some("minKernel") if *value.kind() != Kind::Null => {
+                Some("minKernel") if *value.content() != Content::Null => {
                     into.min_kernel = Some(value.node);
                 }
                 _ => {}
@@ -118,7 +118,7 @@ impl Reader {
 
     fn filter(&mut self, into: &mut Filter, value: Value<'_>) {
         // It is a pointer in Go, which `null` resets.
-        if *value.kind() == Kind::Null {
+        if *value.content() == Content::Null {
             *into = Filter::default();
         }
         into.node = value.node;
@@ -126,7 +126,7 @@ impl Reader {
             match field(key, FILTER) {
                 Some("caps") => self.strings(&mut into.caps, value),
                 Some("arches") => self.strings(&mut into.arches, value),
-                Some("minKernel") if *value.kind() == Kind::Null => into.min_kernel = None,
+                Some("minKernel") if *value.content() == Content::Null => into.min_kernel = None,
                 Some("minKernel") => {
                     self.decoder.string(into.min_kernel.get_or_insert_default(), value);
                 }

@@ -30,15 +30,15 @@ use crate::profile::{
 #[derive(Clone, Debug)]
 pub struct Wrapped {
     /// What there is to say, in the order of the text.
-    pub remarks: Vec<Remark>,
-    /// Nothing, if one of the remarks is an error.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Nothing, if one of the diagnostics is an error.
     pub spec: Option<Spec>,
 }
 
 /// One thing to say about a file, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remark {
-    pub weight: Weight,
+pub struct Diagnostic {
+    pub level: DiagnosticLevel,
     /// Where in the text.
     pub span: Span,
     /// Where else it holds, or what it has to do with.
@@ -47,7 +47,7 @@ pub struct Remark {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Weight {
+pub enum DiagnosticLevel {
     /// What was made of something that a runtime would not understand.
     Note,
     Warning,
@@ -74,27 +74,27 @@ const MENDED: &str = "key-case";
 /// known of these.
 pub fn wrap(text: &[u8], node: Node) -> Result<Wrapped, Undecided> {
     let Ok(json) = Json::parse(text) else {
-        let remarks = lint(text).iter().map(Remark::of).collect();
-        return Ok(Wrapped { remarks, spec: None });
+        let diagnostics = lint(text).iter().map(Diagnostic::of).collect();
+        return Ok(Wrapped { diagnostics, spec: None });
     };
-    let (mut document, mistakes) = Document::decode(&json);
+    let (mut document, mismatches) = Document::decode(&json);
     let extensions = Extensions::decode(&json);
     let mut resolver =
-        Resolver { json: &json, node, remarks: Vec::new(), undecided: Undecided::default() };
+        Resolver { json: &json, node, diagnostics: Vec::new(), undecided: Undecided::default() };
     resolver.resolve(&mut document, &extensions);
-    let said: BTreeSet<_> = mistakes.iter().map(|it| it.node).collect();
-    resolver.refuse_mistakes(extensions.mistakes.iter().filter(|it| !said.contains(&it.node)));
+    let said: BTreeSet<_> = mismatches.iter().map(|it| it.node).collect();
+    resolver.reject_mismatches(extensions.mismatches.iter().filter(|it| !said.contains(&it.node)));
 
-    let Resolver { mut remarks, undecided, .. } = resolver;
+    let Resolver { mut diagnostics, undecided, .. } = resolver;
     if undecided != Undecided::default() {
         return Err(undecided);
     }
-    remarks.extend(spec::excesses(&document, &json));
-    let found = lint_document(&json, &document, &mistakes);
-    remarks.extend(found.iter().filter(|it| it.lint.id != RESOLVED).map(Remark::of));
-    remarks.sort_by_key(|it| it.span);
-    let sound = remarks.iter().all(|it| it.weight < Weight::Error);
-    Ok(Wrapped { remarks, spec: sound.then(|| Spec::of(&document)) })
+    diagnostics.extend(spec::excesses(&document, &json));
+    let found = lint_document(&json, &document, &mismatches);
+    diagnostics.extend(found.iter().filter(|it| it.lint.id != RESOLVED).map(Diagnostic::of));
+    diagnostics.sort_by_key(|it| it.span);
+    let sound = diagnostics.iter().all(|it| it.level < DiagnosticLevel::Error);
+    Ok(Wrapped { diagnostics, spec: sound.then(|| Spec::of(&document)) })
 }
 
 /// The object that `kubectl apply` takes.
@@ -119,32 +119,32 @@ pub fn object<'a>(name: &'a ObjectName, spec: &'a Spec) -> impl Serialize + use<
     }
 }
 
-impl Remark {
+impl Diagnostic {
     /// About a value and, if it has one, its key.
-    fn at(node: NodeId, json: &Json, weight: Weight, message: &str) -> Self {
-        let place = json.place_of_key(node);
-        let separator = if place.path.is_empty() { "" } else { ": " };
-        let line = format!("{}{separator}{message}", place.path);
-        Self { weight, span: place.span.unwrap_or_default(), also: Vec::new(), line }
+    fn at(node: NodeId, json: &Json, level: DiagnosticLevel, message: &str) -> Self {
+        let location = json.key_location(node);
+        let separator = if location.path.is_empty() { "" } else { ": " };
+        let line = format!("{}{separator}{message}", location.path);
+        Self { level, span: location.span.unwrap_or_default(), also: Vec::new(), line }
     }
 
     fn of(finding: &Finding) -> Self {
-        let Finding { lint, place, also, hint, .. } = finding;
+        let Finding { lint, location, also, hint, .. } = finding;
         // What it says to write is written.
         let mended = hint.as_ref().and_then(|it| it.strip_prefix("write "));
-        let (weight, line) = match (mended, lint.severity) {
+        let (level, line) = match (mended, lint.severity) {
             (Some(key), _) if lint.id == MENDED => {
-                (Weight::Note, format!("{}: taken as {key}", place.path))
+                (DiagnosticLevel::Note, format!("{}: taken as {key}", location.path))
             }
-            (_, Severity::Warning) => (Weight::Warning, finding.to_string()),
-            (_, Severity::Error) => (Weight::Error, finding.to_string()),
+            (_, Severity::Warning) => (DiagnosticLevel::Warning, finding.to_string()),
+            (_, Severity::Error) => (DiagnosticLevel::Error, finding.to_string()),
         };
         let also = also.iter().filter_map(|it| it.span).collect();
-        Self { weight, span: place.span.unwrap_or_default(), also, line }
+        Self { level, span: location.span.unwrap_or_default(), also, line }
     }
 }
 
-impl fmt::Display for Weight {
+impl fmt::Display for DiagnosticLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Note => "note",

@@ -6,13 +6,13 @@
 //! take what was hardly meant, nothing is guessed: it is an error.
 
 use super::{
-    Remark, Undecided, Weight,
+    Diagnostic, DiagnosticLevel, Undecided,
     errno::{self, Errno},
     extensions::{Extensions, Filter, Rule, Stray},
     node::{Architecture, Kernel, Node, arch_meant},
 };
 use crate::profile::{
-    decode::Mistake,
+    decode::TypeMismatch,
     document::{Document, Spanned, Syscall},
     json::{Json, NodeId},
     lints::remark::{listed, quoted},
@@ -23,7 +23,7 @@ use crate::profile::{
 pub(super) struct Resolver<'a> {
     pub(super) json: &'a Json,
     pub(super) node: Node,
-    pub(super) remarks: Vec<Remark>,
+    pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) undecided: Undecided,
 }
 
@@ -80,8 +80,11 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn refuse_mistakes<'b>(&mut self, mistakes: impl Iterator<Item = &'b Mistake>) {
-        for Mistake { node, found, expected } in mistakes {
+    pub(super) fn reject_mismatches<'b>(
+        &mut self,
+        mismatches: impl Iterator<Item = &'b TypeMismatch>,
+    ) {
+        for TypeMismatch { node, found, expected } in mismatches {
             self.refuse(*node, format!("is {found}, expected {expected}"));
         }
     }
@@ -245,11 +248,21 @@ impl Resolver<'_> {
     }
 
     fn note(&mut self, node: NodeId, message: impl AsRef<str>) {
-        self.remarks.push(Remark::at(node, self.json, Weight::Note, message.as_ref()));
+        self.diagnostics.push(Diagnostic::at(
+            node,
+            self.json,
+            DiagnosticLevel::Note,
+            message.as_ref(),
+        ));
     }
 
     fn refuse(&mut self, node: NodeId, message: impl AsRef<str>) {
-        self.remarks.push(Remark::at(node, self.json, Weight::Error, message.as_ref()));
+        self.diagnostics.push(Diagnostic::at(
+            node,
+            self.json,
+            DiagnosticLevel::Error,
+            message.as_ref(),
+        ));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Remark, Weight};
+use super::{Diagnostic, DiagnosticLevel};
 use crate::profile::{
     document::{Arg, Document, Spanned, Syscall},
     json::{Json, NodeId},
@@ -118,10 +118,10 @@ fn set(words: &[Spanned<String>]) -> Vec<String> {
 }
 
 /// What no object can hold.
-pub(super) fn excesses(document: &Document, json: &Json) -> Vec<Remark> {
-    let mut remarks = Vec::new();
+pub(super) fn excesses(document: &Document, json: &Json) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
     let mut refuse = |node: NodeId, message: String| {
-        remarks.push(Remark::at(node, json, Weight::Error, &message));
+        diagnostics.push(Diagnostic::at(node, json, DiagnosticLevel::Error, &message));
     };
     let many = document.syscalls.len();
     if many > MOST_SYSCALLS {
@@ -149,5 +149,5 @@ pub(super) fn excesses(document: &Document, json: &Json) -> Vec<Remark> {
             refuse(name.node, message);
         }
     }
-    remarks
+    diagnostics
 }

@@ -6,7 +6,7 @@ use super::Step;
 
 /// Where something stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLocation {
     /// The way from the root, `syscalls[3].args[0].op`; empty for the root.
     pub path: String,
     /// Where in the text, if there is a text.

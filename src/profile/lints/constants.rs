@@ -1,16 +1,16 @@
-//! Words of which the runtime knows a list: what is wrong with one.
+//! Constants of which the runtime knows a list: what is wrong with one.
 
 use super::{Anchor, Remark, remark::quoted};
 use crate::profile::{document::Spanned, spelling};
 
 /// A list of words that have a prefix in common.
-pub(super) struct Words {
+pub(super) struct Constants {
     /// What one of them is called.
     pub(super) what: &'static str,
     pub(super) prefix: &'static str,
 }
 
-impl Words {
+impl Constants {
     /// Finds a word that is not on the list. runc: "string … is not a valid …".
     pub(super) fn check<'a>(
         &self,
