@@ -11,6 +11,7 @@ pub mod ca;
 mod causes;
 pub mod cli;
 pub mod cluster;
+pub mod convert;
 mod duration;
 mod json;
 pub mod placement;

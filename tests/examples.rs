@@ -13,9 +13,9 @@ use std::{
 use axum::Router;
 use callgate::{
     admission::Snapshot,
+    convert::{self, Node},
     pod::Kind,
     policy::{Builtin, Mode, Policy, PolicyIndex, RULES, Rule},
-    profile::wrap::{self, Node},
     standalone::{Facts, Sources},
     telemetry::{AgentMetrics, Metrics, Profiles},
 };
@@ -168,10 +168,10 @@ fn the_profile_of_the_docs_is_what_its_file_becomes() {
     let shown = blocks("docs/profiles.md", "yaml");
     let shown = shown.iter().find(|it| it.contains("SeccompProfile")).expect("there is one");
     let file = fs::read("profiles/block-mkdir.json").expect("it is there");
-    let wrapped = wrap::wrap(&file, Node::default()).expect("it is the same on every node");
+    let converted = convert::convert(&file, Node::default()).expect("it is the same on every node");
     let name = "block-mkdir".parse().expect("it is a name");
-    let spec = wrapped.spec.expect("it is sound");
-    let object = wrap::object(&name, &spec);
+    let spec = converted.spec.expect("it is sound");
+    let object = convert::object(&name, &spec);
     let shown: Value = serde_saphyr::from_str(shown).expect("it is YAML");
     assert_eq!(serde_json::to_value(object).expect("it is plain data"), shown);
 }

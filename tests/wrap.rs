@@ -8,9 +8,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use callgate::profile::{
-    Document, Position, Span, spec_of,
-    wrap::{self, Diagnostic, Node, ObjectName, Undecided, Wrapped},
+use callgate::{
+    convert::{self, Converted, Diagnostic, Node, Undecided},
+    profile::{Document, ObjectName, Position, Span, spec_of},
 };
 use rstest::rstest;
 use serde::Deserialize;
@@ -50,16 +50,17 @@ fn every_file_becomes_what_the_table_says() {
     let mut wrong = Vec::new();
     for case in table() {
         let Case { name, text, said, .. } = &case;
-        let (actual_said, actual_spec, undecided) = match wrap::wrap(text.as_bytes(), case.node()) {
-            Ok(Wrapped { diagnostics, spec }) => {
-                let said: Vec<_> = diagnostics.iter().map(|it| line(it, text)).collect();
-                let spec = spec.map(|it| serde_json::to_value(it).expect("it is plain data"));
-                (said, spec, None)
-            }
-            Err(Undecided { architecture, kernel }) => {
-                (Vec::new(), None, Some((architecture, kernel)))
-            }
-        };
+        let (actual_said, actual_spec, undecided) =
+            match convert::convert(text.as_bytes(), case.node()) {
+                Ok(Converted { diagnostics, spec }) => {
+                    let said: Vec<_> = diagnostics.iter().map(|it| line(it, text)).collect();
+                    let spec = spec.map(|it| serde_json::to_value(it).expect("it is plain data"));
+                    (said, spec, None)
+                }
+                Err(Undecided { architecture, kernel }) => {
+                    (Vec::new(), None, Some((architecture, kernel)))
+                }
+            };
         let expected = case.undecided.as_ref();
         let expected = expected.map(|it| (it.architecture.clone(), it.kernel.clone()));
         let expected = (said.clone(), case.spec.clone(), expected);
@@ -75,14 +76,16 @@ fn every_file_becomes_what_the_table_says() {
 fn what_is_wrapped_is_sound_to_whoever_reads_the_object() {
     let name: ObjectName = "web".parse().expect("it is a name");
     for case in table() {
-        let Ok(Wrapped { spec: Some(spec), .. }) = wrap::wrap(case.text.as_bytes(), case.node())
+        let Ok(Converted { spec: Some(spec), .. }) =
+            convert::convert(case.text.as_bytes(), case.node())
         else {
             continue;
         };
-        let object = serde_json::to_value(wrap::object(&name, &spec)).expect("it is plain data");
+        let object = serde_json::to_value(convert::object(&name, &spec)).expect("it is plain data");
         let read = spec_of(&object).to_string();
         assert_eq!(Document::inspect(read.as_bytes()), None, "{}", case.name);
-        let again = wrap::wrap(read.as_bytes(), Node::default()).expect("nothing depends on nodes");
+        let again =
+            convert::convert(read.as_bytes(), Node::default()).expect("nothing depends on nodes");
         assert_eq!(again.spec, Some(spec), "{}", case.name);
     }
 }

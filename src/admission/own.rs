@@ -9,7 +9,7 @@ use crate::{
         reviewer::{Judgement, Reviewer},
     },
     policy::{Labels, MODE_LABEL, MOST_LINES, MOST_WARNINGS, POLICY_LABEL, cut},
-    profile::{Finding, ProfilePath, Severity, errors, wrap::ObjectName},
+    profile::{Finding, ObjectName, ProfilePath, Severity, errors},
 };
 
 /// The namespaces that all our webhook configurations leave out by name (tests/manifests

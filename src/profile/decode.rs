@@ -13,14 +13,14 @@ use crate::profile::{
 };
 
 /// A value of a type that its field does not have.
-pub(super) struct TypeMismatch {
-    pub(super) node: NodeId,
-    pub(super) found: &'static str,
-    pub(super) expected: &'static str,
+pub(crate) struct TypeMismatch {
+    pub(crate) node: NodeId,
+    pub(crate) found: &'static str,
+    pub(crate) expected: &'static str,
 }
 
 impl TypeMismatch {
-    pub(super) fn broken(&self, json: &Json) -> Broken {
+    pub(crate) fn broken(&self, json: &Json) -> Broken {
         let Self { node, found, expected } = *self;
         let path = json.path(node);
         let at = if path.is_empty() { "it".to_owned() } else { path };
@@ -31,13 +31,13 @@ impl TypeMismatch {
 /// Decoders write into what is there already, as Go's do: `null` leaves a value
 /// alone, and the second of two equal keys is laid over the first.
 #[derive(Default)]
-pub(super) struct Decoder {
+pub(crate) struct Decoder {
     /// In the order of the document.
-    pub(super) mismatches: Vec<TypeMismatch>,
+    pub(crate) mismatches: Vec<TypeMismatch>,
 }
 
 impl Decoder {
-    pub(super) fn document(&mut self, into: &mut Document, value: Value<'_>) {
+    pub(crate) fn document(&mut self, into: &mut Document, value: Value<'_>) {
         for (key, value) in self.members(value) {
             match field(key, Document::FIELDS) {
                 Some("defaultAction") => self.string(&mut into.default_action, value),
@@ -80,7 +80,7 @@ impl Decoder {
         }
     }
 
-    pub(super) fn string(&mut self, into: &mut Spanned<String>, value: Value<'_>) {
+    pub(crate) fn string(&mut self, into: &mut Spanned<String>, value: Value<'_>) {
         match value.content() {
             Content::Null => into.node = into.node.max(value.node),
             Content::String(text) => *into = Spanned { it: text.clone(), node: value.node },
@@ -106,7 +106,7 @@ impl Decoder {
         }
     }
 
-    pub(super) fn list<T: Default>(
+    pub(crate) fn list<T: Default>(
         &mut self,
         into: &mut Vec<T>,
         value: Value<'_>,
@@ -122,7 +122,7 @@ impl Decoder {
     }
 
     /// The keys of an object; `null` decodes into anything and changes nothing.
-    pub(super) fn members<'a>(
+    pub(crate) fn members<'a>(
         &mut self,
         value: Value<'a>,
     ) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
@@ -138,6 +138,6 @@ impl Decoder {
 }
 
 /// The field that Go decodes `key` into.
-pub(super) fn field<'a>(key: &str, names: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn field<'a>(key: &str, names: &[&'a str]) -> Option<&'a str> {
     names.iter().copied().find(|it| same_key(key, it))
 }

@@ -19,44 +19,44 @@ pub const MOST_FILE_BYTES: usize = 256 * 1024;
 /// containerd has decoded it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
-    pub(super) default_action: Spanned<String>,
-    pub(super) default_errno: Option<Spanned<u64>>,
-    pub(super) architectures: Vec<Spanned<String>>,
-    pub(super) flags: Vec<Spanned<String>>,
-    pub(super) listener_path: Spanned<String>,
-    pub(super) listener_metadata: Spanned<String>,
-    pub(super) syscalls: Vec<Spanned<Syscall>>,
+    pub(crate) default_action: Spanned<String>,
+    pub(crate) default_errno: Option<Spanned<u64>>,
+    pub(crate) architectures: Vec<Spanned<String>>,
+    pub(crate) flags: Vec<Spanned<String>>,
+    pub(crate) listener_path: Spanned<String>,
+    pub(crate) listener_metadata: Spanned<String>,
+    pub(crate) syscalls: Vec<Spanned<Syscall>>,
     /// Keys of the top level that the runtime drops.
-    pub(super) unknown_keys: Vec<String>,
+    pub(crate) unknown_keys: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Syscall {
-    pub(super) names: Vec<Spanned<String>>,
-    pub(super) action: Spanned<String>,
-    pub(super) errno: Option<Spanned<u64>>,
-    pub(super) args: Vec<Spanned<Arg>>,
+pub(crate) struct Syscall {
+    pub(crate) names: Vec<Spanned<String>>,
+    pub(crate) action: Spanned<String>,
+    pub(crate) errno: Option<Spanned<u64>>,
+    pub(crate) args: Vec<Spanned<Arg>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Arg {
-    pub(super) index: Spanned<u64>,
-    pub(super) value: Spanned<u64>,
-    pub(super) value_two: Spanned<u64>,
-    pub(super) op: Spanned<String>,
+pub(crate) struct Arg {
+    pub(crate) index: Spanned<u64>,
+    pub(crate) value: Spanned<u64>,
+    pub(crate) value_two: Spanned<u64>,
+    pub(crate) op: Spanned<String>,
 }
 
 /// Something decoded, and the value it was decoded from last: the root, if
 /// there is none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Spanned<T> {
-    pub(super) it: T,
-    pub(super) node: NodeId,
+pub(crate) struct Spanned<T> {
+    pub(crate) it: T,
+    pub(crate) node: NodeId,
 }
 
 impl<T> Spanned<T> {
     /// Where it is, or else where it is missing.
-    pub(super) fn node_in<U>(&self, whole: &Spanned<U>) -> NodeId {
+    pub(crate) fn node_in<U>(&self, whole: &Spanned<U>) -> NodeId {
         self.node.max(whole.node)
     }
 }
@@ -84,7 +84,7 @@ impl Document {
 
     /// Decodes as far as it goes, as Go does, which goes on after a mistake and
     /// then refuses the whole.
-    pub(super) fn decode(json: &Json) -> (Self, Vec<TypeMismatch>) {
+    pub(crate) fn decode(json: &Json) -> (Self, Vec<TypeMismatch>) {
         let (mut document, mut decoder) = (Self::default(), Decoder::default());
         decoder.document(&mut document, json.root());
         (document, decoder.mismatches)
@@ -111,7 +111,7 @@ impl Document {
         }
     }
 
-    pub(super) const FIELDS: &[&str] = &[
+    pub(crate) const FIELDS: &[&str] = &[
         "defaultAction",
         "defaultErrnoRet",
         "architectures",
@@ -123,9 +123,9 @@ impl Document {
 }
 
 impl Syscall {
-    pub(super) const FIELDS: &[&str] = &["names", "action", "errnoRet", "args"];
+    pub(crate) const FIELDS: &[&str] = &["names", "action", "errnoRet", "args"];
 }
 
 impl Arg {
-    pub(super) const FIELDS: &[&str] = &["index", "value", "valueTwo", "op"];
+    pub(crate) const FIELDS: &[&str] = &["index", "value", "valueTwo", "op"];
 }

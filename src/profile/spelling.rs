@@ -5,7 +5,7 @@ const LONGEST: usize = 64;
 
 /// The nearest of the known words: a third of the letters may be wrong, and
 /// case does not count.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST {
         return None;
     }
@@ -21,7 +21,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// The nearest of words that all begin with `prefix`, which may be left out.
-pub(super) fn nearest_of<'a>(
+pub(crate) fn nearest_of<'a>(
     prefix: &str,
     word: &str,
     known: impl IntoIterator<Item = &'a str>,

@@ -12,10 +12,8 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     cli::Found,
-    profile::{
-        MAX_BYTES, Position, Span,
-        wrap::{self, Architecture, Diagnostic, Kernel, Node, ObjectName, Undecided, Wrapped},
-    },
+    convert::{self, Architecture, Converted, Diagnostic, Kernel, Node, Undecided},
+    profile::{MAX_BYTES, ObjectName, Position, Span},
 };
 
 /// Print a profile file as a `SeccompProfile` object
@@ -62,8 +60,8 @@ impl Wrap {
         let name = name.map_or_else(|| name_of(&file), Ok)?;
         let text = read(&file)?;
         let node = Node { architecture: arch, kernel };
-        let Wrapped { diagnostics, spec } = match wrap::wrap(&text, node) {
-            Ok(wrapped) => wrapped,
+        let Converted { diagnostics, spec } = match convert::convert(&text, node) {
+            Ok(converted) => converted,
             Err(undecided) => bail!("{}: {}", shown(&file), asks(&undecided)),
         };
         // Whoever closed it does not want to know.
@@ -71,7 +69,7 @@ impl Wrap {
         let Some(spec) = spec else {
             return Ok(Found::Errors);
         };
-        let object = wrap::object(&name, &spec);
+        let object = convert::object(&name, &spec);
         let mut text = match output {
             Output::Yaml => serde_saphyr::to_string(&object).context("cannot write YAML")?,
             Output::Json => serde_json::to_string_pretty(&object).context("cannot write JSON")?,

@@ -20,7 +20,7 @@ pub struct Json {
 
 /// A value's number in the order of the document; the root is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct NodeId(usize);
+pub(crate) struct NodeId(usize);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Node {
@@ -42,7 +42,7 @@ enum Step {
 
 /// What a value is; what is inside of it follows it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Content {
+pub(crate) enum Content {
     Null,
     Bool,
     /// As it is written: no type holds every number.
@@ -54,9 +54,9 @@ pub(super) enum Content {
 
 /// One value of a document.
 #[derive(Clone, Copy)]
-pub(super) struct Value<'a> {
+pub(crate) struct Value<'a> {
     json: &'a Json,
-    pub(super) node: NodeId,
+    pub(crate) node: NodeId,
 }
 
 impl Json {
@@ -66,28 +66,28 @@ impl Json {
         reader::read(text)
     }
 
-    pub(super) fn root(&self) -> Value<'_> {
+    pub(crate) fn root(&self) -> Value<'_> {
         self.value(NodeId::default())
     }
 
-    pub(super) fn value(&self, node: NodeId) -> Value<'_> {
+    pub(crate) fn value(&self, node: NodeId) -> Value<'_> {
         Value { json: self, node }
     }
 
     /// Where the value stands.
-    pub(super) fn location(&self, node: NodeId) -> SourceLocation {
+    pub(crate) fn location(&self, node: NodeId) -> SourceLocation {
         SourceLocation { path: self.path(node), span: self.node(node).span }
     }
 
     /// Where the value's key stands; an element of a list has none.
-    pub(super) fn key_location(&self, node: NodeId) -> SourceLocation {
+    pub(crate) fn key_location(&self, node: NodeId) -> SourceLocation {
         let Node { step, span, .. } = self.node(node);
         let span = if let Step::Key { span, .. } = step { span } else { span };
         SourceLocation { path: self.path(node), span: *span }
     }
 
     /// The way to a value, `syscalls[3].args[0].op`; nothing for the root.
-    pub(super) fn path(&self, node: NodeId) -> String {
+    pub(crate) fn path(&self, node: NodeId) -> String {
         let mut steps = Vec::new();
         let mut node = self.node(node);
         while node.step != Step::Root {
@@ -104,12 +104,12 @@ impl Json {
 }
 
 impl<'a> Value<'a> {
-    pub(super) fn content(self) -> &'a Content {
+    pub(crate) fn content(self) -> &'a Content {
         &self.json.node(self.node).content
     }
 
     /// The key it has in its object.
-    pub(super) fn key(self) -> Option<&'a str> {
+    pub(crate) fn key(self) -> Option<&'a str> {
         match &self.json.node(self.node).step {
             Step::Key { name, .. } => Some(name),
             Step::Root | Step::Index(_) => None,
@@ -131,16 +131,16 @@ impl<'a> Value<'a> {
     }
 
     /// The keys of an object with their values; whatever else it is has none.
-    pub(super) fn members(self) -> impl Iterator<Item = (&'a str, Self)> + use<'a> {
+    pub(crate) fn members(self) -> impl Iterator<Item = (&'a str, Self)> + use<'a> {
         self.children().filter_map(|it| Some((it.key()?, it)))
     }
 
     /// The elements of a list; whatever else it is has none.
-    pub(super) fn elements(self) -> impl Iterator<Item = Self> + use<'a> {
+    pub(crate) fn elements(self) -> impl Iterator<Item = Self> + use<'a> {
         self.children().filter(|it| it.key().is_none())
     }
 
-    pub(super) fn type_name(self) -> &'static str {
+    pub(crate) fn type_name(self) -> &'static str {
         match self.content() {
             Content::Null => "null",
             Content::Bool => "a boolean",
@@ -154,7 +154,7 @@ impl<'a> Value<'a> {
 
 /// Whether Go decodes `key` into the field `name`: it falls back to comparing
 /// without case, and two letters outside ASCII fold into it.
-pub(super) fn same_key(key: &str, name: &str) -> bool {
+pub(crate) fn same_key(key: &str, name: &str) -> bool {
     let fold = |it: char| match it {
         'ſ' => 'S',
         '\u{212A}' => 'K', // the Kelvin sign

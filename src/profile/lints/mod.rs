@@ -19,7 +19,7 @@ mod notify;
 mod overruled_rule;
 mod permissive;
 mod reading;
-pub(super) mod remark;
+pub(crate) mod remark;
 mod repeated_argument;
 mod same_as_default;
 mod stray_errno;
@@ -146,7 +146,7 @@ pub fn lint_tree(json: &Json) -> Vec<Finding> {
 }
 
 /// Asks every lint about what has been made of `json`.
-pub(super) fn lint_document(
+pub(crate) fn lint_document(
     json: &Json,
     document: &Document,
     mismatches: &[TypeMismatch],

@@ -60,7 +60,7 @@ impl Anchor {
 }
 
 /// Quotes what a profile says: all of it, unless it is absurdly long.
-pub(in crate::profile) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     const LONGEST: usize = 64;
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{:?}…", &text[..end]),
@@ -69,10 +69,7 @@ pub(in crate::profile) fn quoted(text: &str) -> String {
 }
 
 /// Enumerates words, each once, and no more than `most` of them.
-pub(in crate::profile) fn listed<'a>(
-    words: impl IntoIterator<Item = &'a str>,
-    most: usize,
-) -> String {
+pub(crate) fn listed<'a>(words: impl IntoIterator<Item = &'a str>, most: usize) -> String {
     let mut seen = BTreeSet::new();
     let words: Vec<_> = words.into_iter().filter(|it| seen.insert(*it)).collect();
     match words.split_at_checked(most) {

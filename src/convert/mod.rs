@@ -6,7 +6,6 @@
 
 mod errno;
 mod extensions;
-mod name;
 mod node;
 mod resolve;
 mod spec;
@@ -14,13 +13,13 @@ mod spec;
 use std::{collections::BTreeSet, fmt};
 
 use extensions::Extensions;
-pub use name::{InvalidName, ObjectName};
 pub use node::{Architecture, Kernel, Node, NotANode};
 use resolve::Resolver;
 use serde::Serialize;
 pub use spec::Spec;
 
 use crate::profile::{
+    ObjectName,
     document::Document,
     json::{Json, NodeId, Span},
     lints::{Finding, Severity, lint, lint_document},
@@ -28,7 +27,7 @@ use crate::profile::{
 
 /// What was made of a profile file.
 #[derive(Clone, Debug)]
-pub struct Wrapped {
+pub struct Converted {
     /// What there is to say, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
     /// Nothing, if one of the diagnostics is an error.
@@ -72,10 +71,10 @@ const MENDED: &str = "key-case";
 /// # Errors
 /// The profile says something else on each kind of node, and too little is
 /// known of these.
-pub fn wrap(text: &[u8], node: Node) -> Result<Wrapped, Undecided> {
+pub fn convert(text: &[u8], node: Node) -> Result<Converted, Undecided> {
     let Ok(json) = Json::parse(text) else {
         let diagnostics = lint(text).iter().map(Diagnostic::of).collect();
-        return Ok(Wrapped { diagnostics, spec: None });
+        return Ok(Converted { diagnostics, spec: None });
     };
     let (mut document, mismatches) = Document::decode(&json);
     let extensions = Extensions::decode(&json);
@@ -94,7 +93,7 @@ pub fn wrap(text: &[u8], node: Node) -> Result<Wrapped, Undecided> {
     diagnostics.extend(found.iter().filter(|it| it.lint.id != RESOLVED).map(Diagnostic::of));
     diagnostics.sort_by_key(|it| it.span);
     let sound = diagnostics.iter().all(|it| it.level < DiagnosticLevel::Error);
-    Ok(Wrapped { diagnostics, spec: sound.then(|| Spec::of(&document)) })
+    Ok(Converted { diagnostics, spec: sound.then(|| Spec::of(&document)) })
 }
 
 /// The object that `kubectl apply` takes.
