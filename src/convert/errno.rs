@@ -1,4 +1,4 @@
-//! The names of errors, with which Podman writes profiles.
+//! The names of errors, which Podman writes into profiles.
 
 use crate::profile::spelling;
 
@@ -6,7 +6,7 @@ use crate::profile::spelling;
 /// a number and a name in each line.
 const ERRNOS: &str = include_str!("errnos.txt");
 
-/// Up to here the numbers are the same on every architecture.
+/// The last error whose number is the same on every architecture.
 pub(super) const LAST_OF_BASE: u64 = 34;
 
 /// An error of the kernel.
@@ -15,7 +15,10 @@ pub(super) struct Errno {
     name: &'static str,
 }
 
-/// The error of that name, or else a name that is like it.
+/// The error with this name.
+///
+/// # Errors
+/// There is none; returns a similar name, if there is one.
 pub(super) fn named(name: &str) -> Result<Errno, Option<&'static str>> {
     match all().find(|it| it.name == name) {
         Some(errno) => Ok(errno),

@@ -1,6 +1,6 @@
 //! The keys that the formats of Docker and Podman add to a profile.
 //!
-//! Both decode with Go, so they are read as the rest of the profile is. The
+//! Both decode with Go, so these keys are decoded in the same way. The
 //! types are those of moby/profiles (`Seccomp`, `Syscall`, `Filter` and
 //! `Architecture` in `seccomp/seccomp.go`) and of container-libs
 //! (`common/pkg/seccomp/types.go`), which adds the names of errors.
@@ -11,19 +11,19 @@ use crate::profile::{
     json::{Content, Json, NodeId, Value},
 };
 
-/// What a profile says in these keys, beside the document that containerd reads.
+/// The values of these keys. The document holds those of all other keys.
 #[derive(Default)]
 pub(super) struct Extensions {
     pub(super) arch_map: Spanned<Vec<Entry>>,
     pub(super) default_errno: Spanned<String>,
-    /// One for each rule of the document.
+    /// One entry for each rule of the document.
     pub(super) rules: Vec<Rule>,
-    /// Those of the document's own keys are among them.
+    /// Includes those of the document.
     pub(super) mismatches: Vec<TypeMismatch>,
     pub(super) strays: Vec<Stray>,
 }
 
-/// An architecture, and those whose programs run on it, too.
+/// An entry of `archMap`: an architecture and its sub-architectures.
 #[derive(Default)]
 pub(super) struct Entry {
     pub(super) architecture: Spanned<String>,
@@ -36,11 +36,11 @@ pub(super) struct Rule {
     pub(super) errno: Spanned<String>,
     pub(super) includes: Filter,
     pub(super) excludes: Filter,
-    /// Where not even Docker reads it.
+    /// A `minKernel` of the rule itself, which Docker does not read.
     pub(super) min_kernel: Option<NodeId>,
 }
 
-/// On what a rule depends.
+/// What `includes` or `excludes` make a rule depend on.
 #[derive(Default)]
 pub(super) struct Filter {
     pub(super) node: NodeId,
@@ -49,7 +49,7 @@ pub(super) struct Filter {
     pub(super) min_kernel: Option<Spanned<String>>,
 }
 
-/// A key that means nothing in one of these objects.
+/// A key that is unknown in one of these objects.
 pub(super) struct Stray {
     pub(super) node: NodeId,
     pub(super) known: &'static [&'static str],
@@ -117,7 +117,7 @@ impl Reader {
     }
 
     fn filter(&mut self, into: &mut Filter, value: Value<'_>) {
-        // It is a pointer in Go, which `null` resets.
+        // In Go it is a pointer, which `null` resets.
         if *value.content() == Content::Null {
             *into = Filter::default();
         }

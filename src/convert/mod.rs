@@ -1,8 +1,8 @@
-//! Makes an object for a cluster of a profile file.
+//! Converts a profile file into a `SeccompProfile`.
 //!
-//! The file may be of the formats of Docker and Podman, of which a runtime in
-//! Kubernetes understands less than they do (L2): what they add is resolved,
-//! and what is left is judged by the linter.
+//! The file may have the format of Docker or Podman, which add keys that runtimes
+//! in Kubernetes drop (L2). The conversion resolves these keys, and the linter
+//! checks the result.
 
 mod errno;
 mod extensions;
@@ -25,52 +25,52 @@ use crate::profile::{
     lints::{Finding, Severity, lint, lint_document},
 };
 
-/// What was made of a profile file.
+/// The result of a conversion.
 #[derive(Clone, Debug)]
 pub struct Converted {
-    /// What there is to say, in the order of the text.
+    /// In the order of the text.
     pub diagnostics: Vec<Diagnostic>,
-    /// Nothing, if one of the diagnostics is an error.
+    /// `None`, if one of the diagnostics is an error.
     pub spec: Option<Spec>,
 }
 
-/// One thing to say about a file, in one line.
+/// A message about a file, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     pub level: DiagnosticLevel,
-    /// Where in the text.
+    /// The bytes that it is about.
     pub span: Span,
-    /// Where else it holds, or what it has to do with.
+    /// Further parts of the text with the same fault, or related ones.
     pub also: Vec<Span>,
     pub line: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DiagnosticLevel {
-    /// What was made of something that a runtime would not understand.
+    /// How the conversion has resolved a key that runtimes drop.
     Note,
     Warning,
     Error,
 }
 
-/// What has to be known of the nodes, and the place that asks for it.
+/// The properties of nodes that the result depends on, each with the path of the
+/// first value that depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Undecided {
     pub architecture: Option<String>,
     pub kernel: Option<String>,
 }
 
-/// Findings about what is resolved here.
+/// The lint whose findings the conversion resolves.
 const RESOLVED: &str = "docker-key";
-/// Findings about what is written otherwise here.
+/// The lint whose findings the conversion repairs.
 const MENDED: &str = "key-case";
 
-/// Makes of a file what it is on such nodes, for a container without a
-/// capability.
+/// Converts a file for nodes such as `node`, for containers without added
+/// capabilities.
 ///
 /// # Errors
-/// The profile says something else on each kind of node, and too little is
-/// known of these.
+/// The result depends on a property of nodes that `node` leaves open.
 pub fn convert(text: &[u8], node: Node) -> Result<Converted, Undecided> {
     let Ok(json) = Json::parse(text) else {
         let diagnostics = lint(text).iter().map(Diagnostic::of).collect();
@@ -96,7 +96,7 @@ pub fn convert(text: &[u8], node: Node) -> Result<Converted, Undecided> {
     Ok(Converted { diagnostics, spec: sound.then(|| Spec::of(&document)) })
 }
 
-/// The object that `kubectl apply` takes.
+/// The object for `kubectl apply`.
 pub fn object<'a>(name: &'a ObjectName, spec: &'a Spec) -> impl Serialize + use<'a> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -119,7 +119,7 @@ pub fn object<'a>(name: &'a ObjectName, spec: &'a Spec) -> impl Serialize + use<
 }
 
 impl Diagnostic {
-    /// About a value and, if it has one, its key.
+    /// A diagnostic at a value's key or, if it has none, at the value.
     fn at(node: NodeId, json: &Json, level: DiagnosticLevel, message: &str) -> Self {
         let location = json.key_location(node);
         let separator = if location.path.is_empty() { "" } else { ": " };
@@ -129,7 +129,7 @@ impl Diagnostic {
 
     fn of(finding: &Finding) -> Self {
         let Finding { lint, location, also, hint, .. } = finding;
-        // What it says to write is written.
+        // The conversion writes the key that the hint suggests.
         let mended = hint.as_ref().and_then(|it| it.strip_prefix("write "));
         let (level, line) = match (mended, lint.severity) {
             (Some(key), _) if lint.id == MENDED => {

@@ -1,11 +1,11 @@
-//! What a node is, as far as a profile can depend on it.
+//! The properties of nodes that a profile can depend on.
 
 use std::{fmt, str::FromStr};
 
 use crate::profile::spelling;
 
-/// The nodes that a profile is for. What is not known of them, nothing may
-/// depend on.
+/// The nodes that a profile is for. The profile may not depend on a property that
+/// is `None`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Node {
     pub architecture: Option<Architecture>,
@@ -17,18 +17,18 @@ pub struct Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Architecture(&'static Names);
 
-/// What one architecture is called.
+/// The names of one architecture.
 #[derive(Debug, PartialEq, Eq)]
 struct Names {
     go: &'static str,
-    /// In `arches`.
+    /// The name in `arches`.
     native: &'static str,
-    /// In `archMap`.
+    /// The name in `archMap`.
     seccomp: &'static str,
 }
 
 /// `goToNative` and `nativeToSeccomp` in `seccomp/seccomp_linux.go` of
-/// moby/profiles, but for those to which Go has no port.
+/// moby/profiles, without those that Go does not support.
 const ARCHITECTURES: &[Names] = &[
     Names { go: "amd64", native: "amd64", seccomp: "SCMP_ARCH_X86_64" },
     Names { go: "arm64", native: "arm64", seccomp: "SCMP_ARCH_AARCH64" },
@@ -44,7 +44,7 @@ const ARCHITECTURES: &[Names] = &[
     Names { go: "ppc64", native: "ppc64", seccomp: "SCMP_ARCH_PPC64" },
 ];
 
-/// Other words that profiles have in `arches`: of libseccomp
+/// Other names that profiles have in `arches`: those of libseccomp
 /// (`seccomp_arch_resolve_name`), and one of Docker's own.
 const OTHER_ARCHES: &[&str] = &[
     "x32",
@@ -61,7 +61,7 @@ const OTHER_ARCHES: &[&str] = &[
     "sheb",
 ];
 
-/// What people call them.
+/// Common names of architectures, with those of Go.
 const ALIASES: &[(&str, &str)] = &[
     ("x86_64", "amd64"),
     ("x86-64", "amd64"),
@@ -73,14 +73,14 @@ const ALIASES: &[(&str, &str)] = &[
     ("loongarch64", "loong64"),
 ];
 
-/// A kernel, as far as Docker compares it.
+/// The version of a kernel, as far as Docker compares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kernel {
     pub version: u32,
     pub major: u32,
 }
 
-/// What was expected in place of a word.
+/// Why a text is not a property of nodes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotANode {
     #[error("{}", unknown_architecture(.0))]
@@ -90,7 +90,7 @@ pub enum NotANode {
 }
 
 impl Architecture {
-    /// Whether a word in `arches` means this architecture.
+    /// Whether `arch`, a name in `arches`, is this architecture.
     pub(super) fn is(self, arch: &str) -> bool {
         self.0.native == arch
     }
@@ -99,13 +99,16 @@ impl Architecture {
         self.0.seccomp
     }
 
-    /// Whether all errors have the numbers that they have nearly everywhere.
+    /// Whether all errors have the numbers of `asm-generic`.
     pub(super) fn has_common_errors(self) -> bool {
         !self.0.go.starts_with("mips")
     }
 }
 
-/// What is wrong with a word in `arches`, if anything: whom it was meant for.
+/// Checks a name in `arches`.
+///
+/// # Errors
+/// Docker does not know it; returns the name to suggest, if there is one.
 pub(super) fn arch_meant(arch: &str) -> Result<(), Option<&'static str>> {
     let native = || ARCHITECTURES.iter().map(|it| it.native);
     let known = || native().chain(OTHER_ARCHES.iter().copied());
@@ -157,13 +160,13 @@ impl Kernel {
         (!kernel.is_any()).then_some(kernel)
     }
 
-    /// Whether none is older.
+    /// Whether every kernel is at least as new.
     pub(super) fn is_any(self) -> bool {
         self == Self { version: 0, major: 0 }
     }
 }
 
-/// What `uname -r` says will do: only its first two numbers count.
+/// Reads the output of `uname -r`, too: only the first two numbers count.
 impl FromStr for Kernel {
     type Err = NotANode;
 

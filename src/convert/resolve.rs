@@ -1,9 +1,9 @@
-//! Makes of a profile of Docker's or Podman's what it is on one kind of node.
+//! Resolves the keys of Docker and Podman for one kind of node.
 //!
-//! What `setupSeccomp` does in `seccomp/seccomp_linux.go` of moby/profiles, for
-//! a container without a capability, and `getErrno` in
-//! `common/pkg/seccomp/seccomp_linux.go` of container-libs. Where the two would differ, or would
-//! take what was hardly meant, nothing is guessed: it is an error.
+//! Does the same as `setupSeccomp` in `seccomp/seccomp_linux.go` of moby/profiles
+//! for a container without added capabilities, and as `getErrno` in
+//! `common/pkg/seccomp/seccomp_linux.go` of container-libs. Where the two differ, or
+//! would accept an obvious fault, the result is an error.
 
 use super::{
     Diagnostic, DiagnosticLevel, Undecided,
@@ -19,7 +19,7 @@ use crate::profile::{
     spelling,
 };
 
-/// Replaces what the extensions say by what it amounts to.
+/// Replaces the extensions by keys of the runtime specification.
 pub(super) struct Resolver<'a> {
     pub(super) json: &'a Json,
     pub(super) node: Node,
@@ -27,14 +27,14 @@ pub(super) struct Resolver<'a> {
     pub(super) undecided: Undecided,
 }
 
-/// What a rule depends on.
+/// A condition on which a rule depends.
 struct Condition {
-    /// Where its filter stands.
+    /// The node of its filter.
     node: NodeId,
     on: On,
-    /// Whether the rule may apply, if that can be said.
+    /// Whether the condition is met; `None` if that is unknown.
     met: Option<bool>,
-    /// Where that is so.
+    /// On which nodes, for messages.
     when: String,
 }
 
@@ -115,7 +115,7 @@ impl Resolver<'_> {
         self.note(map, became);
     }
 
-    /// Puts numbers in place of the names of errors.
+    /// Replaces the name of an error by its number.
     fn errno(&mut self, name: &Spanned<String>, number: &mut Option<Spanned<u64>>, key: &str) {
         if name.is_empty() {
             return;
@@ -156,7 +156,7 @@ impl Resolver<'_> {
         common || errno <= errno::LAST_OF_BASE
     }
 
-    /// Makes `names` of every `name`, and says where.
+    /// Replaces every `name` by `names`, and returns their nodes.
     fn names(&mut self, document: &mut Document, extensions: &Extensions) -> Vec<NodeId> {
         let mut named = Vec::new();
         for (rule, syscall) in extensions.rules.iter().zip(&mut document.syscalls) {
@@ -175,7 +175,7 @@ impl Resolver<'_> {
         named
     }
 
-    /// Whether a rule is there on such nodes.
+    /// Whether a rule applies on such nodes.
     fn applies(&mut self, rule: &Rule, syscall: &Syscall) -> bool {
         let mut conditions = self.conditions(&rule.excludes, false);
         conditions.extend(self.conditions(&rule.includes, true));
@@ -201,8 +201,8 @@ impl Resolver<'_> {
         true
     }
 
-    /// What a filter asks for, with what such nodes answer; a rule that
-    /// excludes wants it otherwise.
+    /// The conditions of a filter, which are met where they hold, if `wanted`, or
+    /// where they do not (`excludes`).
     fn conditions(&mut self, filter: &Filter, wanted: bool) -> Vec<Condition> {
         let Node { architecture, kernel } = self.node;
         let mut conditions = Vec::new();
@@ -229,7 +229,7 @@ impl Resolver<'_> {
         conditions
     }
 
-    /// Refuses what would quietly never hold.
+    /// Reports names and versions that never match.
     fn refuse_words(&mut self, filter: &Filter) {
         for arch in &filter.arches {
             if let Err(meant) = arch_meant(arch) {

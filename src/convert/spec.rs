@@ -1,4 +1,4 @@
-//! A profile in the form in which a cluster stores it.
+//! The `spec` of a `SeccompProfile`, made of a document.
 
 use serde::Serialize;
 
@@ -8,12 +8,11 @@ use crate::profile::{
     json::{Json, NodeId},
 };
 
-/// The `spec` of a `SeccompProfile`, with nothing in it that the API server
-/// would drop or refuse.
+/// The `spec` of a `SeccompProfile`. The API server stores it unchanged.
 ///
-/// What [`spec_of`](crate::profile::spec_of) reads of it is the document it was
-/// made from, but for what has no effect: rules without names, and words that
-/// are there twice in a list that is a set.
+/// [`spec_of`](crate::profile::spec_of) returns the document that it was made of,
+/// except for what has no effect: rules without names, and repeated words in lists
+/// that are sets.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spec {
@@ -49,7 +48,7 @@ struct Condition {
     op: String,
 }
 
-/// The API server keeps whole numbers in 64 bits with a sign.
+/// The API server stores integers as signed 64 bits, so larger ones are strings.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 enum Number {
@@ -57,8 +56,7 @@ enum Number {
     Large(String),
 }
 
-/// What the schema of the type allows (src/api/profile.rs), where a runtime
-/// would take more.
+/// The limits of the schema (src/api/profile.rs), where a runtime takes more.
 const MOST_SYSCALLS: usize = 4096;
 const MOST_NAMES: usize = 1024;
 const LONGEST_NAME: usize = 64;
@@ -117,7 +115,7 @@ fn set(words: &[Spanned<String>]) -> Vec<String> {
     set
 }
 
-/// What no object can hold.
+/// Reports what exceeds the limits of the schema.
 pub(super) fn excesses(document: &Document, json: &Json) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let mut refuse = |node: NodeId, message: String| {

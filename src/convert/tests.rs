@@ -1,4 +1,4 @@
-//! What must hold of every object that is made of a profile.
+//! Laws of the conversion.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -10,7 +10,6 @@ use crate::profile::{
 };
 
 proptest! {
-    /// The document is what counts, so it is what must come back.
     #[test]
     fn an_object_read_back_is_the_profile_that_it_was_made_of(file in profile()) {
         let document = Document::parse(file.to_string().as_bytes()).unwrap();
@@ -32,7 +31,7 @@ proptest! {
     }
 }
 
-/// It would refuse a larger number.
+/// The text of the object; the API server rejects larger numbers.
 fn as_the_api_server(object: &Value) -> String {
     fn check(value: &Value) {
         match value {
@@ -46,7 +45,7 @@ fn as_the_api_server(object: &Value) -> String {
     object.to_string()
 }
 
-/// All of a document that has an effect, without places.
+/// All of a document that has an effect, without nodes.
 type Bare = (String, Option<u64>, Vec<String>, Vec<String>, Vec<BareRule>);
 type BareRule = (Vec<String>, String, Option<u64>, Vec<(u64, u64, u64, String)>);
 
@@ -110,7 +109,7 @@ fn errno() -> impl Strategy<Value = Option<u64>> {
     proptest::option::of(0..4096_u64)
 }
 
-/// Words, some of which YAML would take for something else.
+/// Words, some of which have another meaning in YAML.
 fn word() -> impl Strategy<Value = String> {
     let odd =
         select(vec!["", "on", "no", "1e3", "0x10", "~", "null", "- a", "a: b", "#", " x", "'"]);

@@ -1,4 +1,4 @@
-//! The node that a pod is bound to, and the nodes that it requires.
+//! `spec.nodeName` and the required node affinity of a pod.
 
 use crate::{
     json::{Bounded, Entry, objects},
@@ -18,13 +18,13 @@ objects! {
         terms("nodeSelectorTerms"): Bounded<Term<'a>>,
     }
 
-    /// One of several terms, all requirements of which a node has to meet.
+    /// A term of a node selector. A node matches it if it meets all requirements.
     pub struct Term<'a> {
         expressions("matchExpressions"): Bounded<Requirement<'a>>,
         fields("matchFields"): Bounded<Requirement<'a>>,
     }
 
-    /// What is required of a label, or of a field of the node.
+    /// A requirement on a label or a field of the node.
     pub struct Requirement<'a> {
         key("key"): Str<'a>,
         operator("operator"): Str<'a>,
@@ -32,33 +32,33 @@ objects! {
     }
 }
 
-/// How much there is of `spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution`.
+/// How much of the path exists: `spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution`.
 #[derive(Clone, Copy, Debug)]
 pub enum Required<'a> {
     NoAffinity,
     NoNodeAffinity,
     NoTerms,
-    /// A node has to meet one of these terms; of none, no node meets any.
+    /// A node must match one of these terms. Without terms, no node matches.
     OneOf(&'a [Term<'a>]),
 }
 
 impl<'a> Pod<'a> {
-    /// The node that the pod is bound to, without the scheduler's doing.
+    /// `spec.nodeName`, which binds the pod without the scheduler.
     pub fn node_name(&self) -> Option<&str> {
         let name = self.spec.as_ref()?.node_name.as_deref();
         name.filter(|it| !it.is_empty())
     }
 
-    /// The terms of the required node affinity, of which a node has to meet one:
-    /// of none, no node meets any. `None` where the pod requires nothing.
+    /// The terms of the required node affinity: a node must match one of them, and
+    /// without terms no node matches. `None` if the pod requires nothing.
     pub fn required_terms(&self) -> Option<&[Term<'a>]> {
         let affinity = self.spec.as_ref()?.affinity.as_ref()?;
         let selector = affinity.node_affinity.as_ref()?.required.as_ref()?;
         Some(selector.terms.as_deref().unwrap_or_default())
     }
 
-    /// The same, and how much of the way there is where there are none, so that
-    /// a patch can add the rest.
+    /// As [`required_terms`](Self::required_terms), with how much of the path exists
+    /// if there are no terms, so that a patch can add the rest.
     pub fn required(&self) -> Required<'_> {
         let affinity = self.spec.as_ref().and_then(|it| it.affinity.as_ref());
         match (affinity, self.required_terms()) {
@@ -84,7 +84,7 @@ impl Entry for Requirement<'_> {
 }
 
 impl<'a> Term<'a> {
-    /// Whether it requires nothing, which no node meets
+    /// Whether the term is empty; an empty term matches no node
     /// (`isEmptyNodeSelectorTerm` in component-helpers/scheduling/corev1/nodeaffinity).
     pub fn is_empty(&self) -> bool {
         self.expressions().is_empty() && self.fields().is_empty()
@@ -95,8 +95,7 @@ impl<'a> Term<'a> {
         self.expressions.is_some()
     }
 
-    /// Whether only nodes with a label of that key meet it, and with that value,
-    /// if one is given.
+    /// Whether only nodes with this label match, and with this value, if one is given.
     pub fn requires_label(&self, key: &str, value: Option<&str>) -> bool {
         let is_among = |it: &Requirement<'_>| {
             let mut values = it.values().iter().peekable();
@@ -110,12 +109,12 @@ impl<'a> Term<'a> {
         self.expressions().iter().any(|it| it.key() == key && requires(it))
     }
 
-    /// About labels.
+    /// The requirements on labels.
     pub fn expressions(&self) -> &[Requirement<'a>] {
         self.expressions.as_deref().unwrap_or_default()
     }
 
-    /// About fields of the node, of which Kubernetes knows `metadata.name` alone.
+    /// The requirements on fields of the node; Kubernetes knows only `metadata.name`.
     pub fn fields(&self) -> &[Requirement<'a>] {
         self.fields.as_deref().unwrap_or_default()
     }

@@ -1,30 +1,30 @@
-//! The annotations that used to carry seccomp profiles, and the one of mirror pods.
+//! The legacy seccomp annotations, and the annotation of mirror pods.
 
 use std::collections::BTreeMap;
 
 use crate::pod::{Effective, Pod, Seccomp};
 
-/// Says that a pod mirrors a static pod of a kubelet (S22).
+/// The annotation of mirror pods, which represent static pods of a kubelet (S22).
 pub const MIRROR: &str = "kubernetes.io/config.mirror";
 
-/// The annotation that carried the profile of a whole pod.
+/// The legacy annotation with the profile of a pod.
 pub const POD_ANNOTATION: &str = "seccomp.security.alpha.kubernetes.io/pod";
 
-/// The prefix of the annotations that carried the profile of one container.
+/// The prefix of the legacy annotations with the profile of a container.
 const CONTAINER_PREFIX: &str = "container.seccomp.security.alpha.kubernetes.io/";
 
-/// A legacy annotation: without any effect since Kubernetes 1.27, but still
-/// compared with the field on creation (S15).
+/// A legacy annotation. Since Kubernetes 1.27 it has no effect, but the API server
+/// still compares it with the field when a pod is created (S15).
 #[derive(Clone, Copy, Debug)]
 pub struct Annotation<'a> {
     pub key: &'a str,
     pub value: &'a str,
     pub target: AnnotationTarget<'a>,
-    /// What the field of the same target says, if anything.
+    /// The value of the field of the same target, if it is set.
     pub field: Option<Seccomp<'a>>,
 }
 
-/// Whom a legacy annotation is about.
+/// What a legacy annotation applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AnnotationTarget<'a> {
     Pod,
@@ -60,7 +60,7 @@ impl Pod<'_> {
         })
     }
 
-    /// What containers declare themselves, the first of each name that does.
+    /// The profiles that containers declare themselves; the first for each name.
     fn own_seccomp(&self) -> BTreeMap<&str, Seccomp<'_>> {
         let mut own = BTreeMap::new();
         for container in self.containers() {
@@ -73,14 +73,13 @@ impl Pod<'_> {
 }
 
 impl Annotation<'_> {
-    /// Whether the API server refuses a pod in which this annotation stands
-    /// beside `field` ("seccomp type in annotation and field must match").
+    /// Whether the API server rejects a pod with this annotation and `field` ("seccomp type in annotation and field must match").
     pub fn contradicts(&self, field: Seccomp<'_>) -> bool {
         match field {
             Seccomp::RuntimeDefault => !matches!(self.value, "runtime/default" | "docker/default"),
             Seccomp::Unconfined => self.value != "unconfined",
             Seccomp::Localhost(Some(path)) => self.value.strip_prefix("localhost/") != Some(path),
-            // The field alone is reason enough for the API server to refuse.
+            // The API server rejects the field itself.
             Seccomp::Localhost(None) | Seccomp::Unrecognised(_) | Seccomp::Contradictory { .. } => {
                 false
             }

@@ -1,4 +1,4 @@
-//! The containers of a pod: the one place that knows how many lists there are.
+//! The containers of a pod. Only this file knows the lists of containers.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::pod::{
     view::{RawContainer, SecurityContext},
 };
 
-/// The list that a container stands in.
+/// The list that holds a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum List {
     Init,
@@ -15,7 +15,7 @@ pub enum List {
     Ephemeral,
 }
 
-/// One container, with all that a rule may ask about it.
+/// One container, with the fields that rules read.
 #[derive(Clone, Copy, Debug)]
 pub struct Container<'a> {
     pub list: List,
@@ -28,17 +28,16 @@ pub struct Container<'a> {
     pub has_security_context: bool,
 }
 
-/// Which part of a pod is up for judgement.
+/// Which containers of a pod are evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// All of it: the pod is being created.
+    /// All containers: the pod is being created.
     Whole,
-    /// Only ephemeral containers that were not there before (S18, S19): what
-    /// was admitted once stays admitted.
+    /// Only new ephemeral containers (S18, S19): an admitted container stays
+    /// admitted. `known` holds the names of the old ones.
     AddedTo { known: BTreeSet<String> },
-    /// Only containers whose image changes: of all that decides, an update of a
-    /// pod can change nothing else (S18). Those of the same name and image as
-    /// before are none of them.
+    /// Only containers whose image changes: the image is the only relevant field that
+    /// an update of a pod can change (S18). `known` holds the old names and images.
     ImagesChanged { known: BTreeSet<(String, String)> },
 }
 
@@ -68,7 +67,7 @@ impl Scope {
 }
 
 impl<'a> Pod<'a> {
-    /// What the pod declares for all its containers.
+    /// The profile that the pod declares for all its containers.
     pub fn seccomp(&self) -> Option<Seccomp<'_>> {
         Seccomp::declared_in(self.spec.as_ref()?.security_context.as_ref())
     }

@@ -1,4 +1,4 @@
-//! What a pod says about seccomp and its nodes, read without copying and without reading the rest.
+//! The fields of pods that decide about seccomp and nodes, borrowed from the request.
 
 mod affinity;
 mod annotation;

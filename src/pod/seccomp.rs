@@ -4,31 +4,31 @@ use std::fmt;
 
 use crate::pod::view::{RawProfile, SecurityContext};
 
-/// A `seccompProfile` as it is declared, which need not be valid (S1).
+/// A `seccompProfile` as declared; it may be invalid (S1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seccomp<'a> {
     RuntimeDefault,
     Unconfined,
-    /// `None` where `localhostProfile` is missing.
+    /// `None` if `localhostProfile` is missing.
     Localhost(Option<&'a str>),
-    /// Any other `type`; empty where it is missing.
+    /// Any other `type`; empty if it is missing.
     Unrecognised(&'a str),
-    /// A `localhostProfile` beside a type that takes none.
+    /// A type that takes no `localhostProfile`, with one.
     Contradictory {
         kind: &'a str,
         path: &'a str,
     },
 }
 
-/// What a container runs under, as far as the pod tells (S5).
+/// The profile of a container, as far as the pod determines it (S5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effective<'a> {
-    /// The container declares it itself.
+    /// The container declares the profile.
     Own(Seccomp<'a>),
-    /// The pod declares it for all containers that declare nothing.
+    /// The pod declares the profile, and the container does not.
     Inherited(Seccomp<'a>),
-    /// Nobody declares anything: the kubelet's `seccompDefault` decides, and
-    /// where that is off, nothing is filtered (S6).
+    /// Neither declares one. The kubelet's `seccompDefault` decides; where it is
+    /// off, the container is unconfined (S6).
     Unset,
 }
 

@@ -1,4 +1,4 @@
-//! Every kind of object that holds a pod spec, and where (S21).
+//! The kinds of objects that hold a pod spec, and its path in each (S21).
 
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -7,7 +7,7 @@ use crate::{
     pod::{Pod, view::Metadata},
 };
 
-/// A kind that is, or makes, pods.
+/// Pods, and the kinds with a pod template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     Pod,
@@ -21,7 +21,7 @@ pub enum Kind {
     CronJob,
 }
 
-/// An object to judge: a pod, or the template that pods will be made from.
+/// An object to evaluate: a pod, or one with a pod template.
 #[derive(Debug)]
 pub struct Subject<'a> {
     pub kind: Kind,
@@ -43,9 +43,9 @@ impl Kind {
         Self::CronJob,
     ];
 
-    /// The kind behind an API resource; `None` for all that hold no pod spec.
+    /// The kind of an API resource; `None` if it holds no pod spec.
     ///
-    /// The group counts: anybody may define a `deployments` resource of his own.
+    /// The group counts, since a CRD may define another `deployments`.
     pub fn of_resource(group: &str, resource: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.group() == group && it.resource() == resource)
     }
@@ -72,18 +72,18 @@ impl Kind {
         }
     }
 
-    /// Whether it makes pods rather than being one.
+    /// Whether the kind has a pod template.
     pub fn is_template(self) -> bool {
         self != Self::Pod
     }
 
-    /// How messages call it: the singular name of the resource.
+    /// The singular name of the resource, for messages.
     pub fn noun(self) -> &'static str {
         let plural = self.resource();
         plural.strip_suffix('s').unwrap_or(plural)
     }
 
-    /// The path of the pod inside the object, to be put before `spec` and `metadata`.
+    /// The path of the pod template in the object, to prefix `spec` and `metadata`.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Pod => "",
@@ -93,7 +93,7 @@ impl Kind {
         }
     }
 
-    /// Reads an object of this kind; `None` when its template is left out.
+    /// Reads an object of this kind; `None` if it lacks a template.
     pub fn read<'de, D: Deserializer<'de>>(
         self,
         deserializer: D,
@@ -118,7 +118,7 @@ impl Kind {
                 (name_of(metadata.as_ref()), spec.and_then(|it| it.template))
             }
         };
-        // Each of its lists may be within bounds.
+        // Each list may be within bounds while their sum is not.
         within_bounds(pod.as_ref().map_or(0, |it| it.containers().count())).map_err(
             |it: D::Error| D::Error::custom(format_args!("of all containers together, {it}")),
         )?;
@@ -131,7 +131,7 @@ fn name_of(metadata: Option<&Metadata<'_>>) -> Option<String> {
 }
 
 objects! {
-    /// What holds a `template`: a `PodTemplate`, or the spec of a workload.
+    /// An object with a `template`: a `PodTemplate`, or the spec of a workload.
     struct Templated<'a> {
         metadata("metadata"): Metadata<'a>,
         template("template"): Pod<'a>,

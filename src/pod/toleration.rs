@@ -1,4 +1,4 @@
-//! Which labels of a node a pod wants, and which taints it puts up with.
+//! The node selector and the tolerations of a pod.
 
 use crate::{
     json::{Entry, objects},
@@ -6,7 +6,7 @@ use crate::{
 };
 
 objects! {
-    /// A toleration of taints. What is left out is the empty string, as in Go.
+    /// A toleration. An absent field is the empty string, as in Go.
     pub struct Toleration<'a> {
         key("key"): Str<'a>,
         operator("operator"): Str<'a>,

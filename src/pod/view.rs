@@ -1,7 +1,7 @@
-//! The fields of a pod that decide; every other field is skipped unread.
+//! The fields of a pod that callgate reads; the parser skips all others.
 //!
-//! All is optional, since mutating admission sees objects that the API server
-//! has not validated yet (S1). A field that is there but has the wrong type
+//! All fields are optional, since mutating admission sees objects that the API
+//! server has not validated yet (S1). A field that is there but has the wrong type
 //! makes the pod unreadable, never a pod without that field.
 
 use std::{fmt, marker::PhantomData};
@@ -31,7 +31,7 @@ objects! {
         annotations("annotations"): Pairs<'a, ReadAnnotations>,
     }
 
-    /// `PodSpec`, as far as it matters here.
+    /// The fields of `PodSpec` that callgate reads.
     pub struct Spec<'a> {
         os("os"): Os<'a>,
         pub(super) node_name("nodeName"): Str<'a>,
@@ -70,7 +70,7 @@ objects! {
 
 impl Entry for RawContainer<'_> {}
 
-/// Which keys of a string map are worth keeping.
+/// Which keys of a string map are kept.
 pub(super) trait Keys {
     fn keep(key: &str) -> bool;
 }
@@ -84,15 +84,15 @@ pub(super) struct ReadAnnotations;
 /// A string map as borrowed pairs, in the order of the document.
 ///
 /// `kubectl.kubernetes.io/last-applied-configuration` may hold the whole
-/// object once more: values of keys that nobody asks for are skipped unread.
+/// object once more: the values of other keys are skipped.
 #[derive(Debug, Default)]
 pub(super) struct Pairs<'a, K>(pub(super) Vec<(Str<'a>, Str<'a>)>, PhantomData<K>);
 
 // === impl Pod ===
 
 impl<'a> Pod<'a> {
-    /// The name as far as it is known: a generated one is filled in only after
-    /// mutation.
+    /// The name, or else `generateName`: the API server generates the name only
+    /// after mutation.
     pub fn name(&self) -> Option<&str> {
         self.metadata.as_ref().and_then(Metadata::name)
     }
@@ -102,19 +102,19 @@ impl<'a> Pod<'a> {
         self.os() == Some("windows")
     }
 
-    /// The operating system that the pod is for, if it says so.
+    /// `spec.os.name`, if it is set.
     pub fn os(&self) -> Option<&str> {
         let os = self.spec.as_ref()?.os.as_ref()?;
         os.name.as_deref().filter(|it| !it.is_empty())
     }
 
-    /// The runtime class that the pod asks for; without one, nodes take their default.
+    /// `spec.runtimeClassName`; without one, nodes use their default handler.
     pub fn runtime_class(&self) -> Option<&str> {
         let class = self.spec.as_ref()?.runtime_class_name.as_deref();
         class.filter(|it| !it.is_empty())
     }
 
-    /// `default`, where the spec names none: so does the API server.
+    /// The service account; `default` if the spec names none, as in the API server.
     pub fn service_account(&self) -> &str {
         let named = self.spec.as_ref().and_then(|it| it.service_account_name.as_deref());
         named.filter(|it| !it.is_empty()).unwrap_or("default")

@@ -1,32 +1,33 @@
-//! The architectures that a filter can be for.
+//! The architectures for which a filter can be made.
 
-/// An architecture as libseccomp counts them: one processor can have several,
-/// each with calls of its own.
+/// An architecture of libseccomp. A processor can have several, each with its
+/// own system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Architecture(&'static Traits);
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Traits {
-    /// In `architectures`.
+    /// The name in `architectures`.
     seccomp: &'static str,
-    /// In the label `kubernetes.io/arch` of a node whose own it is.
+    /// The label `kubernetes.io/arch` of nodes with this native architecture;
+    /// empty, if there are none.
     node: &'static str,
     width: Width,
     order: Order,
-    /// Whether calls of sockets and of System V can be made through `socketcall` and `ipc`.
+    /// Whether `socketcall` and `ipc` multiplex the calls of sockets and System V.
     multiplexes: bool,
-    /// The column in the table of calls.
+    /// The column in the table of system calls, if it has one.
     table: Option<usize>,
 }
 
-/// The bits of an argument that a filter compares.
+/// How many bits of an argument a filter compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Width {
     Bits32,
     Bits64,
 }
 
-/// Which byte of a number comes first.
+/// The byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Order {
     Little,
@@ -47,8 +48,8 @@ const fn of(
     Traits { seccomp, node, width, order, multiplexes, table }
 }
 
-/// Those that runc knows (libcontainer/seccomp/config.go), with what libseccomp
-/// says of each (`arch_def_…`).
+/// The architectures that runc knows (libcontainer/seccomp/config.go), with the
+/// properties that libseccomp gives them (`arch_def_…`).
 const ALL: &[Traits] = &[
     of("SCMP_ARCH_X86", "386", Bits32, Little, true, Some(0)),
     of("SCMP_ARCH_X86_64", "amd64", Bits64, Little, false, Some(1)),
@@ -71,28 +72,28 @@ const ALL: &[Traits] = &[
 ];
 
 impl Architecture {
-    /// Those for which kubelets are built, by Kubernetes itself or by others.
+    /// The native architectures for which kubelets are built, by Kubernetes or others.
     pub(super) fn of_nodes() -> impl Iterator<Item = Self> {
         const NODES: [&str; 6] = ["amd64", "arm64", "ppc64le", "s390x", "riscv64", "loong64"];
         NODES.iter().filter_map(|it| Self::of_node(it))
     }
 
-    /// The own one of a node with this label `kubernetes.io/arch`.
+    /// The native architecture of nodes with this label `kubernetes.io/arch`.
     pub fn of_node(label: &str) -> Option<Self> {
         ALL.iter().find(|it| !label.is_empty() && it.node == label).map(Self)
     }
 
-    /// By its name in `architectures`.
+    /// The architecture with this name in `architectures`.
     pub fn named(name: &str) -> Option<Self> {
         ALL.iter().find(|it| it.seccomp == name).map(Self)
     }
 
-    /// All names of `architectures`.
+    /// All names that `architectures` can hold.
     pub(super) fn names() -> impl Iterator<Item = &'static str> + Clone {
         ALL.iter().map(|it| it.seccomp)
     }
 
-    /// What Kubernetes calls a node whose own it is.
+    /// The label `kubernetes.io/arch` of nodes with this native architecture.
     pub(super) fn node(self) -> &'static str {
         self.0.node
     }
@@ -109,12 +110,12 @@ impl Architecture {
         self.0.multiplexes
     }
 
-    /// Whether one filter can be for both (libseccomp: `EDOM`).
+    /// Whether one filter can cover both architectures (libseccomp: `EDOM`).
     pub(super) fn has_the_byte_order_of(self, other: Self) -> bool {
         self.0.order == other.0.order
     }
 
-    /// The column in the table of calls; none, where its calls are not known.
+    /// The column in the table of system calls; `None` if the table lacks the architecture.
     pub(super) fn column(self) -> Option<usize> {
         self.0.table
     }

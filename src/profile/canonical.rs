@@ -1,11 +1,11 @@
-//! A profile as the agent writes it to nodes.
+//! The canonical text of a profile, which agents write to nodes.
 
 use serde::Serialize;
 
 use crate::profile::document::{Arg, Document, Syscall};
 
 /// The fields of the runtime specification's `LinuxSeccomp`, in its order and
-/// under its names; what is empty is left out, as Go does.
+/// under its names; empty values are omitted, as in Go.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Written<'a> {
@@ -47,11 +47,11 @@ struct WrittenArg<'a> {
 }
 
 impl Document {
-    /// The text of a file that means this profile and nothing else: the same
-    /// for every way to write it, every number exact, one line feed at the end.
+    /// The canonical file of this profile: the same text for all equal profiles,
+    /// with exact numbers and one line feed at the end.
     ///
-    /// Nobody's own bytes get to a node (L5). What the runtime drops is not in
-    /// it: unknown keys, keys that were written twice, another case.
+    /// Agents write this text, never the bytes of a user (L5). It lacks what the
+    /// runtime drops: unknown keys, repeated keys, keys in another case.
     #[expect(clippy::missing_panics_doc, reason = "strings and numbers have a JSON form")]
     pub fn canonical(&self) -> String {
         let mut text = serde_json::to_string_pretty(&Written::of(self))
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use crate::profile::document::Spanned;
 
-    /// A document without the places of its values.
+    /// A document without the nodes of its values.
     fn plain(document: &Document) -> Document {
         fn bare<T: Clone>(it: &Spanned<T>) -> Spanned<T> {
             Spanned { it: it.it.clone(), node: <_>::default() }

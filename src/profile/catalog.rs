@@ -1,22 +1,22 @@
-//! The profiles that pods may name, at one moment.
+//! The catalog: all known profiles at one moment.
 
 use std::collections::BTreeMap;
 
 use crate::profile::{Defect, Digest, Managed, ProfilePath};
 
-/// Every known profile, with what is wrong with it.
+/// Every known profile with its defect, if it has one.
 ///
-/// A catalog is a value: whoever watches the profiles builds a new one and
-/// swaps it in; it is never edited in place.
+/// A catalog is immutable: a change of the profiles leads to a new catalog in
+/// the next snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
     profiles: BTreeMap<ProfilePath, Option<Defect>>,
-    /// Those that agents install on every node, with the digest of what they write.
+    /// The profiles that agents install on every node, with the digests of their files.
     managed: BTreeMap<ProfilePath, Option<Digest>>,
 }
 
-/// The longest path for which a similar one is searched: the API server sets no
-/// limit, and the search is quadratic.
+/// The longest path, in bytes, for which a similar one is searched: the API
+/// server sets no limit, and the comparison takes quadratic time.
 const LONGEST_COMPARED: usize = 256;
 
 impl FromIterator<(ProfilePath, Option<Defect>)> for Catalog {
@@ -26,14 +26,14 @@ impl FromIterator<(ProfilePath, Option<Defect>)> for Catalog {
 }
 
 impl Catalog {
-    /// What is known of the profile at `path`: nothing, or that it is there
-    /// and what is wrong with it. Whole paths are compared, never parts (S3).
+    /// Looks up the profile at `path`: `None` if it is unknown, `Some(None)` if
+    /// it has no defect. Compares whole paths (S3).
     pub fn get(&self, path: &ProfilePath) -> Option<Option<&Defect>> {
         self.profiles.get(path).map(Option::as_ref)
     }
 
-    /// The same, with profiles that agents install on every node; they replace
-    /// what was known at their paths.
+    /// Adds profiles that agents install on every node. They replace entries with
+    /// the same path.
     #[must_use]
     pub fn with_managed(
         mut self,
@@ -68,8 +68,8 @@ impl Catalog {
         self.profiles.is_empty()
     }
 
-    /// The sound profile that was probably meant: one of the same file name
-    /// in another directory, else the nearest in spelling.
+    /// The profile to suggest for a path that is not in the catalog: one without
+    /// a defect and with the same file name, else the one nearest in spelling.
     pub fn closest(&self, path: &ProfilePath) -> Option<&ProfilePath> {
         let sound = || self.iter().filter(|(_, defect)| defect.is_none()).map(|(path, _)| path);
         if let Some(moved) = sound().find(|it| it.file_name() == path.file_name()) {

@@ -1,10 +1,10 @@
-//! Decodes as containerd does.
+//! Decodes a profile in the same way as containerd.
 //!
 //! containerd calls Go's `json.Unmarshal` on the file with the OCI runtime
 //! specification's `LinuxSeccomp` (contrib/seccomp/seccomp.go): unknown keys
 //! are dropped, keys are compared without case, the last of two equal keys
-//! wins, and `null` leaves a value as it was (L4). What it makes of a file is
-//! what counts, so this reads the file in the same way.
+//! wins, and `null` leaves a value as it was (L4). A profile takes effect as
+//! containerd decodes it, so this module decodes in the same way.
 
 use crate::profile::{
     Broken,
@@ -12,7 +12,7 @@ use crate::profile::{
     json::{Content, Json, NodeId, Value, same_key},
 };
 
-/// A value of a type that its field does not have.
+/// A value whose type is not that of its field.
 pub(crate) struct TypeMismatch {
     pub(crate) node: NodeId,
     pub(crate) found: &'static str,
@@ -28,8 +28,8 @@ impl TypeMismatch {
     }
 }
 
-/// Decoders write into what is there already, as Go's do: `null` leaves a value
-/// alone, and the second of two equal keys is laid over the first.
+/// Each method decodes into an existing value, as Go does: `null` leaves it
+/// unchanged, and the second of two equal keys is decoded over the first.
 #[derive(Default)]
 pub(crate) struct Decoder {
     /// In the order of the document.
@@ -121,7 +121,7 @@ impl Decoder {
         }
     }
 
-    /// The keys of an object; `null` decodes into anything and changes nothing.
+    /// The members of an object. `null` decodes into every type and has no members.
     pub(crate) fn members<'a>(
         &mut self,
         value: Value<'a>,

@@ -1,35 +1,35 @@
-//! What can be wrong with a profile, seen from the container that names it.
+//! The defects of a profile, by their effect on a container that uses it.
 
 use crate::profile::{Doubt, runtime::Action};
 
-/// Why a profile does not do what a pod that names it expects.
+/// Why a profile does not confine a container that uses it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Defect {
-    /// The runtime loads it, and filters nothing.
+    /// The runtime loads the profile, and the filter denies nothing.
     #[error(transparent)]
     Hollow(#[from] Hollow),
-    /// The runtime refuses it, so no container that names it ever starts.
+    /// The runtime cannot load the profile, so no container that uses it starts.
     #[error(transparent)]
     Broken(#[from] Broken),
-    /// It is loaded and filters, and is hardly what is meant.
+    /// The runtime loads the profile, but it probably does not do what its author wants.
     #[error(transparent)]
     Doubtful(#[from] Doubt),
 }
 
-/// How a profile comes to filter nothing (L1, L3).
+/// Why a profile denies nothing (L1, L3).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Hollow {
     /// runc: "No default action specified, no syscalls listed, assume seccomp
     /// disabled" (specconv, `SetupSeccomp`). CRI-O decides the same.
     #[error("it has neither a defaultAction nor syscalls, so the runtime switches seccomp off{}", meant(.misspelt.as_deref()))]
     Disabled {
-        /// A key that was probably meant to be `defaultAction`.
+        /// A key that is probably a misspelt `defaultAction`.
         misspelt: Option<String>,
     },
     #[error("its defaultAction is {default} and no rule denies anything{}", because(.idle.as_ref()))]
     Permissive {
         default: &'static str,
-        /// Why the first rule that seems to deny something does not.
+        /// Why the first rule with a denying action has no effect.
         idle: Option<Idle>,
     },
 }
@@ -37,22 +37,22 @@ pub enum Hollow {
 /// Why a rule has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Idle {
-    /// runc skips them without a word.
+    /// runc skips unknown names without an error.
     #[error("{}", no_calls(.0))]
     NoCalls(Vec<String>),
     #[error("{call:?} is no system call of {}", or(.nodes))]
     Elsewhere { call: String, nodes: Vec<&'static str> },
-    /// libseccomp takes the first of two, or the more general one.
+    /// Of two rules, libseccomp keeps the first or the one with fewer conditions.
     #[error("{by} overrules {at} for {call}")]
     Overruled { at: String, by: String, call: String },
     #[error("no call of {call} meets the conditions of {at}")]
     Unmet { at: String, call: String },
-    /// Only some versions of libseccomp do that.
+    /// Happens with some versions of libseccomp only.
     #[error(
         "{call:?} is no system call there, and some versions of libseccomp lose all rules if every other call has more conditions"
     )]
     Lost { call: String },
-    /// Versions of libseccomp differ, or it is hard to tell.
+    /// Versions of libseccomp differ, or the result is expensive to compute.
     #[error(
         "the conditions of {at} overlap with others for {call}, and which of them hold depends on the version of libseccomp"
     )]
@@ -64,7 +64,7 @@ pub enum Idle {
 pub enum Broken {
     #[error("it cannot be read: {0}")]
     Unreadable(String),
-    /// runc would load it, but no profile needs as much.
+    /// runc would load it; the limit is callgate's own.
     #[error("it is larger than {limit} bytes")]
     TooLarge { limit: u64 },
     #[error("it is not JSON: {0}")]
@@ -87,14 +87,14 @@ pub enum Broken {
     NoSuchArgument { at: String, value: u64 },
     #[error("{at} is SCMP_ACT_NOTIFY, which needs a listenerPath and cannot be the default")]
     Notify { at: String },
-    /// runc itself would wait for an answer that it has to ask for by writing.
+    /// runc sends the notification descriptor by `write`, so it would wait for itself.
     #[error("{at} is write, which cannot have SCMP_ACT_NOTIFY")]
     NotifyOnWrite { at: String },
 }
 
 impl Broken {
-    /// Whether it is the runtime that cannot load it, or only callgate that has
-    /// not looked into it.
+    /// Whether the runtime cannot load the profile. False where callgate has not
+    /// read the file, so that the runtime may load it.
     pub fn is_of_the_runtime(&self) -> bool {
         !matches!(self, Self::Unreadable(_) | Self::TooLarge { .. })
     }

@@ -8,15 +8,15 @@ use crate::profile::{
     json::{Json, NodeId, Position},
 };
 
-/// The largest file that is looked into. The largest real profile, the default
-/// of the Docker engine, is 20 KB.
+/// The largest file that is read, in bytes. The largest known profile, the
+/// default of the Docker engine, is 20 KB.
 pub const MAX_BYTES: u64 = 1024 * 1024;
 
-/// The largest file that agents bring to nodes.
+/// The largest file that agents write to nodes, in bytes.
 pub const MOST_FILE_BYTES: usize = 256 * 1024;
 
-/// The OCI runtime specification's `LinuxSeccomp`: what is left of a file when
-/// containerd has decoded it.
+/// The OCI runtime specification's `LinuxSeccomp`, as containerd decodes it
+/// from a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
     pub(crate) default_action: Spanned<String>,
@@ -46,8 +46,8 @@ pub(crate) struct Arg {
     pub(crate) op: Spanned<String>,
 }
 
-/// Something decoded, and the value it was decoded from last: the root, if
-/// there is none.
+/// A decoded value and the JSON node that it was decoded from last; the root,
+/// if the value is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Spanned<T> {
     pub(crate) it: T,
@@ -55,7 +55,7 @@ pub(crate) struct Spanned<T> {
 }
 
 impl<T> Spanned<T> {
-    /// Where it is, or else where it is missing.
+    /// The node of the value or, if the value is absent, of the object that lacks it.
     pub(crate) fn node_in<U>(&self, whole: &Spanned<U>) -> NodeId {
         self.node.max(whole.node)
     }
@@ -70,7 +70,10 @@ impl<T> Deref for Spanned<T> {
 }
 
 impl Document {
-    /// Reads a profile file; an error is what makes the runtime refuse it.
+    /// Decodes a profile file.
+    ///
+    /// # Errors
+    /// The runtime cannot decode the file: it is not JSON, or a field has the wrong type.
     pub fn parse(bytes: &[u8]) -> Result<Self, Broken> {
         let json = Json::parse(bytes).map_err(|malformed| {
             let Position { line, column } = Position::of(malformed.offset, bytes);
@@ -82,15 +85,15 @@ impl Document {
         }
     }
 
-    /// Decodes as far as it goes, as Go does, which goes on after a mistake and
-    /// then refuses the whole.
+    /// Decodes all fields that can be decoded. Go does so too: it continues after
+    /// a value of the wrong type, and then returns an error.
     pub(crate) fn decode(json: &Json) -> (Self, Vec<TypeMismatch>) {
         let (mut document, mut decoder) = (Self::default(), Decoder::default());
         decoder.document(&mut document, json.root());
         (document, decoder.mismatches)
     }
 
-    /// Reads a profile file and says what is wrong with it, if anything.
+    /// Decodes a profile file and returns its defect on any node, if it has one.
     pub fn inspect(bytes: &[u8]) -> Option<Defect> {
         match Self::parse(bytes) {
             Err(broken) => Some(broken.into()),
@@ -98,12 +101,13 @@ impl Document {
         }
     }
 
-    /// The same, and of what is sound whether it is hardly meant so.
+    /// As [`inspect`](Self::inspect); for a file without such a defect, returns
+    /// its [`Doubt`], if it has one.
     pub fn appraise(bytes: &[u8]) -> Option<Defect> {
         Self::inspect(bytes).or_else(|| Doubt::of(bytes).map(Defect::Doubtful))
     }
 
-    /// What [`inspect`](Self::inspect) says on a node whose own architecture this is.
+    /// As [`inspect`](Self::inspect), on nodes of the architecture `native`.
     pub fn inspect_on(bytes: &[u8], native: Architecture) -> Option<Defect> {
         match Self::parse(bytes) {
             Err(broken) => Some(broken.into()),

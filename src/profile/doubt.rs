@@ -1,15 +1,15 @@
-//! What is hardly meant of a profile that the runtime loads.
+//! Doubts: faults of a profile that the runtime loads and that filters.
 
 use crate::profile::lints;
 
-/// Why a profile that filters is hardly the one that its author wanted. Its
-/// words are those of a `SeccompNode`.
+/// Why a profile that filters probably does not do what its author wants. Its
+/// names are those in the status of a `SeccompNode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Doubt {
-    /// L7: by that call the runtime starts the program.
+    /// L7: the runtime starts the program of the container by `execve`.
     #[error("no container starts under it: it denies execve")]
     NoStart,
-    /// L2: what is left of such a profile means something else.
+    /// L2: without the dropped keys the profile has another meaning.
     #[error("containerd drops some of its keys, which only Docker and Podman know")]
     DockerKeys,
 }
@@ -17,7 +17,7 @@ pub enum Doubt {
 impl Doubt {
     const ALL: [Self; 2] = [Self::NoStart, Self::DockerKeys];
 
-    /// The gravest that there is about a profile file in which nothing else is wrong.
+    /// The most severe doubt about a profile file that has no other defect.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         lints::doubt(bytes)
     }
@@ -29,8 +29,8 @@ impl Doubt {
         }
     }
 
-    /// None for a word that is not known, which is that of a later version: it
-    /// would only be warned about.
+    /// Returns `None` for a name that only a later version knows. A doubt only
+    /// leads to a warning, so it may be ignored.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == word)
     }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_doubt_has_a_word_of_its_own() {
+    fn every_doubt_has_its_own_name() {
         for doubt in Doubt::ALL {
             assert_eq!(Doubt::parse(doubt.as_str()), Some(doubt));
         }
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn what_prevents_the_start_is_graver_than_a_key_that_is_dropped() {
+    fn a_denied_execve_is_more_severe_than_a_dropped_key() {
         let of = |text: &str| Doubt::of(text.as_bytes());
         assert_eq!(
             of(r#"{ "defaultAction": "SCMP_ACT_ERRNO", "archMap": [{}] }"#),

@@ -1,4 +1,4 @@
-//! What becomes of one system call on one node.
+//! Evaluates a profile for one system call on one node.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,7 @@ use crate::profile::{
     syscalls,
 };
 
-/// What runc makes of a profile on a node, for every architecture that it
-/// filters.
+/// The filter that runc makes of a profile on a node, by architecture.
 pub struct Filter<'a> {
     default: Effect,
     by_architecture: BTreeMap<Architecture, Part<'a>>,
@@ -19,25 +18,25 @@ pub struct Filter<'a> {
 
 struct Part<'a> {
     calls: Calls<'a>,
-    /// Calls with larger numbers do not exist, says runc, since the profile was
-    /// written before they did. None, where they get the default action.
+    /// Calls with larger numbers fail with `ENOSYS`: runc assumes that they are
+    /// newer than the profile.
     last: Last,
 }
 
 #[derive(Clone, Copy)]
 enum Last {
-    /// Every call gets what the rules say.
+    /// There is no such limit: rules and default action decide about every call.
     None,
     Number(u32),
-    /// There is one, but the numbers are not known.
+    /// There is a limit, but the table lacks the architecture.
     Unknown,
 }
 
 const ENOSYS: u16 = 38;
 
 impl Document {
-    /// The filter on a node whose own architecture this is; none, where runc
-    /// makes none.
+    /// The filter on nodes of the architecture `native`; `None` if the default
+    /// action is unknown, so that runc makes none.
     pub fn filter(&self, native: Architecture) -> Option<Filter<'_>> {
         let all = self.all_architectures(native).into_iter();
         let part = |it| (it, Part { calls: Calls::on(self, it), last: self.last(it) });
@@ -56,7 +55,7 @@ impl Document {
             return Last::Unknown;
         }
         let names = self.syscalls.iter().flat_map(|it| &it.names);
-        // libseccomp has no number for what goes through another call.
+        // libseccomp has no number for multiplexed calls.
         let own = names.filter(|it| !architecture.multiplexes() || shared(it).is_none());
         let numbers = own.filter_map(|it| syscalls::number_on(architecture, it));
         numbers.max().filter(|it| *it > 0).map_or(Last::None, Last::Number)
@@ -64,8 +63,8 @@ impl Document {
 }
 
 impl Filter<'_> {
-    /// What happens to a call with these arguments. Of an architecture that is
-    /// not filtered, every call is the end of the program.
+    /// The effect on a call with these arguments. On an architecture that the
+    /// filter does not cover, every call kills the thread.
     pub fn decide(&self, architecture: Architecture, call: &str, args: &[u64; 6]) -> Outcome {
         let Some(part) = self.by_architecture.get(&architecture) else {
             return Outcome::Certain(Effect::of(Action::KillThread, None));
@@ -76,7 +75,7 @@ impl Filter<'_> {
             Last::Number(last) if number.is_some_and(|it| it > last) => {
                 return Outcome::Certain(missing);
             }
-            // Calls whose numbers do not fit are told by this one.
+            // On s390x, call 0 stands for numbers that do not fit into a byte.
             Last::Number(_) if number == Some(0) && architecture.seccomp() == "SCMP_ARCH_S390X" => {
                 return Outcome::Certain(missing);
             }

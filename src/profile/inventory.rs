@@ -1,4 +1,4 @@
-//! What one node says of the files under its seccomp directory.
+//! The inventory of one node: the files under its seccomp directory.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -7,12 +7,11 @@ use serde_json::Value;
 
 use crate::profile::{Broken, Defect, Doubt, ProfilePath};
 
-/// Every file under the seccomp directory of one node, whoever put it there.
+/// Every file under the seccomp directory of one node, of any origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
     pub files: BTreeMap<ProfilePath, File>,
-    /// Whether there are more files than these, so that nothing is known of a
-    /// file that is not among them.
+    /// Whether the list was truncated, so that a file that is not listed may exist.
     pub is_cut: bool,
 }
 
@@ -22,11 +21,11 @@ pub const MOST_LISTED: usize = 1000;
 /// A file as the agent of its node has read it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct File {
-    /// Of the bytes of the file; none, where it was not read.
+    /// The digest of the content; `None` if the file was not read.
     pub digest: Option<Digest>,
-    /// Why it is of no use as a profile, if so.
+    /// Why the file is unusable as a profile, if it is.
     pub problem: Option<Problem>,
-    /// Why it is hardly what is meant, if there is no problem.
+    /// The doubt about a file without a problem, if there is one.
     pub doubt: Option<Doubt>,
 }
 
@@ -35,10 +34,11 @@ pub struct File {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
-/// Why a file is of no use as a profile: what is left of a [`Defect`] in a word.
+/// Why a file is unusable as a profile: the name of a [`Defect`] in the status of
+/// a `SeccompNode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Problem {
-    /// It is loaded, and filters nothing (L1, L3).
+    /// The runtime loads it, and it denies nothing (L1, L3).
     Hollow,
     Unreadable,
     TooLarge,
@@ -52,17 +52,17 @@ pub enum Problem {
     ErrnoTooLarge,
     ConflictingRules,
     ByteOrder,
-    /// A word of a later version: nothing to run under, in any case.
+    /// A name that only a later version knows; the file is unusable in any case.
     Unknown,
 }
 
 // === impl Inventory ===
 
 impl Inventory {
-    /// Reads the `status` of a `SeccompNode`. What cannot be read of it is left
-    /// out: the node then lacks that file, which is the safe side.
+    /// Reads the `status` of a `SeccompNode`. Skips entries that cannot be read:
+    /// the node then counts as lacking the file, which is the safe side.
     ///
-    /// Agents before this version do not say that a list was cut, but it is full.
+    /// Older agents do not report `unlisted`; a full list counts as truncated.
     pub fn read(object: &Value) -> Self {
         let unlisted = &object["status"]["unlisted"];
         let files = object["status"]["profiles"].as_array();
@@ -93,7 +93,7 @@ impl Digest {
         Self(own)
     }
 
-    /// The first twelve digits, which is what fits into labels and messages.
+    /// The first twelve digits, for labels and messages.
     pub fn short(&self) -> String {
         let mut digits = self.to_string().split_off("sha256:".len());
         digits.truncate(12);
@@ -176,27 +176,27 @@ impl Problem {
         }
     }
 
-    /// A word that is not known is that of a later version.
+    /// Reads a name; one that only a later version knows is `Unknown`.
     pub fn parse(word: &str) -> Self {
         Self::ALL.into_iter().find(|it| it.as_str() == word).unwrap_or(Self::Unknown)
     }
 
-    /// Whether the runtime loads such a file, and filters nothing by it.
+    /// Whether the runtime loads the file and denies nothing.
     pub fn is_hollow(self) -> bool {
         self == Self::Hollow
     }
 }
 
 impl Problem {
-    /// Whether it is the runtime that cannot load such a file, or only callgate
-    /// that has not looked into it.
+    /// Whether the runtime cannot load the file. False where callgate has not read
+    /// it, so that the runtime may load it.
     pub fn is_of_the_runtime(self) -> bool {
         !matches!(self, Self::Hollow | Self::Unreadable | Self::TooLarge)
     }
 }
 
 impl Problem {
-    /// None, where there are but doubts.
+    /// The problem that a defect is reported as; `None` for a doubt.
     pub fn of(defect: &Defect) -> Option<Self> {
         match defect {
             Defect::Hollow(_) => Some(Self::Hollow),
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_has_a_word_of_its_own() {
+    fn every_problem_has_its_own_name() {
         for problem in Problem::ALL {
             assert_eq!(Problem::parse(problem.as_str()), problem);
         }
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_of_an_inventory_is_not_there() {
+    fn unreadable_entries_of_an_inventory_are_skipped() {
         let object = json!({ "status": { "profiles": [
             { "path": "callgate/web.json", "digest": DIGEST, "size": 7, "source": "callgate" },
             { "path": "old.json", "digest": DIGEST, "problem": "hollow" },
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_was_cut_says_so_or_is_full() {
+    fn a_list_is_truncated_if_it_reports_so_or_is_full() {
         let is_cut = |status: Value| Inventory::read(&json!({ "status": status })).is_cut;
         let files = |count: usize| vec![json!({ "path": "a.json" }); count];
         assert!(!is_cut(json!({ "profiles": files(999) })));

@@ -1,4 +1,4 @@
-//! What becomes of a container that names a profile.
+//! Finds the defect of a profile: whether it loads, and whether it denies anything.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use crate::profile::{
     syscalls,
 };
 
-/// The calls of each architecture, which are the same on every node.
+/// The evaluated rules of each architecture, which are the same on every node.
 type Known<'a> = BTreeMap<Architecture, Calls<'a>>;
 
 impl Document {
-    /// What becomes of a container that names this profile, where it is not
-    /// what a profile is for, on every node that Kubernetes can have.
+    /// The defect of this profile on nodes of any architecture; `None` if it loads
+    /// and denies something on one of them.
     pub fn defect(&self) -> Option<Defect> {
         let (mut found, mut known) = (None, Known::new());
         for native in Architecture::of_nodes() {
             match (self.judge(native, &mut known)?, &mut found) {
-                // That it is loaded somewhere is the worse of the two.
+                // Hollow on some nodes is worse than broken on all.
                 (it @ Defect::Hollow(_), None | Some(Defect::Broken(_))) | (it, None) => {
                     found = Some(it);
                 }
@@ -39,7 +39,7 @@ impl Document {
         }
     }
 
-    /// The same on a node whose own architecture this is.
+    /// The defect of this profile on nodes of the architecture `native`.
     pub fn defect_on(&self, native: Architecture) -> Option<Defect> {
         self.judge(native, &mut Known::new())
     }
@@ -56,7 +56,7 @@ impl Document {
         }
     }
 
-    /// The architectures for which the runtime makes the filter.
+    /// The architectures that the filter covers on nodes of the architecture `native`.
     pub(super) fn all_architectures(&self, native: Architecture) -> Vec<Architecture> {
         let mut all = vec![native];
         for it in self.architectures.iter().filter_map(|it| Architecture::named(it)) {
@@ -67,7 +67,7 @@ impl Document {
         all
     }
 
-    /// Refuses what libseccomp refuses on this node.
+    /// Returns the first error with which libseccomp rejects the profile on such nodes.
     fn check_on<'a>(&'a self, native: Architecture, known: &mut Known<'a>) -> Result<(), Broken> {
         let named = |it: &Spanned<String>| Architecture::named(it);
         let first = self.architectures.iter().find_map(named);
@@ -97,8 +97,8 @@ impl Document {
         Ok(())
     }
 
-    /// Finds a profile that lets everything through by default, and stops no
-    /// call of the node's own architecture (L2, L3).
+    /// Finds a profile whose default action allows or logs, and whose rules deny
+    /// no call of the native architecture (L2, L3).
     fn permissive<'a>(&'a self, native: Architecture, known: &mut Known<'a>) -> Option<Hollow> {
         let default = Action::parse(&self.default_action).filter(|it| it.lets_through())?;
         if self.calls_on(native, known).stop_something() {
@@ -107,7 +107,7 @@ impl Document {
         Some(Hollow::Permissive { default: default.name(), idle: self.idle(&[native]) })
     }
 
-    /// Why the first rule that seems to stop something does not.
+    /// Why the first rule with a denying action has no effect.
     fn idle(&self, natives: &[Architecture]) -> Option<Idle> {
         let stops = |it: &&Spanned<Syscall>| {
             Action::parse(&it.action).is_some_and(|it| !it.lets_through()) && !it.names.is_empty()
@@ -150,7 +150,7 @@ impl Document {
                 None => Idle::Undecided { at, call },
             }
         };
-        // What may stop something after all says more than what never does.
+        // A rule that may have an effect is reported before one that never has.
         let mut all = pairs.iter().map(|(rule, native, call)| because(rule, *native, call));
         let first = all.next()?;
         let is_open = |it: &Idle| matches!(it, Idle::Undecided { .. });
@@ -165,7 +165,7 @@ impl Document {
         known.entry(architecture).or_insert_with(|| Calls::on(self, architecture))
     }
 
-    /// Where a rule stands.
+    /// The path of a rule in the document.
     fn path_of(&self, rule: NodeId) -> String {
         let number = self.syscalls.iter().position(|it| it.node == rule);
         format!("syscalls[{}]", number.unwrap_or_default())

@@ -1,4 +1,4 @@
-//! What is known of the profile that a `SeccompProfile` holds.
+//! The profile of a `SeccompProfile`: its defect and the digest of its file.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::profile::{Broken, Defect, Digest, Document, spec_of};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Managed {
     pub defect: Option<Defect>,
-    /// The digest of the file that agents write; none, where they can write none.
+    /// The digest of the file that agents write; `None` if the profile cannot be decoded.
     pub digest: Option<Digest>,
 }
 
@@ -18,14 +18,14 @@ impl Managed {
         Self::of_spec(spec_of(object).to_string().as_bytes())
     }
 
-    /// Reads what stands in its `spec`.
+    /// Reads the `spec` of a `SeccompProfile` in the form of a file.
     pub fn of_spec(text: &[u8]) -> Self {
         let document = Document::parse(text).ok();
         let digest = document.map(|it| Digest::of(it.canonical().as_bytes()));
         Self { defect: Document::appraise(text), digest }
     }
 
-    /// One that cannot be read, and why not.
+    /// An object that cannot be read.
     pub fn unreadable(why: String) -> Self {
         Self { defect: Some(Defect::Broken(Broken::Unreadable(why))), digest: None }
     }

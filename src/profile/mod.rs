@@ -1,4 +1,4 @@
-//! What a profile is called, what it really does, and which profiles there are.
+//! Seccomp profiles: their paths, what a file makes the runtime do, the lints, and the catalog.
 
 mod architecture;
 mod calls;

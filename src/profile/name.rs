@@ -1,14 +1,14 @@
-//! What a `SeccompProfile` may be called.
+//! Names of `SeccompProfile` objects.
 
 use std::{fmt, str::FromStr};
 
 /// The name of a `SeccompProfile`: a DNS subdomain (RFC 1123) of at most 63
-/// characters, since nodes that have the profile bear it in the key of a
-/// label, `profile.callgate.dev/<name>`.
+/// characters, since it is the name part of a node label,
+/// `profile.callgate.dev/<name>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectName(String);
 
-/// Why a word cannot be the name of an object.
+/// The error for a text that is no valid name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} cannot be the name of an object, expected at most 63 lower case letters, digits, \

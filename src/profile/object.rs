@@ -1,11 +1,11 @@
-//! A profile as a cluster stores it.
+//! A profile as a `SeccompProfile` holds it.
 
 use serde_json::Value;
 
-/// The profile in the `spec` of a `SeccompProfile`, as a runtime would read it.
+/// Returns the `spec` of a `SeccompProfile` in the form of a profile file.
 ///
-/// Numbers from 2^63 on are stored as strings, since the API server keeps
-/// whole numbers in 64 bits with a sign.
+/// An object holds numbers from 2^63 on as strings, since the API server stores
+/// integers as signed 64 bits; here they become numbers again.
 pub fn spec_of(object: &Value) -> Value {
     let mut spec = object["spec"].clone();
     let syscalls = spec.get_mut("syscalls").and_then(Value::as_array_mut).into_iter().flatten();

@@ -1,13 +1,13 @@
-//! The name by which a pod refers to a profile file.
+//! Paths of profiles, as in `localhostProfile`.
 
 use std::{fmt, str::FromStr};
 
 use serde::Deserialize;
 
-/// Where a profile lies under the kubelet's seccomp directory.
+/// The path of a profile relative to the kubelet's seccomp directory.
 ///
 /// The kubelet joins this path lexically to its root and the runtime opens
-/// what it finds there (S3), so a value of this type is always relative,
+/// the file there (S3), so a value of this type is always relative,
 /// normalised and free of `..`: two different values are two different files.
 /// Parsing is the only way to obtain one.
 ///
@@ -22,11 +22,11 @@ use serde::Deserialize;
 #[serde(try_from = "String")]
 pub struct ProfilePath(String);
 
-/// The folder that is the agents' alone.
+/// The directory that the agent owns.
 const FOLDER: &str = "callgate/";
 
-/// How the keys of the labels begin that agents give to nodes, one for each
-/// profile that is in place there.
+/// The prefix of the labels that an agent sets on its node, one for each profile
+/// that is installed there.
 pub const LABEL_PREFIX: &str = "profile.callgate.dev/";
 
 /// Why a string is not a [`ProfilePath`].
@@ -55,18 +55,18 @@ impl ProfilePath {
         &self.0
     }
 
-    /// Where the agents put the profile of the `SeccompProfile` of that name.
+    /// The path at which agents install the `SeccompProfile` with this name.
     pub fn of_object(name: &str) -> Result<Self, InvalidPath> {
         format!("{FOLDER}{name}.json").parse()
     }
 
-    /// The name of the `SeccompProfile` that would be put there.
+    /// The name of the `SeccompProfile` that agents install at this path.
     pub fn object_name(&self) -> Option<&str> {
         self.0.strip_prefix(FOLDER)?.strip_suffix(".json")
     }
 
-    /// The key of the label of the nodes on which agents have put it in place;
-    /// none, where it is no profile that agents bring.
+    /// The label of nodes on which agents have installed the profile; `None` for
+    /// a path outside of the agent's directory.
     pub fn node_label(&self) -> Option<String> {
         Some(format!("{LABEL_PREFIX}{}", self.object_name()?))
     }

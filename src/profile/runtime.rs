@@ -1,4 +1,4 @@
-//! What runc makes of a profile once it is decoded.
+//! How runc checks a decoded profile.
 
 use crate::profile::{
     Broken,
@@ -44,7 +44,7 @@ pub(super) enum Operator {
     Eq,
     Ge,
     Gt,
-    /// Of the bits of a mask alone.
+    /// Compares the bits of a mask only.
     MaskedEq,
 }
 
@@ -76,16 +76,16 @@ impl Action {
         ACTIONS.iter().find(|it| it.1 == self).expect("every action has its name").0
     }
 
-    /// Whether the system call goes through: to log it is not to stop it.
+    /// Whether the system call is executed; a logged call is.
     pub(super) fn lets_through(self) -> bool {
         matches!(self, Self::Allow | Self::Log)
     }
 
-    /// libseccomp refuses the next one (`MAX_ERRNO` in src/system.c).
+    /// The largest errno that libseccomp takes (`MAX_ERRNO` in src/system.c).
     pub(super) const LARGEST_ERRNO: u64 = 4094;
 
-    /// Whether `errnoRet` says something about it: an error number, or for the
-    /// tracer a message.
+    /// Whether the action uses `errnoRet`: as an error number, or as a message to
+    /// the tracer.
     pub(super) fn takes_errno(self) -> bool {
         matches!(self, Self::Errno | Self::Trace)
     }
@@ -102,8 +102,8 @@ impl Operator {
 }
 
 impl Document {
-    /// Refuses what every runc refuses whatever its node (specconv
-    /// `SetupSeccomp`, libcontainer `InitSeccomp`).
+    /// Returns the first error with which runc rejects the profile on every node
+    /// (specconv `SetupSeccomp`, libcontainer `InitSeccomp`).
     pub(super) fn check(&self) -> Result<(), Broken> {
         if self.default_action.is_empty() {
             return Err(Broken::NoDefaultAction);
@@ -157,7 +157,7 @@ fn check_rule(
         let operators: Vec<_> = Operator::names().collect();
         known(&format!("{at}.op"), &arg.op, &operators)?;
     }
-    // Nothing is asked of libseccomp that is the default, or about no system call.
+    // runc adds no rule to libseccomp for the default action or for unknown calls.
     let is_default = Effect::of(action, syscall.errno.as_ref().map(|it| it.it)) == default;
     if is_default || !syscall.names.iter().any(|it| syscalls::exists(it)) {
         return Ok(());

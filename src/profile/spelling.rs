@@ -1,10 +1,10 @@
-//! What was probably meant by a word that nobody knows.
+//! Suggestions for unknown names ("did you mean").
 
-/// Longer words are compared with nothing: the search is quadratic.
+/// Longer names, in bytes, get no suggestion: the comparison takes quadratic time.
 const LONGEST: usize = 64;
 
-/// The nearest of the known words: a third of the letters may be wrong, and
-/// case does not count.
+/// The known name nearest to `word`, without regard to case, if at most a third
+/// of the letters and at most three differ.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST {
         return None;
@@ -20,7 +20,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, it)| it)
 }
 
-/// The nearest of words that all begin with `prefix`, which may be left out.
+/// As [`nearest`], for names that all begin with `prefix`; `word` may lack it.
 pub(crate) fn nearest_of<'a>(
     prefix: &str,
     word: &str,

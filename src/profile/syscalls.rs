@@ -1,13 +1,13 @@
-//! The system calls of every architecture that Linux runs on.
+//! The table of system calls of each architecture.
 
 use std::sync::LazyLock;
 
 use crate::profile::architecture::Architecture;
 
-/// Sorted, one call a line: its name, and its number in each column of
-/// [`Architecture::column`]. `cargo test` compares it with the tables that the
-/// kernel's headers were made into (crate `syscalls`), and with what libseccomp
-/// resolves besides; `e2e/oracle` asks libseccomp itself.
+/// One call per line, sorted: its name, and its number in each column of
+/// [`Architecture::column`]. `cargo test` compares the table with the kernel's
+/// (crate `syscalls`) and with the further names that libseccomp resolves;
+/// `e2e/oracle` compares it with libseccomp itself.
 const TABLE: &str = include_str!("syscalls.txt");
 
 const COLUMNS: usize = 8;
@@ -38,20 +38,20 @@ fn find(name: &str) -> Option<&'static Row> {
 
 /// Whether any architecture has a system call of this name.
 ///
-/// libseccomp resolves a name on every architecture it knows; what resolves
-/// on none is skipped by runc without an error (1.10.1 of the semantics).
+/// runc skips a name that libseccomp resolves on no architecture, without an
+/// error (1.10.1).
 pub(super) fn exists(name: &str) -> bool {
     find(name).is_some()
 }
 
-/// Whether this architecture has it. Of one whose calls are not known, every
-/// call is.
+/// Whether the architecture has this call. True for every call if the table
+/// lacks the architecture.
 pub(super) fn exists_on(architecture: Architecture, name: &str) -> bool {
     let column = architecture.column();
     find(name).is_some_and(|it| column.is_none_or(|column| it.numbers[column].is_some()))
 }
 
-/// Its number there.
+/// The number of the call on the architecture, if both are in the table.
 pub(super) fn number_on(architecture: Architecture, name: &str) -> Option<u32> {
     find(name)?.numbers[architecture.column()?]
 }

@@ -1,4 +1,4 @@
-//! The rules for one system call that are in force.
+//! The effective rules for one system call.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,30 +8,29 @@ use std::{
 use super::{Clash, Effect, condition::Condition};
 use crate::profile::{architecture::Width, json::NodeId};
 
-/// What comes first decides less than it seems to: a rule without conditions
-/// takes the place of those with conditions, wherever it stands
-/// (`db_col_rule_add`).
+/// The rules for one call, as libseccomp keeps them: a rule without conditions
+/// replaces those with conditions, before or after it (`db_col_rule_add`).
 #[derive(Default)]
 pub(super) struct Call {
-    /// The rule that has no conditions, and where it stands.
+    /// The rule without conditions, and its node.
     always: Option<(Effect, NodeId)>,
     sometimes: BTreeMap<Vec<Condition>, (Effect, NodeId)>,
 }
 
-/// What becomes of a call with certain arguments.
+/// The effect of a filter on a call with given arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Certain(Effect),
-    /// It depends on how libseccomp puts overlapping conditions in order, which
+    /// One of these: the order in which libseccomp compares overlapping conditions
     /// differs between its versions.
     OneOf(BTreeSet<Effect>),
 }
 
-/// So many sets of conditions with different effects are looked into.
+/// The most sets of conditions with different effects that are evaluated.
 const MOST_MIXED: usize = 16;
 
 impl Outcome {
-    /// The same or another.
+    /// Adds another possible effect.
     #[must_use]
     pub(in crate::profile) fn or(self, other: Effect) -> Self {
         let mut effects = match self {
@@ -44,7 +43,8 @@ impl Outcome {
 }
 
 impl Call {
-    /// Adds a set of conditions, and says which rule loses against which.
+    /// Adds a set of conditions and returns the clashes that this causes, each with
+    /// the losing and the winning rule.
     pub(super) fn add(
         &mut self,
         set: &[Condition],
@@ -75,7 +75,7 @@ impl Call {
         let same_or_longer = self.sometimes.range::<[Condition], _>(from);
         for (other, (its, loser)) in same_or_longer.take_while(|it| it.0.starts_with(set)) {
             if self.covering(other, *its).is_some() {
-                // Gone since that one was added.
+                // libseccomp dropped it when the covering rule was added.
                 lost.push(other.clone());
             } else if *its != effect {
                 clashes.push((Clash::Conflicting, node, *loser));
@@ -91,8 +91,8 @@ impl Call {
         clashes
     }
 
-    /// Where there is a rule of the same effect with some of these conditions,
-    /// one after the other: libseccomp takes the shorter one for both.
+    /// A rule with the same effect whose conditions are a contiguous part of these:
+    /// libseccomp keeps the shorter one for both.
     fn covering(&self, set: &[Condition], effect: Effect) -> Option<NodeId> {
         let runs = (1..set.len()).flat_map(|length| set.windows(length));
         let mut same = runs.filter_map(|it| self.sometimes.get(it)).filter(|it| it.0 == effect);
@@ -117,13 +117,13 @@ impl Call {
         }
     }
 
-    /// What becomes of it whatever its arguments, if that is certain.
+    /// The effect that is the same for all arguments, and its rule, if there is one.
     pub(super) fn unconditional(&self, default: Effect) -> Option<(Effect, Option<NodeId>)> {
         let always = self.always.map(|(effect, node)| (effect, Some(node)));
         if self.sometimes.is_empty() { always.or(Some((default, None))) } else { always }
     }
 
-    /// Whether it may go through with some arguments.
+    /// Whether the call may be executed with some arguments.
     pub(super) fn may_pass(&self, default: Effect) -> bool {
         if let Some((effect, _)) = self.always {
             return effect.lets_through();
@@ -132,10 +132,8 @@ impl Call {
         default.lets_through() || possible.any(|it| it.1.0.lets_through())
     }
 
-    /// Whether it is certain to be stopped with some arguments, where the
-    /// default action stops nothing.
-    ///
-    /// What cannot be found out cheaply is not certain.
+    /// Whether the call is certainly denied with some arguments, given that the
+    /// default action denies nothing. False where that is expensive to find out.
     pub(super) fn is_stopped(&self, default: Effect) -> bool {
         if let Some((effect, _)) = self.always {
             return effect.stops();
@@ -152,21 +150,21 @@ impl Call {
             })
     }
 
-    /// How many nodes libseccomp makes of the rules, at least and at most.
+    /// The least and the largest number of nodes that libseccomp makes of the rules.
     pub(super) fn nodes(&self, width: Width) -> (usize, usize) {
         let of = |set: &Vec<Condition>| set.iter().map(|it| it.nodes(width)).sum::<usize>();
-        // A mask for the upper half alone asks nothing of the lower one.
+        // A mask of the upper 32 bits does not compare the lower ones.
         if self.always.is_some() || self.sometimes.keys().any(|it| of(it) == 0) {
             return (0, 0);
         }
         (self.sometimes.keys().map(of).max().unwrap_or(0), self.sometimes.keys().map(of).sum())
     }
 
-    /// Whether libseccomp makes of the conditions what is written.
+    /// Whether libseccomp compiles the conditions as written.
     ///
     /// It compares 64 bits by halves, in one tree for all rules of a call. Where
-    /// inequalities share a branch of it, conditions get lost or mixed up: with
-    /// libseccomp 2.5.4 about a tenth of random sets, and some never come back.
+    /// inequalities share a branch, libseccomp 2.5.4 loses or mixes conditions for
+    /// about a tenth of random sets, and does not terminate for some.
     fn is_regular(&self) -> bool {
         let equalities = || self.sometimes.keys().flatten().all(Condition::is_equality);
         let simple =
@@ -174,8 +172,8 @@ impl Call {
         self.sometimes.len() <= 1 || equalities() || self.sometimes.keys().all(|it| simple(it))
     }
 
-    /// Arguments that meet these conditions and, as far as is easily found, none
-    /// of those under which the call goes through.
+    /// Arguments that meet these conditions and, as far as a greedy search finds
+    /// them, no set of conditions under which the call is executed.
     fn example(&self, set: &[Condition]) -> [u64; 6] {
         let mut args = [0; 6];
         let passing = self.sometimes.iter().filter(|it| !it.1.0.stops());

@@ -1,21 +1,21 @@
-//! A condition on one argument, as a filter compares it.
+//! A condition on one argument of a system call.
 
 use crate::profile::{architecture::Width, document::Arg, runtime::Operator};
 
-/// Two that are equal are one node in the tree that libseccomp makes of the
-/// rules for a call.
+/// A condition on one argument. Equal conditions are one node in the tree that
+/// libseccomp makes of the rules for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Condition {
     pub(super) index: u64,
     operator: Operator,
     value: u64,
-    /// What of the argument is compared.
+    /// The bits of the argument that are compared.
     mask: u64,
 }
 
 impl Condition {
-    /// What the filter of an architecture compares; nothing, where no value
-    /// fails: libseccomp leaves a mask without bits out.
+    /// The condition as the filter of an architecture compares it; `None` if every
+    /// value meets it: libseccomp omits an empty mask.
     pub(super) fn of(arg: &Arg, operator: Operator, width: Width) -> Option<Self> {
         let all = largest(width);
         let (value, mask) = match operator {
@@ -25,7 +25,7 @@ impl Condition {
         (mask != 0).then_some(Self { index: *arg.index, operator, value, mask })
     }
 
-    /// That the argument has this value.
+    /// The condition that the argument has this value.
     pub(super) fn equals(index: u64, value: u64, width: Width) -> Self {
         Self { index, operator: Operator::Eq, value, mask: largest(width) }
     }
@@ -45,8 +45,8 @@ impl Condition {
         }
     }
 
-    /// Whether no value meets it. That of another argument has no say in that,
-    /// so conditions can be met together where each can be met.
+    /// Whether no value meets the condition. Conditions are about different
+    /// arguments, so all can be met together if each can be met.
     pub(super) fn is_impossible(&self) -> bool {
         match self.operator {
             Operator::Lt => self.value == 0,
@@ -55,8 +55,8 @@ impl Condition {
         }
     }
 
-    /// How many nodes of a tree compare it: each half, and for an inequality
-    /// whether the upper half alone decides.
+    /// How many nodes of the tree compare it: one for each half and, for an
+    /// inequality, one for whether the upper half decides.
     pub(super) fn nodes(&self, width: Width) -> usize {
         match (width, self.operator) {
             (Width::Bits32, _) => usize::from(self.mask & largest(width) != 0),
@@ -65,17 +65,17 @@ impl Condition {
         }
     }
 
-    /// Whether it is one of those that libseccomp compares in one step.
+    /// Whether libseccomp compares it in one step.
     pub(super) fn is_equality(&self) -> bool {
         matches!(self.operator, Operator::Eq | Operator::MaskedEq)
     }
 
-    /// Whether the upper half has no say but to be zero or not.
+    /// Whether the value fits into the lower half.
     pub(super) fn is_small(&self) -> bool {
         u32::try_from(self.value).is_ok()
     }
 
-    /// Values on both sides of where it begins or ceases to hold.
+    /// Values on both sides of the bound.
     pub(super) fn edges(&self) -> [u64; 3] {
         [self.value, self.value.wrapping_sub(1) & self.mask, self.value.wrapping_add(1) & self.mask]
     }

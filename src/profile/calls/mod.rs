@@ -1,9 +1,8 @@
-//! What libseccomp makes of all the rules for one system call.
+//! Evaluates the rules of a profile by system call, as libseccomp does.
 //!
-//! Everything that is said of a profile's rules is said by this evaluation:
-//! whether they conflict, whether they stop anything, and what becomes of a
-//! call. `e2e/oracle` holds it against the programs that runc and libseccomp
-//! make.
+//! This evaluation is the only source for whether rules conflict, whether they
+//! deny anything, and what effect they have on a call. `e2e/oracle` compares it
+//! with the filters that runc and libseccomp make.
 
 mod call;
 mod condition;
@@ -24,50 +23,49 @@ use crate::profile::{
     syscalls,
 };
 
-/// What happens to a call: libseccomp has one word for `KILL` and
-/// `KILL_THREAD`, and takes an error number for part of the action.
+/// The effect on a call. As in libseccomp, `KILL` and `KILL_THREAD` are the same,
+/// and the error number is part of the action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Effect {
     action: Action,
     code: u16,
 }
 
-/// The rules of a profile, call by call.
+/// The rules of a profile by system call.
 pub(super) struct Calls<'a> {
     default: Option<Effect>,
     by_name: BTreeMap<&'a str, Call>,
-    /// Those that the architecture does not have, if libseccomp makes rules for
-    /// them all the same.
+    /// Calls that the architecture lacks, if libseccomp makes rules for them.
     missing: BTreeMap<&'a str, Call>,
-    /// One of these, if because of it some versions of libseccomp lose all rules.
+    /// Whether some versions of libseccomp lose all rules because of a missing call.
     lost: Lost<'a>,
-    /// Who loses and who wins, and for which calls.
+    /// The losing and the winning rule of each clash, with their calls.
     clashes: BTreeMap<(Clash, NodeId, NodeId), Vec<&'a str>>,
 }
 
-/// Whether there may be no rules at all, and why.
+/// Whether libseccomp may lose all rules, and because of which call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lost<'a> {
     No,
-    /// Which calls exist is not known.
+    /// The table of calls lacks the architecture.
     Unknown,
     For(&'a str),
 }
 
-/// How one rule can get into the way of another.
+/// How one rule affects another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Clash {
-    /// The other has none or not all of its conditions, and takes its place.
+    /// The winning rule has fewer conditions and replaces the losing one.
     Swallowed,
-    /// Neither has conditions, and the first one stays.
+    /// Neither has conditions, and libseccomp keeps the first.
     Overruled,
-    /// An earlier rule has the same conditions, or the same and more, and
-    /// another action: libseccomp refuses that.
+    /// An earlier rule has the same conditions, or more, and another action:
+    /// libseccomp rejects the profile.
     Conflicting,
 }
 
 impl Effect {
-    /// As runc converts it: 16 bits of the number, `EPERM` where there is none.
+    /// Converts as runc does: 16 bits of `errno`, and `EPERM` by default.
     pub(super) fn of(action: Action, errno: Option<u64>) -> Self {
         const EPERM: u64 = 1;
         let [low, high, ..] = errno.unwrap_or(EPERM).to_le_bytes();
@@ -76,50 +74,50 @@ impl Effect {
         Self { action, code }
     }
 
-    /// Fails with this error.
+    /// The call fails with this error.
     pub(super) fn error(code: u16) -> Self {
         Self { action: Action::Errno, code }
     }
 
-    /// `SCMP_ACT_…`.
+    /// The name of the action, `SCMP_ACT_…`.
     pub fn action(self) -> &'static str {
         self.action.name()
     }
 
-    /// The error, or for a tracer the message.
+    /// The error number or, for a tracer, the message.
     pub fn code(self) -> u16 {
         self.code
     }
 
-    /// Whether the call goes through, or may: a supervisor can let it
-    /// (`NOTIFY`), but there is no tracer who could (`TRACE`).
+    /// Whether the call is or may be executed: a supervisor can allow it
+    /// (`NOTIFY`), but a container has no tracer that could (`TRACE`).
     pub fn lets_through(self) -> bool {
         self.action.lets_through() || self.action == Action::Notify
     }
 
-    /// Whether the call does not go through unless somebody else lets it.
+    /// Whether the call is denied unless a supervisor or tracer allows it.
     pub fn stops(self) -> bool {
         !self.action.lets_through()
     }
 
-    /// libseccomp refuses the action itself (`sys_chk_seccomp_action`).
+    /// Whether libseccomp rejects the action (`sys_chk_seccomp_action`).
     pub(super) fn is_refused(self) -> bool {
         self.action == Action::Errno && u64::from(self.code) > Action::LARGEST_ERRNO
     }
 }
 
 impl<'a> Calls<'a> {
-    /// On an architecture of 64 bits that has every call.
+    /// Evaluates for a 64-bit architecture that has every call.
     pub(super) fn of(document: &'a Document) -> Self {
         Self::new(document, Width::Bits64, |call| vec![(call, None)])
     }
 
-    /// On this architecture.
+    /// Evaluates for this architecture.
     pub(super) fn on(document: &'a Document, architecture: Architecture) -> Self {
         let ways = |call| multiplexed::ways(architecture, call);
         let mut calls = Self::new(document, architecture.width(), ways);
         if architecture.multiplexes() {
-            // There nothing is made for them.
+            // libseccomp makes no rules for missing calls there.
             let missing = std::mem::take(&mut calls.missing);
             calls.clashes.retain(|_, names| {
                 names.retain(|it| !missing.contains_key(it));
@@ -137,7 +135,7 @@ impl<'a> Calls<'a> {
     fn lost_on(&self, document: &Document, architecture: Architecture) -> Lost<'a> {
         let x32 = document.architectures.iter().any(|it| it.as_str() == "SCMP_ARCH_X32");
         let is_x86_64 = architecture.seccomp() == "SCMP_ARCH_X86_64";
-        // Here it is read in any case, or nothing is made for calls that are missing.
+        // Here libseccomp always reads the number, or makes no rules for missing calls.
         if is_x86_64 && !x32 || architecture.multiplexes() || self.by_name.is_empty() {
             return Lost::No;
         }
@@ -157,8 +155,8 @@ impl<'a> Calls<'a> {
         }
     }
 
-    /// `ways` says by which calls a call can be made, and which first argument
-    /// it has there.
+    /// `ways` returns the calls through which a call can be made, each with its
+    /// first argument.
     fn new(
         document: &'a Document,
         width: Width,
@@ -178,7 +176,7 @@ impl<'a> Calls<'a> {
             let Some(sets) = alternatives(&rule.args, width) else {
                 continue;
             };
-            // runc skips what is the default, and what is no system call.
+            // runc skips rules with the default action and unknown names.
             if default != Some(effect) {
                 for name in rule.names.iter().filter(|it| syscalls::exists(it)) {
                     let ways = ways(name);
@@ -194,19 +192,19 @@ impl<'a> Calls<'a> {
         calls
     }
 
-    /// What happens by default.
+    /// The default action.
     pub(super) fn default(&self) -> Option<Effect> {
         self.default
     }
 
-    /// What happens to a call whatever its arguments, and the rule that says
-    /// so; nothing if it depends on the arguments.
+    /// The effect on a call with any arguments, and its rule; `None` if the effect
+    /// depends on the arguments.
     pub(super) fn outcome(&self, name: &str) -> Option<(Effect, Option<NodeId>)> {
         let default = self.default?;
         self.by_name.get(name).map_or(Some((default, None)), |it| it.unconditional(default))
     }
 
-    /// What happens to a call with these arguments.
+    /// The effect on a call with these arguments.
     pub(super) fn decide(&self, name: &str, args: &[u64; 6]) -> Option<Outcome> {
         let default = self.default?;
         let certain = || Outcome::Certain(default);
@@ -220,7 +218,7 @@ impl<'a> Calls<'a> {
         if let Lost::For(call) = self.lost { Some(call) } else { None }
     }
 
-    /// Whether the call goes through with some arguments, as far as is known.
+    /// Whether the call may be executed with some arguments.
     pub(super) fn may_pass(&self, name: &str) -> bool {
         let Some(default) = self.default else {
             return false;
@@ -228,8 +226,7 @@ impl<'a> Calls<'a> {
         self.by_name.get(name).map_or(default.lets_through(), |it| it.may_pass(default))
     }
 
-    /// Whether some call is certain to be stopped, be it only with some
-    /// arguments.
+    /// Whether some call is certainly denied, at least with some arguments.
     pub(super) fn stop_something(&self) -> bool {
         let Some(default) = self.default else {
             return false;
@@ -238,7 +235,7 @@ impl<'a> Calls<'a> {
         default.stops() || is_sure && self.by_name.values().any(|it| it.is_stopped(default))
     }
 
-    /// Which rules lose against which, and for which calls.
+    /// The clashes of one kind: the losing rule, the winning rule, and their calls.
     pub(super) fn clashes(
         &self,
         kind: Clash,
@@ -254,7 +251,7 @@ impl<'a> Calls<'a> {
         }
     }
 
-    /// Rules for a call that the architecture does not have can conflict.
+    /// Rules for a call that the architecture lacks can still conflict.
     fn add_missing(&mut self, name: &'a str, sets: &[Vec<Condition>], rule: (Effect, NodeId)) {
         let call = self.missing.entry(name).or_default();
         for clash in sets.iter().flat_map(|it| call.add(it, rule)) {
@@ -265,9 +262,9 @@ impl<'a> Calls<'a> {
     }
 }
 
-/// The sets of conditions of which one is enough. A rule is one set, unless it
-/// has two conditions for one argument: then each condition is a set. Nothing,
-/// where runc refuses a condition.
+/// The alternative sets of conditions of a rule. A rule is one set, unless it has
+/// two conditions on one argument: then each condition is a set. `None` if runc
+/// rejects a condition.
 fn alternatives(args: &[Spanned<Arg>], width: Width) -> Option<Vec<Vec<Condition>>> {
     let condition = |it: &Spanned<Arg>| {
         let operator = Operator::parse(&it.op).filter(|_| *it.index <= 5)?;
@@ -277,13 +274,13 @@ fn alternatives(args: &[Spanned<Arg>], width: Width) -> Option<Vec<Vec<Condition
     let mut sorted = all.clone();
     sorted.sort_unstable();
     if sorted.windows(2).any(|it| it[0].0 == it[1].0) {
-        // In their order, which decides where one of them always holds.
+        // Their order decides where one of them always holds.
         return Some(all.into_iter().map(|it| it.1.into_iter().collect()).collect());
     }
     Some(vec![sorted.into_iter().filter_map(|it| it.1).collect()])
 }
 
-/// The same with another condition for the first argument.
+/// Replaces the conditions on the first argument.
 fn with_first(sets: &[Vec<Condition>], first: Option<u64>, width: Width) -> Vec<Vec<Condition>> {
     let Some(value) = first else {
         return sets.to_vec();

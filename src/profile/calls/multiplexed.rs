@@ -1,9 +1,8 @@
-//! Calls that can also be made through another one.
+//! Multiplexed calls: `socketcall` and `ipc`.
 //!
-//! On some architectures the calls of sockets and of System V share one call,
-//! which is told by its first argument which of them is meant. libseccomp adds
-//! each rule for one of them to both (`abi_rule_add`), and has no use there for
-//! a condition on the first argument: a pointer follows.
+//! On some architectures the calls of sockets and of System V can be made through
+//! one call, whose first argument selects the real one. libseccomp adds each rule
+//! to both (`abi_rule_add`) and drops conditions on the first argument there.
 
 use crate::profile::{architecture::Architecture, syscalls};
 
@@ -47,8 +46,8 @@ const SYSTEM_V: &[(&str, u64)] = &[
     ("shmctl", 24),
 ];
 
-/// By which calls a call is made on an architecture, each with the first
-/// argument that it has there.
+/// The calls through which a call can be made on an architecture, each with the
+/// first argument that selects it.
 pub(super) fn ways(architecture: Architecture, call: &str) -> Vec<(&str, Option<u64>)> {
     let mut ways = Vec::new();
     if architecture.multiplexes() {
@@ -60,7 +59,7 @@ pub(super) fn ways(architecture: Architecture, call: &str) -> Vec<(&str, Option<
     ways
 }
 
-/// The call that stands for it and others, and by which first argument.
+/// The call that multiplexes this one, and the first argument that selects it.
 pub(in crate::profile) fn shared(call: &str) -> Option<(&'static str, u64)> {
     let socket = SOCKETS.iter().zip(1..).find(|it| *it.0 == call).map(|it| ("socketcall", it.1));
     let system_v = || SYSTEM_V.iter().find(|it| it.0 == call).map(|it| ("ipc", it.1));

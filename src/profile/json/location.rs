@@ -1,23 +1,23 @@
-//! Where something stands in a document: by name, and by line and column.
+//! Locations in a document: path, byte span, line and column.
 
 use std::fmt::Write;
 
 use super::Step;
 
-/// Where something stands.
+/// The location of a value or key in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceLocation {
-    /// The way from the root, `syscalls[3].args[0].op`; empty for the root.
+    /// The path from the root, such as `syscalls[3].args[0].op`; empty for the root.
     pub path: String,
-    /// Where in the text, if there is a text.
+    /// The bytes of the text, if the document has one.
     pub span: Option<Span>,
 }
 
-/// A part of a text, in bytes.
+/// A range of bytes in a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
     pub start: usize,
-    /// The first byte that is not part of it.
+    /// The first byte after the range.
     pub end: usize,
 }
 

@@ -1,5 +1,5 @@
-//! JSON as Go's `encoding/json` sees it: keys in their order, repeated ones
-//! kept, numbers as they are written, and where in the text all of it stands.
+//! JSON as Go's `encoding/json` reads it: members in order, repeated keys kept,
+//! numbers as written, and the source location of every value.
 
 mod location;
 mod reader;
@@ -7,18 +7,17 @@ mod reader;
 pub use location::{Position, SourceLocation, Span};
 pub use reader::Malformed;
 
-/// A JSON document, with its text or without.
+/// A JSON document. It has source locations if it was read from a text.
 ///
-/// What matters here and not in `serde_json::Value`: a key that is written
-/// twice stands here twice, as the runtime reads both (L4), and a value knows
-/// its place. The values lie side by side in the order of the document, so
-/// that no depth of nesting can exhaust the stack.
+/// Unlike `serde_json::Value` it keeps repeated keys, since the runtime reads
+/// both (L4), and the location of each value. The nodes form one vector in the
+/// order of the document, so deep nesting cannot exhaust the stack.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Json {
     nodes: Vec<Node>,
 }
 
-/// A value's number in the order of the document; the root is 0.
+/// The index of a value in the order of the document; the root is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NodeId(usize);
 
@@ -28,11 +27,11 @@ struct Node {
     step: Step,
     content: Content,
     span: Option<Span>,
-    /// The first node that is not inside of this one.
+    /// The first node after this one and its descendants.
     end: NodeId,
 }
 
-/// How to get from the parent to a value.
+/// The step of a path from a parent to a value.
 #[derive(Clone, Debug, PartialEq)]
 enum Step {
     Root,
@@ -40,12 +39,13 @@ enum Step {
     Key { name: String, span: Option<Span> },
 }
 
-/// What a value is; what is inside of it follows it.
+/// The content of a value. The nodes of elements and members follow that of
+/// their list or object.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Content {
     Null,
     Bool,
-    /// As it is written: no type holds every number.
+    /// The number as written, since no type holds every number.
     Number(String),
     String(String),
     Array,
@@ -60,8 +60,8 @@ pub(crate) struct Value<'a> {
 }
 
 impl Json {
-    /// Reads a whole file as Go does: a byte order mark or trailing text is an
-    /// error, bytes that are no UTF-8 are replaced.
+    /// Parses a file as Go does: a byte order mark and trailing text are errors,
+    /// and bytes that are not UTF-8 are replaced.
     pub fn parse(text: &[u8]) -> Result<Self, Malformed> {
         reader::read(text)
     }
@@ -74,19 +74,19 @@ impl Json {
         Value { json: self, node }
     }
 
-    /// Where the value stands.
+    /// The location of a value.
     pub(crate) fn location(&self, node: NodeId) -> SourceLocation {
         SourceLocation { path: self.path(node), span: self.node(node).span }
     }
 
-    /// Where the value's key stands; an element of a list has none.
+    /// The location of a value's key; for an element of a list, that of the value.
     pub(crate) fn key_location(&self, node: NodeId) -> SourceLocation {
         let Node { step, span, .. } = self.node(node);
         let span = if let Step::Key { span, .. } = step { span } else { span };
         SourceLocation { path: self.path(node), span: *span }
     }
 
-    /// The way to a value, `syscalls[3].args[0].op`; nothing for the root.
+    /// The path of a value, such as `syscalls[3].args[0].op`; empty for the root.
     pub(crate) fn path(&self, node: NodeId) -> String {
         let mut steps = Vec::new();
         let mut node = self.node(node);
@@ -108,7 +108,7 @@ impl<'a> Value<'a> {
         &self.json.node(self.node).content
     }
 
-    /// The key it has in its object.
+    /// The key, if the value is a member of an object.
     pub(crate) fn key(self) -> Option<&'a str> {
         match &self.json.node(self.node).step {
             Step::Key { name, .. } => Some(name),
@@ -116,7 +116,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// What a list or an object holds.
+    /// The elements of a list or the member values of an object.
     fn children(self) -> impl Iterator<Item = Self> + use<'a> {
         let NodeId(at) = self.node;
         let end = self.json.node(self.node).end;
@@ -130,12 +130,12 @@ impl<'a> Value<'a> {
         })
     }
 
-    /// The keys of an object with their values; whatever else it is has none.
+    /// The members of an object; none for other content.
     pub(crate) fn members(self) -> impl Iterator<Item = (&'a str, Self)> + use<'a> {
         self.children().filter_map(|it| Some((it.key()?, it)))
     }
 
-    /// The elements of a list; whatever else it is has none.
+    /// The elements of a list; none for other content.
     pub(crate) fn elements(self) -> impl Iterator<Item = Self> + use<'a> {
         self.children().filter(|it| it.key().is_none())
     }
@@ -152,8 +152,8 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Whether Go decodes `key` into the field `name`: it falls back to comparing
-/// without case, and two letters outside ASCII fold into it.
+/// Whether Go decodes `key` into the field `name`: it ignores case, and folds two
+/// letters outside of ASCII into ASCII.
 pub(crate) fn same_key(key: &str, name: &str) -> bool {
     let fold = |it: char| match it {
         'ſ' => 'S',
@@ -163,7 +163,7 @@ pub(crate) fn same_key(key: &str, name: &str) -> bool {
     key.chars().map(fold).eq(name.chars().map(fold))
 }
 
-/// An object that has no text, such as one of the API server.
+/// A document without source locations, such as an object of the API server.
 impl From<&serde_json::Value> for Json {
     fn from(value: &serde_json::Value) -> Self {
         let mut builder = Builder::default();
@@ -172,11 +172,11 @@ impl From<&serde_json::Value> for Json {
     }
 }
 
-/// Puts the nodes of a document in their order.
+/// Builds the nodes of a document in order.
 #[derive(Default)]
 struct Builder {
     nodes: Vec<Node>,
-    /// The lists and objects that are not closed yet.
+    /// The lists and objects that are still open.
     open: Vec<NodeId>,
 }
 

@@ -1,21 +1,21 @@
-//! Reads JSON: exactly the language of Go's `encoding/json`, with its errors.
+//! Parses exactly the JSON that Go's `encoding/json` accepts, with its errors.
 //!
-//! The runtimes decode with it, so a file that another reader refuses, or
-//! reads otherwise, would be judged wrongly. The errors are those that the
-//! events of a pod show (`scanner.go`), and `e2e/oracle` compares them.
+//! The runtimes decode profiles with that package, so a parser with other rules
+//! would judge some files wrongly. The error texts are those that the events of
+//! a pod show (`scanner.go`); `e2e/oracle` compares them.
 
 use std::fmt;
 
 use super::{Builder, Content, Json, Span, Step};
 
-/// Deeper nesting is an error (`maxNestingDepth`).
+/// The deepest nesting without an error (`maxNestingDepth`).
 const DEEPEST: usize = 10_000;
 
-/// Why a text is no JSON, in the words of Go.
+/// Why a text is not JSON, as Go's error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     pub why: String,
-    /// The first byte that cannot be.
+    /// The offset of the first invalid byte.
     pub offset: usize,
 }
 
@@ -34,12 +34,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Walks without recursion: how deep a text is nested is not ours to say.
+    /// Parses without recursion, since the text decides how deep the nesting is.
     fn document(&mut self) -> Result<(), Malformed> {
         self.value(Step::Root)?;
         let mut count = Vec::new();
         while let Some(&open) = self.builder.open.last() {
-            // A list or object that was just opened holds nothing yet.
+            // A list or object that was just opened has a count of 0.
             count.resize(self.builder.open.len(), 0);
             let seen = count.last_mut().expect("one is open");
             let index = *seen;
@@ -139,7 +139,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads what follows an opening quotation mark.
+    /// Reads a string after its opening quotation mark.
     fn string(&mut self) -> Result<String, Malformed> {
         let mut string = String::new();
         loop {
@@ -159,7 +159,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads what follows a backslash.
+    /// Reads an escape sequence after its backslash.
     fn escape(&mut self) -> Result<char, Malformed> {
         let escaped = match self.peek() {
             Some(it @ (b'"' | b'\\' | b'/')) => char::from(it),
@@ -178,8 +178,8 @@ impl Reader<'_> {
         Ok(escaped)
     }
 
-    /// Reads four digits, and the second half of a pair of surrogates with its
-    /// first; half a pair is replaced, and what follows it stands for itself.
+    /// Reads four hexadecimal digits, and the second surrogate after a first one. A
+    /// lone surrogate is replaced, and the text after it is read by itself.
     fn unicode(&mut self) -> Result<char, Malformed> {
         let unit = self.hex()?;
         let after = self.at;
@@ -226,8 +226,8 @@ impl Reader<'_> {
     }
 
     fn invalid(&self, context: &str) -> Malformed {
-        // At its end Go reads a text on as if a space followed, which is wrong
-        // within a word, a number or an escape.
+        // At the end of a text Go continues as if a space followed, which is an
+        // error within a literal, a number or an escape sequence.
         let outside = context.starts_with("looking") || context.starts_with("after");
         let space_may_be =
             context == "in string literal" || outside && !context.ends_with("literal");
@@ -239,7 +239,7 @@ impl Reader<'_> {
     }
 }
 
-/// A byte as Go quotes it: as if it were a character of its own (`quoteChar`).
+/// A byte as Go quotes it: as one character (`quoteChar`).
 struct Quoted(u8);
 
 impl fmt::Display for Quoted {

@@ -18,7 +18,7 @@ pub(super) const LINT: Lint = Lint {
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let mut found: Vec<_> = conflicts(&reading.calls, "").collect();
-    // Some have shorter arguments, and calls that go through others.
+    // Some architectures have shorter arguments, and multiplexed calls.
     for listed in &reading.document.architectures {
         let Some(architecture) = Architecture::named(listed) else { continue };
         let calls = Calls::on(reading.document, architecture);

@@ -1,17 +1,17 @@
-//! Constants of which the runtime knows a list: what is wrong with one.
+//! Finds constants that the runtime does not know.
 
 use super::{Anchor, Remark, remark::quoted};
 use crate::profile::{document::Spanned, spelling};
 
-/// A list of words that have a prefix in common.
+/// A set of constants with a common prefix.
 pub(super) struct Constants {
-    /// What one of them is called.
+    /// What messages call such a constant.
     pub(super) what: &'static str,
     pub(super) prefix: &'static str,
 }
 
 impl Constants {
-    /// Finds a word that is not on the list. runc: "string … is not a valid …".
+    /// Checks that `word` is one of the known constants. runc: "string … is not a valid …".
     pub(super) fn check<'a>(
         &self,
         word: &Spanned<String>,

@@ -12,8 +12,8 @@ use crate::profile::{
     runtime::Action,
 };
 
-/// L2: containerd drops the keys that Docker and Podman add to the format, and
-/// what is left means something else.
+/// L2: containerd drops the keys that Docker and Podman add to the format, which
+/// changes the meaning of the profile.
 pub(super) const LINT: Lint = Lint {
     id: "docker-key",
     severity: Severity::Error,
@@ -21,11 +21,11 @@ pub(super) const LINT: Lint = Lint {
     check: Check::Profile(check),
 };
 
-/// A key of the other formats.
+/// A key that Docker or Podman adds.
 struct Extension {
     key: &'static str,
     shape: Shape,
-    /// What really happens where the key is ignored.
+    /// What happens if the key is ignored.
     becomes: fn(&Ignored<'_>) -> String,
     hint: fn(&Ignored<'_>) -> Option<String>,
 }
@@ -81,20 +81,20 @@ const EXTENSIONS: &[Extension] = &[
     },
 ];
 
-/// What the key is to Docker or Podman, which compare without case, too.
+/// The key of Docker or Podman that `key` is, without regard to case.
 pub(super) fn named(shape: Shape, key: &str) -> Option<&'static str> {
     let mut known = EXTENSIONS.iter().filter(|it| it.shape == shape).map(|it| it.key);
     known.find(|it| same_key(key, it))
 }
 
-/// Where one key is, and the rules that have it.
+/// The occurrences of one key, and the rules that have it.
 struct Ignored<'a> {
     reading: &'a Reading<'a>,
     places: Vec<Value<'a>>,
     rules: Vec<&'a Syscall>,
 }
 
-/// Says it once for each key: a file of Docker's has it in every other rule.
+/// Reports each key once, since Docker's files have it in many rules.
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let rules: BTreeMap<_, _> = reading.rules().map(|it| (it.node, &it.it)).collect();
     let mut found: BTreeMap<&str, Ignored<'_>> = BTreeMap::new();
@@ -120,7 +120,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     EXTENSIONS.iter().filter_map(says).collect()
 }
 
-/// Whether there is something to ignore: Docker writes `"includes": {}`.
+/// Whether the value is not empty: Docker writes `"includes": {}`.
 fn says_something(value: Value<'_>) -> bool {
     match value.content() {
         Content::Null => false,
@@ -131,7 +131,7 @@ fn says_something(value: Value<'_>) -> bool {
     }
 }
 
-/// Whether the number is there too, which counts: Podman writes both.
+/// Whether the number is present too, which takes effect: Podman writes both.
 fn is_said(key: &str, rule: Option<&Syscall>, reading: &Reading<'_>) -> bool {
     match key {
         "errno" => rule.is_some_and(|it| it.errno.is_some()),

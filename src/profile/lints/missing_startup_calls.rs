@@ -2,7 +2,7 @@
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
 
-/// L7: the runtime itself still needs calls when the filter is in force.
+/// L7: the runtime still makes system calls after it has loaded the filter.
 pub(super) const LINT: Lint = Lint {
     id: "missing-startup-calls",
     severity: Severity::Warning,
@@ -60,7 +60,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
         outcome.is_some_and(|(effect, _)| !effect.lets_through())
     };
     let missing: Vec<_> = NEEDED.iter().filter(denied).copied().collect();
-    // A profile that denies everything has said so; without execve the rest does not matter.
+    // A profile that denies all of them is meant to, or lacks execve, which is another lint.
     if missing.is_empty() || missing.len() == NEEDED.len() {
         return Vec::new();
     }

@@ -1,4 +1,4 @@
-//! What can be wrong with a profile: every lint, one file each.
+//! The lints: one file for each fault of a profile.
 
 mod conflicting_rules;
 mod constants;
@@ -47,15 +47,14 @@ use crate::profile::{
     json::{Json, Malformed, SourceLocation, Span},
 };
 
-/// One thing that can be wrong with a profile.
+/// A lint: a name, a severity, a page and a pure function.
 ///
-/// A lint is a value: a name, a severity, a page and a pure function. Adding
-/// one is a new file here, a line in [`LINTS`], a table and a page.
+/// CONTRIBUTING.md says how to add one.
 pub struct Lint {
-    /// Stable name: the file stem of its code, its page and its table.
+    /// The stable name, which is the file stem of its code, page and table.
     pub id: &'static str,
     pub severity: Severity,
-    /// Why the lint exists and what to do, in Markdown.
+    /// The page for users, in Markdown.
     pub page: &'static str,
     check: Check,
 }
@@ -63,34 +62,34 @@ pub struct Lint {
 /// What a finding means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// The profile does what is written, which may not be what is meant.
+    /// The profile does what is written, which may not be what its author wants.
     Warning,
-    /// Some runtime refuses the profile or does something else than is
-    /// written, or callgate forbids it.
+    /// A runtime rejects the profile or does something else than is written, or
+    /// callgate forbids it.
     Error,
 }
 
-/// What a lint looks at.
+/// The input of a lint.
 enum Check {
-    /// A text that is no JSON, and why.
+    /// A text that is not JSON, and the error.
     Text(fn(&[u8], &Malformed) -> Remark),
     /// A profile.
     Profile(fn(&Reading<'_>) -> Vec<Remark>),
 }
 
-/// What one lint says.
+/// One finding of a lint.
 #[derive(Clone, Debug)]
 pub struct Finding {
     pub lint: &'static Lint,
     pub location: SourceLocation,
-    /// Where else it holds, or what it has to do with.
+    /// Further locations of the same fault, or related ones.
     pub also: Vec<SourceLocation>,
     pub message: String,
-    /// The way out, where there is a particular one.
+    /// How to fix it, if there is a specific fix.
     pub hint: Option<String>,
 }
 
-/// All lints, in the order in which they speak of one place.
+/// All lints; their findings about one value have this order.
 pub const LINTS: &[Lint] = &[
     not_json::LINT,
     wrong_type::LINT,
@@ -124,7 +123,7 @@ pub const LINTS: &[Lint] = &[
     missing_startup_calls::LINT,
 ];
 
-/// Asks every lint about a profile file. Findings come in the order of the text.
+/// Runs every lint on a profile file. Returns the findings in the order of the text.
 pub fn lint(text: &[u8]) -> Vec<Finding> {
     match Json::parse(text) {
         Ok(json) => lint_tree(&json),
@@ -138,14 +137,14 @@ pub fn lint(text: &[u8]) -> Vec<Finding> {
     }
 }
 
-/// Asks every lint about a profile that has no text, or whose text was read
-/// before. Findings come in the order of the document.
+/// Runs every lint on a parsed profile. Returns the findings in the order of the
+/// document.
 pub fn lint_tree(json: &Json) -> Vec<Finding> {
     let (document, mismatches) = Document::decode(json);
     lint_document(json, &document, &mismatches)
 }
 
-/// Asks every lint about what has been made of `json`.
+/// Runs every lint on `json` and the document that was decoded from it.
 pub(crate) fn lint_document(
     json: &Json,
     document: &Document,
@@ -159,18 +158,17 @@ pub(crate) fn lint_document(
             remarks.extend(check(&reading).into_iter().map(|it| (lint, it)));
         }
     }
-    // Stable: lints keep their order where they speak of one place.
+    // The sort is stable: findings about one value keep the order of the lints.
     remarks.sort_by_key(|(_, remark)| remark.at.order());
     remarks.into_iter().map(|(lint, remark)| lint.on_tree(remark, json)).collect()
 }
 
-/// The lints whose findings a pod is warned of that names the profile, the
-/// gravest first.
+/// The lints whose findings are doubts, the most severe first.
 const DOUBTS: [(Lint, Doubt); 2] =
     [(no_execve::LINT, Doubt::NoStart), (docker_key::LINT, Doubt::DockerKeys)];
 
-/// The gravest doubt about a profile file. No other lint is asked: some of them
-/// take their time, and files on nodes are written by anybody.
+/// The most severe doubt about a profile file. Runs only the lints above: others
+/// can be slow, and anyone may write files on nodes.
 pub(super) fn doubt(text: &[u8]) -> Option<Doubt> {
     let json = Json::parse(text).ok()?;
     let (document, mismatches) = Document::decode(&json);
@@ -183,9 +181,9 @@ pub(super) fn doubt(text: &[u8]) -> Option<Doubt> {
     DOUBTS.iter().find(|(lint, _)| finds(lint)).map(|it| it.1)
 }
 
-/// The errors among findings about the spec of an object, each on a line of its
-/// own, behind a line break; after `most` lines the rest are counted. `None`
-/// without an error.
+/// Formats the errors among the findings about the `spec` of an object: each after
+/// a line break, and after `most` of them the number of the rest. Returns `None`
+/// if there is no error.
 pub fn errors(findings: &[Finding], most: usize) -> Option<String> {
     let errors: Vec<_> = findings.iter().filter(|it| it.lint.severity == Severity::Error).collect();
     let mut lines: Vec<_> = errors.iter().take(most).map(|it| format!("\n  spec.{it}")).collect();
@@ -196,7 +194,7 @@ pub fn errors(findings: &[Finding], most: usize) -> Option<String> {
 }
 
 impl Lint {
-    /// The name of the lint that finds profiles which agents do not bring.
+    /// The name of the lint for profiles that agents do not write to nodes.
     pub const TOO_LARGE: &str = too_large::LINT.id;
 
     fn on_tree(&'static self, remark: Remark, json: &Json) -> Finding {
@@ -205,7 +203,7 @@ impl Lint {
         Finding { lint: self, location: at.location(json), also, message, hint }
     }
 
-    /// Says it of the one byte that cannot be.
+    /// The finding about the first invalid byte of a text.
     fn on_text(&'static self, remark: Remark, malformed: &Malformed) -> Finding {
         let Remark { message, hint, at: _, also: _ } = remark;
         let span = Span { start: malformed.offset, end: malformed.offset };

@@ -17,7 +17,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     }
     let remark = |message| Remark::new(Anchor::Value(NodeId::default()), message);
     vec![match reading.document.defect() {
-        // It names the key that was meant.
+        // The message of the defect names the misspelt key.
         Some(Defect::Hollow(it @ Hollow::Disabled { misspelt: Some(_) })) => remark(it.to_string()),
         Some(Defect::Hollow(it @ Hollow::Disabled { misspelt: None })) => {
             let deny = "add \"defaultAction\": \"SCMP_ACT_ERRNO\" to deny what no rule allows";

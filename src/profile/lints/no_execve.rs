@@ -2,7 +2,7 @@
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
 
-/// L7: the filter is in force before the runtime starts the program.
+/// L7: the runtime loads the filter before it starts the program.
 pub(super) const LINT: Lint = Lint {
     id: "no-execve",
     severity: Severity::Error,

@@ -6,7 +6,7 @@ use crate::profile::{
     runtime::Action,
 };
 
-/// 1.10.1: the specification wants at least one name, runc does not mind.
+/// 1.10.1: the specification requires a name, runc does not.
 pub(super) const LINT: Lint = Lint {
     id: "no-names",
     severity: Severity::Warning,
@@ -15,7 +15,7 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
-    // What has the key "name" of another format is found for that.
+    // A rule with the key "name" is a finding of docker-key.
     let nameless = |rule: &&Spanned<Syscall>| {
         let mut keys = reading.json.value(rule.node).members();
         rule.names.is_empty() && !keys.any(|it| it.0 == "name")

@@ -3,7 +3,7 @@
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
 use crate::profile::{Defect, Hollow};
 
-/// L3: to whoever looks at the pod alone it seems confined.
+/// L3: the spec of the pod looks confined, and the container is not.
 pub(super) const LINT: Lint = Lint {
     id: "permissive",
     severity: Severity::Warning,

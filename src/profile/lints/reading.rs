@@ -1,4 +1,4 @@
-//! What lints look at: a profile as it is written, and as it is read.
+//! The input of lints: a profile as written and as the runtime decodes it.
 
 use crate::profile::{
     calls::Calls,
@@ -8,22 +8,22 @@ use crate::profile::{
     runtime::Action,
 };
 
-/// A profile, and what the runtime makes of it.
+/// A profile, its decoded document, and its evaluated rules.
 pub(super) struct Reading<'a> {
     pub(super) json: &'a Json,
     pub(super) document: &'a Document,
-    /// Values of the wrong type; the rest was read all the same.
+    /// Values of the wrong type; the document holds all others.
     pub(super) mismatches: &'a [TypeMismatch],
     pub(super) calls: Calls<'a>,
 }
 
-/// An object of which the runtime reads the keys.
+/// A JSON object whose keys the runtime reads.
 pub(super) struct Object<'a> {
     pub(super) value: Value<'a>,
     pub(super) shape: Shape,
 }
 
-/// What such an object describes.
+/// The type of such an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Profile,
@@ -32,7 +32,7 @@ pub(super) enum Shape {
 }
 
 impl<'a> Reading<'a> {
-    /// The default action, if it is one.
+    /// The default action, if it is valid.
     pub(super) fn default(&self) -> Option<Action> {
         Action::parse(&self.document.default_action)
     }
@@ -41,8 +41,7 @@ impl<'a> Reading<'a> {
         self.document.syscalls.iter()
     }
 
-    /// The conditions that the runtime looks at: it does so once for each name
-    /// of their rule.
+    /// The conditions that the runtime reads: it skips those of rules without names.
     pub(super) fn conditions(&self) -> impl Iterator<Item = &'a Spanned<Arg>> {
         self.rules().filter(|it| !it.names.is_empty()).flat_map(|it| &it.args)
     }

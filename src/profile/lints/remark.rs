@@ -1,20 +1,20 @@
-//! What a lint says, and of which values.
+//! A finding of a lint about nodes, before their locations are known.
 
 use std::collections::BTreeSet;
 
 use crate::profile::json::{Json, NodeId, SourceLocation};
 
-/// What a lint says of one place, or of several at once.
+/// A finding about one node or several.
 pub(super) struct Remark {
     pub(super) at: Anchor,
-    /// Where else it holds, or what it has to do with.
+    /// Further nodes with the same fault, or related ones.
     pub(super) also: Vec<Anchor>,
     pub(super) message: String,
-    /// The way out, where there is a particular one.
+    /// How to fix it, if there is a specific fix.
     pub(super) hint: Option<String>,
 }
 
-/// A value, or the key it has.
+/// A value, or its key.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
     Key(NodeId),
@@ -59,7 +59,7 @@ impl Anchor {
     }
 }
 
-/// Quotes what a profile says: all of it, unless it is absurdly long.
+/// Quotes a text of a profile, and truncates it after 64 characters.
 pub(crate) fn quoted(text: &str) -> String {
     const LONGEST: usize = 64;
     match text.char_indices().nth(LONGEST) {
@@ -68,7 +68,7 @@ pub(crate) fn quoted(text: &str) -> String {
     }
 }
 
-/// Enumerates words, each once, and no more than `most` of them.
+/// Lists distinct words, at most `most` of them, and counts the rest.
 pub(crate) fn listed<'a>(words: impl IntoIterator<Item = &'a str>, most: usize) -> String {
     let mut seen = BTreeSet::new();
     let words: Vec<_> = words.into_iter().filter(|it| seen.insert(*it)).collect();

@@ -3,8 +3,8 @@
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
 use crate::profile::document::{Arg, Spanned};
 
-/// 1.10.1: runc and crun make a rule of its own of each condition ("revert to old
-/// behavior"), though the specification wants all of them to hold.
+/// 1.10.1: runc and crun make a separate rule of each condition ("revert to old
+/// behavior"), though the specification requires that all hold.
 pub(super) const LINT: Lint = Lint {
     id: "repeated-argument",
     severity: Severity::Warning,
@@ -38,7 +38,7 @@ fn repeated(args: &[Spanned<Arg>]) -> Option<Remark> {
     )
 }
 
-/// `NE a` or `NE b`: the classical mistake.
+/// Whether one of the two always holds, as in `NE a` or `NE b`.
 fn never_all_false(one: &Arg, other: &Arg) -> bool {
     let differs = |it: &Arg| it.op.as_str() == "SCMP_CMP_NE";
     differs(one) && differs(other) && *one.value != *other.value

@@ -3,7 +3,7 @@
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
 use crate::profile::{calls::Effect, runtime::Action};
 
-/// 1.10.1: runc and crun skip a rule that does what happens anyway.
+/// 1.10.1: runc and crun skip a rule whose action is the default action.
 pub(super) const LINT: Lint = Lint {
     id: "same-as-default",
     severity: Severity::Warning,

@@ -3,7 +3,7 @@
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
 use crate::profile::{document::Spanned, runtime::Action};
 
-/// 1.10.1: the specification wants a runtime to fail, crun does, runc does not.
+/// 1.10.1: the specification requires an error; crun returns one, runc does not.
 pub(super) const LINT: Lint = Lint {
     id: "stray-errno",
     severity: Severity::Error,

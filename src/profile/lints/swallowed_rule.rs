@@ -3,8 +3,8 @@
 use super::{Anchor, Check, Lint, Reading, Remark, Severity, remark::listed};
 use crate::profile::calls::Clash;
 
-/// 1.10.1: a rule without conditions takes the place of those with conditions,
-/// wherever it stands, and one with fewer that of a later one with more.
+/// 1.10.1: a rule without conditions replaces those with conditions before and
+/// after it, and one with fewer conditions replaces later ones with more.
 pub(super) const LINT: Lint = Lint {
     id: "swallowed-rule",
     severity: Severity::Warning,

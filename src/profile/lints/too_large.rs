@@ -3,7 +3,7 @@
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
 use crate::profile::{MOST_FILE_BYTES, json::NodeId};
 
-/// Agents look into every profile on every node, within little memory.
+/// Agents read every profile on every node, and have a memory limit.
 pub(super) const LINT: Lint = Lint {
     id: "too-large",
     severity: Severity::Error,

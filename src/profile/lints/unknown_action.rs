@@ -17,7 +17,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let known = ACTIONS.iter().map(|it| it.0);
     let default = &reading.document.default_action;
     let mut remarks = Vec::new();
-    // A default that is missing is another lint's.
+    // A missing default action is a finding of no-default-action.
     if !default.is_empty() {
         remarks.extend(CONSTANTS.check(default, known.clone()));
     }

@@ -22,7 +22,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     remarks
 }
 
-/// The other names that processors have.
+/// Suggests the constant for other names of an architecture.
 fn renamed(remark: Remark, architecture: &str) -> Remark {
     let upper = architecture.trim().to_uppercase();
     let meant = match upper.strip_prefix("SCMP_ARCH_").unwrap_or(&upper) {

@@ -3,7 +3,7 @@
 use super::{Check, Lint, Reading, Remark, Severity, constants::Constants};
 use crate::profile::runtime::FLAGS;
 
-/// 1.10.1: runc knows four.
+/// 1.10.1: runc knows four flags.
 pub(super) const LINT: Lint = Lint {
     id: "unknown-flag",
     severity: Severity::Error,

@@ -3,7 +3,7 @@
 use super::{Anchor, Check, Lint, Reading, Remark, Severity, Shape, docker_key, remark::quoted};
 use crate::profile::{decode::field, spelling};
 
-/// L4: Go drops what it does not know without a word.
+/// L4: Go drops unknown keys without an error.
 pub(super) const LINT: Lint = Lint {
     id: "unknown-key",
     severity: Severity::Warning,
@@ -16,7 +16,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     for object in reading.objects() {
         for (key, value) in object.value.members() {
             let fields = object.shape.fields();
-            // The formats of Docker and Podman have comments; to drop those is right.
+            // "comment" is a key of Docker and Podman without effect.
             let known = field(key, fields).is_some() || key == "comment";
             if known || docker_key::named(object.shape, key).is_some() {
                 continue;

@@ -27,7 +27,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     remarks
 }
 
-/// What a programmer writes for it.
+/// Suggests the constant for the operator of a programming language.
 fn symbol(remark: Remark, op: &str) -> Remark {
     let meant = match op.trim() {
         "==" | "=" => "SCMP_CMP_EQ",
