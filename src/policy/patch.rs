@@ -138,7 +138,10 @@ pub(super) fn patch(
 /// The annotations for which the API server would reject the pod after the injection (S15), by
 /// the container that they are about. They are removed whatever the level of
 /// `legacy-annotation`: callgate causes the conflict.
-fn clashing<'a>(pod: &'a Pod<'_>, profile: &Profile) -> BTreeMap<AnnotationTarget<'a>, Vec<&'a str>> {
+fn clashing<'a>(
+    pod: &'a Pod<'_>,
+    profile: &Profile,
+) -> BTreeMap<AnnotationTarget<'a>, Vec<&'a str>> {
     let injected = match profile {
         Profile::RuntimeDefault => Seccomp::RuntimeDefault,
         Profile::Localhost(path) => Seccomp::Localhost(Some(path.as_str())),
