@@ -1,9 +1,9 @@
-//! Errors in words.
+//! Formats errors with their causes.
 
 use std::error::Error;
 
-/// An error with its causes, in one line. A cause that the words before it
-/// quote already is not told again: some libraries repeat theirs.
+/// An error with its causes, in one line. Omits a cause whose text the line already
+/// holds, since some libraries repeat their causes.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

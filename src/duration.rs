@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Why a text is not the duration that was asked for.
+/// Why a text is not a valid duration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotADuration {
     #[error("expected a duration such as 500ms, 5s or 1m30s")]

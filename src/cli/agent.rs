@@ -1,4 +1,4 @@
-//! `callgate agent`: brings profiles to one node, and says what is there.
+//! `callgate agent`: installs profiles on one node, and reports its inventory.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -145,7 +145,7 @@ async fn serve(agent: agent::Agent, listener: TcpListener) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Counts what is told, and logs what is new of it.
+/// Counts the events of the agent, and logs those that are new.
 fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandler {
     let said = Mutex::new(Said::default());
     Arc::new(move |news| {
@@ -200,8 +200,8 @@ fn count(metrics: &AgentMetrics, found: &Found) {
     }
 }
 
-/// What was logged last: a pass goes on every few seconds, and its failures
-/// are said once.
+/// The last logged failures: a pass is made every few seconds, and each failure is
+/// logged once.
 #[derive(Default)]
 struct Said {
     failures: BTreeSet<String>,

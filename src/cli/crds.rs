@@ -1,4 +1,4 @@
-//! `callgate crds`: the definitions of our types, for kubectl.
+//! `callgate crds`: prints the `CustomResourceDefinition` objects.
 
 use std::io::{self, Write};
 

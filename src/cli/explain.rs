@@ -1,4 +1,4 @@
-//! `callgate explain`: why a rule or lint exists, or what a built-in policy says.
+//! `callgate explain`: prints the page of a rule or lint, or a built-in policy.
 
 use std::io::{self, Write};
 

@@ -34,7 +34,7 @@ enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     Nothing,
-    /// What was looked at is not in order, which has been said.
+    /// The command found errors, and has printed them.
     Errors,
 }
 
@@ -44,7 +44,7 @@ const FOUND: u8 = 1;
 const COULD_NOT: u8 = 2;
 
 impl Cli {
-    /// Runs the command and says what went wrong, in one line.
+    /// Runs the command and prints its error, in one line.
     pub fn run(self) -> ExitCode {
         let log = Log::default();
         let result = match self.command {

@@ -11,11 +11,11 @@ use crate::{
     tls::Reload,
 };
 
-/// Where refusals of new pods are told of besides, without waiting.
+/// The queue for denials of new pods, which never blocks.
 pub(super) type Tell = Box<dyn Fn(Refusal) + Send + Sync>;
 
-/// One counter, one observation and one line per verdict; and, in a cluster,
-/// the owner of a refused pod is told.
+/// Records one counter, one observation and one line per verdict; and, in a
+/// cluster, an Event for the owner of a denied pod.
 ///
 /// What is let through without a finding, or repaired, is a line for debugging:
 /// there are many, and the API server's audit log has them too.
@@ -53,7 +53,7 @@ fn refusal(namespace: &str, DeniedPod { owner, why }: &DeniedPod<'_>) -> Refusal
     Refusal { namespace: namespace.to_owned(), owner, why: why.clone() }
 }
 
-/// Names and words of ours alone: never a part of the object, which may hold secrets.
+/// Logs names only, never a part of the object, which may hold secrets.
 fn log<const LOUD: bool>(record: &ReviewRecord<'_>) {
     let ReviewRecord {
         webhook, operation, outcome, resource, namespace, name, uid, dry_run, ..

@@ -1,4 +1,4 @@
-//! Takes connections from a listener, whatever happens to it.
+//! Accepts connections from a listener, and survives its errors.
 
 use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
 
@@ -20,13 +20,11 @@ use super::{
 /// spin, short enough for the API server not to notice.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long to wait for a connection that was told to go, before another one is:
-/// its next request may have come first.
+/// How long to wait for a connection that was asked to close, before another one
+/// is asked: its next request may have arrived first.
 const GOING: Duration = Duration::from_millis(10);
 
-/// A listener and the connections that came from it.
-///
-/// Dropping it cuts them all.
+/// A listener and its connections. Dropping it closes all of them.
 pub(super) struct Intake<O> {
     listener: TcpListener,
     most: usize,
@@ -41,7 +39,7 @@ where
     O: Fn(TcpStream, Arc<Pulse>) -> C,
     C: Future<Output = ()> + Send + 'static,
 {
-    /// `open` makes of every connection what serves it.
+    /// `open` returns the future that serves a connection.
     pub(super) fn new(
         listener: TcpListener,
         most: usize,
@@ -67,7 +65,7 @@ where
 
     /// Closes the listener and returns the connections that are still open.
     ///
-    /// Those that wait to be accepted come along: the kernel would reset them.
+    /// Accepts those that wait in the kernel's queue first, which would reset them.
     pub(super) async fn close(mut self) -> JoinSet<()> {
         // The runtime looks for what has come in when a task gives way.
         yield_now().await;
@@ -101,7 +99,7 @@ where
         });
     }
 
-    /// Waits until somebody has gone to make room; false if nobody can.
+    /// Waits until a connection has closed to make room; false if none can.
     async fn make_room(&self) -> bool {
         let left = self.crowd.left.notified();
         let Some(Told(told)) = self.crowd.make_room() else {
@@ -112,7 +110,7 @@ where
         true
     }
 
-    /// The next connection. An error is the client's, or passes: none ends the loop.
+    /// The next connection. Errors are the client's or temporary, so none ends the loop.
     async fn next<F>(&self, mut accept: impl FnMut() -> F) -> (TcpStream, SocketAddr)
     where
         F: Future<Output = io::Result<(TcpStream, SocketAddr)>>,
@@ -143,7 +141,7 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Tells of a connection while it lives, whichever way it ends.
+/// Reports that a connection was opened and, when dropped, that it has closed.
 struct Open(Observer);
 
 impl Open {

@@ -1,4 +1,4 @@
-//! The port for operators: is it alive, is it ready, what has it counted.
+//! The admin port: /livez, /readyz and /metrics.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,18 +17,17 @@ use super::{
 /// Kubelet and Prometheus need two or three.
 const MAX_CONNECTIONS: usize = 64;
 
-/// For how long a request's head may take to come, and an answer to be read: who
-/// probes is on this node.
+/// The time-out of reading a request's head and of writing an answer: probes come
+/// from this node.
 const AT_WORK: Duration = Duration::from_secs(2);
 
-/// For how long a connection may be silent: Prometheus connects anew when it has
-/// to.
+/// The time-out of an idle connection; Prometheus reconnects.
 const SILENT: Duration = Duration::from_secs(15);
 
-/// What `Metrics::render` writes, as Prometheus asks for it.
+/// The content type of `Metrics::render`.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Plain HTTP on its own listener; it answers to the last, while draining too.
+/// Plain HTTP on its own listener. It answers while the server drains, too.
 pub struct Admin {
     pub listener: TcpListener,
     pub limits: Limits,
@@ -38,13 +37,13 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Serves for ever: drop it to end it.
+    /// Serves until the future is dropped.
     pub async fn run(self) {
         let Self { listener, mut limits, readiness, metrics } = self;
         limits.header_timeout = limits.header_timeout.min(AT_WORK);
         limits.body_timeout = limits.body_timeout.min(AT_WORK);
         limits.idle_timeout = limits.idle_timeout.min(SILENT);
-        // Nobody has anything to send.
+        // No request has a body.
         limits.max_body_bytes = 0;
         let router = Router::new()
             .route("/livez", get(|| async { "ok\n" }))

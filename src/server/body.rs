@@ -1,4 +1,4 @@
-//! Reads a request's body into memory, as far as there is room for it.
+//! Reads the body of a request into memory, within the memory limit.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::{
 /// What is taken at once of a body whose length is not known, or is large.
 const STEP: usize = 64 * 1024;
 
-/// Why a body is not in memory.
+/// Why a body was not read.
 #[derive(Debug)]
 pub(super) enum Unread {
     TooLarge(usize),
@@ -27,7 +27,7 @@ pub(super) enum Unread {
     TooSlow,
 }
 
-/// A body in one piece, and the room that it takes.
+/// A body in one piece, and its share of the memory limit.
 struct Held {
     bytes: Vec<u8>,
     _room: Option<Reserved>,

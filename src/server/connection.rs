@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its last.
+//! Serves one connection.
 
 use std::{convert::Infallible, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
@@ -18,18 +18,18 @@ use super::{
     pulse::{Phase, Pulse, Standing, Watched},
 };
 
-/// How long a stopping server waits for the first request of a connection: who
-/// has just connected is about to send one.
+/// How long a stopping server waits for the first request of a connection: a
+/// client that has just connected is about to send one.
 const FIRST_REQUEST: Duration = Duration::from_secs(2);
 
-/// How long saying goodbye may take: a TLS alert and whatever is buffered.
+/// The time-out of closing a connection: of writing a TLS alert and buffered bytes.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How much of a request is read at once. hyper reads with 400 KiB when a
 /// client sends fast, which hundreds of connections would make hundreds of MiB.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// Serves requests until either side has had enough.
+/// Serves requests until the client or the server closes the connection.
 pub(super) async fn serve<S>(stream: S, exchange: Arc<Exchange>, pulse: Arc<Pulse>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -48,7 +48,7 @@ where
     let mut is_stopping = false;
     let mut timer = pin!(sleep_until(Instant::now()));
     let end = poll_fn(|context| {
-        // First of all the bytes: a request that is here is not cut off.
+        // Bytes come first, so that a request that has arrived is answered.
         if connection.as_mut().poll(context).is_ready() {
             return Poll::Ready(End::Over);
         }
@@ -81,7 +81,7 @@ where
     }
 }
 
-/// Why a connection is served no longer.
+/// Why the server closes a connection.
 enum End {
     Over,
     TooSlow(Phase),

@@ -33,7 +33,7 @@ const KEPT: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Crowd {
     members: Mutex<Members>,
-    /// Told whenever a connection ends.
+    /// Notified when a connection ends.
     pub(super) left: Notify,
 }
 
@@ -72,7 +72,7 @@ impl Crowd {
         Member { crowd: Arc::clone(self), id }
     }
 
-    /// Tells one connection to go, unless one is about to; `None` if all are at work.
+    /// Asks one connection to close, unless one is about to; `None` if all are at work.
     pub(super) fn make_room(&self) -> Option<Told> {
         let members = self.members();
         let all = members.standings();
@@ -149,7 +149,7 @@ impl Members {
     }
 }
 
-/// How many connections were told to go.
+/// How many connections were asked to close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "who is told to go is counted"]
 pub(super) struct Told(pub(super) usize);

@@ -1,4 +1,4 @@
-//! Until when a request has to be answered.
+//! The deadline of a request.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How a server is told to stop, and how far it has got with it.
+//! The order to stop, and its progress.
 
 use std::{future::pending, io};
 
@@ -8,7 +8,7 @@ use tokio::{
     sync::watch,
 };
 
-/// What a server is to do; it never goes back.
+/// The order to a server. It only advances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
     Serve,
@@ -18,11 +18,11 @@ pub enum Order {
     Quit,
 }
 
-/// What a server tells its connections.
+/// What a server orders its connections to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     Serving,
-    /// Every answer asks its client to connect anew, to somebody else (T2).
+    /// Every answer asks its client to reconnect, to another replica (T2).
     Draining,
     /// Nothing is accepted any more; idle connections close.
     Stopping,
@@ -45,7 +45,7 @@ pub fn signals() -> io::Result<watch::Receiver<Order>> {
     Ok(orders)
 }
 
-/// Waits for an order; for ever, if nobody is left to give it.
+/// Waits for an order; for ever, if its sender was dropped.
 pub(super) async fn ordered(orders: &watch::Receiver<Order>, order: Order) {
     if orders.clone().wait_for(|it| *it >= order).await.is_err() {
         pending::<()>().await;

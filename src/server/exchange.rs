@@ -1,4 +1,4 @@
-//! One request and its answer, in time and whatever the handler does.
+//! Answers one request within its deadline, even if the handler panics.
 
 use std::{
     convert::Infallible,
@@ -36,7 +36,7 @@ use super::{
     room::Room,
 };
 
-/// An answer that is shorter costs less than to count it.
+/// Shorter answers do not count as memory.
 const SHORT: usize = 4096;
 
 /// What all connections of a server share.
@@ -87,7 +87,7 @@ impl Exchange {
         let headers = response.headers_mut();
         // R4: the API server would repeat the call, up to ten times, in its own time-out.
         headers.remove(RETRY_AFTER);
-        // T2: while we go, every client shall connect anew, to somebody else.
+        // T2: while the server drains, clients reconnect to another replica.
         if !all_read || *self.stage.borrow() >= Stage::Draining {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -108,7 +108,7 @@ impl Exchange {
         unread.into_response()
     }
 
-    /// A place among those in flight is taken by who has sent all of a request.
+    /// A request takes a place among those in flight once it was read in full.
     async fn respond(&self, request: Request<Body>, deadline: Instant) -> Response {
         let Ok(_place) = self.in_flight.try_acquire() else {
             (self.observer)(Event::Shed);
@@ -130,7 +130,7 @@ impl Exchange {
     }
 }
 
-/// The mark of a handler that panicked; what it said is the panic hook's to log.
+/// A handler that panicked; the panic hook logs the message.
 struct Panicked;
 
 /// Turns a panic into a value: it ends the request, never the connection or

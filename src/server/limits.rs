@@ -1,4 +1,4 @@
-//! How much of everything a client may take.
+//! The limits of a server.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use clap::{Args, builder::RangedU64ValueParser};
 
 use crate::duration;
 
-/// The most that one server gives to its clients.
+/// The limits of one server.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
@@ -169,7 +169,7 @@ pub struct Drain {
     pub drain_timeout: Duration,
 }
 
-/// Those of a server that is told nothing: the defaults of the flags.
+/// The defaults of the flags.
 impl Default for Limits {
     fn default() -> Self {
         #[derive(clap::Parser)]

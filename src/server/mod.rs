@@ -41,7 +41,7 @@ pub use self::{
     readiness::{Condition, Readiness},
 };
 
-/// What happened, for whoever counts.
+/// An event of a server, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A connection was accepted.
@@ -55,11 +55,11 @@ pub enum Event {
     Replaced,
     /// A request was one too many and answered 503.
     Shed,
-    /// For the body of a request there was no memory, and it was answered 503.
+    /// A request was answered 503, because the memory limit had no room for its body.
     NoRoom,
 }
 
-/// Is told of every event, from any thread; it must not block.
+/// Is called for every event, from any thread; it must not block.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// How many connections the kernel keeps that are yet to be accepted.
@@ -84,7 +84,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// All that a server needs to run.
+/// A server, ready to run.
 pub struct Server {
     pub listener: TcpListener,
     pub tls: rustls::ServerConfig,
@@ -97,9 +97,8 @@ pub struct Server {
 impl Server {
     /// Serves until ordered to stop, and returns when the last answer is out.
     ///
-    /// The order of the steps keeps requests from being lost: first it becomes
-    /// known that we go, then every client is asked to connect anew, and only
-    /// then does anything close.
+    /// The order of the steps keeps requests from being lost: first readiness
+    /// ends, then answers ask clients to reconnect, and then connections close.
     pub async fn run(self, orders: watch::Receiver<Order>) {
         let Self { listener, tls, router, limits, readiness, observer } = self;
         let Drain { drain_delay, drain_timeout } = limits.drain.clone();

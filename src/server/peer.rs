@@ -1,4 +1,4 @@
-//! Whom a connection comes from, as far as an address tells.
+//! The peer of a connection, by its address.
 
 use std::net::{IpAddr, Ipv6Addr};
 

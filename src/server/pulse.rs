@@ -1,4 +1,4 @@
-//! What a connection is busy with, and since when.
+//! The phase of a connection, and since when it lasts.
 //!
 //! hyper starts its own time-out for headers as soon as a connection is idle,
 //! so with it an idle connection would live no longer than a slow head. We tell
@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{peer::Peer, room::Reserved};
 
-/// Where in the life of a connection it is.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// No request came yet: the client shakes hands, has just connected to send
@@ -40,8 +40,8 @@ pub(super) enum Phase {
 /// The phase of one connection, moved on by its bytes and by its requests, and
 /// what decides whether it has to make room for others.
 ///
-/// Only who looks for room locks it from outside of the connection's own task,
-/// and only for the time of a glance.
+/// Outside of the connection's own task, only the search for room locks it, and
+/// only briefly.
 #[derive(Debug)]
 pub(super) struct Pulse {
     peer: Peer,
@@ -62,7 +62,7 @@ struct State {
     task: Option<Waker>,
 }
 
-/// A connection at one moment, for whoever looks for room.
+/// The state of a connection at one moment, for the search for room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
     pub(super) peer: Peer,
@@ -103,7 +103,7 @@ impl Pulse {
         self.standing()
     }
 
-    /// Waits until the connection is told to go.
+    /// Waits until the connection is asked to close.
     pub(super) async fn told_to_go(&self) {
         poll_fn(
             |context| {
@@ -113,7 +113,7 @@ impl Pulse {
         .await;
     }
 
-    /// Tells the connection to make room.
+    /// Asks the connection to close, to make room.
     pub(super) fn tell_to_go(&self) {
         let mut state = self.state();
         state.told_to_go = true;
@@ -182,8 +182,8 @@ impl Pulse {
             return;
         }
         (state.phase, state.since) = (phase, Instant::now());
-        // Who goes on was told to go by mistake, if he has been served before: his
-        // request was on its way. And a request that was read is answered.
+        // A connection that was answered before, and sends the next request, stays:
+        // the request was on its way. And a request that was read is answered.
         state.told_to_go &= !(state.served || phase == Phase::Request);
         let mut written = None;
         if phase == Phase::Idle {
@@ -200,7 +200,7 @@ impl Pulse {
     }
 }
 
-/// A stream whose bytes move the pulse on.
+/// A stream whose bytes advance the phase.
 pub(super) struct Watched<S> {
     stream: S,
     pulse: Arc<Pulse>,

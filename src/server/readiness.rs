@@ -1,4 +1,4 @@
-//! Whether requests should be sent here, and if not, what is missing.
+//! Readiness: whether all conditions are met, and which are not.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<Shared>);
 
-/// One of the conditions, unmet until it is said to be met.
+/// One of the conditions; unmet at first.
 #[derive(Clone, Debug)]
 pub struct Condition(Arc<State>);
 
@@ -21,7 +21,7 @@ pub struct Condition(Arc<State>);
 struct Shared {
     conditions: Mutex<Vec<Condition>>,
     draining: AtomicBool,
-    /// Told whenever a condition changes.
+    /// Notified when a condition changes.
     changed: watch::Sender<()>,
 }
 
@@ -50,7 +50,7 @@ impl Readiness {
     pub async fn ready(&self) {
         let mut changes = self.0.changed.subscribe();
         while !self.missing().is_empty() {
-            // We hold a sender ourselves: it cannot be gone.
+            // This value holds a sender, so the channel cannot be closed.
             let _ = changes.changed().await;
         }
     }

@@ -1,4 +1,4 @@
-//! The memory that bodies and answers take, all together.
+//! The memory limit of bodies and answers, over all connections.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,11 +13,11 @@ use super::{
     pulse::Pulse,
 };
 
-/// Up to here a body is small, and has a quarter of all memory that larger ones
-/// cannot take: nobody who sends reviews as people write them waits for giants.
+/// The largest small body. A quarter of the memory is for small bodies only, so
+/// that ordinary reviews do not wait for very large ones.
 const SMALL: usize = 256 * 1024;
 
-/// How soon to look again for somebody who gives way: who was fast may be slow by now.
+/// How often to search again for a connection that gives way: it may have become slow.
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// A number of bytes that is never exceeded by bodies.
@@ -39,13 +39,13 @@ struct Waiting {
     grant: oneshot::Sender<Reserved>,
 }
 
-/// Bytes that are somebody's, and given back when this is dropped.
+/// Bytes that a request holds, and returns when this is dropped.
 pub(super) struct Reserved {
     room: Arc<Room>,
     bytes: usize,
 }
 
-/// There is less room than was asked for, whoever gives back.
+/// The error for more bytes than the limit ever allows.
 #[derive(Debug)]
 pub(super) struct NeverRoom;
 
@@ -113,8 +113,8 @@ impl Room {
         self.grant(&mut state);
     }
 
-    /// Gives what is free to those who wait, in their order; one who wants too
-    /// much does not hold up those who want less.
+    /// Grants free bytes to waiting requests, in their order; a request that needs
+    /// too much does not delay those that need less.
     fn grant(self: &Arc<Self>, state: &mut State) {
         state.waiting.retain(|it| !it.grant.is_closed());
         state.waiting.sort_by_key(|it| it.turn);
@@ -127,7 +127,7 @@ impl Room {
             }
             state.used += bytes;
             if let Err(mut returned) = grant.send(Reserved { room: Arc::clone(self), bytes }) {
-                // He has given up meanwhile. Dropping it would lock us again.
+                // The request has been cancelled. Dropping the grant would lock again.
                 state.used -= std::mem::take(&mut returned.bytes);
             }
         }

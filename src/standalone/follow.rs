@@ -1,4 +1,4 @@
-//! Reads the files again and again, and tells of what changed.
+//! Rereads the files periodically, and reports changes.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::{
     standalone::{Facts, Sources},
 };
 
-/// How often to look: as often as the certificate is looked at.
+/// How often to reread; as often as the files of the certificate.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Calls `changed` whenever the files say something new, for ever.
+/// Calls `changed` whenever the content of the files has changed, for ever.
 ///
 /// Files that cannot be read change nothing: what was read last stays in
 /// force, and the log says so, once.

@@ -17,7 +17,7 @@ pub use follow::follow;
 pub use policy::PolicyFileError;
 pub use profiles::ProfilesError;
 
-/// Where a webhook without a cluster has its facts from.
+/// The files that a webhook without a cluster reads.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Standalone")]
 pub struct Sources {
@@ -50,14 +50,14 @@ pub struct Sources {
     pub profiles: Option<PathBuf>,
 }
 
-/// What the files say at one moment.
+/// The content of the files at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     pub policy: Policy,
     pub catalog: Catalog,
 }
 
-/// Why the files are of no use.
+/// Why the files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     #[error(transparent)]
@@ -67,13 +67,13 @@ pub enum SourceError {
 }
 
 impl Sources {
-    /// Reads the profiles anew.
+    /// Rereads the profiles.
     pub fn catalog(&self) -> Result<Catalog, SourceError> {
         let catalog = self.profiles.as_deref().map(profiles::read).transpose()?;
         Ok(catalog.unwrap_or_default())
     }
 
-    /// Reads everything anew.
+    /// Rereads policy and profiles.
     pub fn read(&self) -> Result<Facts, SourceError> {
         Ok(Facts { catalog: self.catalog()?, policy: policy::read(&self.policy)? })
     }

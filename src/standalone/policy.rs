@@ -11,14 +11,14 @@ use crate::policy::{Builtin, Policy, PolicyError};
 /// The largest object that a cluster could hold is of about this size, too.
 const LARGEST: u64 = 1024 * 1024;
 
-/// Why there is no policy.
+/// Why a policy cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyFileError {
     #[error("cannot read policy {path:?} (built in are baseline and restricted)")]
     Read { path: String, source: io::Error },
     #[error("{path:?} is larger than {LARGEST} bytes, it cannot be a policy")]
     TooLarge { path: String },
-    /// In the form in which compilers point at a place.
+    /// In the form of a compiler's error, with line and column.
     #[error("{path}:{error}")]
     Parse { path: String, error: PolicyError },
 }

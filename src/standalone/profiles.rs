@@ -8,10 +8,10 @@ use std::{
 
 use crate::profile::{Broken, Catalog, Defect, Document, MAX_BYTES, ProfilePath};
 
-/// Directories deeper than this are not looked into: a link may lead back up.
+/// The deepest directory that is read: a link may lead back up.
 const DEEPEST: usize = 8;
 
-/// A catalog of more is a mistake in the flag, `/` perhaps.
+/// The most files of a catalog: with more, the flag is probably wrong, such as `/`.
 const MOST_FILES: usize = 10_000;
 
 /// Why a directory cannot serve as a catalog.
@@ -23,8 +23,8 @@ pub enum ProfilesError {
     TooMany { path: PathBuf },
 }
 
-/// Reads every file under `root`. A file that is no use as a profile is in the
-/// catalog all the same, with what is wrong with it.
+/// Reads every file under `root`. A file that is unusable as a profile is in the
+/// catalog too, with its defect.
 pub(super) fn read(root: &Path) -> Result<Catalog, ProfilesError> {
     let mut files = Vec::new();
     collect(root, root, 0, &mut files)?;
@@ -45,7 +45,7 @@ fn collect(
             continue;
         }
         let path = entry.path();
-        // A link that leads nowhere is for no pod to use.
+        // No pod can use a dangling link.
         let Ok(metadata) = fs::metadata(&path) else { continue };
         if metadata.is_dir() && depth < DEEPEST {
             collect(root, &path, depth + 1, files)?;

@@ -1,4 +1,4 @@
-//! What an agent counts and measures.
+//! The metrics of an agent.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use super::{log, metrics::seconds_of};
 
-/// All that the agent of a node counts and measures, by the names operators know.
+/// The metrics of an agent.
 #[derive(Debug)]
 pub struct AgentMetrics {
     registry: Registry,
@@ -104,7 +104,7 @@ impl AgentMetrics {
         self.files_unlisted.set(whole(unlisted));
     }
 
-    /// Counts something that could not be done (`callgate_agent_errors_total`).
+    /// Counts a failure (`callgate_agent_errors_total`).
     pub fn failed(&self, kind: &'static str) {
         self.errors.get_or_create(&Kind { kind }).inc();
     }
@@ -116,13 +116,13 @@ impl AgentMetrics {
         self.removals.inc_by(removed as u64);
     }
 
-    /// Notes when the API server was told of everything last, in seconds since
+    /// Sets when the last report to the API server was complete, in seconds since
     /// 1970 (`callgate_agent_report_timestamp_seconds`).
     pub fn reported(&self, now: SystemTime) {
         self.report.set(seconds_of(now));
     }
 
-    /// Counts the calls that it took to tell the API server
+    /// Counts the calls of a report to the API server
     /// (`callgate_agent_report_writes_total`).
     pub fn told(&self, calls: usize) {
         self.report_writes.inc_by(calls as u64);

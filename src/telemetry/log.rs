@@ -1,5 +1,5 @@
-//! Where log lines go: to stderr, by a thread of its own, so that nothing waits
-//! for the reader of stderr.
+//! Writes log lines to stderr from a separate thread, so that nothing waits for the
+//! reader of stderr.
 
 use std::{
     fmt::Display,
@@ -31,7 +31,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// How long to wait for a non-blocking stderr to take more.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Of this process, which has one stderr.
+/// The queue of this process, which has one stderr.
 static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 /// Adds `callgate_log_lines_dropped_total` to the metrics of a process.
@@ -115,7 +115,7 @@ impl Log {
         if has_writer {
             self.0.0.push(line.as_bytes(), true);
         } else {
-            // Nobody may be there to read it.
+            // There may be no reader.
             let _ = io::stderr().write_all(line.as_bytes());
         }
     }

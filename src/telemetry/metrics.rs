@@ -1,7 +1,6 @@
 //! Metrics in the text format of `OpenMetrics`.
 //!
-//! Every label value is a `&'static str`: whoever records chooses from words
-//! known when the program was built, so no client can make a new series.
+//! Every label value is a `&'static str`, so no client can make a new series.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,7 +21,7 @@ const REVIEW_SECONDS: [f64; 14] = [
     1.0, 5.0,
 ];
 
-/// All that callgate counts and measures, by the names operators know.
+/// The metrics of the webhook.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -108,7 +107,7 @@ impl Metrics {
         self.findings(rule, level, 1);
     }
 
-    /// Counts so many of them.
+    /// Counts several findings of a rule (`callgate_findings_total`).
     pub fn findings(&self, rule: &'static str, level: &'static str, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.findings.get_or_create(&Finding { rule, level }).inc_by(count);
@@ -132,14 +131,13 @@ impl Metrics {
         self.bundles_put_back.get_or_create(&Configuration { configuration }).inc();
     }
 
-    /// Notes by how much our clock is ahead of the API server's
+    /// Sets by how much the clock is ahead of the API server's
     /// (`callgate_clock_ahead_seconds`).
     pub fn clock_is_ahead(&self, seconds: i64) {
         self.clock_ahead.set(seconds);
     }
 
-    /// Counts something that was to be told to the cluster
-    /// (`callgate_reports_total`).
+    /// Counts a report to the cluster (`callgate_reports_total`).
     pub fn reported(&self, object: &'static str, outcome: &'static str) {
         self.reports.get_or_create(&Report { object, outcome }).inc();
     }
@@ -156,17 +154,17 @@ impl Metrics {
         self.certificate_reload_failures.inc();
     }
 
-    /// What is counted of the watches of a cluster.
+    /// The metrics of watches.
     pub fn watches(&self) -> &Watches {
         &self.watches
     }
 
-    /// What is counted of connections and of requests that are not answered.
+    /// The metrics of connections.
     pub fn traffic(&self) -> &Traffic {
         &self.traffic
     }
 
-    /// The page of this instant, in the text format of `OpenMetrics`.
+    /// Renders the current values in the text format of `OpenMetrics`.
     #[expect(clippy::missing_panics_doc, reason = "a String takes all that is written to it")]
     pub fn render(&self) -> String {
         let mut page = String::new();
@@ -229,7 +227,7 @@ impl Metrics {
             authority_failures.clone(),
         );
         for configuration in ["mutating", "validating"] {
-            // From the beginning: the first one of a new series is no increase.
+            // The series starts at 0: its first value would be no increase.
             drop(bundles_put_back.get_or_create(&Configuration { configuration }));
         }
         registry.register(

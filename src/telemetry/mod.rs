@@ -1,4 +1,4 @@
-//! What operators see: logs on stderr, metrics for Prometheus.
+//! Logs on stderr, and metrics for Prometheus.
 
 mod agent;
 mod lines;

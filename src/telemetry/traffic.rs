@@ -1,11 +1,11 @@
-//! What is counted of connections, and of requests that find no place.
+//! The metrics of connections, and of requests that are shed.
 
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::Registry,
 };
 
-/// Connections on the webhook's port, and what became of those that were too many.
+/// The metrics of connections on the webhook's port.
 #[derive(Debug, Default)]
 pub struct Traffic {
     connections: Gauge,

@@ -1,4 +1,4 @@
-//! What is counted of the watches of a cluster.
+//! The metrics of watches.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use super::metrics::seconds_of;
 
-/// How old is what decides, and what of it cannot be read.
+/// The age of the facts, and how many objects cannot be read.
 #[derive(Debug, Default)]
 pub struct Watches {
     contact: Gauge,

@@ -1,4 +1,4 @@
-//! `callgate profile`: what there is to do with profile files.
+//! `callgate profile`: commands for profile files.
 
 mod wrap;
 

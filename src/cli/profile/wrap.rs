@@ -1,4 +1,4 @@
-//! `callgate profile wrap`: an object for a cluster, made of a profile file.
+//! `callgate profile wrap`: prints a profile file as a `SeccompProfile`.
 
 use std::{
     cmp::Reverse,
@@ -64,7 +64,7 @@ impl Wrap {
             Ok(converted) => converted,
             Err(undecided) => bail!("{}: {}", shown(&file), asks(&undecided)),
         };
-        // Whoever closed it does not want to know.
+        // Standard error may be closed.
         let _ = io::stderr().write_all(lines(&file, &text, diagnostics).as_bytes());
         let Some(spec) = spec else {
             return Ok(Found::Errors);
@@ -86,7 +86,7 @@ fn is_standard_input(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// How messages call the file.
+/// The name of the file in messages.
 fn shown(file: &Path) -> String {
     if is_standard_input(file) { "stdin".to_owned() } else { file.display().to_string() }
 }
@@ -114,7 +114,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// What to say by which flag, and who wants to know.
+/// The message that names the missing flags, and what depends on them.
 fn asks(undecided: &Undecided) -> String {
     let Undecided { architecture, kernel } = undecided;
     let architecture = architecture.as_ref().map(|it| ("architecture", "--arch", it));
@@ -126,7 +126,7 @@ fn asks(undecided: &Undecided) -> String {
     format!("the profile depends on the {of} of the nodes: say by {}", by.join(" and "))
 }
 
-/// More lines than these nobody reads: then errors come first.
+/// The most lines that are printed; if there are more, errors come first.
 const MOST_LINES: usize = 200;
 
 fn lines(file: &Path, text: &[u8], mut diagnostics: Vec<Diagnostic>) -> String {
@@ -142,7 +142,7 @@ fn lines(file: &Path, text: &[u8], mut diagnostics: Vec<Diagnostic>) -> String {
     lines.concat()
 }
 
-/// `FILE:LINE:COLUMN: WEIGHT: …`, as compilers write it.
+/// `FILE:LINE:COLUMN: LEVEL: …`, as compilers write it.
 fn line(file: &Path, text: &[u8], diagnostic: &Diagnostic) -> String {
     let Diagnostic { level, span, also, line } = diagnostic;
     let position = |it: &Span| {

@@ -1,4 +1,4 @@
-//! Cuts what is too long, visibly.
+//! Truncates long texts, and marks where.
 
 use std::{
     borrow::Cow,
@@ -36,7 +36,7 @@ impl Budget {
     /// in memory than a line can take.
     pub(super) fn debug(&mut self, value: &dyn Debug) -> Cow<'static, str> {
         let mut head = Head { text: String::new(), length: 0 };
-        // Whoever implements `Debug` may fail; what came until then is told.
+        // An implementation of `Debug` may fail; the text until then is kept.
         let _ = write!(head, "{value:?}");
         self.head(Cow::Owned(head.text), head.length)
     }

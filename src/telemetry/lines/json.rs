@@ -1,4 +1,4 @@
-//! Lines for log collectors.
+//! Log lines as JSON.
 
 use std::{
     error::Error,

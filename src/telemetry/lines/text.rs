@@ -1,4 +1,4 @@
-//! Lines for people.
+//! Log lines as text.
 
 use std::{
     error::Error,
