@@ -1,25 +1,28 @@
-//! How often to write, and how long to wait after a failure.
+//! Limits how often we write, and backs off after failures.
 
 use std::time::{Duration, Instant};
 
-/// Writes to one object that follow each other without a pause, as healing and
-/// rotating take.
+/// Writes to one object without a pause between them: repair and rotation need several.
 const BURST: u32 = 10;
 
-/// How soon one more may follow once these are used up.
+/// Time until the bucket has one more token.
 const REFILL: Duration = Duration::from_millis(250);
 
 /// A token bucket for the writes to one object.
 ///
-/// It keeps us from fighting at full speed with somebody who overwrites what we
-/// wrote, and still lets us win against one who does it once a second.
+/// It bounds the writes of a fight with another client that overwrites the object, and still
+/// restores the object more often than a client overwrites it that writes once a second.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(super) struct TokenBucket {
     refill: Duration,
     full_at: Instant,
 }
 
-/// Waits twice as long after each failure, from `shortest` up to `longest`.
+/// Exponential backoff: each pause is twice as long as the one before, from `shortest` to
+/// `longest`.
+///
+/// `backon` adds a random time to each pause instead of scaling all pauses of a replica, and counts
+/// no failures.
 #[derive(Debug)]
 pub(super) struct Backoff {
     shortest: Duration,
@@ -27,31 +30,31 @@ pub(super) struct Backoff {
     failures: u32,
 }
 
-impl Bucket {
-    /// A full one. `jitter`, between 0 and 1, is what replicas differ by: they
-    /// do not run dry together, and do not write at the same moment again.
+impl TokenBucket {
+    /// A full bucket. `jitter`, between 0 and 1, differs between replicas, so that they do not
+    /// write in step.
     pub(super) fn new(now: Instant, jitter: f64) -> Self {
         Self { refill: REFILL.mul_f64(spread(jitter)), full_at: now }
     }
 
-    /// How long to wait for a token; none if there is one.
+    /// The time until there is a token; zero if there is one.
     pub(super) fn wait(&self, now: Instant) -> Duration {
         self.after(now).saturating_duration_since(now + self.refill * BURST)
     }
 
-    /// Takes the token of a write that was done.
+    /// Takes a token, for a write that succeeded.
     pub(super) fn spend(&mut self, now: Instant) {
         self.full_at = self.after(now);
     }
 
-    /// When it is full again if a token is taken.
+    /// When the bucket is full again after one more token is taken.
     fn after(&self, now: Instant) -> Instant {
         self.full_at.max(now) + self.refill
     }
 }
 
 impl Backoff {
-    /// The `jitter` is that of [`Bucket::new`].
+    /// The `jitter` is that of [`TokenBucket::new`].
     pub(super) fn new(shortest: Duration, longest: Duration, jitter: f64) -> Self {
         let spread = spread(jitter);
         Self { shortest: shortest.mul_f64(spread), longest: longest.mul_f64(spread), failures: 0 }
@@ -67,18 +70,18 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// How many failures there were since the last success.
+    /// The number of failures since the last success.
     pub(super) fn failures(&self) -> u32 {
         self.failures
     }
 }
 
-/// The clock by which tokio sleeps, which tests can stop.
+/// The clock of tokio's timers, which tests can pause.
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// From four fifths to six fifths.
+/// A factor from 0.8 to 1.2.
 fn spread(jitter: f64) -> f64 {
     0.8 + 0.4 * jitter.clamp(0.0, 1.0)
 }
@@ -90,7 +93,7 @@ mod tests {
     use super::*;
 
     /// The writes of a while, if there is always something to write.
-    fn writes(bucket: &mut Bucket, start: Instant, end: Instant) -> u32 {
+    fn writes(bucket: &mut TokenBucket, start: Instant, end: Instant) -> u32 {
         let (mut now, mut writes) = (start, 0);
         while now < end {
             match bucket.wait(now) {
@@ -107,7 +110,7 @@ mod tests {
     #[test]
     fn a_rotation_takes_no_pause_and_a_fight_does() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(start, 0.5);
+        let mut bucket = TokenBucket::new(start, 0.5);
         for _ in 0..BURST {
             assert_eq!(bucket.wait(start), Duration::ZERO);
             bucket.spend(start);
@@ -121,7 +124,7 @@ mod tests {
     #[case::the_slowest_replica(1_f64)]
     fn whoever_writes_twice_a_second_never_waits(#[case] jitter: f64) {
         let start = Instant::now();
-        let mut bucket = Bucket::new(start, jitter);
+        let mut bucket = TokenBucket::new(start, jitter);
         for write in 0..1000 {
             let now = start + write * Duration::from_millis(500);
             assert_eq!(bucket.wait(now), Duration::ZERO);
@@ -132,7 +135,7 @@ mod tests {
     #[test]
     fn an_empty_bucket_is_full_again_after_a_few_seconds() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(start, 1.0);
+        let mut bucket = TokenBucket::new(start, 1.0);
         writes(&mut bucket, start, start + Duration::from_secs(10));
         let later = start + Duration::from_secs(13);
         assert_eq!(writes(&mut bucket, later, later + Duration::from_nanos(1)), BURST);
@@ -142,7 +145,7 @@ mod tests {
     fn replicas_do_not_run_dry_together() {
         let start = Instant::now();
         let waits = [0.0, 0.5, 1.0].map(|jitter| {
-            let mut bucket = Bucket::new(start, jitter);
+            let mut bucket = TokenBucket::new(start, jitter);
             (0..BURST).for_each(|_| bucket.spend(start));
             bucket.wait(start).as_millis()
         });

@@ -1,14 +1,14 @@
-//! A call of the API server that ends.
+//! Calls of the API server with a deadline.
 
 use std::{error::Error, time::Duration};
 
 use tokio::time::timeout;
 
-/// How long one call may take, kube's own retries included: those alone would
-/// go on for half an hour.
+/// The longest time for one call, with the retries of kube, which by themselves go on for half an
+/// hour.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Why a call came to nothing.
+/// Why a round failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
     #[error("cannot {what}")]
@@ -24,20 +24,20 @@ pub(super) enum CallError {
     #[error("cannot tell the API server's clock: there is no date in its answers")]
     NoClock,
     #[error("cannot write: {0} conflicts in a row")]
-    Lost(u32),
+    Conflicts(u32),
     #[error("cannot decide what to write")]
     Undecided(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// What a write came to.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
+pub(super) enum WriteOutcome {
     Done,
-    /// Somebody else wrote since we read: read again.
+    /// The object was changed, created or deleted after it was read.
     Conflict,
 }
 
-/// The answer of one call.
+/// Awaits an answer until the deadline. `what` completes the sentence "cannot …" in errors.
 pub(super) async fn call<T>(
     what: impl FnOnce() -> String,
     answer: impl Future<Output = kube::Result<T>>,
@@ -49,20 +49,21 @@ pub(super) async fn call<T>(
     }
 }
 
-/// The outcome of one write, of which losing a race is one.
+/// The same for a write, whose conflicts are no errors.
 pub(super) async fn write<T>(
     what: impl FnOnce() -> String,
     answer: impl Future<Output = kube::Result<T>>,
-) -> Result<Written, CallError> {
-    let lost = |status: &kube::core::Status| {
-        // Deleted since we read it, with the namespace still there or not: the
-        // next look tells.
+) -> Result<WriteOutcome, CallError> {
+    let is_conflict = |status: &kube::core::Status| {
+        // Not found: deleted after it was read, alone or with its namespace. The next read tells.
         status.is_conflict() || status.is_already_exists() || status.is_not_found()
     };
     match call(what, answer).await {
-        Ok(_) => Ok(Written::Done),
-        Err(CallError::Refused { source: kube::Error::Api(status), .. }) if lost(&status) => {
-            Ok(Written::Conflict)
+        Ok(_) => Ok(WriteOutcome::Done),
+        Err(CallError::Refused { source: kube::Error::Api(status), .. })
+            if is_conflict(&status) =>
+        {
+            Ok(WriteOutcome::Conflict)
         }
         Err(error) => Err(error),
     }

@@ -1,8 +1,7 @@
-//! What time it is: by the API server's clock, and by ours.
+//! The time by the API server's clock and by ours.
 //!
-//! Certificates are verified by API servers, so it is their clock that counts.
-//! But a single clock can be wrong, ours as well as theirs: nothing that all
-//! replicas share is changed unless the two agree.
+//! API servers verify certificates, so their clock decides whether one is valid. But either clock
+//! can be wrong: a replica writes to shared objects only while the two agree.
 
 use std::time::{Instant, SystemTime};
 
@@ -10,74 +9,72 @@ use jiff::SignedDuration;
 
 use super::lifetimes::{APART, WORTH_A_WARNING};
 
-/// The time, by the clock on the wall and by one that nobody can set.
+/// Our wall clock, and the monotonic clock, which cannot be set.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(super) struct LocalTime {
     pub(super) wall: SystemTime,
-    pub(super) steady: Instant,
+    pub(super) monotonic: Instant,
 }
 
-/// The API server's clock in one answer.
+/// The `Date` of one answer of the API server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ServerTime {
-    /// In whole seconds: up to one more had passed.
+    /// In whole seconds: the API server's clock was up to one second ahead of it.
     pub(super) date: SystemTime,
     /// When the request was sent.
     pub(super) sent: Instant,
-    /// When the answer began to come.
+    /// When the head of the answer was received.
     pub(super) received: Instant,
 }
 
-/// Our clock beside the API server's.
+/// The difference between our clock and the API server's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Comparison {
-    /// By how many seconds ours is ahead at least; negative if it is behind.
+pub(super) struct ClockSkew {
+    /// The least number of seconds by which ours is ahead; negative if it is behind.
     pub(super) ahead: i64,
     pub(super) verdict: Agreement,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Agreement {
-    /// Within a minute.
+    /// The difference is a minute at most.
     Agrees,
-    /// Within five.
+    /// The difference is five minutes at most.
     Apart,
-    /// One of the two is wrong.
+    /// The difference is larger: one of the two is wrong.
     Differs,
 }
 
-/// A time that is early enough for whoever may look, and one that is late enough.
+/// The earlier and the later of the two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct TimeRange {
     pub(super) early: SystemTime,
     pub(super) late: SystemTime,
 }
 
-impl Moment {
-    /// What our clock showed at that time, unless it was set since.
+impl LocalTime {
+    /// What our wall clock showed then, if it was not set since.
     fn wall_at(self, then: Instant) -> SystemTime {
-        self.wall - self.steady.saturating_duration_since(then)
+        self.wall - self.monotonic.saturating_duration_since(then)
     }
 }
 
 impl ServerTime {
-    /// What the API server's clock shows now, or showed a second ago.
-    ///
-    /// The steady clock goes on from the date of the answer: ours may be set
-    /// meanwhile.
-    pub(super) fn now(self, now: Moment) -> SystemTime {
-        self.date + now.steady.saturating_duration_since(self.received)
+    /// The API server's time, up to one second behind: the `Date`, continued by the monotonic clock.
+    /// Our wall clock may be set meanwhile.
+    pub(super) fn now(self, now: LocalTime) -> SystemTime {
+        self.date + now.monotonic.saturating_duration_since(self.received)
     }
 
-    /// From the clock that is behind to the one that is ahead.
-    pub(super) fn span(self, now: Moment) -> Span {
+    /// The range between the two clocks.
+    pub(super) fn span(self, now: LocalTime) -> TimeRange {
         let theirs = self.now(now);
-        Span { early: theirs.min(now.wall), late: theirs.max(now.wall) }
+        TimeRange { early: theirs.min(now.wall), late: theirs.max(now.wall) }
     }
 
-    /// How far the clocks are apart at least: for all we know, the date was
-    /// written when the request was sent, or a second before the answer came.
-    pub(super) fn compare(self, now: Moment) -> Comparison {
+    /// The least difference that explains the `Date`, which the API server wrote between the request
+    /// and the answer, and rounded down to a second.
+    pub(super) fn compare(self, now: LocalTime) -> ClockSkew {
         let ahead = |ours| SignedDuration::system_until(self.date, ours).unwrap_or_default();
         let most = ahead(now.wall_at(self.received));
         let least = ahead(now.wall_at(self.sent)) - SignedDuration::from_secs(1);
@@ -93,12 +90,12 @@ impl ServerTime {
             it if it <= APART => Agreement::Apart,
             _ => Agreement::Differs,
         };
-        Comparison { ahead: ahead.as_secs(), verdict }
+        ClockSkew { ahead: ahead.as_secs(), verdict }
     }
 }
 
 impl Agreement {
-    /// Whether what all replicas share may be changed by these clocks.
+    /// Whether a replica with these clocks may write to shared objects.
     pub(super) fn is_enough(self) -> bool {
         self != Self::Differs
     }
@@ -119,12 +116,12 @@ mod tests {
     }
 
     /// A reading whose answer took that long, when our clock was off by `ahead`.
-    fn read(ahead: i64, took: u64) -> (ServerTime, Moment) {
+    fn read(ahead: i64, took: u64) -> (ServerTime, LocalTime) {
         let sent = Instant::now();
         let received = sent + Duration::from_secs(took);
         let off = Duration::from_secs(ahead.unsigned_abs());
         let wall = if ahead < 0 { date() - off } else { date() + off };
-        (ServerTime { date: date(), sent, received }, Moment { wall, steady: received })
+        (ServerTime { date: date(), sent, received }, LocalTime { wall, monotonic: received })
     }
 
     #[rstest]
@@ -150,15 +147,15 @@ mod tests {
         #[case] verdict: Agreement,
     ) {
         let (reading, now) = read(ahead, took);
-        assert_eq!(reading.compare(now), Comparison { ahead: expected, verdict });
+        assert_eq!(reading.compare(now), ClockSkew { ahead: expected, verdict });
     }
 
     #[test]
     fn a_clock_that_is_set_does_not_set_the_api_servers() {
         let (reading, now) = read(0, 0);
         let hour = Duration::from_hours(1);
-        let later = Moment { wall: now.wall + 365 * 24 * hour, steady: now.steady + hour };
+        let later = LocalTime { wall: now.wall + 365 * 24 * hour, monotonic: now.monotonic + hour };
         assert_eq!(reading.now(later), date() + hour);
-        assert_eq!(reading.span(later), Span { early: date() + hour, late: later.wall });
+        assert_eq!(reading.span(later), TimeRange { early: date() + hour, late: later.wall });
     }
 }

@@ -1,4 +1,5 @@
-//! The bundles by which the API server trusts our webhooks.
+//! One webhook configuration, whose `caBundle` fields are the certificates that the API server
+//! trusts when it calls our webhooks.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::Stream;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     DOMAIN, MANAGER,
-    call::{CallError, Written, call, write},
+    call::{CallError, WriteOutcome, call, write},
     watch,
 };
 
@@ -26,13 +27,13 @@ pub(super) struct Configuration {
     name: String,
 }
 
-/// A configuration as it was; what is published is published over exactly this.
+/// A configuration as it was read; a write to it is a conflict once it has changed.
 pub(super) struct ConfigurationSnapshot {
     uid: String,
     version: String,
-    /// Our webhooks and whom they trust.
+    /// The names of our webhooks and their `caBundle`, decoded.
     webhooks: Vec<(String, Vec<u8>)>,
-    /// Who else set the bundle of one of them.
+    /// Another field manager that owns the `caBundle` of one of them.
     manager: Option<String>,
 }
 
@@ -63,7 +64,7 @@ impl Configuration {
         })
     }
 
-    /// As Events name it.
+    /// A reference for Events.
     pub(super) fn reference(&self, found: &ConfigurationSnapshot) -> ObjectReference {
         ObjectReference {
             api_version: Some(self.kind.api_version.clone()),
@@ -74,16 +75,15 @@ impl Configuration {
         }
     }
 
-    /// Sets the bundle of our webhooks and nothing else, unless the
-    /// configuration was changed or deleted since it was read.
+    /// Sets the `caBundle` of our webhooks and nothing else, by server-side apply: the other fields
+    /// stay with their managers. `force` takes the field from a manager that overwrote it.
     ///
-    /// Others set the other fields: server-side apply lets each keep his own.
-    /// It is by force that we take this one back from whoever overwrote it.
+    /// Returns a conflict if the configuration was changed or deleted after it was read.
     pub(super) async fn publish(
         &self,
         found: &ConfigurationSnapshot,
         bundle: &str,
-    ) -> Result<Written, CallError> {
+    ) -> Result<WriteOutcome, CallError> {
         let bundle = STANDARD.encode(bundle);
         let names = found.webhooks.iter().map(|(name, _)| name);
         let webhooks: Vec<_> =
@@ -113,19 +113,19 @@ impl ConfigurationSnapshot {
         self.webhooks.iter().map(|(_, bundle)| bundle)
     }
 
-    /// The same object as long as it is not deleted and made anew.
+    /// Changes when the configuration is deleted and created again.
     pub(super) fn uid(&self) -> &str {
         &self.uid
     }
 
-    /// The field manager that set the bundle of one of our webhooks in our
-    /// place. Whoever removed it has left no name.
+    /// Another field manager that owns the `caBundle` of one of our webhooks. A removed field has
+    /// no manager.
     pub(super) fn manager(&self) -> Option<&str> {
         self.manager.as_deref()
     }
 }
 
-/// Whether these are fields of somebody else with a bundle of ours among them.
+/// Whether another manager owns the `caBundle` of one of our webhooks.
 fn sets_a_bundle(entry: &ManagedFieldsEntry) -> bool {
     let is_ours = |key: &str| {
         let key = key.strip_prefix("k:").and_then(|it| serde_json::from_str::<Value>(it).ok());

@@ -1,4 +1,4 @@
-//! How long authorities and certificates live.
+//! How long CAs and certificates are valid.
 
 use std::time::Duration;
 
@@ -6,17 +6,16 @@ use clap::Args;
 
 use crate::duration;
 
-/// By how much a replica's clock may differ from the API server's: beyond that
-/// one of the two is wrong, and nobody can tell which.
+/// The largest difference between a replica's clock and the API server's with which the replica
+/// writes. If it is larger, one of the two is wrong, and a replica cannot tell which.
 pub(super) const APART: Duration = Duration::from_mins(5);
 
-/// From when on a difference is worth a warning.
+/// A larger difference is logged as a warning.
 pub(super) const WORTH_A_WARNING: Duration = Duration::from_mins(1);
 
-/// The lifetimes of what callgate makes for itself (design, section 6).
+/// The lifetimes of the certificates that callgate generates.
 ///
-/// They are flags so that a test can see a rotation, not so that anybody has
-/// to set them.
+/// They are flags for tests, which could not await a rotation otherwise; operators can leave them.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
     /// Lifetime of a CA that callgate generates
@@ -51,7 +50,7 @@ pub struct Lifetimes {
     pub ca_introduction: Duration,
 }
 
-/// Why no plan can be made with these lifetimes.
+/// Why one CA cannot replace another with these lifetimes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LifetimesError {
     #[error("--leaf-lifetime must be at least 1s")]
@@ -65,7 +64,7 @@ pub enum LifetimesError {
 }
 
 impl Lifetimes {
-    /// Whether one authority can follow another by these lifetimes.
+    /// Returns the lifetimes if one CA can replace another with them.
     pub(super) fn check(self) -> Result<Self, LifetimesError> {
         const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
         match self {
@@ -78,19 +77,19 @@ impl Lifetimes {
         }
     }
 
-    /// How far the clocks by which two replicas decide may differ: near the end
-    /// of an authority neither acts on what the other cannot see yet.
+    /// The largest difference between the clocks by which two replicas decide. Within this time of
+    /// the end of a CA, a replica does nothing that the other could not decide yet.
     ///
-    /// These are clocks of API servers, of which each may be [`APART`] from one
-    /// and the same replica.
+    /// These are clocks of API servers, each of which may differ by [`APART`] from the same replica.
     pub(super) fn skew(&self) -> Duration {
         (2 * APART).min(self.ca_lifetime / 16)
     }
 
-    /// How often to look at the clock: often enough that no time passes unseen.
+    /// Time between two rounds: a quarter of the shortest time after which something is due, and
+    /// between 100 ms and 30 s.
     ///
-    /// Looking beats a timer: a timer does not run while a machine is suspended,
-    /// and does not notice that its clock was set.
+    /// Rounds take the place of timers, which stop while a machine is suspended and do not notice
+    /// that its clock was set.
     pub fn pulse(&self) -> Duration {
         let shortest = self.ca_introduction.min(self.leaf_lifetime / 3).min(self.ca_lifetime / 3);
         (shortest / 4).clamp(Duration::from_millis(100), Duration::from_secs(30))

@@ -7,6 +7,7 @@
 //! what was read as values, and simulations run many replicas with clocks years apart.
 
 mod backoff;
+mod bundle_publisher;
 mod call;
 mod clock;
 mod configuration;
@@ -14,8 +15,7 @@ mod event;
 mod flags;
 mod lifetimes;
 mod log_once;
-mod overwritten;
-mod published;
+mod overwrite_reporter;
 mod reconcile;
 mod rotation;
 mod run;

@@ -1,4 +1,4 @@
-//! Keeps the Secret of the authority and the bundles as they should be.
+//! Reconciles the Secret of the CA and the `caBundle` of our webhooks.
 
 use std::{
     error::Error,
@@ -16,11 +16,11 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     CaEvent, CaObjects,
-    backoff::{Backoff, Bucket, now},
-    call::{CallError, Written},
+    backoff::{Backoff, TokenBucket, now},
+    bundle_publisher::{BundlePublisher, Round},
+    call::{CallError, WriteOutcome},
     configuration::{Configuration, ConfigurationSnapshot},
     log_once::LogOnce,
-    published::{Published, Round},
     secret::{SecretRef, SecretSnapshot},
     server_clock::ServerClock,
     signer::{Observed, Write},
@@ -36,32 +36,32 @@ pub(super) trait Decide:
 impl<F: FnMut(Option<Observed<'_>>) -> Result<Option<Write>, BoxError>> Decide for F {}
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The three objects.
+/// The Secret and the two webhook configurations, with the limits of our writes to each.
 struct Reconciler {
     clock: ServerClock,
     secret: SecretRef,
-    stores: Bucket,
-    configurations: [Published; 2],
+    stores: TokenBucket,
+    configurations: [BundlePublisher; 2],
 }
 
-/// The shortest and longest pauses after a failure.
-const FAILED: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// The shortest and the longest pause after a failure.
+const FAILURE_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
-/// The shortest and longest pauses after a write that came second.
-const LOST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+/// The shortest and the longest pause after a write conflict.
+const CONFLICT_PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
-/// How many lost writes in a row are no accident any more.
-const MANY: u32 = 20;
+/// More conflicts in a row than this are a failure: replicas that race each other have fewer.
+const MOST_CONFLICTS: u32 = 20;
 
-/// Looks at `objects` whenever one of them changes, and every `pulse` anyway;
-/// has `decide` say what they should hold, and writes that. Never returns.
+/// Reads `objects` whenever one of them changes, and every `pulse` anyway; calls `decide`, and
+/// writes its result. Never returns.
 ///
-/// Every replica may run it. What is written is written over what was read: who
-/// comes second reads again. All reads are live, and the configurations are
-/// read before the Secret, so that nobody overwrites a bundle by an older one.
+/// Every replica runs it. A write names the `resourceVersion` that was read: after a conflict all
+/// is read again. All reads are live, and the configurations are read before the Secret, so that
+/// no replica overwrites a bundle with an older one.
 ///
-/// However often others write, and whatever fails: `decide` is asked again
-/// after a `pulse`, or after what calls take that get no answer.
+/// `decide` is called again after a `pulse` at the latest, or after the time that unanswered
+/// calls take, however often others write and whatever fails.
 pub(super) async fn reconcile(
     client: Client,
     objects: &CaObjects,
@@ -72,25 +72,27 @@ pub(super) async fn reconcile(
     let jitter = jitter();
     let mut reconciler = Reconciler::new(&client, objects, jitter);
     let mut changes = pin!(reconciler.changes());
-    let mut failures = Backoff::new(FAILED.0, FAILED.1, jitter);
-    let mut losses = Backoff::new(LOST.0, LOST.1, jitter);
+    let mut failures = Backoff::new(FAILURE_PAUSES.0, FAILURE_PAUSES.1, jitter);
+    let mut conflicts = Backoff::new(CONFLICT_PAUSES.0, CONFLICT_PAUSES.1, jitter);
     let mut log = LogOnce::default();
     loop {
         let round = match reconciler.round(&mut decide, &report).await {
-            Ok(Round::Lost) if losses.failures() >= MANY => Err(CallError::Lost(MANY)),
+            Ok(Round::Conflict) if conflicts.failures() >= MOST_CONFLICTS => {
+                Err(CallError::Conflicts(MOST_CONFLICTS))
+            }
             round => round,
         };
-        if !matches!(round, Ok(Round::Lost) | Err(CallError::Lost(_))) {
-            losses.reset();
+        if !matches!(round, Ok(Round::Conflict) | Err(CallError::Conflicts(_))) {
+            conflicts.reset();
         }
         if round.is_ok() {
             failures.reset();
         }
         match round {
             Ok(Round::Wrote) => {}
-            Ok(Round::Lost) => sleep(losses.next()).await,
-            Ok(Round::Held(wait)) => sleep(wait.min(pulse)).await,
-            Ok(Round::Rest) => {
+            Ok(Round::Conflict) => sleep(conflicts.next()).await,
+            Ok(Round::Throttled(wait)) => sleep(wait.min(pulse)).await,
+            Ok(Round::InSync) => {
                 log.success();
                 drop(timeout(pulse, changes.next()).await);
             }
@@ -98,18 +100,18 @@ pub(super) async fn reconcile(
                 report(CaEvent::Failed);
                 log.failure(&error);
                 let wait = failures.next().min(pulse);
-                // Changes that come without a pause do not make us knock without one.
-                let least = wait.min(FAILED.0);
+                // A stream of changes does not end the pause before its shortest length.
+                let least = wait.min(FAILURE_PAUSES.0);
                 sleep(least).await;
                 drop(timeout(wait.saturating_sub(least), changes.next()).await);
             }
         }
-        // One look takes in all changes until now.
+        // The next read covers all changes until now.
         while changes.next().now_or_never().flatten().is_some() {}
     }
 }
 
-/// Between 0 and 1, another for each replica.
+/// A random number between 0 and 1, different for each replica.
 fn jitter() -> f64 {
     f64::from(u16::try_from(RandomState::new().hash_one(()) & 0xffff).unwrap_or_default())
         / f64::from(u16::MAX)
@@ -126,7 +128,8 @@ impl Reconciler {
         let namespace = ca_secret_namespace.as_deref().unwrap_or(client.default_namespace());
         let (client, clock) = ServerClock::watched_by(client);
         let now = now();
-        let published = |it, kind| Published::new(it, kind, Bucket::new(now, jitter), &client);
+        let published =
+            |it, kind| BundlePublisher::new(it, kind, TokenBucket::new(now, jitter), &client);
         let mutating =
             Configuration::new::<MutatingWebhookConfiguration>(&client, mutating_configuration);
         let validating =
@@ -134,7 +137,7 @@ impl Reconciler {
         Self {
             clock,
             secret: SecretRef::new(&client, namespace, ca_secret),
-            stores: Bucket::new(now, jitter),
+            stores: TokenBucket::new(now, jitter),
             configurations: [published(mutating, "mutating"), published(validating, "validating")],
         }
     }
@@ -147,10 +150,10 @@ impl Reconciler {
         let since = Instant::now();
         let [mutating, validating] = &self.configurations;
         let found = tokio::join!(mutating.read(), validating.read()).into();
-        let looked = self.secret.read().await;
-        let looked = looked.and_then(|it| Ok((it, self.clock.read().ok_or(CallError::NoClock)?)));
-        let (held, clock) = match looked {
-            Ok(looked) => looked,
+        let secret = self.secret.read().await;
+        let read = secret.and_then(|it| Ok((it, self.clock.read().ok_or(CallError::NoClock)?)));
+        let (held, clock) = match read {
+            Ok(read) => read,
             Err(error) => {
                 decide(None).map_err(CallError::Undecided)?;
                 return Err(error);
@@ -158,15 +161,16 @@ impl Reconciler {
         };
         let data = held.data();
         let bundles = bundles(&found);
-        let seen = Observed { secret: data.as_ref(), bundles: bundles.as_deref(), since, clock };
-        let order = decide(Some(seen)).map_err(CallError::Undecided)?;
-        let Some(Write { store, bundle }) = order else { return Ok(Round::Rest) };
+        let observed =
+            Observed { secret: data.as_ref(), bundles: bundles.as_deref(), since, clock };
+        let write = decide(Some(observed)).map_err(CallError::Undecided)?;
+        let Some(Write { store, bundle }) = write else { return Ok(Round::InSync) };
         if let Some((step, data)) = store {
             return self.store(step, held, data, report).await;
         }
         let [mutating, validating] = &mut self.configurations;
         let [in_mutating, in_validating] = found;
-        // One that cannot be read does not keep the other from its bundle.
+        // If one cannot be read, the other still gets its bundle.
         let (one, other) = tokio::join!(
             mutating.publish(in_mutating, &bundle, report),
             validating.publish(in_validating, &bundle, report),
@@ -183,10 +187,10 @@ impl Reconciler {
     ) -> Result<Round, CallError> {
         let wait = self.stores.wait(now());
         if !wait.is_zero() {
-            return Ok(Round::Held(wait));
+            return Ok(Round::Throttled(wait));
         }
-        if self.secret.write(held, data).await? == Written::Conflict {
-            return Ok(Round::Lost);
+        if self.secret.write(held, data).await? == WriteOutcome::Conflict {
+            return Ok(Round::Conflict);
         }
         self.stores.spend(now());
         tracing::info!(step, secret = self.secret.name(), "CA stored");
@@ -194,8 +198,8 @@ impl Reconciler {
         Ok(Round::Wrote)
     }
 
-    /// Something may have changed: no more is taken from a watch, which may
-    /// lag behind and miss what was there for a moment.
+    /// An item whenever an object may have changed. The watches carry no content: they may lag
+    /// behind, and skip states that lasted a moment.
     fn changes(&self) -> impl Stream<Item = ()> + use<> {
         let [mutating, validating] = &self.configurations;
         let configurations = stream::select(mutating.changes(), validating.changes());

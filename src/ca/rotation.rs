@@ -1,75 +1,73 @@
-//! When the certificate authority changes hands.
+//! Rotates the CA: decides the next step from validity dates alone.
 //!
-//! An authority that signs is always one that the API server has known for a
-//! while: a successor is introduced (the bundle holds both), seen in the
-//! webhook configurations for the introduction time, and only then promoted
-//! (design, section 6). What it replaced stays in the bundle until it ends, and
-//! with it all that it signed.
+//! A CA signs only after the API server could learn of it: its successor is added to the bundle,
+//! stays there in every webhook configuration for `--ca-introduction`, and is then promoted. The
+//! replaced CA stays in the bundle until it ends, and all that it signed ends with it.
 
 use std::time::{Duration, SystemTime};
 
-use super::{clock::Span, lifetimes::Lifetimes};
+use super::{clock::TimeRange, lifetimes::Lifetimes};
 use crate::tls::Validity;
 
-/// The authorities in the Secret, by their dates, and the one in memory.
-///
-/// What cannot be read, or cannot sign, is not there.
+/// The validity of the CAs in the Secret, and of the one in memory. CAs that cannot be read, or
+/// cannot sign, are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct CaDates {
-    /// It signs.
+    /// The CA that signs.
     pub(super) current: Option<Validity>,
-    /// It will sign.
+    /// The CA that will sign.
     pub(super) next: Option<Successor>,
-    /// They signed; kept to verify what they signed.
+    /// CAs that signed before: their certificates stay, to verify what they signed.
     pub(super) previous: Vec<Validity>,
-    /// It signed what this replica serves.
+    /// The CA that signed this replica's serving certificate.
     pub(super) serving: Option<Serving>,
 }
 
-/// An authority that is being introduced.
+/// A CA that is published, and does not sign yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Successor {
     pub(super) validity: Validity,
     /// How long this replica has seen it in every webhook configuration.
     ///
-    /// Each replica counts for itself, by a clock that nobody can set. A date
-    /// in the Secret would be read by clocks that differ, and could be edited.
+    /// Each replica measures this by its monotonic clock. A date in the Secret would be compared
+    /// with clocks that differ, and could be edited.
     pub(super) published: Option<Duration>,
 }
 
-/// The authority whose signature this replica serves, with its key in memory.
+/// The CA that signed this replica's serving certificate; its key is in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Serving {
     pub(super) validity: Validity,
-    /// Whether the Secret holds its certificate, in whatever place.
+    /// Whether the Secret holds its certificate, under any of its keys.
     pub(super) stored: bool,
 }
 
-/// What to do next about the Secret.
+/// A change of the Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Make an authority that signs at once: there is none to wait with.
+    /// Create a CA that signs at once, because there is none that could sign meanwhile.
     Create,
-    /// Put back the authority that signed what is served, because somebody
-    /// took it away; a stranger in its place becomes its successor.
+    /// Store the CA again that signed the serving certificate, because it was removed. A CA found in
+    /// its place becomes its successor.
     Restore,
-    /// Make a successor and add it to the bundle; keep signing with the old one.
+    /// Create a successor and add it to the bundle; the old CA still signs.
     Introduce,
-    /// Sign with the successor; the bundle keeps both.
+    /// Let the successor sign; the bundle keeps both.
     Promote,
-    /// Drop from the bundle what has ended.
+    /// Remove expired certificates from the bundle.
     Retire,
+    /// No change.
     Rest,
 }
 
-/// Decides from the dates alone. The caller brings the clock.
-pub(super) fn next_step(authorities: &CaDates, now: SystemTime, lifetimes: &Lifetimes) -> Step {
-    let CaDates { current, next, previous, serving } = authorities;
+/// The next step at the time `now`.
+pub(super) fn next_step(dates: &CaDates, now: SystemTime, lifetimes: &Lifetimes) -> Step {
+    let CaDates { current, next, previous, serving } = dates;
     let ended =
         next.iter().map(|it| &it.validity).chain(previous).any(|it| is_over(*it, now, lifetimes));
     let current = current.filter(|it| it.holds(now));
     let next = next.filter(|it| it.validity.holds(now));
-    // Whoever has a faster clock has given up what is about to end.
+    // A replica with a faster clock no longer restores a CA that is about to end.
     let serving =
         serving.filter(|it| it.validity.holds(now) && it.validity.holds(now + lifetimes.skew()));
     if serving.is_some_and(|it| !it.stored || current.is_none()) {
@@ -77,7 +75,7 @@ pub(super) fn next_step(authorities: &CaDates, now: SystemTime, lifetimes: &Life
     }
     match (current, next) {
         (None, None) => Step::Create,
-        // Nothing is lost by trusting it early: the other one is not trusted any more.
+        // It need not be published any longer: no certificate of the ended CA is valid.
         (None, Some(_)) => Step::Promote,
         (Some(_), Some(next)) if next.published >= Some(lifetimes.ca_introduction) => Step::Promote,
         (Some(current), None) if is_late(current, now, lifetimes.ca_lifetime) => Step::Introduce,
@@ -86,27 +84,28 @@ pub(super) fn next_step(authorities: &CaDates, now: SystemTime, lifetimes: &Life
     }
 }
 
-/// Whether to sign a new leaf in place of one that `authority` signed.
+/// Whether to replace a leaf that `ca` signed: it is not valid by one of the clocks, or two thirds
+/// of its lifetime are over.
 ///
-/// Near the end of the authority a new leaf would end no later than the old:
-/// then the successor is what helps.
+/// Near the end of the CA a new leaf would end when the old one does, so it stays until the
+/// successor signs.
 pub(super) fn leaf_is_due(
     leaf: Validity,
-    authority: Validity,
-    now: Span,
+    ca: Validity,
+    now: TimeRange,
     lifetimes: &Lifetimes,
 ) -> bool {
-    let end = leaf_end(authority, now.late, lifetimes);
+    let end = leaf_end(ca, now.late, lifetimes);
     let is_late = is_late(leaf, now.late, lifetimes.leaf_lifetime);
     !leaf.holds(now.early) || (is_late && end > leaf.not_after)
 }
 
-/// When a leaf ends that is signed now: never after its authority.
-pub(super) fn leaf_end(authority: Validity, now: SystemTime, lifetimes: &Lifetimes) -> SystemTime {
-    authority.not_after.min(now + lifetimes.leaf_lifetime)
+/// When a leaf ends that is signed now: after `--leaf-lifetime`, or with its CA.
+pub(super) fn leaf_end(ca: Validity, now: SystemTime, lifetimes: &Lifetimes) -> SystemTime {
+    ca.not_after.min(now + lifetimes.leaf_lifetime)
 }
 
-/// Whether a certificate has ended by the clock of every replica.
+/// Whether a certificate has expired by the clock of every replica.
 pub(super) fn is_over(validity: Validity, now: SystemTime, lifetimes: &Lifetimes) -> bool {
     validity.has_ended(now - lifetimes.skew())
 }
@@ -124,7 +123,7 @@ mod tests {
 
     const DAY: u64 = 24 * 60 * 60;
 
-    const TIMES: Lifetimes = Lifetimes {
+    const LIFETIMES: Lifetimes = Lifetimes {
         ca_lifetime: Duration::from_secs(30 * DAY),
         leaf_lifetime: Duration::from_secs(3 * DAY),
         ca_introduction: Duration::from_mins(10),
@@ -148,8 +147,8 @@ mod tests {
         CaDates { next: Some(Successor { validity: next, published }), ..only(current) }
     }
 
-    fn serving(authorities: CaDates, validity: Validity, stored: bool) -> CaDates {
-        CaDates { serving: Some(Serving { validity, stored }), ..authorities }
+    fn serving(dates: CaDates, validity: Validity, stored: bool) -> CaDates {
+        CaDates { serving: Some(Serving { validity, stored }), ..dates }
     }
 
     fn nothing() -> CaDates {
@@ -170,8 +169,8 @@ mod tests {
     #[case::from_the_future(only(validity(5, 35)), 4 * DAY, Step::Create)]
     #[case::not_long_for_this_world(only(validity(0, 5)), DAY, Step::Introduce)]
     #[case::longer_than_ours(only(validity(0, 3000)), 100 * DAY, Step::Rest)]
-    fn one_authority(#[case] stored: CaDates, #[case] now: u64, #[case] expected: Step) {
-        assert_eq!(next_step(&stored, at(now), &TIMES), expected);
+    fn one_ca(#[case] stored: CaDates, #[case] now: u64, #[case] expected: Step) {
+        assert_eq!(next_step(&stored, at(now), &LIFETIMES), expected);
     }
 
     #[rstest]
@@ -185,7 +184,7 @@ mod tests {
     #[case::successor_from_the_future(OLD, (25, 55), Some(600), 21 * DAY, Step::Introduce)]
     #[case::put_there_by_hand(OLD, (0, 60), Some(600), DAY, Step::Promote)]
     #[case::both_ended(OLD, (0, 20), Some(600), 40 * DAY, Step::Create)]
-    fn two_authorities(
+    fn two_cas(
         #[case] current: (u64, u64),
         #[case] next: (u64, u64),
         #[case] published: Option<u64>,
@@ -194,16 +193,16 @@ mod tests {
     ) {
         let stored =
             introduced(validity(current.0, current.1), validity(next.0, next.1), published);
-        assert_eq!(next_step(&stored, at(now), &TIMES), expected);
+        assert_eq!(next_step(&stored, at(now), &LIFETIMES), expected);
     }
 
     #[rstest]
     #[case::still_verifies(29 * DAY, Step::Rest)]
     #[case::has_just_ended(30 * DAY + 599, Step::Rest)]
     #[case::has_ended_by_every_clock(30 * DAY + 600, Step::Retire)]
-    fn an_old_authority_drops_out_when_it_ends(#[case] now: u64, #[case] expected: Step) {
+    fn an_old_ca_is_removed_when_it_ends(#[case] now: u64, #[case] expected: Step) {
         let stored = CaDates { previous: vec![validity(0, 30)], ..only(validity(20, 50)) };
-        assert_eq!(next_step(&stored, at(now), &TIMES), expected);
+        assert_eq!(next_step(&stored, at(now), &LIFETIMES), expected);
     }
 
     #[rstest]
@@ -221,7 +220,7 @@ mod tests {
         #[case] expected: Step,
     ) {
         let stored = serving(stored, validity(0, 30), is_stored);
-        assert_eq!(next_step(&stored, at(day * DAY), &TIMES), expected);
+        assert_eq!(next_step(&stored, at(day * DAY), &LIFETIMES), expected);
     }
 
     #[rstest]
@@ -229,14 +228,14 @@ mod tests {
     #[case::two_thirds_through(validity(0, 3), 2 * DAY, true)]
     #[case::ended(validity(0, 3), 3 * DAY, true)]
     #[case::clock_set_back(validity(5, 8), DAY, true)]
-    #[case::ends_with_its_authority(validity(27, 30), 29 * DAY, false)]
+    #[case::ends_with_its_ca(validity(27, 30), 29 * DAY, false)]
     fn a_leaf_is_signed_anew_at_two_thirds(
         #[case] leaf: Validity,
         #[case] now: u64,
         #[case] expected: bool,
     ) {
-        let now = Span { early: at(now), late: at(now) };
-        assert_eq!(leaf_is_due(leaf, validity(0, 30), now, &TIMES), expected);
+        let now = TimeRange { early: at(now), late: at(now) };
+        assert_eq!(leaf_is_due(leaf, validity(0, 30), now, &LIFETIMES), expected);
     }
 
     #[rstest]
@@ -251,15 +250,15 @@ mod tests {
         #[case] late: u64,
         #[case] expected: bool,
     ) {
-        let now = Span { early: at(early * DAY), late: at(late * DAY) };
-        assert_eq!(leaf_is_due(leaf, validity(0, 30), now, &TIMES), expected);
+        let now = TimeRange { early: at(early * DAY), late: at(late * DAY) };
+        assert_eq!(leaf_is_due(leaf, validity(0, 30), now, &LIFETIMES), expected);
     }
 
     #[rstest]
     #[case(0, 3)]
     #[case(26, 29)]
     #[case(28, 30)]
-    fn a_leaf_never_outlives_its_authority(#[case] now: u64, #[case] end: u64) {
-        assert_eq!(leaf_end(validity(0, 30), at(now * DAY), &TIMES), at(end * DAY));
+    fn a_leaf_never_outlives_its_ca(#[case] now: u64, #[case] end: u64) {
+        assert_eq!(leaf_end(validity(0, 30), at(now * DAY), &LIFETIMES), at(end * DAY));
     }
 }

@@ -9,7 +9,7 @@ use kube::Client;
 
 use super::{
     CaEvent, CaFlags, SignerError,
-    clock::{Agreement, Comparison, Moment},
+    clock::{Agreement, ClockSkew, LocalTime},
     reconcile::reconcile,
     signer::{Decision, Observed, ReplicaSigner},
 };
@@ -52,7 +52,7 @@ pub fn run(
     let mut reported = Reported::default();
     let changed = report.clone();
     let decide = move |observed: Option<Observed<'_>>| {
-        let now = Moment { wall: clock(), steady: Instant::now() };
+        let now = LocalTime { wall: clock(), monotonic: Instant::now() };
         let write = match observed {
             None => signer.renew(now).map(|()| None)?,
             Some(observed) => {
@@ -76,13 +76,13 @@ struct Reported {
     leaf: Option<SystemTime>,
     ca: Option<SystemTime>,
     trusted: Option<bool>,
-    clock: Option<Comparison>,
+    clock: Option<ClockSkew>,
 }
 
 impl Reported {
-    fn clock(&mut self, clock: Comparison, report: impl Fn(CaEvent)) {
+    fn clock(&mut self, clock: ClockSkew, report: impl Fn(CaEvent)) {
         let before = self.clock.map(|it| it.verdict);
-        let Some(Comparison { ahead, verdict }) = changed(&mut self.clock, Some(clock)) else {
+        let Some(ClockSkew { ahead, verdict }) = changed(&mut self.clock, Some(clock)) else {
             return;
         };
         report(CaEvent::Clock { ahead, is_near: verdict.is_enough() });

@@ -1,4 +1,4 @@
-//! The Secret that all replicas share, changed by compare-and-swap.
+//! The Secret that all replicas share, written by compare-and-swap on its `resourceVersion`.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use kube::{
 
 use super::{
     MANAGER,
-    call::{CallError, Written, call, write},
+    call::{CallError, WriteOutcome, call, write},
     stored::SecretData,
     watch,
 };
@@ -49,12 +49,12 @@ impl SecretRef {
         call(what, self.api.get_opt(&self.name)).await.map(SecretSnapshot)
     }
 
-    /// Writes unless somebody else has written since.
+    /// Writes the data; a conflict if the Secret was changed after it was read.
     pub(super) async fn write(
         &self,
         held: SecretSnapshot,
         data: SecretData,
-    ) -> Result<Written, CallError> {
+    ) -> Result<WriteOutcome, CallError> {
         let data = Some(data.into_iter().map(|(name, it)| (name, ByteString(it))).collect());
         match held.0 {
             None => {
@@ -62,7 +62,7 @@ impl SecretRef {
                 self.create(&secret, false).await
             }
             Some(old) if old.immutable == Some(true) => self.make_anew(old, data).await,
-            // It carries its resourceVersion: over a newer one it is a conflict.
+            // It carries the resourceVersion that was read, so that a newer one is a conflict.
             Some(secret) => {
                 let secret = Secret { data, ..secret };
                 let what = || format!("update Secret {:?}", self.name);
@@ -71,13 +71,12 @@ impl SecretRef {
         }
     }
 
-    /// Deletes exactly the Secret that was read, which nobody can change, and
-    /// makes another in its place.
+    /// Deletes the immutable Secret that was read, and creates another one in its place.
     ///
-    /// Whoever finds none meanwhile puts back what he signs with. That the new
-    /// one will be let in is tried first: quotas and webhooks are asked before
-    /// the API server notices that there is one of that name.
-    async fn make_anew(&self, old: Secret, data: Contents) -> Result<Written, CallError> {
+    /// A replica that finds none meanwhile stores the CA that it signs with. A dry run first tests
+    /// that the API server would create the new one: it asks quotas and webhooks before it notices
+    /// that the name is taken.
+    async fn make_anew(&self, old: Secret, data: Contents) -> Result<WriteOutcome, CallError> {
         let Secret { metadata, type_, .. } = old;
         let what = || format!("Secret {:?}, which is immutable", self.name);
         if metadata.deletion_timestamp.is_some() {
@@ -92,30 +91,30 @@ impl SecretRef {
             ..self.metadata()
         };
         let secret = Secret { data, type_, metadata, ..Secret::default() };
-        if self.create(&secret, true).await? == Written::Done {
-            return Ok(Written::Conflict);
+        if self.create(&secret, true).await? == WriteOutcome::Done {
+            return Ok(WriteOutcome::Conflict);
         }
         let delete = DeleteParams::default().preconditions(Preconditions { resource_version, uid });
         let deleted = self.api.delete(&self.name, &delete);
         match write(|| format!("delete {}", what()), deleted).await? {
-            Written::Conflict => Ok(Written::Conflict),
-            Written::Done => {
+            WriteOutcome::Conflict => Ok(WriteOutcome::Conflict),
+            WriteOutcome::Done => {
                 tracing::warn!(secret = self.name, "the Secret was immutable, recreated");
                 self.create(&secret, false).await
             }
         }
     }
 
-    async fn create(&self, secret: &Secret, dry_run: bool) -> Result<Written, CallError> {
+    async fn create(&self, secret: &Secret, dry_run: bool) -> Result<WriteOutcome, CallError> {
         let what = || format!("create Secret {:?}", self.name);
         match call(what, self.api.create(&params(dry_run), secret)).await {
-            Ok(_) => Ok(Written::Done),
+            Ok(_) => Ok(WriteOutcome::Done),
             Err(CallError::Refused { source: kube::Error::Api(status), .. })
                 if status.is_already_exists() =>
             {
-                Ok(Written::Conflict)
+                Ok(WriteOutcome::Conflict)
             }
-            // That the namespace is not there is no lost race.
+            // A namespace that does not exist is an error, not a conflict.
             Err(error) => Err(error),
         }
     }

@@ -1,4 +1,4 @@
-//! What the API server's clock shows: every answer of its bears a date.
+//! Reads the API server's clock from the `Date` header of its answers.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -12,14 +12,13 @@ use tower::service_fn;
 
 use super::clock::ServerTime;
 
-/// Remembers the clock of the last answer.
+/// The `Date` of the last answer.
 #[derive(Clone, Default)]
 pub(super) struct ServerClock(Arc<Mutex<Option<ServerTime>>>);
 
 impl ServerClock {
-    /// A client like the given one, whose answers are looked at by the clock.
-    ///
-    /// It takes a runtime to make one.
+    /// A client that sends by the given one, and the clock that reads its answers. Must be called in
+    /// a tokio runtime.
     pub(super) fn watched_by(client: &Client) -> (Client, Self) {
         let clock = Self::default();
         let watched = {
@@ -42,7 +41,7 @@ impl ServerClock {
         (Client::new(watched, client.default_namespace()), clock)
     }
 
-    /// What the last answer showed; none if it had no date.
+    /// `None` before the first answer, and if the last answer had no `Date`.
     pub(super) fn read(&self) -> Option<ServerTime> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,28 +1,27 @@
-//! What the Secret of the authority holds, and what a step makes of it.
+//! The content of the Secret of the CA, and its change by a step.
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use super::rotation::Step;
 use crate::tls::{CaError, Certificate, CertificateAuthority, Validity};
 
-/// The data of a Secret: private keys among them, so nothing shows it.
+/// The data of a Secret. It contains private keys: never log it.
 pub(super) type SecretData = BTreeMap<String, Vec<u8>>;
 
-/// Who signs; the names are those that people expect in a Secret.
+/// The keys of the CA that signs.
 const CURRENT: Names = Names { certificate: "ca.crt", key: "ca.key" };
-/// Who will sign.
+/// The keys of the successor.
 const NEXT: Names = Names { certificate: "next.crt", key: "next.key" };
-/// Who signed: certificates alone.
+/// The key of certificates of CAs that signed before.
 const PREVIOUS: &str = "previous.crt";
 
-/// How many old certificates are kept.
+/// The largest number of old certificates.
 ///
-/// A rotation leaves one. More come from accidents, and a Secret that grew
-/// with each of them could some day not be written any more.
+/// A rotation leaves one. Each loss of a key leaves another, and a Secret that grew with each loss
+/// would become too large to be written.
 const MOST: usize = 8;
 
-/// How many bytes there is room for in a Secret (`MaxSecretSize` in
-/// pkg/apis/core/types.go).
+/// The largest size of a Secret's data, in bytes (`MaxSecretSize` in pkg/apis/core/types.go).
 const ROOM: usize = 1024 * 1024;
 
 struct Names {
@@ -30,22 +29,22 @@ struct Names {
     key: &'static str,
 }
 
-/// The authorities that could be read from a Secret.
+/// The CAs that could be read from a Secret.
 #[derive(Clone, Default)]
 pub(super) struct Stored {
     pub(super) current: Option<Arc<CertificateAuthority>>,
     pub(super) next: Option<Arc<CertificateAuthority>>,
-    /// Every other certificate that could be read, wherever it was.
+    /// All other CA certificates that could be read, under any of the keys.
     pub(super) previous: Vec<Certificate>,
-    /// What somebody else keeps in the Secret: not ours to drop.
+    /// Keys that are not ours; they stay while there is room.
     others: SecretData,
-    /// Why there is no current authority, if the Secret means to hold one.
+    /// Why the Secret has no CA that signs.
     pub(super) trouble: Option<Arc<CaError>>,
 }
 
 impl Stored {
-    /// Reads what can be read; certificates without a fitting key, or that may
-    /// not sign for `names`, stay in the bundle.
+    /// Reads the CAs of a Secret. A certificate without its key, or that must not sign for `names`,
+    /// stays in the bundle.
     pub(super) fn read(data: &SecretData, names: &[String]) -> Self {
         let mut others = data.clone();
         let mut take = |name: &str| others.remove(name).unwrap_or_default();
@@ -54,7 +53,7 @@ impl Stored {
         for (keys, place) in [(CURRENT, &mut stored.current), (NEXT, &mut stored.next)] {
             let (certificate, key) = (take(keys.certificate), take(keys.key));
             match CertificateAuthority::load(&certificate, &key, names) {
-                Ok(authority) => *place = Some(Arc::new(authority)),
+                Ok(ca) => *place = Some(Arc::new(ca)),
                 Err(error) => {
                     previous.extend(Certificate::all_in(&certificate));
                     if keys.key == CURRENT.key {
@@ -72,14 +71,14 @@ impl Stored {
         stored
     }
 
-    /// What is to be in the Secret, and how much of what others keep there is
-    /// not in it, because there is no room left: the smallest stay.
+    /// The data of the Secret, and the number of foreign keys that are left out because there is no
+    /// room: the smallest stay.
     pub(super) fn write(&self) -> (SecretData, usize) {
         let mut data = SecretData::new();
         for (names, place) in [(CURRENT, &self.current), (NEXT, &self.next)] {
-            if let Some(authority) = place {
-                data.insert(names.certificate.to_owned(), authority.pem().into());
-                data.insert(names.key.to_owned(), authority.key_pem().into());
+            if let Some(ca) = place {
+                data.insert(names.certificate.to_owned(), ca.pem().into());
+                data.insert(names.key.to_owned(), ca.key_pem().into());
             }
         }
         if !self.previous.is_empty() {
@@ -99,8 +98,8 @@ impl Stored {
         (data, left_out)
     }
 
-    /// What clients have to trust: a function of the Secret alone, so that no
-    /// two replicas differ about it, whatever their clocks say.
+    /// The `caBundle`: all certificates of the Secret. It depends on nothing else, so replicas agree
+    /// on it even if their clocks differ.
     pub(super) fn bundle(&self) -> String {
         self.certificates().map(Certificate::pem).collect()
     }
@@ -110,12 +109,12 @@ impl Stored {
     }
 
     fn certificates(&self) -> impl Iterator<Item = &Certificate> {
-        let authorities = self.current.iter().chain(&self.next).map(|it| &it.certificate);
-        authorities.chain(&self.previous)
+        let cas = self.current.iter().chain(&self.next).map(|it| &it.certificate);
+        cas.chain(&self.previous)
     }
 
-    /// What the Secret holds after a step; `served` is who signed what is served.
-    pub(super) fn after(
+    /// The content after a step. `served` is the CA of the serving certificate.
+    pub(super) fn apply(
         mut self,
         step: Step,
         served: Option<&Arc<CertificateAuthority>>,
@@ -138,7 +137,7 @@ impl Stored {
             Step::Restore => self.restore(served.cloned()),
             Step::Retire | Step::Rest => {}
         }
-        // Retiring is but this; the other steps have no reason to keep more.
+        // This is all that Step::Retire does; the other steps do it as well.
         self.previous.retain(|it| !is_over(it.validity()));
         if self.next.as_ref().is_some_and(|it| is_over(it.certificate.validity())) {
             self.next = None;
@@ -147,10 +146,10 @@ impl Stored {
         Ok(self)
     }
 
-    /// Gives back its place to the authority of what is served.
+    /// Makes the CA of the serving certificate the one that signs.
     ///
-    /// A stranger that outlives it is introduced like any successor; so nobody
-    /// has to trust it earlier than a successor of our own.
+    /// A CA found in its place becomes the successor if it ends later, and is then published for
+    /// `--ca-introduction` like a successor of our own.
     fn restore(&mut self, served: Option<Arc<CertificateAuthority>>) {
         let Some(served) = served else { return };
         let certificate = served.certificate.clone();
@@ -168,16 +167,13 @@ impl Stored {
         self.previous.retain(|it| *it != certificate);
     }
 
-    fn keep_all(
-        &mut self,
-        authorities: impl IntoIterator<Item = Option<Arc<CertificateAuthority>>>,
-    ) {
-        for authority in authorities.into_iter().flatten() {
-            self.keep(authority.certificate.clone());
+    fn keep_all(&mut self, cas: impl IntoIterator<Item = Option<Arc<CertificateAuthority>>>) {
+        for ca in cas.into_iter().flatten() {
+            self.keep(ca.certificate.clone());
         }
     }
 
-    /// Adds a certificate to those that verify, the longest valid first.
+    /// Adds a certificate to the bundle. Those that end last come first.
     fn keep(&mut self, certificate: Certificate) {
         if !self.holds(&certificate) {
             self.previous.push(certificate);

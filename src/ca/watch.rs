@@ -1,4 +1,4 @@
-//! Notices that an object may have changed.
+//! Notifies of changes of one object.
 
 use std::{fmt::Debug, future::ready};
 
@@ -10,10 +10,10 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-/// An item for every change of one object, and for every new start of the
-/// watch; it never ends. Only metadata travels: whoever cares reads again.
+/// An item for each change of one object and for each restart of the watch. It never ends.
 ///
-/// By name, so that rights to this one object suffice.
+/// The watch transfers metadata alone; the object is read by another call. It selects the object by
+/// name, so that the rights to this one object suffice.
 pub(super) fn changes<K>(
     api: Api<PartialObjectMeta<K>>,
     name: &str,
@@ -26,7 +26,7 @@ where
     watcher(api, config).default_backoff().touched_objects().filter_map(move |it| {
         if let Err(error) = &it {
             let error: &(dyn std::error::Error + 'static) = error;
-            // What cannot be watched is looked at now and then all the same.
+            // Without a watch the object is still read once in each pulse.
             tracing::debug!(error, what, "watch interrupted");
         }
         ready(it.ok().map(drop))

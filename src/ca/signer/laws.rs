@@ -1,11 +1,11 @@
-//! What holds whatever the replicas do when, and whoever meddles.
+//! Laws of the rotation, for any order of the replicas' acts and any change by other clients.
 
 use std::sync::LazyLock;
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
-    world::{Act, DAY, Meddling, SKEW, TIMES, World, Written, epoch},
+    simulation::{Act, DAY, ForeignData, LIFETIMES, Meddling, SKEW, World, epoch},
     *,
 };
 
@@ -22,7 +22,7 @@ static POOL: LazyLock<Vec<CertificateAuthority>> = LazyLock::new(|| {
         .collect()
 });
 
-impl fmt::Debug for Written {
+impl fmt::Debug for ForeignData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.0.iter().map(|(key, it)| (key, Named(it)))).finish()
     }
@@ -41,7 +41,7 @@ impl fmt::Debug for Named<'_> {
 }
 
 /// Any content that the Secret could have.
-fn data() -> impl Strategy<Value = Written> {
+fn data() -> impl Strategy<Value = ForeignData> {
     let texts = |of: fn(&CertificateAuthority) -> String| -> Vec<Option<Vec<u8>>> {
         let leaf = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let odd = [None, Some(vec![]), Some(leaf.to_vec()), Some(vec![0xff; 20])];
@@ -64,7 +64,7 @@ fn data() -> impl Strategy<Value = Written> {
             ("previous.crt", Some(previous).filter(|it| !it.is_empty())),
         ];
         let entries = entries.into_iter();
-        Written(entries.filter_map(|(name, it)| Some((name.to_owned(), it?))).collect())
+        ForeignData(entries.filter_map(|(name, it)| Some((name.to_owned(), it?))).collect())
     })
 }
 
@@ -105,8 +105,8 @@ fn act() -> impl Strategy<Value = Act> {
     let time = select(vec![
         Duration::from_secs(1),
         Duration::from_mins(4),
-        TIMES.ca_introduction,
-        TIMES.ca_introduction,
+        LIFETIMES.ca_introduction,
+        LIFETIMES.ca_introduction,
         DAY,
         7 * DAY,
         20 * DAY,
@@ -160,7 +160,7 @@ proptest! {
                 let known = world.known_for(signer);
                 let unprepared = world.unprepared.contains(signer);
                 if before[index].as_ref() != Some(signer) {
-                    prop_assert!(unprepared || known >= Some(TIMES.ca_introduction), "too early");
+                    prop_assert!(unprepared || known >= Some(LIFETIMES.ca_introduction), "too early");
                 }
                 let in_force = replica.signer.served.as_ref().unwrap().leaf.holds(world.wall());
                 let new = unprepared && !world.published.contains(signer);

@@ -1,4 +1,5 @@
-//! One replica's part in the rotation: what it serves, and what it has seen.
+//! The signer of one replica: it decides what the shared objects should hold, and signs the
+//! replica's serving certificate.
 
 use std::{
     error::Error,
@@ -8,52 +9,51 @@ use std::{
 };
 
 use super::{
-    clock::{Comparison, Moment, ServerTime, Span},
+    clock::{ClockSkew, LocalTime, ServerTime, TimeRange},
     lifetimes::{Lifetimes, LifetimesError},
     rotation::{CaDates, Serving, Step, Successor, is_over, leaf_end, leaf_is_due, next_step},
     stored::{SecretData, Stored},
 };
 use crate::tls::{CaError, Certificate, CertificateAuthority, Current, Validity, check};
 
-/// Signs this replica's leaf by the CA that all replicas share.
+/// Signs this replica's leaf with the CA that all replicas share.
 ///
-/// It makes up its mind from what it is told of the Secret and of the webhook
-/// configurations, and touches neither. Every replica has one, and none leads:
-/// whoever writes first wins, the others see what he wrote (design, section 6).
+/// It decides from the observed Secret and webhook configurations, and reads or writes neither.
+/// Every replica has one, and none leads: the first write wins, and the others observe it.
 pub(super) struct ReplicaSigner {
     lifetimes: Lifetimes,
     names: Vec<String>,
     current: Arc<Current>,
-    /// The Secret as it was last, and what was read from it.
+    /// The Secret that was observed last, and the CAs in it.
     last: Option<(SecretData, Stored)>,
     served: Option<Served>,
-    /// Since when the successor has been in every configuration without a break.
+    /// The successor, and since when every configuration has held it without a break.
     seen: Option<(Certificate, Instant)>,
-    /// What the API server's clock showed last.
+    /// The API server's clock in the last answer.
     clock: Option<ServerTime>,
 }
 
 struct Served {
-    authority: Arc<CertificateAuthority>,
+    ca: Arc<CertificateAuthority>,
     leaf: Validity,
 }
 
-/// What a replica was told of the cluster.
+/// What a replica read from the API server.
 ///
-/// The bundles must have been read *before* the Secret: then a bundle that
-/// was not changed since is no newer than what replaces it.
+/// The bundles must have been read *before* the Secret: then a bundle that has not changed since is
+/// not newer than the one that replaces it.
 #[derive(Clone, Copy)]
 pub(super) struct Observed<'a> {
     pub(super) secret: Option<&'a SecretData>,
-    /// What every webhook of ours trusts, unless some could not be read.
+    /// The `caBundle` of all our webhooks; `None` if a configuration could not be read.
     pub(super) bundles: Option<&'a [Vec<u8>]>,
-    /// When reading began.
+    /// When the first read began.
     pub(super) since: Instant,
     /// The clock of the API server that answered.
     pub(super) clock: ServerTime,
 }
 
-/// Why there is no signer of these lifetimes and names.
+/// Why a signer with these lifetimes and names cannot work.
 #[derive(Debug, thiserror::Error)]
 pub enum SignerError {
     #[error(transparent)]
@@ -75,19 +75,20 @@ pub(super) struct Write {
 pub(super) struct Decision {
     /// What to write; `None` where other replicas have to decide.
     pub(super) write: Option<Write>,
-    /// Whether they all do, and with it trust what is served here.
+    /// Whether all our webhooks have the bundle, and trust the serving certificate by it.
     pub(super) published: bool,
-    /// When the authority that signs ends.
+    /// When the CA that signs ends.
     pub(super) ca_ends: Option<SystemTime>,
-    /// Whether our clock can be believed. If not, there is nothing to store.
-    pub(super) clock: Comparison,
+    /// Whether our clock agrees with the API server's. If not, the Secret is not written.
+    pub(super) clock: ClockSkew,
 }
 
 impl ReplicaSigner {
-    /// A signer that serves by `current`, under the names of the service and `names`.
+    /// A signer that stores leaves in `current`, for the names of the service and `names`.
     ///
-    /// A name that is none is an error at once: later it would look as if the
-    /// stored authority could not sign, and was to be replaced.
+    /// # Errors
+    /// Invalid names and lifetimes. An invalid name that was noticed later would look like a stored
+    /// CA that must not sign for our names, and would replace it.
     pub(super) fn new(
         lifetimes: Lifetimes,
         names: Vec<String>,
@@ -98,18 +99,24 @@ impl ReplicaSigner {
         Ok(Self { lifetimes, names, current, last: None, served: None, seen: None, clock: None })
     }
 
-    /// When the leaf ends that is served.
+    /// When the leaf in use ends.
     pub(super) fn leaf_ends(&self) -> Option<SystemTime> {
         self.served.as_ref().map(|it| it.leaf.not_after)
     }
 
-    /// Decides by what the Secret and the webhook configurations hold.
+    /// Decides what the Secret and the webhook configurations should hold, and renews the leaf.
     ///
-    /// A leaf is signed by what is stored, never by what is only about to be:
-    /// another replica may be faster. What is stored is judged by the API
-    /// server's clock, and left alone where ours says something else.
-    pub(super) fn advance(&mut self, seen: Observed<'_>, now: Moment) -> Result<Decision, CaError> {
-        let Observed { secret, bundles, since, clock } = seen;
+    /// A CA signs only once it is stored: another replica may write first. Validity is judged by the
+    /// API server's clock; while ours differs, the Secret is not written.
+    ///
+    /// # Errors
+    /// Failures of the cryptographic library.
+    pub(super) fn advance(
+        &mut self,
+        observed: Observed<'_>,
+        now: LocalTime,
+    ) -> Result<Decision, CaError> {
+        let Observed { secret, bundles, since, clock } = observed;
         self.clock = Some(clock);
         let comparison = clock.compare(now);
         let time = clock.now(now);
@@ -117,31 +124,30 @@ impl ReplicaSigner {
         let bundle = stored.bundle();
         let published = bundles.is_some_and(|it| it.iter().all(|it| *it == bundle.as_bytes()));
         let next = stored.next.as_ref().filter(|_| published).map(|it| &it.certificate);
-        let published_for = self.published_for(next, since, now.steady);
+        let published_for = self.published_for(next, since, now.monotonic);
         let dates = self.dates(&stored, published_for);
         let step = next_step(&dates, time, &self.lifetimes);
         let is_wrong = matches!(step, Step::Create | Step::Restore);
-        // Others put it right; if they put something else there instead, that counts.
+        // Another replica repairs the Secret; if it stores another CA, that one signs.
         let is_for_others = !comparison.verdict.is_enough();
         let signs_as_stored = (!is_wrong || (is_for_others && published))
             && dates.current.is_some_and(|it| it.holds(time));
         match &stored.current {
-            Some(authority) if signs_as_stored => {
-                self.sign(&Arc::clone(authority), clock.span(now))?;
+            Some(ca) if signs_as_stored => {
+                self.sign(&Arc::clone(ca), clock.span(now))?;
             }
             _ => self.renew(now)?,
         }
-        let trusted =
-            self.served.as_ref().is_some_and(|it| stored.holds(&it.authority.certificate));
+        let trusted = self.served.as_ref().is_some_and(|it| stored.holds(&it.ca.certificate));
         let ca_ends = stored.current.as_ref().map(|it| it.certificate.validity().not_after);
         let store = match step {
             Step::Rest => None,
             _ if is_for_others => None,
             step => {
-                let served = self.served.as_ref().map(|it| &it.authority);
+                let served = self.served.as_ref().map(|it| &it.ca);
                 let is_over = |it| is_over(it, time, &self.lifetimes);
                 let fresh = || CertificateAuthority::create(time, self.lifetimes.ca_lifetime);
-                let stored = stored.after(step, served, is_over, fresh)?;
+                let stored = stored.apply(step, served, is_over, fresh)?;
                 let (data, left_out) = stored.write();
                 if left_out > 0 {
                     tracing::warn!(left_out, "the Secret is full: keys of others were dropped");
@@ -154,20 +160,21 @@ impl ReplicaSigner {
         Ok(Decision { write, published, ca_ends, clock: comparison })
     }
 
-    /// Renews the leaf from memory when its time has come: all that can be
-    /// done while the API server is away.
-    pub(super) fn renew(&mut self, now: Moment) -> Result<(), CaError> {
+    /// Renews the leaf with the CA in memory if it is due, for rounds without an answer of the API
+    /// server.
+    pub(super) fn renew(&mut self, now: LocalTime) -> Result<(), CaError> {
         match (&self.served, self.clock) {
-            (Some(Served { authority, .. }), Some(clock))
-                if authority.certificate.validity().holds(clock.now(now)) =>
+            (Some(Served { ca, .. }), Some(clock))
+                if ca.certificate.validity().holds(clock.now(now)) =>
             {
-                self.sign(&Arc::clone(authority), clock.span(now))
+                self.sign(&Arc::clone(ca), clock.span(now))
             }
             _ => Ok(()),
         }
     }
 
-    /// Trying out what is stored takes signatures: once is enough.
+    /// Reads the Secret, or returns what was read if it has not changed: to test a CA takes
+    /// signatures.
     fn read(&mut self, data: &SecretData) -> Stored {
         let last = self.last.take().filter(|(it, _)| it == data);
         let (data, stored) = last.unwrap_or_else(|| {
@@ -182,27 +189,26 @@ impl ReplicaSigner {
         stored
     }
 
-    /// Serves a leaf of the authority, a new one unless the old will do by
-    /// whichever clock.
-    fn sign(&mut self, authority: &Arc<CertificateAuthority>, now: Span) -> Result<(), CaError> {
-        let validity = authority.certificate.validity();
+    /// Signs a leaf with the CA, unless the leaf in use is of this CA and not due.
+    fn sign(&mut self, ca: &Arc<CertificateAuthority>, now: TimeRange) -> Result<(), CaError> {
+        let validity = ca.certificate.validity();
         let same = self.served.as_ref().filter(|it| {
-            it.authority.certificate == authority.certificate
+            it.ca.certificate == ca.certificate
                 && !leaf_is_due(it.leaf, validity, now, &self.lifetimes)
         });
         if same.is_some() {
             return Ok(());
         }
         let end = leaf_end(validity, now.late, &self.lifetimes);
-        let leaf = authority.issue(&self.names, now.early, end)?;
+        let leaf = ca.issue(&self.names, now.early, end)?;
         self.current.renew(leaf.identity);
-        self.served = Some(Served { authority: Arc::clone(authority), leaf: leaf.validity });
+        self.served = Some(Served { ca: Arc::clone(ca), leaf: leaf.validity });
         tracing::info!("serving certificate signed");
         Ok(())
     }
 
-    /// How long the successor has been published at least: from when it was
-    /// known to be, until the time that is being judged.
+    /// The time for which the successor has been published at least: from the end of the round in
+    /// which it was observed first to the begin of this one.
     fn published_for(
         &mut self,
         next: Option<&Certificate>,
@@ -221,8 +227,8 @@ impl ReplicaSigner {
             next: stored.next.as_ref().map(|it| Successor { validity: validity(it), published }),
             previous: stored.previous.iter().map(Certificate::validity).collect(),
             serving: self.served.as_ref().map(|it| Serving {
-                validity: validity(&it.authority),
-                stored: stored.holds(&it.authority.certificate),
+                validity: validity(&it.ca),
+                stored: stored.holds(&it.ca.certificate),
             }),
         }
     }
@@ -254,6 +260,6 @@ impl From<Step> for &'static str {
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
-mod tests;
+mod simulation;
 #[cfg(test)]
-mod world;
+mod tests;

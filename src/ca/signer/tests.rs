@@ -5,7 +5,7 @@ use crate::ca::clock::Agreement;
 
 const DAY: Duration = Duration::from_hours(24);
 
-const TIMES: Lifetimes = Lifetimes {
+const LIFETIMES: Lifetimes = Lifetimes {
     ca_lifetime: Duration::from_hours(30 * 24),
     leaf_lifetime: Duration::from_hours(3 * 24),
     ca_introduction: Duration::from_mins(10),
@@ -15,17 +15,18 @@ const TIMES: Lifetimes = Lifetimes {
 struct Cluster {
     secret: Option<SecretData>,
     bundles: Vec<Vec<u8>>,
-    now: Moment,
+    now: LocalTime,
 }
 
 impl Cluster {
     fn new() -> Self {
-        let now = Moment { wall: SystemTime::UNIX_EPOCH + 20_000 * DAY, steady: Instant::now() };
+        let now =
+            LocalTime { wall: SystemTime::UNIX_EPOCH + 20_000 * DAY, monotonic: Instant::now() };
         Self { secret: None, bundles: vec![vec![]; 3], now }
     }
 
     fn pass(&mut self, time: Duration) {
-        self.now = Moment { wall: self.now.wall + time, steady: self.now.steady + time };
+        self.now = LocalTime { wall: self.now.wall + time, monotonic: self.now.monotonic + time };
     }
 
     /// As an API server shows it whose clock is ours.
@@ -34,7 +35,7 @@ impl Cluster {
     }
 
     fn seen_by(&self, date: SystemTime) -> Observed<'_> {
-        let since = self.now.steady;
+        let since = self.now.monotonic;
         let clock = ServerTime { date, sent: since, received: since };
         Observed { secret: self.secret.as_ref(), bundles: Some(&self.bundles), since, clock }
     }
@@ -69,23 +70,23 @@ impl Cluster {
         Stored::read(self.secret.as_ref().unwrap(), &[])
     }
 
-    fn bundle_holds(&self, authority: &CertificateAuthority) -> bool {
-        let pem = authority.pem();
+    fn bundle_holds(&self, ca: &CertificateAuthority) -> bool {
+        let pem = ca.pem();
         self.bundles.iter().all(|it| String::from_utf8_lossy(it).contains(&pem))
     }
 }
 
 fn replica() -> ReplicaSigner {
-    ReplicaSigner::new(TIMES, vec![], Arc::default()).unwrap()
+    ReplicaSigner::new(LIFETIMES, vec![], Arc::default()).unwrap()
 }
 
 fn signer(replica: &ReplicaSigner) -> Arc<CertificateAuthority> {
-    Arc::clone(&replica.served.as_ref().unwrap().authority)
+    Arc::clone(&replica.served.as_ref().unwrap().ca)
 }
 
 fn pair(now: SystemTime) -> [(String, Vec<u8>); 2] {
-    let authority = CertificateAuthority::create(now, 40 * DAY).unwrap();
-    [("ca.crt".into(), authority.pem().into()), ("ca.key".into(), authority.key_pem().into())]
+    let ca = CertificateAuthority::create(now, 40 * DAY).unwrap();
+    [("ca.crt".into(), ca.pem().into()), ("ca.key".into(), ca.key_pem().into())]
 }
 
 fn stores(decision: &Decision) -> bool {
@@ -95,12 +96,12 @@ fn stores(decision: &Decision) -> bool {
 #[test]
 fn a_name_that_is_none_is_an_error_before_anything_is_replaced() {
     let names = vec!["gate.example.com".to_owned(), "not a name".to_owned()];
-    let error = ReplicaSigner::new(TIMES, names, Arc::default()).unwrap_err();
+    let error = ReplicaSigner::new(LIFETIMES, names, Arc::default()).unwrap_err();
     assert_eq!(error.to_string(), "\"not a name\" is neither a host name nor an address");
 }
 
 #[test]
-fn an_authority_is_created_shared_and_handed_over() {
+fn a_ca_is_created_shared_and_rotated() {
     let (mut cluster, mut one, mut two) = (Cluster::new(), replica(), replica());
     assert_eq!(cluster.settle(&mut one), ["create"]);
     assert!(cluster.settle(&mut two).is_empty());
@@ -115,7 +116,7 @@ fn an_authority_is_created_shared_and_handed_over() {
     let second = cluster.stored().next.unwrap();
     assert!(cluster.bundle_holds(&first) && cluster.bundle_holds(&second));
 
-    cluster.pass(TIMES.ca_introduction);
+    cluster.pass(LIFETIMES.ca_introduction);
     assert_eq!(cluster.settle(&mut one), ["promote"]);
     assert!(cluster.settle(&mut two).is_empty());
     for replica in [&one, &two] {
@@ -124,9 +125,9 @@ fn an_authority_is_created_shared_and_handed_over() {
     assert!(cluster.bundle_holds(&first) && cluster.bundle_holds(&second));
 
     cluster.pass(10 * DAY);
-    cluster.now.wall -= TIMES.ca_introduction;
+    cluster.now.wall -= LIFETIMES.ca_introduction;
     assert!(cluster.settle(&mut two).is_empty(), "somebody's clock may be behind");
-    cluster.pass(TIMES.skew());
+    cluster.pass(LIFETIMES.skew());
     assert_eq!(cluster.settle(&mut two), ["retire"]);
     assert!(!cluster.bundle_holds(&first) && cluster.bundle_holds(&second));
 }
@@ -137,12 +138,12 @@ fn the_introduction_starts_anew_when_the_bundle_was_overwritten() {
     cluster.settle(&mut replica);
     cluster.pass(20 * DAY);
     cluster.settle(&mut replica);
-    cluster.pass(TIMES.ca_introduction / 2);
+    cluster.pass(LIFETIMES.ca_introduction / 2);
     cluster.bundles[1].clear();
     assert!(cluster.settle(&mut replica).is_empty());
-    cluster.pass(TIMES.ca_introduction / 2);
+    cluster.pass(LIFETIMES.ca_introduction / 2);
     assert!(cluster.settle(&mut replica).is_empty());
-    cluster.pass(TIMES.ca_introduction / 2);
+    cluster.pass(LIFETIMES.ca_introduction / 2);
     assert_eq!(cluster.settle(&mut replica), ["promote"]);
 }
 
@@ -172,7 +173,7 @@ fn the_leaf_is_renewed_while_the_api_server_is_away() {
 #[test]
 fn without_a_secret_ever_seen_there_is_nothing_to_serve() {
     let mut replica = replica();
-    replica.renew(Moment { wall: SystemTime::now(), steady: Instant::now() }).unwrap();
+    replica.renew(LocalTime { wall: SystemTime::now(), monotonic: Instant::now() }).unwrap();
     assert_eq!(replica.leaf_ends(), None);
 }
 
@@ -195,7 +196,7 @@ fn damage_is_repaired_from_memory(#[case] damage: fn(&mut Option<SecretData>)) {
 }
 
 #[test]
-fn an_authority_put_there_by_hand_is_introduced_first() {
+fn a_ca_stored_by_an_operator_is_introduced_first() {
     let (mut cluster, mut replica) = (Cluster::new(), replica());
     cluster.settle(&mut replica);
     let first = signer(&replica);
@@ -204,7 +205,7 @@ fn an_authority_put_there_by_hand_is_introduced_first() {
     assert_eq!(cluster.settle(&mut replica), ["restore"]);
     assert_eq!(signer(&replica).certificate, first.certificate);
     assert!(cluster.bundle_holds(&theirs) && cluster.bundle_holds(&first));
-    cluster.pass(TIMES.ca_introduction);
+    cluster.pass(LIFETIMES.ca_introduction);
     assert_eq!(cluster.settle(&mut replica), ["promote"]);
     assert_eq!(signer(&replica).certificate, theirs.certificate);
     assert!(cluster.bundle_holds(&theirs) && cluster.bundle_holds(&first));
@@ -268,7 +269,7 @@ fn a_wrong_clock_changes_nothing_and_serves_what_others_can_verify(#[case] ahead
     let time = cluster.now.wall;
     let off = Duration::from_secs(ahead.unsigned_abs());
     let wall = if ahead < 0 { time - off } else { time + off };
-    let now = Moment { wall, ..cluster.now };
+    let now = LocalTime { wall, ..cluster.now };
 
     let mut wrong = replica();
     for replica in [&mut wrong, &mut sound] {
@@ -316,10 +317,10 @@ fn nothing_is_made_by_clocks_that_differ() {
     let decision = replica.advance(cluster.seen_by(date), cluster.now).unwrap();
     let store = decision.write.and_then(|it| it.store);
     assert_eq!(store.map(|(step, _)| step), Some("create"));
-    assert_eq!(decision.clock, Comparison { ahead: -240, verdict: Agreement::Apart });
+    assert_eq!(decision.clock, ClockSkew { ahead: -240, verdict: Agreement::Apart });
 }
 
-/// A machine that slept: its steady clock stood still.
+/// A machine that slept: its monotonic clock stood still.
 #[test]
 fn a_leaf_is_renewed_though_the_steady_clock_stood_still() {
     let (mut cluster, mut replica) = (Cluster::new(), replica());

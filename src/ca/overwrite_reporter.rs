@@ -1,4 +1,5 @@
-//! Says who overwrites a bundle, in the log and in an Event on the configuration.
+//! Reports the field manager that overwrites a bundle, in the log and in an Event on the
+//! configuration.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +11,12 @@ use kube::{
 
 use super::call::call;
 
-/// How long nothing more is said of the same manager. Shorter than the six
-/// minutes for which kube's recorder counts on in an Event instead of writing
-/// another.
+/// Time between two reports of the same field manager. It is shorter than the six minutes in which
+/// kube's recorder counts up the Event that exists instead of writing another one.
 const QUIET: Duration = Duration::from_mins(5);
 
-/// What was said last of one configuration.
-pub(super) struct Overwritten {
+/// The last report about one configuration.
+pub(super) struct OverwriteReporter {
     client: Client,
     last: Option<Last>,
 }
@@ -27,18 +27,19 @@ struct Last {
     recorder: Recorder,
 }
 
-impl Overwritten {
+impl OverwriteReporter {
     pub(super) fn new(client: &Client) -> Self {
         Self { client: client.clone(), last: None }
     }
 
-    /// The bundle was put back, after `manager` had overwritten it.
+    /// Reports that `manager` overwrote the bundle, and that callgate restored it. The manager is
+    /// unknown if the field was removed.
     pub(super) fn report(&mut self, manager: Option<&str>, object: ObjectReference, now: Instant) {
         let (manager, what) = match manager {
             Some(it) => (it, format!("field manager {it:?} overwrites")),
             None => ("", "an unknown field manager removes".to_owned()),
         };
-        // Another manager is another Event.
+        // Each manager has an Event of its own.
         drop(self.last.take_if(|it| it.manager != manager));
         let recorder = match &self.last {
             Some(it) if now.saturating_duration_since(it.at) < QUIET => return,
@@ -62,7 +63,7 @@ impl Overwritten {
             )),
             secondary: None,
         };
-        // Nobody waits for it: what counts is that the bundle is right again.
+        // In the background: the bundle is restored already, and the next round must not wait.
         tokio::spawn(async move {
             let written = recorder.publish(&event, &object);
             if let Err(error) = call(|| "write an Event".to_owned(), written).await {

@@ -1,4 +1,4 @@
-//! Keeps the bundle in one webhook configuration as it should be.
+//! Publishes the bundle in one webhook configuration.
 
 use std::time::Duration;
 
@@ -7,44 +7,44 @@ use kube::Client;
 
 use super::{
     CaEvent,
-    backoff::{Bucket, now},
-    call::{CallError, Written},
+    backoff::{TokenBucket, now},
+    call::{CallError, WriteOutcome},
     configuration::{Configuration, ConfigurationSnapshot},
-    overwritten::Overwritten,
+    overwrite_reporter::OverwriteReporter,
 };
 
-/// A configuration, and what is remembered of it.
-pub(super) struct Published {
+/// One webhook configuration, with the limit of our writes to it.
+pub(super) struct BundlePublisher {
     configuration: Configuration,
-    /// The word for it in metrics.
+    /// Its name in metrics: `mutating` or `validating`.
     kind: &'static str,
-    writes: Bucket,
-    /// The configuration in which all was right at the last look: its uid, and
-    /// how many webhooks of ours it had.
+    writes: TokenBucket,
+    /// The `uid` of the configuration that last held the bundle in all our webhooks, and the
+    /// number of these webhooks.
     right: Option<(String, usize)>,
-    overwritten: Overwritten,
+    overwritten: OverwriteReporter,
 }
 
-/// How a round ended, the most urgent last.
+/// How a round ended, ordered by how soon the next one has to follow.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Round {
-    /// All is as it should be.
-    Rest,
-    /// There is something to write, and so long no token for it.
-    Held(Duration),
-    /// Somebody else wrote first.
-    Lost,
+    /// There was nothing to write.
+    InSync,
+    /// There is something to write, and no token for it for this time.
+    Throttled(Duration),
+    /// The object changed after it was read.
+    Conflict,
     Wrote,
 }
 
-impl Published {
+impl BundlePublisher {
     pub(super) fn new(
         configuration: Configuration,
         kind: &'static str,
-        writes: Bucket,
+        writes: TokenBucket,
         client: &Client,
     ) -> Self {
-        let overwritten = Overwritten::new(client);
+        let overwritten = OverwriteReporter::new(client);
         Self { configuration, kind, writes, right: None, overwritten }
     }
 
@@ -65,14 +65,14 @@ impl Published {
         let found = found?;
         if found.bundles().all(|it| *it == bundle.as_bytes()) {
             self.right = Some((found.uid().to_owned(), found.bundles().count()));
-            return Ok(Round::Rest);
+            return Ok(Round::InSync);
         }
         let wait = self.writes.wait(now());
         if !wait.is_zero() {
-            return Ok(Round::Held(wait));
+            return Ok(Round::Throttled(wait));
         }
-        if self.configuration.publish(&found, bundle).await? == Written::Conflict {
-            return Ok(Round::Lost);
+        if self.configuration.publish(&found, bundle).await? == WriteOutcome::Conflict {
+            return Ok(Round::Conflict);
         }
         let now = now();
         self.writes.spend(now);
@@ -86,7 +86,7 @@ impl Published {
         Ok(Round::Wrote)
     }
 
-    /// Whether somebody took the bundle away since it was right.
+    /// Whether a bundle was removed after all our webhooks had it.
     fn was_removed(&self, found: &ConfigurationSnapshot) -> bool {
         let same = |(uid, count): &(String, usize)| {
             uid == found.uid() && *count == found.bundles().count()

@@ -1,10 +1,10 @@
-//! A cluster in which replicas act when they like, and somebody meddles.
+//! A simulated cluster: replicas act in any order, and other clients change the objects.
 
 use super::{laws::Clocks, *};
 
 pub(super) const DAY: Duration = Duration::from_hours(24);
 
-pub(super) const TIMES: Lifetimes = Lifetimes {
+pub(super) const LIFETIMES: Lifetimes = Lifetimes {
     ca_lifetime: Duration::from_hours(30 * 24),
     leaf_lifetime: Duration::from_hours(3 * 24),
     ca_introduction: Duration::from_mins(10),
@@ -34,14 +34,14 @@ pub(super) enum Act {
 #[derive(Clone, Debug)]
 pub(super) enum Meddling {
     Delete,
-    Replace(Written),
+    Replace(ForeignData),
     Damage(&'static str),
     Bundle,
 }
 
-/// A Secret as somebody wrote it; what failed is shown as text.
+/// The data of a Secret that another client wrote. Failed cases show it as text.
 #[derive(Clone)]
-pub(super) struct Written(pub(super) SecretData);
+pub(super) struct ForeignData(pub(super) SecretData);
 
 /// A version and a content, as the API server keeps them.
 #[derive(Clone, Default)]
@@ -88,7 +88,7 @@ pub(super) struct World {
 impl Replica {
     pub(super) fn new(clocks: Clocks) -> Self {
         Self {
-            signer: ReplicaSigner::new(TIMES, vec![], Arc::default()).unwrap(),
+            signer: ReplicaSigner::new(LIFETIMES, vec![], Arc::default()).unwrap(),
             clocks,
             bundle: None,
             secret: None,
@@ -98,7 +98,7 @@ impl Replica {
     }
 
     pub(super) fn signer(&self) -> Option<&Certificate> {
-        self.signer.served.as_ref().map(|it| &it.authority.certificate)
+        self.signer.served.as_ref().map(|it| &it.ca.certificate)
     }
 }
 
@@ -126,9 +126,9 @@ impl World {
         if ahead < 0 { self.wall() - off } else { self.wall() + off }
     }
 
-    fn moment(&self, replica: usize) -> Moment {
+    fn moment(&self, replica: usize) -> LocalTime {
         let wall = self.shown(self.replicas[replica].clocks.own);
-        Moment { wall, steady: self.start + self.elapsed }
+        LocalTime { wall, monotonic: self.start + self.elapsed }
     }
 
     fn reading(&self, replica: usize) -> ServerTime {
@@ -177,7 +177,7 @@ impl World {
             replica.secret = None;
             self.publish(version, bundle);
         } else if replica.bundle.is_none() {
-            replica.bundle = Some((self.bundle.clone(), now.steady));
+            replica.bundle = Some((self.bundle.clone(), now.monotonic));
         } else if replica.secret.is_none() {
             replica.secret = Some((self.secret.clone(), reading));
         } else {
@@ -276,7 +276,7 @@ impl World {
         panic!("they never agree");
     }
 
-    /// Every replica serves by the one authority that all clients know.
+    /// Every replica serves a leaf of the one CA that all clients trust.
     pub(super) fn check_settled(&self) {
         let data = self.secret.content.as_ref().expect("there is a Secret");
         let stored = Stored::read(data, &[]);
