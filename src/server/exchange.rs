@@ -133,8 +133,10 @@ impl Exchange {
 /// A handler that panicked; the panic hook logs the message.
 struct Panicked;
 
-/// Turns a panic into a value: it ends the request, never the connection or
-/// the process.
+/// Turns a panic into a value: it ends the request, never the connection or the process.
+///
+/// tower-http's `CatchPanic` answers without knowing the request, so the log line could not name the
+/// path, and it boxes the body of every response.
 async fn caught<F>(answering: F) -> Result<Response, Panicked>
 where
     F: Future<Output = Result<Response, Infallible>>,
