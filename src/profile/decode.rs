@@ -9,7 +9,7 @@
 use crate::profile::{
     Broken,
     document::{Arg, Document, Spanned, Syscall},
-    json::{Content, Json, NodeId, Value, same_key},
+    json::{Content, Json, NodeId, Position, Value, same_key},
 };
 
 /// A value whose type is not that of its field.
@@ -17,6 +17,31 @@ pub(crate) struct TypeMismatch {
     pub(crate) node: NodeId,
     pub(crate) found: &'static str,
     pub(crate) expected: &'static str,
+}
+
+impl Document {
+    /// Decodes a profile file.
+    ///
+    /// # Errors
+    /// The runtime cannot decode the file: it is not JSON, or a field has the wrong type.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Broken> {
+        let json = Json::parse(bytes).map_err(|malformed| {
+            let Position { line, column } = Position::of(malformed.offset, bytes);
+            Broken::NotJson(format!("{malformed} at line {line} column {column}"))
+        })?;
+        match Self::decode(&json) {
+            (document, mismatches) if mismatches.is_empty() => Ok(document),
+            (_, mismatches) => Err(mismatches[0].broken(&json)),
+        }
+    }
+
+    /// Decodes all fields that can be decoded. Go does so too: it continues after
+    /// a value of the wrong type, and then returns an error.
+    pub(crate) fn decode(json: &Json) -> (Self, Vec<TypeMismatch>) {
+        let (mut document, mut decoder) = (Self::default(), Decoder::default());
+        decoder.document(&mut document, json.root());
+        (document, decoder.mismatches)
+    }
 }
 
 impl TypeMismatch {

@@ -2,11 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::profile::{
-    Architecture, Broken, Defect, Doubt,
-    decode::{Decoder, TypeMismatch},
-    json::{Json, NodeId, Position},
-};
+use crate::profile::json::NodeId;
 
 /// The largest file that is read, in bytes. The largest known profile, the
 /// default of the Docker engine, is 20 KB.
@@ -70,51 +66,6 @@ impl<T> Deref for Spanned<T> {
 }
 
 impl Document {
-    /// Decodes a profile file.
-    ///
-    /// # Errors
-    /// The runtime cannot decode the file: it is not JSON, or a field has the wrong type.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Broken> {
-        let json = Json::parse(bytes).map_err(|malformed| {
-            let Position { line, column } = Position::of(malformed.offset, bytes);
-            Broken::NotJson(format!("{malformed} at line {line} column {column}"))
-        })?;
-        match Self::decode(&json) {
-            (document, mismatches) if mismatches.is_empty() => Ok(document),
-            (_, mismatches) => Err(mismatches[0].broken(&json)),
-        }
-    }
-
-    /// Decodes all fields that can be decoded. Go does so too: it continues after
-    /// a value of the wrong type, and then returns an error.
-    pub(crate) fn decode(json: &Json) -> (Self, Vec<TypeMismatch>) {
-        let (mut document, mut decoder) = (Self::default(), Decoder::default());
-        decoder.document(&mut document, json.root());
-        (document, decoder.mismatches)
-    }
-
-    /// Decodes a profile file and returns its defect on any node, if it has one.
-    pub fn inspect(bytes: &[u8]) -> Option<Defect> {
-        match Self::parse(bytes) {
-            Err(broken) => Some(broken.into()),
-            Ok(document) => document.defect(),
-        }
-    }
-
-    /// As [`inspect`](Self::inspect); for a file without such a defect, returns
-    /// its [`Doubt`], if it has one.
-    pub fn appraise(bytes: &[u8]) -> Option<Defect> {
-        Self::inspect(bytes).or_else(|| Doubt::of(bytes).map(Defect::Doubtful))
-    }
-
-    /// As [`inspect`](Self::inspect), on nodes of the architecture `native`.
-    pub fn inspect_on(bytes: &[u8], native: Architecture) -> Option<Defect> {
-        match Self::parse(bytes) {
-            Err(broken) => Some(broken.into()),
-            Ok(document) => document.defect_on(native),
-        }
-    }
-
     pub(crate) const FIELDS: &[&str] = &[
         "defaultAction",
         "defaultErrnoRet",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::profile::{
-    Broken, Defect, Hollow,
+    Broken, Defect, Doubt, Hollow,
     architecture::Architecture,
     calls::{Calls, Clash, can_hold},
     defect::Idle,
@@ -17,6 +17,28 @@ use crate::profile::{
 type Known<'a> = BTreeMap<Architecture, Calls<'a>>;
 
 impl Document {
+    /// Decodes a profile file and returns its defect on any node, if it has one.
+    pub fn inspect(bytes: &[u8]) -> Option<Defect> {
+        match Self::parse(bytes) {
+            Err(broken) => Some(broken.into()),
+            Ok(document) => document.defect(),
+        }
+    }
+
+    /// As [`inspect`](Self::inspect); for a file without such a defect, returns
+    /// its [`Doubt`], if it has one.
+    pub fn appraise(bytes: &[u8]) -> Option<Defect> {
+        Self::inspect(bytes).or_else(|| Doubt::of(bytes).map(Defect::Doubtful))
+    }
+
+    /// As [`inspect`](Self::inspect), on nodes of the architecture `native`.
+    pub fn inspect_on(bytes: &[u8], native: Architecture) -> Option<Defect> {
+        match Self::parse(bytes) {
+            Err(broken) => Some(broken.into()),
+            Ok(document) => document.defect_on(native),
+        }
+    }
+
     /// The defect of this profile on nodes of any architecture; `None` if it loads
     /// and denies something on one of them.
     pub fn defect(&self) -> Option<Defect> {
