@@ -47,6 +47,8 @@ struct Shared {
     frozen: watch::Sender<u64>,
     /// What was asked, in this order.
     asked: Mutex<Vec<String>>,
+    /// What was answered with which status.
+    answered: Mutex<Vec<(String, StatusCode)>>,
 }
 
 /// An answer under way.
@@ -68,6 +70,7 @@ impl Front {
             fate: watch::Sender::new(through),
             frozen: watch::Sender::new(0),
             asked: Mutex::default(),
+            answered: Mutex::default(),
         });
         let router = Router::new().fallback(relay).with_state(Arc::clone(&shared));
         let serve = async move { axum::serve(listener, router).await.expect("it serves") };
@@ -102,6 +105,12 @@ impl Front {
     pub(crate) fn asked(&self, is: impl Fn(&str) -> bool) -> usize {
         let asked = self.shared.asked.lock().expect("nobody panics with it");
         asked.iter().filter(|it| is(it)).count()
+    }
+
+    /// How many requests were answered with that status whose URI is one of these.
+    pub(crate) fn answered(&self, status: StatusCode, is: impl Fn(&str) -> bool) -> usize {
+        let answered = self.shared.answered.lock().expect("nobody panics with it");
+        answered.iter().filter(|it| it.1 == status && is(&it.0)).count()
     }
 }
 
@@ -149,6 +158,7 @@ async fn relay(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Res
         return StatusCode::BAD_GATEWAY.into_response();
     };
     let (answer, body) = response.into_parts();
+    shared.answered.lock().expect("nobody panics with it").push((uri.clone(), answer.status));
     let state = Answer { shared, method: head.method, uri, began, body };
     let frames = unfold(state, |mut it| async move {
         let frame = it.body.frame().await;

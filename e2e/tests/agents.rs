@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -28,13 +28,14 @@ const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
 const DEEP: usize = 500;
 
 /// The real binary. It ends when dropped.
-struct Agent {
+pub(super) struct Agent {
     process: Child,
     directory: TempDir,
 }
 
 impl Agent {
-    fn start(it: &Test, node: &str) -> Self {
+    /// For a node, by this way to the API server.
+    pub(super) fn start(node: &str, kubeconfig: &Path) -> Self {
         let directory = tempfile::tempdir().expect("there is room for temporary files");
         fs::create_dir_all(directory.path().join("seccomp/callgate")).expect("it is new");
         let log = File::create(directory.path().join("log")).expect("it is new");
@@ -42,7 +43,7 @@ impl Agent {
             .args(["agent", "--node-name", node, "--admin-listen", "127.0.0.1:0"])
             .arg("--seccomp-root")
             .arg(directory.path().join("seccomp"))
-            .env("KUBECONFIG", &it.world.site.kubeconfig)
+            .env("KUBECONFIG", kubeconfig)
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
@@ -54,12 +55,16 @@ impl Agent {
         self.directory.path().join(format!("seccomp/callgate/{profile}.json"))
     }
 
+    /// Whether the file of a profile has that text.
+    pub(super) fn holds(&self, profile: &str, text: &str) -> bool {
+        fs::read_to_string(self.file(profile)).is_ok_and(|it| it.contains(text))
+    }
+
     /// Waits until a profile denies that call on the node, and the node's label says so.
-    async fn installs(&self, it: &Test, node: &str, profile: &str, call: &str) {
+    pub(super) async fn installs(&self, it: &Test, node: &str, profile: &str, call: &str) {
         eventually(&format!("{profile} is on the node"), async || {
-            let text = fs::read_to_string(self.file(profile)).ok()?;
-            let is_there = text.contains(&format!("{call:?}")) && label(it, node, profile).await;
-            is_there.then_some(())
+            let is_there = self.holds(profile, &format!("{call:?}"));
+            (is_there && label(it, node, profile).await).then_some(())
         })
         .await;
     }
@@ -119,7 +124,7 @@ async fn strange_objects_stop_no_agent(it: Test) {
     api.merge_text(&node_path, deep(DEEP, "")).await.expect_ok("deep fields of the node");
 
     // One that starts now installs all of them, and reports.
-    let agent = Agent::start(&it, &own);
+    let agent = Agent::start(&own, &it.world.site.kubeconfig);
     for profile in &profiles {
         agent.installs(&it, &own, profile, "mkdir").await;
     }

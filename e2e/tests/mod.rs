@@ -23,6 +23,7 @@ mod profiles;
 mod readme;
 mod rights;
 mod strangers;
+mod storms;
 mod templates;
 mod unwritable;
 mod watches;
@@ -53,6 +54,7 @@ pub(crate) fn all() -> Vec<Entry> {
         authority::trials(),
         watches::trials(),
         agents::trials(),
+        storms::trials(),
         unwritable::trials(),
         fights::trials(),
         callers::trials(),

@@ -35,7 +35,7 @@ fn privileged(name: &str) -> Value {
 }
 
 /// A replica for these namespaces alone that reaches the API server through `front`.
-async fn behind(
+pub(super) async fn behind(
     it: &Test,
     front: &Front,
     name: &str,

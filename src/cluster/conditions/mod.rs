@@ -8,7 +8,10 @@
 mod plan;
 mod verdict;
 
-use std::time::Duration;
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
@@ -101,21 +104,26 @@ fn condition(status: &Value) -> Option<Condition> {
 }
 
 async fn keep(client: Client, mut seen: UnboundedReceiver<Seen>, told: impl Fn(Report)) {
-    let mut plan = Plan::default();
+    let mut plan = Plan::new(RandomState::new().hash_one(()));
     loop {
-        let wake = plan.wake(ClockReading::now().monotonic).map(Instant::from_std);
+        let wake = plan.wake().map(Instant::from_std);
         tokio::select! {
             // What is known to be no more is not written.
             biased;
             it = seen.recv() => match it {
                 None => return,
                 Some(Seen::Begin(kind)) => plan.begins(kind),
-                Some(Seen::Object(kind, name, stored)) => plan.saw(kind, name, *stored),
+                Some(Seen::Object(kind, name, stored)) => {
+                    plan.saw(kind, name, *stored, ClockReading::now().monotonic);
+                }
                 Some(Seen::Gone(kind, name)) => plan.gone(kind, name),
             },
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
                 if let Some(it) = plan.next(ClockReading::now()) {
-                    write(&client, &it).await.into_iter().for_each(&told);
+                    match write(&client, &it).await {
+                        Some(report) => told(report),
+                        None => plan.lost(&it, ClockReading::now().monotonic),
+                    }
                 }
             }
         }

@@ -1,13 +1,13 @@
 //! Conditions on simulated objects, and what is asked of an API server.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     sync::{Arc, Mutex},
 };
 
 use http::{Request, Response, StatusCode};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::client::Body;
 use rstest::rstest;
 use tower::service_fn;
@@ -84,152 +84,258 @@ fn of_a_profile(
     assert_eq!((verdict.status, verdict.reason, &*verdict.message), (status, reason, message));
 }
 
-/// One policy on an API server that takes what is written over what was read,
-/// and replicas who watch it.
+/// Policies on an API server that takes what is written over what was read, and replicas who watch
+/// them, each of which hears of a change a step later.
 struct World {
-    generation: i64,
-    version: u32,
-    condition: Option<Condition>,
-    /// What each makes of it.
-    replicas: Vec<(Plan, Verdict)>,
+    objects: BTreeMap<String, It>,
+    /// What each replica makes of all of them.
+    replicas: Vec<(Plan, Makes)>,
     start: std::time::Instant,
-    seconds: u64,
+    elapsed: Duration,
     /// When who wrote.
-    written: Vec<(u64, usize)>,
+    written: Vec<(Duration, usize)>,
     lost: usize,
 }
 
-fn yes() -> Verdict {
+#[derive(Clone, Default)]
+struct It {
+    generation: i64,
+    version: u32,
+    condition: Option<Condition>,
+    /// Whether replicas have heard of it as it is.
+    is_heard: bool,
+}
+
+/// What a replica makes of a generation.
+type Makes = fn(i64) -> Verdict;
+
+const STEP: Duration = Duration::from_millis(50);
+
+fn yes(_: i64) -> Verdict {
     Verdict { status: "True", reason: "Valid", message: "namespaces can obey it".to_owned() }
 }
 
-fn no() -> Verdict {
+fn no(_: i64) -> Verdict {
     Verdict { status: "False", reason: "Invalid", message: "there is no rule \"new\"".to_owned() }
 }
 
+/// Of an object that is changed from good to bad and back.
+fn by_turns(generation: i64) -> Verdict {
+    if generation % 2 == 0 { yes(generation) } else { no(generation) }
+}
+
 impl World {
-    fn new(verdicts: &[Verdict]) -> Self {
-        let replicas = verdicts.iter().map(|it| (Plan::default(), it.clone())).collect();
-        let start = std::time::Instant::now();
-        let (written, seconds, lost) = (Vec::new(), 0, 0);
-        let mut world = Self {
-            generation: 0,
-            version: 0,
-            condition: None,
-            replicas,
-            start,
-            seconds,
-            written,
-            lost,
-        };
-        world.change_spec();
+    /// One policy, and a replica for each word.
+    fn new(replicas: &str) -> Self {
+        let mut world = Self::of(replicas, 0);
+        world.change_spec("web");
         world
     }
 
-    fn change_spec(&mut self) {
-        self.generation += 1;
-        self.version += 1;
-        self.tell();
+    /// So many policies.
+    fn of(replicas: &str, count: usize) -> Self {
+        let replicas = (0..).zip(replicas.split(' ')).map(|(seed, it)| {
+            let makes: Makes = match it {
+                "yes" => yes,
+                "no" => no,
+                _ => by_turns,
+            };
+            (Plan::new(seed), makes)
+        });
+        let replicas = replicas.collect();
+        let start = std::time::Instant::now();
+        let (objects, written, lost) = (BTreeMap::new(), Vec::new(), 0);
+        let elapsed = Duration::ZERO;
+        let mut world = Self { objects, replicas, start, elapsed, written, lost };
+        for at in 0..count {
+            world.change_spec(&format!("policy-{at}"));
+        }
+        world
     }
 
-    /// Every watch tells of the object as it is.
+    fn change_spec(&mut self, name: &str) {
+        let object = self.objects.entry(name.to_owned()).or_default();
+        object.generation += 1;
+        object.version += 1;
+        object.is_heard = false;
+    }
+
+    /// Every watch tells of what has changed.
     fn tell(&mut self) {
-        let (generation, version) = (self.generation, self.version.to_string());
-        for (plan, verdict) in &mut self.replicas {
-            let (condition, verdict) = (self.condition.clone(), verdict.clone());
-            let stored = Stored { generation, version: version.clone(), condition, verdict };
-            plan.saw(Kind::Policy, "web".to_owned(), stored);
+        let now = self.now().monotonic;
+        for (name, object) in self.objects.iter_mut().filter(|(_, it)| !it.is_heard) {
+            object.is_heard = true;
+            let It { generation, version, condition, .. } = object.clone();
+            for (plan, verdict) in &mut self.replicas {
+                let (condition, verdict) = (condition.clone(), verdict(generation));
+                let version = version.to_string();
+                let stored = Stored { generation, version, condition, verdict };
+                plan.saw(Kind::Policy, name.clone(), stored, now);
+            }
         }
     }
 
     fn now(&self) -> ClockReading {
-        let after = Duration::from_secs(self.seconds);
-        let wall = "2026-11-24T10:00:00Z".parse::<Timestamp>().unwrap() + after;
-        ClockReading { wall, monotonic: self.start + after }
+        let wall = "2026-11-24T10:00:00Z".parse::<Timestamp>().unwrap() + self.elapsed;
+        ClockReading { wall, monotonic: self.start + self.elapsed }
     }
 
-    /// Each second all replicas decide before any of them hears of the others.
-    fn pass(&mut self, seconds: u64) {
-        for _ in 0..seconds {
+    fn pass(&mut self, time: Duration) {
+        let until = self.elapsed + time;
+        while self.elapsed < until {
+            self.tell();
             let now = self.now();
-            let writes = self.replicas.iter_mut().map(|(plan, _)| plan.next(now));
-            for (replica, write) in writes.collect::<Vec<_>>().into_iter().enumerate() {
-                let Some(write) = write else { continue };
-                if write.version == self.version.to_string() {
-                    self.written.push((self.seconds, replica));
-                    self.condition = Some(write.condition);
-                    self.version += 1;
-                } else {
-                    self.lost += 1;
+            for replica in 0..self.replicas.len() {
+                while let Some(write) = self.replicas[replica].0.next(now) {
+                    let object = self.objects.get_mut(&write.name).expect("it is there");
+                    if write.version == object.version.to_string() {
+                        self.written.push((self.elapsed, replica));
+                        object.condition = Some(write.condition);
+                        object.version += 1;
+                        object.is_heard = false;
+                    } else {
+                        self.lost += 1;
+                        self.replicas[replica].0.lost(&write, now.monotonic);
+                    }
                 }
             }
-            self.tell();
-            self.seconds += 1;
+            self.elapsed += STEP;
         }
     }
 
-    fn since(&self) -> &Time {
-        &self.condition.as_ref().expect("there is one").last_transition_time
+    fn web(&self) -> &It {
+        &self.objects["web"]
+    }
+
+    fn condition(&self) -> &Condition {
+        self.web().condition.as_ref().expect("there is one")
+    }
+
+    fn is_reported(&self) -> bool {
+        let is_one = |it: &It| {
+            it.condition.as_ref().and_then(|it| it.observed_generation) == Some(it.generation)
+        };
+        self.objects.values().all(is_one)
     }
 }
 
+const MINUTE: Duration = Duration::from_mins(1);
+
 #[test]
 fn replicas_write_a_condition_once_for_each_spec() {
-    let mut world = World::new(&[yes(), yes(), yes()]);
-    world.pass(3600);
-    assert_eq!((world.written.len(), world.lost), (1, 2));
-    let first = world.condition.clone().unwrap();
+    let mut world = World::new("yes yes yes");
+    world.pass(Duration::from_secs(2));
+    let first = world.condition().clone();
     assert_eq!(first.observed_generation, Some(1));
     assert_eq!((&*first.type_, &*first.status), ("Accepted", "True"));
-    world.change_spec();
-    world.pass(3600);
-    assert_eq!(world.written, [(0, 0), (3600, 0)]);
-    let second = world.condition.clone().unwrap();
-    assert_eq!(second, Condition { observed_generation: Some(2), ..first });
+    for _ in 1..100 {
+        world.pass(MINUTE);
+        world.change_spec("web");
+        world.pass(Duration::from_secs(2));
+        assert!(world.is_reported(), "whoever changes the spec waits for a word");
+    }
+    assert_eq!(world.written.len(), 100);
+    assert!(world.lost < 20, "{} conflicts", world.lost);
+    let last = world.condition();
+    assert_eq!(*last, Condition { observed_generation: Some(100), ..first });
 }
 
 #[test]
 fn a_status_that_turns_says_since_when_and_what_was_said_before_is_written_over() {
-    let mut world = World::new(&[no()]);
-    world.pass(100);
-    let before = world.since().clone();
-    world.replicas[0].1 = yes();
-    world.change_spec();
-    world.pass(100);
-    assert_eq!(world.written, [(0, 0), (100, 0)]);
-    assert_eq!(world.since().0.duration_since(before.0).as_secs(), 100);
-    assert_eq!(world.condition.unwrap().message, "namespaces can obey it");
+    let mut world = World::new("by_turns");
+    world.pass(MINUTE);
+    let before = world.condition().last_transition_time.clone();
+    world.change_spec("web");
+    world.pass(MINUTE);
+    assert_eq!(world.written.len(), 2);
+    let since = &world.condition().last_transition_time;
+    assert!((59..62).contains(&since.0.duration_since(before.0).as_secs()), "{since:?}");
+    assert_eq!(world.condition().message, "namespaces can obey it");
 }
 
 #[test]
 fn versions_that_disagree_write_once_a_minute_each() {
-    let mut world = World::new(&[yes(), no()]);
-    world.pass(3600);
+    let mut world = World::new("yes no");
+    world.pass(60 * MINUTE);
     for replica in 0..2 {
         let of_one = world.written.iter().filter(|(_, it)| *it == replica);
-        assert!(of_one.count() <= 60, "{:?}", world.written);
+        assert!((10..=61).contains(&of_one.count()), "{:?}", world.written);
     }
-    // Whoever changes the spec meanwhile has an answer at once.
-    world.pass(7);
-    world.change_spec();
-    world.pass(1);
-    assert_eq!(world.condition.unwrap().observed_generation, Some(2));
+    world.change_spec("web");
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.condition().observed_generation, Some(2));
+}
+
+#[rstest]
+#[case::three_replicas("yes yes yes", 20)]
+#[case::as_fast_as_it_can_be_written("yes yes", 1)]
+#[case::one_is_alone("yes", 20)]
+#[case::the_condition_is_another_each_time("by_turns by_turns by_turns", 20)]
+#[case::seldom_enough_to_be_left_alone_between("by_turns by_turns", 400)]
+#[case::five_replicas_and_slow_updates("yes yes yes yes yes", 2000)]
+#[case::versions_that_disagree("yes no", 20)]
+fn a_storm_of_updates_is_answered_by_few_conditions_and_the_last_one_is_reported(
+    #[case] replicas: &str,
+    #[case] every_milliseconds: u64,
+) {
+    let mut world = World::new(replicas);
+    let replicas = world.replicas.len();
+    world.pass(MINUTE);
+    let before = world.written.len() + world.lost;
+    let every = Duration::from_millis(every_milliseconds);
+    let mut next = world.elapsed;
+    for _ in 0..1000 {
+        world.change_spec("web");
+        next += every;
+        world.pass(next.saturating_sub(world.elapsed));
+    }
+    let minutes = usize::try_from(every_milliseconds * 1000 / 60_000).unwrap();
+    let tried = world.written.len() + world.lost - before;
+    // At the beginning a few, then each replica once a minute, or in longer and longer pauses.
+    let most = replicas * 8 + minutes * 7;
+    assert!(tried <= most, "{tried} writes of {replicas} replicas in {minutes} minutes");
+    world.pass(Duration::from_secs(15));
+    assert!(world.is_reported(), "{:?}", world.condition());
+    let generation = world.web().generation;
+    let is_one =
+        |(_, verdict): &(Plan, Makes)| verdict(generation).status == world.condition().status;
+    assert!(world.replicas.iter().any(is_one), "{:?}", world.condition());
+}
+
+#[test]
+fn many_objects_that_change_at_once_are_written_at_a_pace_and_once() {
+    const COUNT: usize = 2000;
+    let mut world = World::of("yes yes yes", COUNT);
+    world.pass(Duration::from_secs(10));
+    // Each replica a burst, then twenty a second.
+    let tried = world.written.len() + world.lost;
+    assert!(tried <= 3 * (50 + 10 * 20), "{tried} in ten seconds");
+    world.pass(MINUTE);
+    assert!(world.is_reported(), "{} of {COUNT}", world.written.len());
+    assert_eq!(world.written.len(), COUNT);
+    assert!(world.lost < COUNT / 10, "{} conflicts", world.lost);
 }
 
 #[test]
 fn what_is_gone_is_not_written() {
-    let mut world = World::new(&[yes()]);
-    let now = world.now();
+    let mut world = World::new("yes");
+    world.tell();
+    let later = |world: &World| {
+        let now = world.now();
+        ClockReading { monotonic: now.monotonic + MINUTE, ..now }
+    };
+    let now = later(&world);
     let (plan, _) = &mut world.replicas[0];
-    assert_eq!(plan.wake(now.monotonic), Some(now.monotonic));
+    assert!(plan.wake().is_some_and(|it| it <= now.monotonic));
     plan.gone(Kind::Policy, "web".to_owned());
-    assert_eq!((plan.wake(now.monotonic), plan.next(now)), (None, None));
+    assert_eq!((plan.wake(), plan.next(now)), (None, None));
+    world.change_spec("web");
     world.tell();
     let (plan, _) = &mut world.replicas[0];
     plan.begins(Kind::Profile);
-    assert!(plan.wake(now.monotonic).is_some(), "a list of another type");
+    assert!(plan.wake().is_some(), "a list of another type");
     plan.begins(Kind::Policy);
-    assert_eq!(plan.wake(now.monotonic), None);
+    assert_eq!(plan.wake(), None);
 }
 
 /// What becomes of a write that is answered so, and what was asked.
@@ -255,8 +361,10 @@ async fn written(status: StatusCode) -> (Option<Report>, String, Value) {
             Ok::<_, Infallible>(response.body(Body::from(body.to_string().into_bytes())).unwrap())
         }
     });
-    let mut world = World::new(&[no()]);
-    let now = world.now();
+    let mut world = World::new("no");
+    world.tell();
+    let mut now = world.now();
+    now.monotonic += MINUTE;
     let it = world.replicas[0].0.next(now).unwrap();
     let report = write(&Client::new(service, "callgate-system"), &it).await;
     let (asked, body) = asked.lock().unwrap().take().unwrap();
