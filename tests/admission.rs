@@ -5,7 +5,10 @@ mod harness;
 #[allow(dead_code, reason = "each test target uses its part")]
 mod table;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use axum::{Router, body::Body};
 use callgate::{
@@ -452,9 +455,63 @@ fn asking(policy: Presence, obeying: &[&str]) -> Router {
     let ask = Ask {
         policy: Arc::new(move |_| Box::pin(std::future::ready(policy.clone()))),
         obeying: Arc::new(move |_| Box::pin(std::future::ready(Some(obeying.clone())))),
+        namespace: Arc::new(|_| Box::pin(std::future::ready(Err("not asked".to_owned())))),
+        recent: Arc::default(),
     };
     let policies = PolicyIndex::of_cluster([], std::collections::BTreeMap::new(), None);
     harness::router_with_ask(Snapshot::without_nodes(policies, Catalog::default()), ask)
+}
+
+/// A namespace that the snapshot knows in mode `audit`.
+#[rstest]
+#[case::it_is_stricter_now(Ok("enforce"), false)]
+#[case::it_is_the_same(Ok("audit"), true)]
+#[case::nobody_answers(Err("no answer"), true)]
+#[tokio::test]
+async fn labels_that_have_just_changed_are_looked_up_and_no_others(
+    #[case] now: Result<&'static str, &'static str>,
+    #[case] allowed: bool,
+) {
+    let labels =
+        |mode: &str| Labels { policy: Some("restricted".to_owned()), mode: Some(mode.to_owned()) };
+    let asked = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&asked);
+    let ask = Ask {
+        policy: Arc::new(|_| Box::pin(std::future::ready(Presence::Unknown))),
+        obeying: Arc::new(|_| Box::pin(std::future::ready(None))),
+        namespace: Arc::new(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Box::pin(std::future::ready(now.map(labels).map_err(str::to_owned)))
+        }),
+        recent: Arc::default(),
+    };
+    let namespaces = [("shop", labels("audit")), ("bank", labels("audit"))];
+    let namespaces = namespaces.map(|(name, it)| (name.to_owned(), it)).into();
+    let policies = PolicyIndex::of_cluster([], namespaces, None);
+    let router =
+        harness::router_with_ask(Snapshot::without_nodes(policies, Catalog::default()), ask);
+    let relabelled = |is_dry_run: bool| {
+        let namespaces = json!({ "group": "", "version": "v1", "resource": "namespaces" });
+        let labelled =
+            |mode: &str| json!({ "metadata": { "labels": { "callgate.dev/mode": mode } } });
+        let review = own(namespaces, "UPDATE", &labelled("enforce"), &labelled("audit"));
+        let mut review: Value = serde_json::from_str(&review).expect("it is one");
+        review["request"]["name"] = json!("shop");
+        review["request"]["dryRun"] = json!(is_dry_run);
+        review.to_string()
+    };
+    let is_allowed = async |namespace: &str| {
+        let response = post(&router, "/validate", privileged_in(namespace)).await.response();
+        response["allowed"] == true
+    };
+    assert!(is_allowed("shop").await);
+    post(&router, "/validate", relabelled(true)).await;
+    assert!(is_allowed("shop").await);
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    post(&router, "/validate", relabelled(false)).await;
+    assert_eq!(is_allowed("shop").await, allowed);
+    assert!(is_allowed("bank").await);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
 
 #[rstest]

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::{
-    admission::review::{AdmissionRequest, Object, Own},
+    admission::{
+        FindNamespace, RecentChanges,
+        review::{AdmissionRequest, Object, Own},
+    },
     policy::{Builtin, Presence},
 };
 
@@ -24,6 +27,9 @@ pub type FindObeying = Arc<dyn Fn(&str) -> BoxFuture<'static, Option<Vec<String>
 pub struct Ask {
     pub policy: FindPolicy,
     pub obeying: FindObeying,
+    /// Looks up a namespace whose labels have just changed. Where that fails, the snapshot decides.
+    pub namespace: FindNamespace,
+    pub recent: Arc<RecentChanges>,
 }
 
 /// The results; the default is "not asked".

@@ -9,6 +9,7 @@ mod denied;
 mod live;
 mod own;
 mod raw;
+mod recent;
 mod record;
 mod review;
 mod reviewer;
@@ -40,6 +41,7 @@ use reviewer::{Judgement, Reviewer};
 pub use denied::{DeniedPod, Owner};
 pub use live::{Ask, FindObeying, FindPolicy};
 pub use own::{LEFT_OUT, LEFT_OUT_EVERYWHERE};
+pub use recent::RecentChanges;
 pub use record::{Operation, Outcome, ReviewRecord, Webhook};
 
 /// The findings of a request that is not judged.
@@ -68,7 +70,8 @@ pub struct App {
     pub today: fn() -> Date,
     /// Called only for namespaces that the snapshot does not know, or knows without our label.
     pub find_namespace: Option<FindNamespace>,
-    /// Called before a label or the deletion of a policy is judged.
+    /// Called before a label or the deletion of a policy is judged, and for namespaces whose labels
+    /// have just changed.
     pub ask: Option<Ask>,
     /// Called with every answered review, for logs, metrics and Events.
     pub observe: Arc<dyn Fn(&ReviewRecord<'_>) + Send + Sync>,
@@ -146,13 +149,17 @@ impl Snapshot {
 impl App {
     /// Reads a review and answers it by the current snapshot. Between the last byte of the body and
     /// the answer nothing is awaited, except live look-ups: of a namespace that the snapshot does not
-    /// know yet, and before a label or the deletion of a policy is judged.
+    /// know yet, or whose labels have just changed, and before a label or the deletion of a policy
+    /// is judged.
     async fn answer(&self, webhook: Webhook, body: &[u8]) -> Response {
         let started = Instant::now();
         let request = match review::read(body) {
             Ok(request) => request,
             Err(rejection) => return rejection.into_response(),
         };
+        if let Some(ask) = &self.ask {
+            ask.recent.note_change(&request);
+        }
         let found = self.find(&request).await;
         let live = match &self.ask {
             Some(ask) if webhook == Webhook::Validate => ask.about(&request).await,
@@ -187,6 +194,11 @@ impl App {
     async fn find(&self, request: &AdmissionRequest<'_>) -> Result<Labels, String> {
         let name = request.namespace();
         let is_pod = matches!(request.object, Object::Judge { .. } | Object::Unreadable { .. });
+        if let Some(ask) = self.ask.as_ref().filter(|it| is_pod && it.recent.contains(name))
+            && let Ok(labels) = (ask.namespace)(name).await
+        {
+            return Ok(labels);
+        }
         let is_known = {
             let snapshot = self.snapshot.load();
             !matches!(snapshot.policies.governing(name), Governed::Unknown | Governed::ByNobody)

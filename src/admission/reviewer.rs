@@ -18,7 +18,8 @@ use crate::{
 pub(super) struct Reviewer<'a> {
     pub(super) webhook: Webhook,
     pub(super) snapshot: &'a Snapshot,
-    /// The labels of a namespace that the snapshot does not know, or knows without ours.
+    /// The labels of the namespace as they are now, if they were looked up since the snapshot may
+    /// not know them.
     pub(super) found: &'a Result<Labels, String>,
     /// The live look-ups about our own configuration.
     pub(super) live: &'a Live,
@@ -73,9 +74,9 @@ impl<'a> Reviewer<'a> {
     fn governing(&self, namespace: &str) -> Result<Option<(&'a Policy, Mode)>, String> {
         let policies = &self.snapshot.policies;
         let governed = match (policies.governing(namespace), self.found) {
-            (Governed::Unknown | Governed::ByNobody, Ok(labels)) => policies.governing_by(labels),
+            (_, Ok(labels)) => policies.governing_by(labels),
             (Governed::Unknown | Governed::ByNobody, Err(why)) => return Err(why.clone()),
-            (governed, _) => governed,
+            (governed, Err(_)) => governed,
         };
         match governed {
             Governed::By(policy, mode) => Ok(Some((policy, mode))),

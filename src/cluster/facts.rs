@@ -34,7 +34,8 @@ pub struct News {
 
 /// A change of any type; what cannot be read comes with the reason.
 pub(super) enum Any {
-    Namespace(Change<Result<Labels, String>>),
+    /// None of one that is being deleted.
+    Namespace(Change<Result<Option<Labels>, String>>),
     Policy(Change<Result<Stored, String>>),
     Profile(Change<Result<Managed, String>>),
     Class(Change<Result<String, String>>),
@@ -93,6 +94,16 @@ impl<T: PartialEq> Objects<T> {
             Change::Gone(name) => return self.known.remove(&name).is_some() && self.is_complete,
         }
         false
+    }
+}
+
+impl Any {
+    /// The namespace that has changed, or gone.
+    pub(super) fn namespace(&self) -> Option<String> {
+        match self {
+            Self::Namespace(Change::Put(name, _) | Change::Gone(name)) => Some(name.clone()),
+            _ => None,
+        }
     }
 }
 
@@ -186,7 +197,9 @@ impl Facts {
                 news.unreadable = self.note(Kind::Namespace, &it);
                 // As if nobody had told of it: whoever asks about its pods has the API server
                 // asked, and they are refused while its labels cannot be read.
-                news.policies = self.namespaces.take(without_unreadable(it));
+                // In one that is being deleted no pod can be created: if one is, the name is that of
+                // another by now.
+                news.policies = self.namespaces.take(known(it.map(|it| it.ok().flatten())));
             }
             Any::Policy(it) => {
                 news.unreadable = self.note(Kind::Policy, &it);
@@ -200,7 +213,7 @@ impl Facts {
             Any::Class(it) => {
                 news.unreadable = self.note(Kind::RuntimeClass, &it);
                 // As if there was no such class: pods that name it are found.
-                news.classes = self.classes.take(without_unreadable(it));
+                news.classes = self.classes.take(known(it.map(Result::ok)));
             }
             Any::Node(it) => {
                 news.unreadable = self.note(Kind::Node, &it);
@@ -236,16 +249,17 @@ impl Facts {
     }
 }
 
-fn without_unreadable<T>(change: Change<Result<T, String>>) -> Change<T> {
+/// What is not known is not there.
+fn known<T>(change: Change<Option<T>>) -> Change<T> {
     match change {
         Change::Begin => Change::Begin,
         Change::End => Change::End,
-        Change::Listed(name, Ok(it)) => Change::Listed(name, it),
+        Change::Listed(name, Some(it)) => Change::Listed(name, it),
         // What is not listed is not there when the list ends, and to go twice changes nothing.
-        Change::Listed(name, Err(_)) | Change::Put(name, Err(_)) | Change::Gone(name) => {
+        Change::Listed(name, None) | Change::Put(name, None) | Change::Gone(name) => {
             Change::Gone(name)
         }
-        Change::Put(name, Ok(it)) => Change::Put(name, it),
+        Change::Put(name, Some(it)) => Change::Put(name, it),
     }
 }
 
@@ -263,6 +277,11 @@ struct OwnLabels {
 pub(super) fn labels(object: &Object<'_>) -> Result<Labels, String> {
     let OwnLabels { policy, mode } = object.labels()?;
     Ok(Labels { policy, mode })
+}
+
+/// The same, of a namespace that is not being deleted.
+pub(super) fn labels_in_use(object: &Object<'_>) -> Result<Option<Labels>, String> {
+    if object.is_terminating() { Ok(None) } else { labels(object).map(Some) }
 }
 
 /// An object of ours of that kind, without what others have written into its metadata.
@@ -339,6 +358,22 @@ mod tests {
 
     fn labels_of(text: &str) -> Result<Labels, String> {
         labels(&Object::read(text)?)
+    }
+
+    /// No pod is created in it any more; if one is, another namespace has its name by now.
+    #[test]
+    fn a_namespace_that_is_being_deleted_is_not_known() {
+        let text = json!({ "metadata": {
+            "name": "shop", "deletionTimestamp": "2026-11-24T10:00:00Z",
+            "labels": { POLICY_LABEL: "restricted" },
+        }});
+        let labels = labels_in_use(&Object::read(&text.to_string()).unwrap());
+        assert_eq!(labels, Ok(None));
+        let known = Labels { policy: Some("restricted".into()), mode: None };
+        let mut facts = Facts { namespaces: listed("shop", known), ..Facts::default() };
+        let news = facts.take(Any::Namespace(Change::Put("shop".into(), labels)));
+        assert!(news.policies);
+        assert!(matches!(facts.policy_index(None).governing("shop"), Governed::Unknown));
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub struct Live(Arc<Shared>);
 
 struct Shared {
     client: Client,
+    patience: Duration,
     waiting: Semaphore,
     asking: Semaphore,
     /// Since when a path has been known to lead nowhere.
@@ -49,8 +50,14 @@ struct Shared {
 impl Live {
     /// At most so many requests wait for an answer, further ones are told to come again.
     pub fn new(client: Client, waiting: usize) -> Self {
+        Self::within(client, waiting, PATIENCE)
+    }
+
+    /// The same, where nobody waits for longer than that.
+    pub fn within(client: Client, waiting: usize, patience: Duration) -> Self {
         let (waiting, asking) = (Semaphore::new(waiting), Semaphore::new(ASKING));
-        Self(Arc::new(Shared { client, waiting, asking, absent: Mutex::default() }))
+        let absent = Mutex::default();
+        Self(Arc::new(Shared { client, patience, waiting, asking, absent }))
     }
 
     /// The text of what is there, none if the API server has just said that nothing is, or the
@@ -64,7 +71,7 @@ impl Live {
         let Ok(_waiting) = self.0.waiting.try_acquire() else {
             return Err("too many others are being asked for, try again".to_owned());
         };
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.0.patience;
         let answer = timeout_at(until, async {
             let _asking = self.0.asking.acquire().await;
             self.ask(path, accept, until).await

@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     Report,
     conditions::{self, stored},
-    facts::{Any, Facts, News, handler, labels, policy, profile},
+    facts::{Any, Facts, News, handler, labels_in_use, policy, profile},
     kind::Kind,
     partial::{node, seccomp_node},
 };
@@ -20,7 +20,12 @@ use crate::watch::{Change, Event, Failure, stream};
 /// What is told of the watches.
 pub enum Watched<'a> {
     /// Everything is known, and these parts of it are new.
-    Changed { facts: &'a Facts, news: News },
+    Changed {
+        facts: &'a Facts,
+        news: News,
+        /// Namespaces whose labels have changed since everything was listed.
+        namespaces: Vec<String>,
+    },
     /// Up to this instant everything is known of these objects.
     Confirmed { kind: Kind, at: Instant },
     /// A watch failed, by an answer of the API server or by silence; it is tried again. What was
@@ -68,7 +73,7 @@ pub async fn watch(
     let nodes = heard_by(&hear, Kind::Node, Any::Node);
     let reports = heard_by(&hear, Kind::SeccompNode, Any::SeccompNode);
     tokio::join!(
-        stream(client, Kind::Namespace.source(), labels, namespaces),
+        stream(client, Kind::Namespace.source(), labels_in_use, namespaces),
         stream(
             client,
             Kind::Policy.source(),
@@ -114,6 +119,7 @@ async fn follow(
 ) {
     let mut facts = Facts::new(silent_after);
     let mut news = News::default();
+    let mut changed = Vec::new();
     // Until when changes are gathered since something was told.
     let mut quiet = Instant::now();
     loop {
@@ -127,7 +133,12 @@ async fn follow(
             timeout_at(quiet, heard.recv()).await.map_err(|_| ())
         };
         match next {
-            Ok(Some(Heard::Change(change))) => news = news.and(facts.take(change)),
+            Ok(Some(Heard::Change(change))) => {
+                let namespace = change.namespace();
+                let new = facts.take(change);
+                changed.extend(namespace.filter(|_| new.policies));
+                news = news.and(new);
+            }
             Ok(Some(Heard::Nameless(kind, why))) => tell(Watched::Nameless { kind, why }),
             Ok(Some(Heard::Confirmed(kind, at))) => {
                 news.nodes |= kind == Kind::Node && facts.store.confirmed(at);
@@ -140,7 +151,8 @@ async fn follow(
             Err(()) => {
                 let began = Instant::now();
                 news.catalog |= news.nodes && facts.store.refresh();
-                tell(Watched::Changed { facts: &facts, news: std::mem::take(&mut news) });
+                let (news, namespaces) = (std::mem::take(&mut news), std::mem::take(&mut changed));
+                tell(Watched::Changed { facts: &facts, news, namespaces });
                 quiet = Instant::now() + (began.elapsed() * SHARE).min(LONGEST_GATHERING);
             }
         }
@@ -156,7 +168,7 @@ mod tests {
 
     fn put(name: &str, policy: Option<&str>) -> Any {
         let labels = Labels { policy: policy.map(str::to_owned), mode: None };
-        Any::Namespace(Change::Put(name.to_owned(), Ok(labels)))
+        Any::Namespace(Change::Put(name.to_owned(), Ok(Some(labels))))
     }
 
     fn lists() -> [Any; 6] {

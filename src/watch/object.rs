@@ -4,7 +4,10 @@
 //! thousand levels deep are stored as they come. So what is not needed is skipped, without
 //! recursion, and a part that is needed is parsed by itself.
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::value::RawValue;
 
 /// An object: its name and version, and its other parts as text.
@@ -33,6 +36,8 @@ struct Metadata<'a> {
     resource_version: String,
     #[serde(default)]
     generation: i64,
+    #[serde(default)]
+    deletion_timestamp: Option<IgnoredAny>,
     #[serde(borrow, default)]
     labels: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -61,6 +66,11 @@ impl<'a> Object<'a> {
     /// Another one for an object that was made anew under the same name.
     pub(crate) fn uid(&self) -> &str {
         &self.metadata.uid
+    }
+
+    /// Whether it has been deleted, and goes once nothing holds it.
+    pub(crate) fn is_terminating(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
     }
 
     /// All labels, or those that `T` has fields for.

@@ -18,7 +18,7 @@ use tokio::{net::TcpListener, runtime};
 
 use self::source::{Defaults, Source, Told};
 use crate::{
-    admission::{self, App},
+    admission::{self, App, RecentChanges},
     ca::{self, CaFlags},
     cli::{Found, observe},
     server::{self, Admin, Limits, Order, Readiness, Server, signals},
@@ -144,11 +144,12 @@ impl Ready {
         let readiness = Readiness::new();
 
         let current = Arc::new(ArcSwap::from_pointee(source.first()));
+        let recent = Arc::<RecentChanges>::default();
         let app = App {
             snapshot: Arc::clone(&current),
             today,
             find_namespace: source.find_namespace(limits.max_in_flight),
-            ask: source.ask(),
+            ask: source.ask(Arc::clone(&recent)),
             observe: observe::reviews(Arc::clone(&metrics), source.events(&metrics)),
             max_body: limits.max_body_bytes,
         };
@@ -189,7 +190,8 @@ impl Ready {
                 tokio::spawn(ca::run(client, ca_flags, names, current, now, report)?);
             }
         }
-        source.follow(Told { current, synced, abreast, metrics: Arc::clone(&metrics) });
+        let told = Told { current, synced, abreast, metrics: Arc::clone(&metrics), recent };
+        source.follow(told);
         tokio::spawn(admin.run());
         let startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%address, %admin_address, startup_ms, "serving");

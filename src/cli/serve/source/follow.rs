@@ -66,7 +66,12 @@ impl Follower {
     fn hear(&self, it: Watched<'_>) {
         let metrics = &self.told.metrics;
         match it {
-            Watched::Changed { facts, news } => self.publish(facts, news),
+            Watched::Changed { facts, news, namespaces } => {
+                for it in &namespaces {
+                    self.told.recent.note(it);
+                }
+                self.publish(facts, news);
+            }
             Watched::Confirmed { kind, at } => {
                 lock(&self.freshness).confirmed(kind, at);
                 metrics.watches().confirmed(kind.as_str(), SystemTime::now() - at.elapsed());

@@ -10,7 +10,7 @@ use clap::Args;
 use kube::Client;
 
 use crate::{
-    admission::{Ask, FindNamespace, Snapshot},
+    admission::{Ask, FindNamespace, RecentChanges, Snapshot},
     cli::observe::Tell,
     cluster::{self, Clients},
     duration,
@@ -72,6 +72,7 @@ pub(super) struct Told {
     /// Met unless others know more than this replica.
     pub(super) abreast: Condition,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) recent: Arc<RecentChanges>,
 }
 
 impl Source {
@@ -125,11 +126,22 @@ impl Source {
 
     /// Looks policies up while our own configuration is written. Some tools write many objects
     /// at once, and one that could not be looked up is judged by the snapshot, which may be stale.
-    pub(super) fn ask(&self) -> Option<Ask> {
+    ///
+    /// Namespaces whose labels have just changed have places of their own, and are given up soon:
+    /// the snapshot decides then.
+    pub(super) fn ask(&self, recent: Arc<RecentChanges>) -> Option<Ask> {
         const WAITING: usize = 64;
-        let live = cluster::Live::new(self.client()?, WAITING);
-        let policy = cluster::find_policy(live.clone());
-        Some(Ask { policy, obeying: cluster::find_obeying(live) })
+        const WAITING_FOR_LABELS: usize = 32;
+        const SOON: Duration = Duration::from_millis(500);
+        let client = self.client()?;
+        let labels = cluster::Live::within(client.clone(), WAITING_FOR_LABELS, SOON);
+        let live = cluster::Live::new(client, WAITING);
+        Some(Ask {
+            policy: cluster::find_policy(live.clone()),
+            obeying: cluster::find_obeying(live),
+            namespace: cluster::find_namespace(labels),
+            recent,
+        })
     }
 
     /// Where the owners of refused pods are told, for as long as the runtime runs.
