@@ -30,13 +30,15 @@ test-dates:
 	@e2e/setup
 	CARGO=$(CARGO) tests/dates
 
-## Tries the laws on many more inputs than CI has time for, asks runc of 20,000 profiles, kills agents, floods a replica.
+## Tries the laws on many more inputs than CI has time for, asks runc of 20,000 profiles, kills agents, floods a replica,
+## and measures for an hour what a replica and an agent hold in memory while objects come and go.
 test-long:
 	@e2e/setup
 	$(CARGO) build --locked --example verdicts
 	cd e2e/oracle && CALLGATE_PROFILES=20000 CGO_ENABLED=1 go test -count=1 -timeout 60m -tags seccomp ./filters
 	CALLGATE_KILL_SECONDS=120 $(CARGO) test --locked --test agent killed
 	CALLGATE_FLOOD_SECONDS=60 $(CARGO) test --locked --test server flood
+	CALLGATE_CHURN_SECONDS=3600 $(CARGO) test --locked --test e2e -- memory_stays_flat
 	PROPTEST_CASES=50000 $(CARGO) test --locked --release --test laws --test placement
 
 ## Only the suites on a real API server and on real nodes.

@@ -51,6 +51,10 @@ impl Agent {
         Self { process, directory }
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     fn file(&self, profile: &str) -> PathBuf {
         self.directory.path().join(format!("seccomp/callgate/{profile}.json"))
     }

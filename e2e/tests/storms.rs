@@ -1,6 +1,6 @@
 //! Objects that change again and again, and what replicas write of them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -11,17 +11,18 @@ use super::{
 };
 use crate::{
     front::Front,
-    trial::{Test, trials},
+    trial::{Test, container, pod, trials},
     world::eventually,
 };
 
-trials![a_storm_of_updates_is_answered_by_few_writes];
+trials![a_storm_of_updates_is_answered_by_few_writes, memory_stays_flat_under_churn];
 
 const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
 
 const UPDATES: usize = 1000;
 
 const NODES: &str = "/api/v1/nodes";
+const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
 
 /// How many conditions two replicas write at most of a storm that ends: one at its end, and those
 /// of pauses that a busy machine makes.
@@ -111,4 +112,76 @@ async fn a_storm_of_updates_is_answered_by_few_writes(it: Test) {
     }
     assert!(conditions <= MOST_WRITES, "{conditions} writes of conditions");
     assert!(reports <= MOST_REPORTS, "{reports} writes of reports");
+}
+
+/// In kibibytes, and without the pages of the program itself.
+fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let resident = status.lines().find_map(|it| it.strip_prefix("RssAnon:")).expect("a line");
+    resident.trim().trim_end_matches(" kB").parse().expect("it is a number")
+}
+
+/// How long objects come and go: `CALLGATE_CHURN_SECONDS`, which is an hour in `make test-long`.
+fn churn() -> Duration {
+    let seconds = std::env::var("CALLGATE_CHURN_SECONDS").ok().and_then(|it| it.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(20))
+}
+
+/// The median of a part of what was measured.
+fn median(of: &[u64]) -> u64 {
+    let mut sorted = of.to_vec();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 2]
+}
+
+/// Profiles, policies and namespaces come, change and go, and pods are denied, while the memory of
+/// a replica and of an agent is measured. Of the second half nothing may be left over: it is
+/// compared with the third quarter, when what is kept for a while has come.
+async fn memory_stays_flat_under_churn(it: Test) {
+    let stem = &it.namespace[it.namespace.len() - 8..];
+    let namespace = it.plain_namespace().await;
+    let front = Front::of(it.api()).await;
+    let flags = ["--default-policy=restricted"];
+    let replica = behind(&it, &front, "churn", &[&namespace], &flags).await;
+    let node = format!("churn-{stem}");
+    it.api().post(NODES, &object("Node", &node)).await.expect_ok("the node");
+    let agent = Agent::start(&node, &it.world.site.kubeconfig);
+    let pods = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+    let labels = format!("/api/v1/namespaces/{namespace}");
+    let mut measured: [Vec<u64>; 2] = Default::default();
+    let (start, mut round) = (Instant::now(), 0_usize);
+    while start.elapsed() < churn() || measured[0].len() < 8 {
+        round += 1;
+        let profile = profile(&format!("churn-{stem}-{}", round % 10), round % 100 + 1);
+        let path = format!("{PROFILES}/churn-{stem}-{}", round % 10);
+        it.api().apply(&path, &profile).await.expect_ok("the profile");
+        let policy = object("SeccompPolicy", &format!("churn-{stem}-{round}"));
+        it.api().post(POLICIES, &policy).await.expect_ok("the policy");
+        let mode = if round % 2 == 0 { "warn" } else { "enforce" };
+        let change = json!({ "metadata": { "labels": { "callgate.dev/mode": mode } } });
+        it.api().merge(&labels, &change).await.expect_ok("the label");
+        let name = format!("churn-{round}");
+        let privileged = json!({ "privileged": true });
+        let spec = json!({ "containers": [container("app", &privileged)] });
+        it.api().post(&pods, &pod(&name, &spec)).await;
+        it.api().delete(&format!("{POLICIES}/churn-{stem}-{round}")).await.expect_ok("its end");
+        if round % 3 == 0 {
+            it.api().delete(&path).await.expect_ok("the end of the profile");
+        }
+        measured[0].push(resident(replica.id()));
+        measured[1].push(resident(agent.id()));
+    }
+    drop(agent);
+    for number in 0..10 {
+        it.api().delete(&format!("{PROFILES}/churn-{stem}-{number}")).await;
+    }
+    it.api().delete(&format!("{NODES}/{node}")).await;
+    for (who, all) in ["replica", "agent"].into_iter().zip(&measured) {
+        let quarter = all.len() / 4;
+        let (before, after) = (median(&all[2 * quarter..3 * quarter]), median(&all[3 * quarter..]));
+        crate::say(&format!(
+            "{who}: {before} KiB in the third quarter of {round} rounds, {after} in the last"
+        ));
+        assert!(after * 10 <= before * 12, "{who}: {before} KiB, then {after}");
+    }
 }
