@@ -17,6 +17,9 @@ use super::{
     watch,
 };
 
+/// How often a write that conflicts is repeated to add what a deleted Secret held.
+const ATTEMPTS: usize = 3;
+
 type Contents = Option<BTreeMap<String, ByteString>>;
 
 /// One Secret, by name.
@@ -100,9 +103,29 @@ impl SecretRef {
             WriteOutcome::Conflict => Ok(WriteOutcome::Conflict),
             WriteOutcome::Done => {
                 tracing::warn!(secret = self.name, "the Secret was immutable, recreated");
-                self.create(&secret, false).await
+                match self.create(&secret, false).await? {
+                    WriteOutcome::Done => Ok(WriteOutcome::Done),
+                    WriteOutcome::Conflict => self.add_missing(&secret).await,
+                }
             }
         }
+    }
+
+    /// Adds to the Secret that another replica created, between our delete and our create, what
+    /// only the deleted one held: that replica knows the CA and nothing else.
+    async fn add_missing(&self, deleted: &Secret) -> Result<WriteOutcome, CallError> {
+        for _ in 0..ATTEMPTS {
+            let what = || format!("read Secret {:?}", self.name);
+            let Some(created) = call(what, self.api.get_opt(&self.name)).await? else { break };
+            let what = || format!("update Secret {:?}", self.name);
+            let merged = with_missing(created, deleted);
+            let params = params(false);
+            let replaced = self.api.replace(&self.name, &params, &merged);
+            if write(what, replaced).await? == WriteOutcome::Done {
+                break;
+            }
+        }
+        Ok(WriteOutcome::Conflict)
     }
 
     async fn create(&self, secret: &Secret, dry_run: bool) -> Result<WriteOutcome, CallError> {
@@ -128,6 +151,19 @@ impl SecretRef {
     }
 }
 
+/// `created` with the keys, labels and annotations that only `deleted` has.
+fn with_missing(mut created: Secret, deleted: &Secret) -> Secret {
+    fn add<T: Clone>(to: &mut Option<BTreeMap<String, T>>, from: Option<&BTreeMap<String, T>>) {
+        for (key, value) in from.into_iter().flatten() {
+            to.get_or_insert_default().entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    add(&mut created.data, deleted.data.as_ref());
+    add(&mut created.metadata.labels, deleted.metadata.labels.as_ref());
+    add(&mut created.metadata.annotations, deleted.metadata.annotations.as_ref());
+    created
+}
+
 fn params(dry_run: bool) -> PostParams {
     PostParams { field_manager: Some(MANAGER.to_owned()), dry_run }
 }
@@ -136,5 +172,36 @@ impl SecretSnapshot {
     pub(super) fn data(&self) -> Option<SecretData> {
         let data = self.0.as_ref()?.data.clone().unwrap_or_default();
         Some(data.into_iter().map(|(name, ByteString(it))| (name, it)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn secret(metadata: &Value, data: &Value) -> Secret {
+        serde_json::from_value(json!({ "metadata": metadata, "data": data })).unwrap()
+    }
+
+    #[test]
+    fn what_only_the_deleted_secret_held_is_added_and_nothing_overwritten() {
+        let deleted = secret(
+            &json!({ "labels": { "team": "shop", "a": "old" }, "annotations": { "why": "audit" } }),
+            &json!({ "ca.crt": "b2xk", "x": "eA==" }),
+        );
+        let created = secret(
+            &json!({ "labels": { "a": "new" }, "resourceVersion": "7" }),
+            &json!({ "ca.crt": "bmV3", "ca.key": "bmV3" }),
+        );
+        let merged = secret(
+            &json!({
+                "labels": { "team": "shop", "a": "new" }, "annotations": { "why": "audit" },
+                "resourceVersion": "7",
+            }),
+            &json!({ "ca.crt": "bmV3", "ca.key": "bmV3", "x": "eA==" }),
+        );
+        assert_eq!(with_missing(created, &deleted), merged);
     }
 }
