@@ -50,8 +50,8 @@ e2e-kind: image
 	e2e/kind
 
 lint:
-	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install cargo-deny --locked" >&2; exit 1; }
 	$(CARGO) deny --log-level error check bans licenses sources
@@ -62,8 +62,8 @@ lint:
 	cd e2e/oracle && CGO_ENABLED=1 go vet -tags seccomp ./filters
 
 fix:
-	$(CARGO) fmt
-	$(CARGO) clippy --locked --all-targets --fix --allow-dirty
+	$(CARGO) fmt --all
+	$(CARGO) clippy --locked --workspace --all-targets --fix --allow-dirty
 	gofmt -w e2e
 
 ## Two real nodes, callgate on them, and a walk through the story of the README.

@@ -2,21 +2,6 @@
 //!
 //! `cargo bench --bench attacks`; docs/performance.md explains the figures.
 
-#[expect(dead_code, reason = "the tests use the rest")]
-#[path = "../tests/server/client.rs"]
-mod client;
-#[expect(dead_code, reason = "the other benches use the rest")]
-mod support;
-
-/// What the client of the tests waits by.
-mod rig {
-    use std::time::Duration;
-
-    pub(crate) async fn eventually<T>(future: impl Future<Output = T>) -> T {
-        tokio::time::timeout(Duration::from_mins(1), future).await.expect("an answer or an end")
-    }
-}
-
 use std::{
     collections::VecDeque,
     io::{self, Write, stdout},
@@ -32,15 +17,16 @@ use std::{
 
 use clap::Parser;
 use rustls::{ClientConfig, version::TLS13};
+use support::{
+    bench::{review, server::Process},
+    client::{Client, Encrypted, handshake_by, request, trusting},
+};
 use tempfile::TempDir;
 use tokio::{
     net::{TcpSocket, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
 };
-
-use client::{Client, Encrypted, handshake_by, request, trusting};
-use support::{review, server::Process};
 
 #[derive(Debug, Parser)]
 struct Flags {

@@ -16,10 +16,9 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use kube::Client;
 use serde_json::json;
+use support::e2e::api::Api;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch, task::AbortHandle};
-
-use crate::api::Api;
 
 /// What becomes of a request, by its method and URI.
 type Fate = Arc<dyn Fn(&Method, &str) -> Way + Send + Sync>;

@@ -4,15 +4,17 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
+use support::{
+    e2e::{
+        api::Api,
+        instance::{Instance, Setup, register},
+        trust,
+    },
+    wait::eventually,
+};
 use tokio::task::AbortHandle;
 
-use crate::{
-    api::Api,
-    instance::{Instance, Setup, register},
-    trial::Test,
-    trust,
-    world::eventually,
-};
+use crate::trial::Test;
 
 pub(crate) struct Pair {
     api: Api,

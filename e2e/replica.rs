@@ -18,15 +18,14 @@ use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use kube::{Client, client::Body};
 use rustls::{pki_types::UnixTime, time_provider::TimeProvider};
 use serde_json::{Value, json};
+use support::{
+    e2e::{api::Api, manifests::manifests, trust},
+    wait::eventually,
+};
 use tokio::{net::TcpListener, task::AbortHandle};
 use tokio_rustls::TlsAcceptor;
 
-use crate::{
-    api::Api,
-    trial::Test,
-    trust,
-    world::{eventually, manifests},
-};
+use crate::trial::Test;
 
 /// Long enough that a slow machine is no reason for a certificate to end, and
 /// an introduction that can be waited for: the rest of the time is skipped.

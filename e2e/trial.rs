@@ -9,16 +9,17 @@ use std::{
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use libtest_mimic::{Conclusion, Failed, Trial};
 use serde_json::{Value, json};
+use support::{
+    e2e::{
+        api::Api,
+        cluster::Site,
+        instance::{Instance, Setup, lines_about},
+    },
+    harness::format_denial,
+};
 use tokio::runtime::Runtime;
 
-use crate::{
-    api::Api,
-    cluster::Site,
-    harness::format_denial,
-    instance::{Instance, Setup, lines_about},
-    tests,
-    world::World,
-};
+use crate::{tests, world::World};
 
 /// A test's name and what it does.
 #[derive(Clone)]

@@ -1,18 +1,16 @@
 //! What all tests share: the cluster, and the webhook that production would have.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-
-pub(crate) use crate::patience::eventually;
-use crate::{
-    api::Api,
-    cluster::Site,
-    instance::{Instance, Setup, lines_about},
+use support::{
+    e2e::{
+        api::Api,
+        cluster::Site,
+        instance::{Instance, Setup, lines_about},
+        manifests::{define, profiles},
+    },
+    wait::eventually,
 };
 
 pub(crate) struct World {
@@ -20,37 +18,6 @@ pub(crate) struct World {
     pub(crate) api: Api,
     pub(crate) webhook: Instance,
     count: AtomicUsize,
-}
-
-/// The profiles of `profiles/`, by path.
-pub(crate) fn profiles() -> BTreeMap<String, String> {
-    let entries = fs::read_dir("profiles").expect("the tree has profiles");
-    entries
-        .map(|it| it.expect("the tree is readable"))
-        .map(|it| {
-            let name = it.file_name().to_string_lossy().into_owned();
-            (name, fs::read_to_string(it.path()).expect("profiles are text"))
-        })
-        .collect()
-}
-
-/// The documents of a file in manifests/base.
-pub(crate) fn manifests(name: &str) -> Vec<Value> {
-    let path = format!("manifests/base/{name}.yaml");
-    let text = fs::read_to_string(&path).expect("the manifest is there");
-    serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// Installs our types, and waits until they are served.
-pub(crate) async fn define(api: &Api) {
-    for definition in manifests("../crds/crds") {
-        let name = definition["metadata"]["name"].as_str().expect("it has a name").to_owned();
-        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
-        api.apply(&path, &definition).await.expect_ok("the definition");
-        let plural = definition["spec"]["names"]["plural"].as_str().expect("it has a plural");
-        let list = format!("/apis/callgate.dev/v1alpha1/{plural}");
-        eventually("the type is served", async || api.get(&list).await.is_ok().then_some(())).await;
-    }
 }
 
 impl World {

@@ -1,10 +1,5 @@
 //! What goes over the wire: every table through the router, and the edges of the protocol.
 
-#[allow(dead_code, reason = "each test target uses its part")]
-mod harness;
-#[allow(dead_code, reason = "each test target uses its part")]
-mod table;
-
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -16,10 +11,13 @@ use callgate::{
     policy::{Builtin, Labels, Mode, Policy, PolicyIndex, Presence},
     profile::Catalog,
 };
-use harness::{format_denial, patch_of, patched, post, split_denial};
 use http::{Method, Request, StatusCode};
 use rstest::rstest;
 use serde_json::{Value, json};
+use support::{
+    harness::{self, format_denial, patch_of, patched, post, split_denial},
+    table,
+};
 
 fn restricted() -> Router {
     let policy = Builtin::named("restricted").expect("it is built in").policy();

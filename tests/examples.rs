@@ -1,8 +1,5 @@
 //! What README, docs and examples show is what happens.
 
-#[allow(dead_code, reason = "each test target uses its part")]
-mod harness;
-
 use std::{
     collections::BTreeSet,
     fs,
@@ -19,8 +16,8 @@ use callgate::{
     standalone::{Facts, Sources},
     telemetry::{AgentMetrics, Metrics, Profiles},
 };
-use harness::{Reply, patch_of, patched, post};
 use serde_json::{Value, json};
+use support::harness::{self, Reply, patch_of, patched, post};
 
 #[tokio::test]
 async fn every_example_gets_the_verdict_in_its_head() {

@@ -2,11 +2,6 @@
 //!
 //! `PROPTEST_CASES` sets how many are tried; `make test-long` sets it high.
 
-#[allow(dead_code, reason = "each test target uses its part")]
-mod generated;
-#[allow(dead_code, reason = "each test target uses its part")]
-mod harness;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::LazyLock,
@@ -20,11 +15,13 @@ use callgate::{
     policy::{Facts, Level, Mode, Policy, PolicyIndex, RuntimeClasses, Verdict},
     profile::{Catalog, Document, Managed, ProfilePath},
 };
-use generated::{affinity, pod};
-use harness::{patch_of, patched, post};
 use http::StatusCode;
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
+use support::{
+    generated::{affinity, pod},
+    harness::{self, patch_of, patched, post},
+};
 use tokio::runtime::Runtime;
 
 /// A policy with everything that changes what is done.

@@ -98,22 +98,38 @@ fn no_file_is_too_long_to_read() {
 
 #[test]
 fn every_dependency_has_a_line_in_the_architecture() {
-    let manifest = fs::read_to_string("Cargo.toml").expect("there is a manifest");
     let architecture = fs::read_to_string("ARCHITECTURE.md").expect("there is an architecture");
+    let manifests = ["Cargo.toml", "tests/support/Cargo.toml"]
+        .map(|it| fs::read_to_string(it).expect("there is a manifest"));
     let mut names = BTreeSet::new();
     let mut inside = false;
-    for line in manifest.lines() {
+    for line in manifests.iter().flat_map(|it| it.lines()) {
         if line.starts_with('[') {
             inside = line == "[dependencies]" || line == "[dev-dependencies]";
         } else if let Some((name, _)) = line.split_once('=').filter(|_| inside) {
             names.insert(name.trim());
         }
     }
+    assert!(names.remove("callgate"), "the tests depend on what they test");
     for name in names {
         assert!(
             architecture.contains(&format!("`{name}`")),
             "{name} has no line in ARCHITECTURE.md"
         );
+    }
+}
+
+/// What suites share is in `tests/support`, which is compiled once.
+#[test]
+fn no_source_file_is_compiled_for_two_targets() {
+    for path in ["src", "tests", "e2e", "benches"].iter().flat_map(|it| files_with("rs", it)) {
+        let text = fs::read_to_string(&path).expect("source files are text");
+        for (at, line) in text.lines().map(str::trim_start).enumerate() {
+            let allows_dead_code = line.starts_with('#') && line.contains("dead_code")
+                || line.starts_with("dead_code,");
+            let shares = line.starts_with("#[path") || allows_dead_code;
+            assert!(!shares, "{}:{}: move it to tests/support", path.display(), at + 1);
+        }
     }
 }
 

@@ -4,9 +4,6 @@
 
 #![expect(clippy::print_stdout, reason = "figures, for whoever wants to see them")]
 
-#[allow(dead_code, reason = "each test target uses its part")]
-mod harness;
-
 use std::{fs, time::Instant};
 
 use axum::Router;
@@ -15,8 +12,8 @@ use callgate::{
     policy::{Mode, Policy, PolicyIndex},
     profile::Catalog,
 };
-use harness::Reply;
 use serde_json::{Value, json};
+use support::harness::{self, Reply};
 
 /// As many bytes as the default of `--max-body-bytes` lets in.
 const BODY: usize = 8 * 1024 * 1024;

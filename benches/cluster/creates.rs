@@ -10,11 +10,14 @@ use bytes::Bytes;
 use http::{Method, Request, header::CONTENT_TYPE};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
+use support::{
+    bench::{review, usage::Usage},
+    e2e::{api::Api, instance::Instance},
+    wait::eventually,
+};
 use tokio::time::sleep;
 
-use crate::{
-    api::Api, instance::Instance, namespace, patience::eventually, pod_of, review, usage::Usage,
-};
+use crate::{namespace, pod_of};
 
 /// Who governs the namespaces, in the order of the tables.
 const GOVERNED_BY: [&str; 3] = ["nobody", "callgate", "the API server's own policies"];

@@ -4,8 +4,9 @@ use std::fmt::{self, Display, Formatter};
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
+use support::e2e::api::Api;
 
-use crate::{account, api::Api};
+use crate::account;
 
 /// Requests under way at once.
 pub(crate) const AT_ONCE: usize = 8;

@@ -3,28 +3,10 @@
 //! `cargo bench --bench cluster`; docs/performance.md explains the figures. It
 //! starts a control plane of its own (`e2e/cluster`) and runs itself inside.
 
-#[path = "../../e2e/api.rs"]
-#[allow(dead_code, reason = "each suite uses its part")]
-mod api;
-#[path = "../../e2e/cluster.rs"]
-#[allow(dead_code, reason = "each suite uses its part")]
-mod cluster;
 mod creates;
 mod fill;
-#[path = "../../e2e/instance.rs"]
-#[allow(dead_code, reason = "each suite uses its part")]
-mod instance;
 mod memory;
 mod nodes;
-#[path = "../../e2e/patience.rs"]
-mod patience;
-#[path = "../support/review.rs"]
-mod review;
-#[path = "../support/usage.rs"]
-mod usage;
-#[path = "../../e2e/world.rs"]
-#[allow(dead_code, reason = "each suite uses its part")]
-mod world;
 
 use std::{
     io::{self, Write, stderr, stdout},
@@ -34,14 +16,18 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 use serde_json::Value;
+use support::{
+    bench::review::Review,
+    e2e::{
+        api::Api,
+        cluster::{self, Failure, Needs, Place, Site},
+        instance::{Instance, Setup},
+        manifests::define,
+    },
+};
 use tokio::runtime;
 
-use crate::{
-    api::Api,
-    cluster::{Failure, Needs, Place, Site},
-    fill::Size,
-    instance::{Instance, Setup},
-};
+use crate::fill::Size;
 
 #[derive(Debug, Parser)]
 struct Flags {
@@ -83,7 +69,7 @@ fn main() -> ExitCode {
     if !flags.bench {
         return ExitCode::SUCCESS;
     }
-    let outcome = match cluster::place() {
+    let outcome = match cluster::place(env!("CARGO_BIN_EXE_callgate")) {
         Place::Inside(site) => Ok(measure(&flags, &site)),
         Place::Outside => cluster::run_inside(&Needs { quiet: true, ..Needs::default() }).map(Ok),
     };
@@ -101,7 +87,7 @@ fn measure(flags: &Flags, site: &Site) -> io::Result<ExitCode> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let api = Api::connect(&site.kubeconfig).await;
-        world::define(&api).await;
+        define(&api).await;
         if flags.only != Some(Part::Memory) {
             let webhook = start(flags, &api, site).await;
             creates::measure(&api, &webhook, flags.creates, &mut stdout()).await?;
@@ -136,7 +122,7 @@ async fn uninstall(api: &Api) {
 }
 
 /// The pod of a review as somebody sends it to the API server, which adds the rest.
-fn pod_of(review: &review::Review) -> Value {
+fn pod_of(review: &Review) -> Value {
     let mut review: Value = serde_json::from_str(&review.body).expect("a review is JSON");
     let mut pod = review["request"]["object"].take();
     if let Some(pod) = pod.as_object_mut() {

@@ -3,13 +3,14 @@
 use std::io::{self, Write};
 
 use futures_util::{StreamExt, stream};
+use support::{
+    bench::{review, usage::Usage},
+    e2e::{api::Api, instance::Instance},
+};
 
 use crate::{
-    api::Api,
     fill::{AT_ONCE, NonEmptyString},
-    instance::Instance,
-    pod_of, review,
-    usage::Usage,
+    pod_of,
 };
 
 /// Measures a replica that is ready, and again after that many reviews.

@@ -6,14 +6,13 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use support::{
+    bench::usage::Usage,
+    e2e::{api::Api, instance::Instance},
+};
 use tokio::time::interval;
 
-use crate::{
-    api::Api,
-    fill::{self, NonEmptyString},
-    instance::Instance,
-    usage::Usage,
-};
+use crate::fill::{self, NonEmptyString};
 
 const CHANGES: u32 = 100;
 const DECISIONS: u32 = 500;

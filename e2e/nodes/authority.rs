@@ -8,13 +8,17 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use support::{
+    e2e::{
+        load::{self, Load},
+        trust::{overwritten, stranger},
+    },
+    wait::eventually,
+};
 
 use crate::{
     deployment::{Deployment, SECRET, configurations},
-    load::{self, Load},
-    patience::eventually,
     tests::{Entry, GONE, entries},
-    trust::{overwritten, stranger},
 };
 
 pub(crate) const ALL: &[Entry] = entries![
@@ -90,7 +94,7 @@ async fn a_bundle_that_is_overwritten_heals_and_lets_nothing_through(it: Arc<Dep
         load.recovers().await
     })
     .await;
-    outcome.tell("bundles overwritten");
+    outcome.report("bundles overwritten");
     // An API server that trusts somebody else cannot call us. Until the bundle is back, and it has heard of that, pods
     // are refused: the call fails, or the pod has not been repaired.
     outcome.is_refused_only_for(&["x509: certificate signed by unknown authority"]);
@@ -169,7 +173,7 @@ async fn replicas_that_start_at_once_on_nothing_agree_on_one_authority(it: Arc<D
     assert!(all_serve_by(&it, &authority).await);
     // Who came second took what was there.
     assert_eq!(it.steps().await, ["create"]);
-    outcome.tell("started on nothing");
+    outcome.report("started on nothing");
     // Nobody is there for a while, and then nobody whom the API server trusts yet.
     outcome.is_refused_only_for(&[&GONE[..], &["no endpoints available", "x509"]].concat());
     outcome.is_flawless_since(calm);

@@ -10,8 +10,14 @@ use std::{
 
 use rustls::time_provider::DefaultTimeProvider;
 use serde_json::{Value, json};
-
-use crate::{api::Api, cluster::Site, patience::eventually, trust};
+use support::{
+    e2e::{
+        api::{Api, Reply},
+        cluster::Site,
+        trust,
+    },
+    wait::eventually,
+};
 
 pub(crate) const PODS: &str = "/api/v1/namespaces/callgate-system/pods";
 
@@ -178,7 +184,7 @@ impl Deployment {
         assert!(status.expect("it starts").success(), "{program} is not restarted");
     }
 
-    pub(crate) async fn create(&self, namespace: &str, pod: &Value) -> crate::api::Reply {
+    pub(crate) async fn create(&self, namespace: &str, pod: &Value) -> Reply {
         self.api.post(&format!("/api/v1/namespaces/{namespace}/pods"), pod).await
     }
 

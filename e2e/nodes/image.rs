@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use support::report::report;
+
 /// As manifests/overlays/e2e names it.
 const TAG: &str = "localhost/callgate:e2e";
 
@@ -18,7 +20,7 @@ pub(crate) fn build(folder: &Path) -> Result<PathBuf, String> {
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("e2e");
     let binary = output.join(&target).join("e2e/callgate");
     if !binary.exists() {
-        crate::say("building the image of callgate; the first time this takes some minutes");
+        report("building the image of callgate; the first time this takes some minutes");
     }
     run(Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--locked", "--bin", "callgate", "--profile", "e2e"])

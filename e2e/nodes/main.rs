@@ -5,28 +5,16 @@
 //! `CALLGATE_E2E_KUBECONFIG` it uses a cluster that is there and has the image.
 
 mod agent;
-#[path = "../api.rs"]
-#[allow(dead_code, reason = "each suite uses its part")]
-mod api;
 mod authority;
-#[path = "../cluster.rs"]
-#[allow(dead_code, reason = "each suite uses its part")]
-mod cluster;
 mod deployment;
 mod image;
-#[allow(dead_code, reason = "each suite uses its part")]
-mod load;
 mod outage;
-#[path = "../patience.rs"]
-mod patience;
 mod runbook;
 mod tests;
-#[path = "../trust.rs"]
-mod trust;
 
 use std::{
     cell::RefCell,
-    env, fs,
+    fs,
     os::unix::fs::MetadataExt,
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
@@ -35,12 +23,13 @@ use std::{
 
 use futures_util::FutureExt;
 use libtest_mimic::{Arguments, Failed, Trial};
+use support::{
+    e2e::cluster::{self, Failure, Place},
+    report::report,
+};
 use tokio::runtime::Runtime;
 
-use crate::{
-    cluster::{Failure, Place},
-    deployment::Deployment,
-};
+use crate::deployment::Deployment;
 
 thread_local! {
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
@@ -53,7 +42,7 @@ fn main() -> ExitCode {
     if arguments.list {
         return libtest_mimic::run(&arguments, without_a_cluster()).exit_code();
     }
-    if let Place::Inside(site) = cluster::place() {
+    if let Place::Inside(site) = cluster::place(env!("CARGO_BIN_EXE_callgate")) {
         let runtime = Arc::new(Runtime::new().expect("a runtime can be had"));
         let deployment = Arc::new(runtime.block_on(Deployment::apply(site)));
         // The default prints at once, before the name of the test has its verdict.
@@ -68,11 +57,11 @@ fn main() -> ExitCode {
     match run_inside() {
         Ok(code) => code,
         Err(Failure::Impossible(reason)) => {
-            say(&format!("skipped: {reason}"));
+            report(&format!("skipped: {reason}"));
             libtest_mimic::run(&arguments, without_a_cluster()).exit_code()
         }
         Err(Failure::Broken(reason)) => {
-            say(&format!("no cluster: {reason}"));
+            report(&format!("no cluster: {reason}"));
             ExitCode::FAILURE
         }
     }
@@ -111,16 +100,4 @@ fn without_a_cluster() -> Vec<Trial> {
 fn all() -> impl Iterator<Item = tests::Entry> {
     let on_nodes = if cluster::is_ours() { agent::ALL } else { &[] };
     [tests::ALL, authority::ALL, outage::ALL, on_nodes].into_iter().flatten().copied()
-}
-
-/// What only `--nocapture` asks for.
-fn tell(text: &str) {
-    if env::args().any(|it| it == "--nocapture") {
-        say(text);
-    }
-}
-
-#[expect(clippy::print_stderr, reason = "a test reports")]
-fn say(text: &str) {
-    eprintln!("{text}");
 }

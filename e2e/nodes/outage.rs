@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use support::report::report;
+use support::{e2e::load, wait::eventually};
 
 use crate::{
     deployment::{Deployment, path_of_policy, pod, privileged},
-    load,
-    patience::eventually,
     tests::{Entry, GONE, entries},
 };
 
@@ -20,7 +20,7 @@ async fn while_the_api_server_is_restarted_nothing_gets_through_and_afterwards_a
     it: Arc<Deployment>,
 ) {
     if !it.is_in_our_hands() {
-        return crate::say("skipped: somebody else's API server");
+        return report("skipped: somebody else's API server");
     }
     it.policy("lasting", json!({ "default": { "type": "RuntimeDefault" } })).await;
     let namespace = it.namespace_obeying("lasting", "lasting").await;
@@ -37,7 +37,7 @@ async fn while_the_api_server_is_restarted_nothing_gets_through_and_afterwards_a
         up
     })
     .await;
-    outcome.tell("API server restarted");
+    outcome.report("API server restarted");
     outcome.lets_nothing_through();
     outcome.is_flawless_since(up);
     // It may be away, or not be ready to judge; that we refused is no excuse.
@@ -77,7 +77,7 @@ async fn without_a_replica_pods_are_refused_and_the_system_runs_on(it: Arc<Deplo
         load.recovers().await
     })
     .await;
-    outcome.tell("scaled to zero and back");
+    outcome.report("scaled to zero and back");
     outcome.is_refused_only_for(&[&GONE[..], &["no endpoints available"]].concat());
     outcome.is_flawless_since(calm);
     outcome.lets_nothing_through();

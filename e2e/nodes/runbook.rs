@@ -10,14 +10,16 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use support::{
+    e2e::{
+        api::Reply,
+        cluster::{self, Place, Site},
+    },
+    wait::eventually,
+};
 use tempfile::TempDir;
 
-use crate::{
-    api::Reply,
-    cluster::{self, Place, Site},
-    deployment::{Deployment, pod, privileged},
-    patience::eventually,
-};
+use crate::deployment::{Deployment, pod, privileged};
 
 const SECRET: &str = "/api/v1/namespaces/callgate-system/secrets/callgate-ca";
 const CONFIGURATION: &str =
@@ -36,7 +38,9 @@ struct Reader {
 
 impl Reader {
     fn new() -> Self {
-        let Place::Inside(site) = cluster::place() else { panic!("the suite runs in a cluster") };
+        let Place::Inside(site) = cluster::place(env!("CARGO_BIN_EXE_callgate")) else {
+            panic!("the suite runs in a cluster")
+        };
         let page = fs::read_to_string("docs/runbook.md").expect("there is a runbook");
         let folder = tempfile::tempdir().expect("there is room for temporary files");
         Self { site, folder, blocks: blocks(&page) }

@@ -8,11 +8,10 @@ use std::{
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::json;
+use support::{e2e::load, wait::eventually};
 
 use crate::{
     deployment::{Deployment, Replica, path_of_policy, pod, privileged},
-    load,
-    patience::eventually,
     runbook::what_the_runbook_says_comes_true,
 };
 
@@ -197,6 +196,6 @@ async fn a_replica_that_is_killed_lets_nothing_through_and_is_back(it: Arc<Deplo
         // with it the pod, or it is refused for what was not repaired.
         outcome.is_refused_only_for(&GONE);
         outcome.is_flawless_since(UNHEARD_OF);
-        outcome.tell(&format!("{} killed", replica.name));
+        outcome.report(&format!("{} killed", replica.name));
     }
 }

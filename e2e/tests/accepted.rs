@@ -1,11 +1,9 @@
 //! Policies and profiles say what is made of them.
 
 use serde_json::{Value, json};
+use support::wait::eventually;
 
-use crate::{
-    trial::{Test, container, pod, trials},
-    world::eventually,
-};
+use crate::trial::{Test, container, pod, trials};
 
 trials![
     an_object_that_can_be_obeyed_says_so_for_every_spec,

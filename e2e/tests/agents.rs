@@ -10,13 +10,11 @@ use std::{
 use http::Request;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use support::wait::eventually;
 use tempfile::TempDir;
 
 use super::watches::{deep, object, strange};
-use crate::{
-    trial::{Test, trials},
-    world::eventually,
-};
+use crate::trial::{Test, trials};
 
 trials![strange_objects_stop_no_agent];
 

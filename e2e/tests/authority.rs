@@ -6,12 +6,14 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use callgate::ca::{CaEvent, Service};
 use serde_json::{Value, json};
+use support::{
+    e2e::trust::{overwritten, stranger},
+    wait::eventually,
+};
 
 use crate::{
     replica::{Replica, Site, TIMES},
     trial::{Test, trials},
-    trust::{overwritten, stranger},
-    world::eventually,
 };
 
 trials![

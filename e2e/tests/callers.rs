@@ -2,12 +2,14 @@
 //! one, another, or none.
 
 use serde_json::json;
+use support::{
+    e2e::instance::{Instance, Setup},
+    wait::eventually,
+};
 
 use crate::{
     callers,
-    instance::{Instance, Setup},
     trial::{Test, container, pod, refusal, trials},
-    world::eventually,
 };
 
 trials![an_api_server_is_heard_by_the_name_in_its_certificate_alone];

@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, fs, process::Command, sync::Arc};
 
+use support::{
+    e2e::{instance::Instance, load},
+    wait::eventually,
+};
+
 use crate::{
-    instance::Instance,
-    load,
     pair::Pair,
     trial::{Test, trials},
-    world::eventually,
 };
 
 trials![

@@ -16,11 +16,13 @@ use proptest::{
     test_runner::TestRunner,
 };
 use serde_json::{Value, json};
+use support::{
+    e2e::instance::{Instance, Setup, lines_about},
+    generated, harness,
+    table::{self, Case},
+};
 
 use crate::{
-    generated, harness,
-    instance::{Instance, Setup, lines_about},
-    table::{self, Case},
     tests::on_nodes::define_classes,
     trial::{Test, trials},
 };

@@ -3,11 +3,9 @@
 use std::process::Command;
 
 use serde_json::json;
+use support::e2e::api::Reply;
 
-use crate::{
-    api::Reply,
-    trial::{Test, container, pod, profile_of, trials},
-};
+use crate::trial::{Test, container, pod, profile_of, trials};
 
 trials![
     a_privileged_debug_container_is_refused,

@@ -1,12 +1,9 @@
 //! The owner of refused pods is told, once for all of them.
 
 use serde_json::{Value, json};
+use support::{e2e::api::Api, wait::eventually};
 
-use crate::{
-    api::Api,
-    trial::{Test, container, pod, trials},
-    world::eventually,
-};
+use crate::trial::{Test, container, pod, trials};
 
 trials![
     a_replica_set_whose_pods_are_refused_has_one_event_that_counts,

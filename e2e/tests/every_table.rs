@@ -9,12 +9,16 @@ use jiff::{
     tz::TimeZone,
 };
 use serde_json::{Value, json};
+use support::{
+    e2e::{
+        api::{Api, Reply},
+        instance::Setup,
+    },
+    harness::{format_denial, patched},
+    table::{self, Case, Changes, NAMESPACE, Outcome, Server, Table},
+};
 
 use crate::{
-    api::{Api, Reply},
-    harness::{format_denial, patched},
-    instance::Setup,
-    table::{self, Case, Changes, NAMESPACE, Outcome, Server, Table},
     tests::on_nodes::Stage,
     trial::{Entry, Test},
 };

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use support::{
+    e2e::{
+        load::{self, MANY},
+        trust::{overwritten, stranger},
+    },
+    wait::eventually,
+};
 
 use crate::{
-    load::{self, MANY},
     pair::Pair,
     trial::{Test, trials},
-    trust::{overwritten, stranger},
-    world::eventually,
 };
 
 trials![
@@ -62,7 +66,7 @@ async fn a_tool_that_resets_the_bundle_every_second_keeps_one_pod_in_twenty_out_
         load.goes_on().await;
     })
     .await;
-    outcome.tell("bundles reset every second");
+    outcome.report("bundles reset every second");
     outcome.lets_nothing_through();
     outcome.is_refused_only_for(&["x509: certificate signed by unknown authority"]);
     assert!(outcome.share() >= 0.95, "only {:.3} of the pods were created", outcome.share());
@@ -116,7 +120,7 @@ async fn a_bundle_that_was_reset_many_times_is_put_back_as_soon_as_the_first_tim
         last
     })
     .await;
-    outcome.tell("bundles removed as soon as they were put back");
+    outcome.report("bundles removed as soon as they were put back");
     outcome.lets_nothing_through();
     // In as many seconds, where the machine has time.
     let failed = outcome.failed_since(last);

@@ -1,13 +1,15 @@
 //! Policies, profiles and labels as objects of the cluster.
 
 use serde_json::{Value, json};
-
-use crate::{
-    api::Reply,
-    instance::{Setup, lines_about},
-    trial::{Test, container, pod, profile_of, trials},
-    world::eventually,
+use support::{
+    e2e::{
+        api::Reply,
+        instance::{Setup, lines_about},
+    },
+    wait::eventually,
 };
+
+use crate::trial::{Test, container, pod, profile_of, trials};
 
 trials![
     a_policy_of_the_cluster_is_obeyed_and_so_is_its_change,

@@ -15,12 +15,10 @@ use callgate::{
 };
 use clap::Parser;
 use serde_json::{Value, json};
+use support::wait::eventually;
 use tokio::{net::TcpListener, sync::watch, task::AbortHandle};
 
-use crate::{
-    trial::{Test, container, pod, profile_of, trials},
-    world::eventually,
-};
+use crate::trial::{Test, container, pod, profile_of, trials};
 
 trials![
     a_sidecar_that_somebody_adds_after_us_has_a_profile,

@@ -1,12 +1,9 @@
 //! Objects that a newer version stores, with fields that this one does not know.
 
 use serde_json::{Value, json};
+use support::{e2e::instance::Setup, wait::eventually};
 
-use crate::{
-    instance::Setup,
-    trial::{Test, container, pod, trials},
-    world::eventually,
-};
+use crate::trial::{Test, container, pod, trials};
 
 trials![a_policy_that_a_newer_version_stores_goes_on_being_enforced];
 

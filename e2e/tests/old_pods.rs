@@ -1,11 +1,9 @@
 //! Pods that were there before the policy stay manageable (S18).
 
 use serde_json::json;
+use support::e2e::instance::Setup;
 
-use crate::{
-    instance::Setup,
-    trial::{Test, container, pod, refusal, trials},
-};
+use crate::trial::{Test, container, pod, refusal, trials};
 
 trials![
     an_old_pod_can_be_labelled_freed_of_finalizers_and_deleted,

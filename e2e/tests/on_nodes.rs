@@ -2,14 +2,15 @@
 
 use callgate::{pod::Kind, policy::Builtin, profile::Digest};
 use serde_json::{Value, json};
+use support::{
+    e2e::{api::Reply, instance::Setup},
+    table::{Case, NAMESPACE, Outcome, Table},
+    wait::eventually,
+};
 
 use crate::{
-    api::Reply,
-    instance::Setup,
-    table::{Case, NAMESPACE, Outcome, Table},
     tests::every_table::prepare,
     trial::{Test, naming, trials},
-    world::eventually,
 };
 
 trials![

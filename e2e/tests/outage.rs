@@ -1,11 +1,9 @@
 //! What happens while the webhook is away.
 
 use serde_json::json;
+use support::e2e::instance::Setup;
 
-use crate::{
-    instance::Setup,
-    trial::{Test, pod, trials},
-};
+use crate::trial::{Test, pod, trials};
 
 trials![without_the_webhook_pods_are_refused_and_deployments_are_not];
 

@@ -23,15 +23,15 @@ use proptest::{
     test_runner::TestRunner,
 };
 use serde_json::{Value, json};
+use support::{
+    e2e::api::Api,
+    generated::nodes::{NAMES, demands, node},
+    wait::eventually,
+};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::{
-    api::Api,
-    generated::nodes::{NAMES, demands, node},
-    trial::{Test, container, trials},
-    world::eventually,
-};
+use crate::trial::{Test, container, trials};
 
 trials![nodes_are_eligible_where_the_scheduler_finds_them_feasible];
 

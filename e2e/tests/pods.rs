@@ -1,12 +1,9 @@
 //! Pods and the profiles they end up with.
 
 use serde_json::{Value, json};
+use support::e2e::{instance::Setup, manifests::profiles};
 
-use crate::{
-    instance::Setup,
-    trial::{Test, container, pod, profile_of, trials},
-    world::profiles,
-};
+use crate::trial::{Test, container, pod, profile_of, trials};
 
 trials![
     a_bare_pod_is_stored_with_runtime_default,
@@ -187,7 +184,7 @@ async fn a_windows_pod_passes_unchanged(it: Test) {
 }
 
 async fn a_mirror_pod_of_a_kubelet_passes_and_a_fake_one_does_not(it: Test) {
-    use crate::api::Api;
+    use support::e2e::api::Api;
     let name = format!("mirror-{}", it.namespace);
     let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": name } });
     let node = it.api().post("/api/v1/nodes", &node).await.expect_ok("the node");

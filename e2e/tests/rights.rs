@@ -1,13 +1,12 @@
 //! The rights of manifests/base are enough for what callgate asks, and for no more.
 
 use serde_json::{Value, json};
-
-use crate::{
-    api::Api,
-    instance::Setup,
-    trial::{Test, pod, trials},
-    world::{eventually, manifests},
+use support::{
+    e2e::{api::Api, instance::Setup, manifests::manifests},
+    wait::eventually,
 };
+
+use crate::trial::{Test, pod, trials};
 
 trials![
     its_own_objects_can_be_watched_and_no_others,

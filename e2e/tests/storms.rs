@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use serde_json::{Value, json};
+use support::{report::report, wait::eventually};
 
 use super::{
     agents::Agent,
@@ -12,7 +13,6 @@ use super::{
 use crate::{
     front::Front,
     trial::{Test, container, pod, trials},
-    world::eventually,
 };
 
 trials![a_storm_of_updates_is_answered_by_few_writes, memory_stays_flat_under_churn];
@@ -101,7 +101,7 @@ async fn a_storm_of_updates_is_answered_by_few_writes(it: Test) {
     }
     let after = count();
     let [conditions, lost, reports] = [0, 1, 2].map(|it| after[it] - before[it]);
-    crate::say(&format!(
+    report(&format!(
         "{UPDATES} updates in {took:.1?}: two replicas wrote the condition {conditions} times, \
          {lost} times in vain; two agents wrote {reports} times"
     ));
@@ -179,7 +179,7 @@ async fn memory_stays_flat_under_churn(it: Test) {
     for (who, all) in ["replica", "agent"].into_iter().zip(&measured) {
         let quarter = all.len() / 4;
         let (before, after) = (median(&all[2 * quarter..3 * quarter]), median(&all[3 * quarter..]));
-        crate::say(&format!(
+        report(&format!(
             "{who}: {before} KiB in the third quarter of {round} rounds, {after} in the last"
         ));
         assert!(after * 10 <= before * 12, "{who}: {before} KiB, then {after}");

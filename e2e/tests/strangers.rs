@@ -8,13 +8,15 @@ use rcgen::{
     GeneralSubtree, IsCa, KeyPair, NameConstraints,
 };
 use serde_json::json;
-
-use crate::{
-    instance::{Instance, Setup},
-    trial::{Test, container, pod, trials},
-    trust,
-    world::eventually,
+use support::{
+    e2e::{
+        instance::{Instance, Setup},
+        trust,
+    },
+    wait::eventually,
 };
+
+use crate::trial::{Test, container, pod, trials};
 
 trials![an_authority_that_the_api_server_would_not_accept_never_signs];
 

@@ -1,11 +1,9 @@
 //! Workloads: their authors are warned, their pods are refused (S20).
 
 use serde_json::{Value, json};
+use support::wait::eventually;
 
-use crate::{
-    trial::{Test, container, trials},
-    world::eventually,
-};
+use crate::trial::{Test, container, trials};
 
 trials![
     a_bad_template_is_warned_about_and_its_pods_are_refused_with_an_event,

@@ -3,12 +3,12 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use callgate::ca::CaEvent;
 use serde_json::{Value, json};
+use support::wait::eventually;
 
 use crate::{
     replica::{Replica, Site},
     tests::authority::started,
     trial::{Test, trials},
-    world::eventually,
 };
 
 trials![

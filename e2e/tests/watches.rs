@@ -3,13 +3,16 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use support::{
+    e2e::instance::{Instance, Setup},
+    report::report,
+    wait::eventually,
+};
 
 use super::accepted::{look_again, look_away};
 use crate::{
     front::{Front, Way},
-    instance::{Instance, Setup},
     trial::{Test, container, pod, trials},
-    world::eventually,
 };
 
 trials![
@@ -327,7 +330,7 @@ async fn look_ups_that_hang_leave_the_places_of_other_reviews_alone(it: Test) {
 async fn a_label_that_is_tightened_counts_for_the_next_pod(it: Test) {
     let late = late_after_tightening(&it, 40).await;
     // What is left is a look-up that takes too long, on a machine that is busy.
-    crate::say(&format!("{late} of 40 pods were judged by the label before"));
+    report(&format!("{late} of 40 pods were judged by the label before"));
     assert!(late <= 4, "{late} of 40");
 }
 
@@ -387,7 +390,7 @@ async fn a_namespace_made_anew_is_judged_by_its_own_label(it: Test) {
         late += usize::from(it.api().post(&pods, &privileged("web")).await.is_ok());
         remove().await;
     }
-    crate::say(&format!("{late} of {COUNT} pods were judged by the label of the predecessor"));
+    report(&format!("{late} of {COUNT} pods were judged by the label of the predecessor"));
     assert!(late <= 2, "{late} of {COUNT}");
 }
 

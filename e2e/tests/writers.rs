@@ -2,11 +2,9 @@
 //! authorizer.
 
 use serde_json::{Value, json};
+use support::wait::eventually;
 
-use crate::{
-    trial::{Test, trials},
-    world::eventually,
-};
+use crate::trial::{Test, trials};
 
 trials![whoever_administers_a_namespace_may_write_nothing_that_decides_for_others];
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use callgate::agent::host;
 use serde_json::{Value, json};
+use support::harness::patch_of;
 
 use crate::{
-    harness::patch_of,
     kustomize,
     workload::{judge, one, told},
 };

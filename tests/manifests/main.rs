@@ -1,9 +1,6 @@
 //! The manifests say what the code says.
 
 mod agent;
-#[path = "../harness/mod.rs"]
-#[allow(dead_code, reason = "each test target uses its part")]
-mod harness;
 mod kustomize;
 mod monitoring;
 mod rights;

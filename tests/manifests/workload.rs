@@ -10,11 +10,9 @@ use callgate::{
 };
 use clap::{ArgMatches, CommandFactory};
 use serde_json::{Value, json};
+use support::harness::{patch_of, post, router};
 
-use crate::{
-    harness::{patch_of, post, router},
-    kustomize,
-};
+use crate::kustomize;
 
 pub(crate) fn one<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
     let found = objects.iter().find(|it| it["kind"] == kind && it["metadata"]["name"] == name);

@@ -11,8 +11,7 @@ use callgate::{
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
-
-use crate::generated::nodes::{NAMES, demands, expression, node, nodes, toleration};
+use support::generated::nodes::{NAMES, demands, expression, node, nodes, toleration};
 
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 

@@ -1,9 +1,6 @@
 //! Runs the table of pods and nodes, `tests/placement.yaml`. That the real
 //! scheduler sees it the same way is tested in `e2e/tests/placement.rs`.
 
-#[path = "../generated/mod.rs"]
-#[allow(dead_code, reason = "each test target uses its part")]
-mod generated;
 mod laws;
 mod refusals;
 

@@ -10,11 +10,9 @@ use callgate::{
 };
 use proptest::{option, prelude::*, sample::select};
 use serde_json::{Value, json};
+use support::generated::nodes::{NAMES, demands, node};
 
-use crate::{
-    generated::nodes::{demands, node},
-    laws::{config, eligible},
-};
+use crate::laws::{config, eligible};
 
 type Reports = BTreeMap<&'static str, (Node, Option<Inventory>)>;
 
@@ -26,7 +24,7 @@ fn reports() -> impl Strategy<Value = Reports> {
         Inventory { files: files.into_iter().collect(), is_cut: false }
     });
     let report = option::weighted(0.8, files);
-    let names = select(crate::generated::nodes::NAMES.to_vec());
+    let names = select(NAMES.to_vec());
     proptest::collection::btree_map(names, (node(), report), 0..4)
 }
 

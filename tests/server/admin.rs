@@ -6,12 +6,10 @@ use callgate::{
     server::{Admin, Order, Readiness},
     telemetry::Metrics,
 };
+use support::{client::Client, wait::until};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{
-    client::Client,
-    rig::{Rig, echo, limits, until},
-};
+use crate::rig::{Rig, echo, limits};
 
 async fn admin(readiness: &Readiness, metrics: Metrics, flags: &[&str]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");

@@ -6,12 +6,13 @@ use std::{
 };
 
 use axum::{Router, routing::post};
+use support::{
+    client::{Client, Encrypted, request},
+    wait::{in_time, until},
+};
 use tokio::{net::TcpStream, sync::Notify};
 
-use crate::{
-    client::{Client, Encrypted, request},
-    rig::{Rig, echo, eventually, plain_from, until},
-};
+use crate::rig::{Rig, echo, plain_from};
 
 /// Long enough that no time-out of the server ends an attack.
 const PATIENT: [&str; 5] = [
@@ -172,7 +173,7 @@ async fn bodies_that_all_come_are_all_answered_however_little_room_there_is() {
             client.post("/?timeout=30s", &large).await.status
         });
     }
-    while let Some(status) = eventually(clients.join_next()).await {
+    while let Some(status) = in_time(clients.join_next()).await {
         assert_eq!(status.unwrap(), 200);
     }
     assert_eq!(rig.events.replaced.load(Ordering::SeqCst), 0);
@@ -192,7 +193,7 @@ async fn a_request_at_work_is_not_cut_for_a_new_connection() {
     let rig = Rig::start(router, &[&PATIENT[..], &["--max-connections=2"]].concat()).await;
     let mut busy = rig.connect().await;
     busy.write(&request("/slow?timeout=30s", "")).await.unwrap();
-    eventually(entered.notified()).await;
+    in_time(entered.notified()).await;
     let mut hoard = Vec::new();
     for _ in 0..TOO_MANY {
         hoard.push(TcpStream::connect(rig.address).await.unwrap());

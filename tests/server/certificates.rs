@@ -9,6 +9,10 @@ use std::{
 
 use callgate::tls::Reload;
 use rustls::version::TLS13;
+use support::{
+    client::{Encrypted, handshake, trusting},
+    wait::in_time,
+};
 use tempfile::TempDir;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
@@ -16,9 +20,8 @@ use tokio::{
 };
 
 use crate::{
-    client::{Encrypted, handshake, trusting},
     pki::{Authority, Issued},
-    rig::{Rig, echo, eventually},
+    rig::{Rig, echo},
 };
 
 /// As whom the client knows the server.
@@ -117,7 +120,7 @@ impl Following {
     }
 
     async fn reload(&mut self) -> Reload {
-        eventually(self.reloads.recv()).await.expect("the files are followed")
+        in_time(self.reloads.recv()).await.expect("the files are followed")
     }
 }
 

@@ -9,13 +9,16 @@ use rustls::{
     pki_types::{PrivateKeyDer, pem::PemObject},
     version::{TLS12, TLS13},
 };
+use support::{
+    client::{handshake, trusting},
+    wait::in_time,
+};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::{
-    client::{handshake, trusting},
     pki::{Authority, Issued},
-    rig::{Rig, echo, eventually},
+    rig::{Rig, echo},
 };
 
 /// A server that serves the clients of an authority whose file may change.
@@ -64,7 +67,7 @@ impl MutualTls {
         let next = self.file.with_extension("next");
         fs::write(&next, pem).expect("the directory is ours");
         fs::rename(next, &self.file).expect("the directory is ours");
-        eventually(self.reloads.recv()).await.expect("the file is followed")
+        in_time(self.reloads.recv()).await.expect("the file is followed")
     }
 }
 
@@ -119,7 +122,7 @@ async fn client_authorities_that_cannot_be_read_keep_the_old_and_are_reported_on
         assert!(server.serves(ours.clone()).await);
     }
     fs::remove_file(&server.file).unwrap();
-    assert_eq!(eventually(server.reloads.recv()).await, Some(Reload::Failed));
+    assert_eq!(in_time(server.reloads.recv()).await, Some(Reload::Failed));
     assert!(server.serves(ours.clone()).await);
     // The next report is of the next content: none came twice.
     let next = Authority::new().pem();

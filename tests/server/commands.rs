@@ -6,10 +6,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use support::client::Client;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
-
-use crate::client::Client;
 
 /// More than any port takes.
 const TOO_MANY: usize = 200;

@@ -4,12 +4,13 @@ use std::{future::pending, sync::atomic::Ordering, time::Duration};
 
 use axum::{Router, http::HeaderMap, routing::post};
 use rstest::rstest;
+use support::{
+    client::{Client, Encrypted, request},
+    wait::until,
+};
 use tokio::time::{sleep, timeout};
 
-use crate::{
-    client::{Client, Encrypted, request},
-    rig::{Rig, echo, until},
-};
+use crate::rig::{Rig, echo};
 
 /// Long enough that in a test it cannot be what ends a connection.
 const NEVER: &str = "1000h";

@@ -1,8 +1,9 @@
 //! Replicas that may have few files open, and more clients than that.
 
+use support::wait::until;
 use tokio::net::TcpStream;
 
-use crate::{commands::Running, rig::until};
+use crate::commands::Running;
 
 /// More than both may have open at first.
 const CLIENTS: usize = 600;

@@ -11,16 +11,17 @@ use std::{
 
 use axum::{Router, routing::post};
 use callgate::server::{Order, signals};
+use support::{
+    client::request,
+    wait::{in_time, until},
+};
 use tokio::{
     sync::Notify,
     task::JoinSet,
     time::{sleep, timeout},
 };
 
-use crate::{
-    client::request,
-    rig::{Rig, echo, eventually, until},
-};
+use crate::rig::{Rig, echo};
 
 /// Takes a moment to answer, as long as a large review.
 fn working() -> Router {
@@ -70,7 +71,7 @@ async fn no_request_is_lost_by_clients_that_post_all_the_while() {
     }
     until(async || outcomes.answered.load(Ordering::SeqCst) > 100).await;
     rig.orders.send_replace(Order::Drain);
-    while let Some(client) = eventually(clients.join_next()).await {
+    while let Some(client) = in_time(clients.join_next()).await {
         client.unwrap();
     }
     assert_eq!(outcomes.lost.load(Ordering::SeqCst), 0);
@@ -111,7 +112,7 @@ async fn requests_in_flight_are_answered_after_the_last_connection_was_taken() {
     assert_eq!(idle.post("/", "hello").await.status, 200);
     let mut busy = rig.connect().await;
     busy.write(&request("/gated", "")).await.unwrap();
-    eventually(entered.notified()).await;
+    in_time(entered.notified()).await;
 
     rig.drain_until_closed().await;
     idle.closed().await;
@@ -174,7 +175,7 @@ async fn a_request_that_takes_too_long_is_left_behind() {
     let rig = Rig::start(gated(&gate, &entered), &flags).await;
     let mut client = rig.connect().await;
     client.write(&request("/gated", "")).await.unwrap();
-    eventually(entered.notified()).await;
+    in_time(entered.notified()).await;
     rig.orders.send_replace(Order::Drain);
     rig.stopped().await;
     client.closed().await;
@@ -187,7 +188,7 @@ async fn a_second_order_ends_it_at_once() {
         let rig = Rig::start(gated(&gate, &entered), &flags).await;
         let mut client = rig.connect().await;
         client.write(&request("/gated", "")).await.unwrap();
-        eventually(entered.notified()).await;
+        in_time(entered.notified()).await;
         rig.orders.send_replace(Order::Drain);
         until(async || !rig.readiness.missing().is_empty()).await;
         assert!(!rig.running.is_finished());
@@ -214,6 +215,6 @@ async fn the_first_signal_drains_and_the_second_quits() {
         let pid = std::process::id().to_string();
         let sent = Command::new("sh").args(["-c", "kill -s $0 $1", signal, &pid]).status().unwrap();
         assert!(sent.success());
-        eventually(orders.wait_for(|it| *it == expected)).await.unwrap();
+        in_time(orders.wait_for(|it| *it == expected)).await.unwrap();
     }
 }

@@ -10,12 +10,13 @@ use axum::{
     http::{StatusCode, header::RETRY_AFTER},
     routing::{get, post},
 };
+use support::{
+    client::{Client, request},
+    wait::{in_time, until},
+};
 use tokio::{net::TcpStream, sync::Notify};
 
-use crate::{
-    client::{Client, request},
-    rig::{Rig, echo, eventually, until},
-};
+use crate::rig::{Rig, echo};
 
 #[tokio::test]
 async fn a_connection_carries_one_request_after_another() {
@@ -56,7 +57,7 @@ async fn one_connection_too_many_is_closed_at_once_where_all_others_are_at_work(
     for _ in 0..2 {
         let mut client = rig.connect().await;
         client.write(&request("/slow", "")).await.unwrap();
-        eventually(entered.notified()).await;
+        in_time(entered.notified()).await;
         busy.push(client);
     }
     assert!(rig.try_connect().await.is_err());
@@ -87,7 +88,7 @@ async fn one_request_too_many_gets_503_and_no_hint_to_retry() {
     let rig = Rig::start(slow(&gate, &entered), &["--max-in-flight=1"]).await;
     let mut first = rig.connect().await;
     first.write(&request("/slow", "")).await.unwrap();
-    eventually(entered.notified()).await;
+    in_time(entered.notified()).await;
 
     let mut second = rig.connect().await;
     // Longer than what is read at once, so that the rest has to be discarded.

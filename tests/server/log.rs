@@ -17,15 +17,14 @@ use futures_util::stream;
 use http::{StatusCode, Uri};
 use rustls::version::TLS13;
 use serde_json::{Value, json};
+use support::{
+    client::{Client, Encrypted, handshake, trusting},
+    wait::{PATIENCE, in_time},
+};
 use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
     time::{Instant, sleep},
-};
-
-use crate::{
-    client::{Client, Encrypted, handshake, trusting},
-    rig::{PATIENCE, eventually},
 };
 
 /// Container runtimes split a longer line in two.
@@ -276,7 +275,7 @@ async fn a_reader_that_stops_stops_no_agent_and_is_told_what_it_missed() {
     let words = ["agent", "--node-name", "a", "--seccomp-root", &root];
     let mut process = Process::start(&words, directory);
     let admin = address(&process.until("looking after profiles"), "admin_address");
-    eventually(async {
+    in_time(async {
         while dropped(admin).await == 0 {
             sleep(std::time::Duration::from_millis(5)).await;
         }

@@ -3,7 +3,6 @@
 mod admin;
 mod attacks;
 mod certificates;
-mod client;
 mod clients;
 mod commands;
 mod deadlines;

@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use axum::{Router, routing::post};
@@ -21,34 +21,16 @@ use rustls::{
     ClientConfig,
     version::{TLS12, TLS13},
 };
+use support::{
+    client::{Encrypted, handshake_by, trusting},
+    wait::{in_time, until},
+};
 use tempfile::TempDir;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
     task::JoinHandle,
-    time::{sleep, timeout},
 };
-
-use crate::client::{Encrypted, handshake_by, trusting};
-
-/// When a test gives up that waits for something. None says how fast anything
-/// has to be.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
-
-/// Waits for what has to happen.
-pub(crate) async fn eventually<T>(future: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, future).await.expect("what the test waits for has to happen")
-}
-
-/// Waits for a condition that nobody reports.
-pub(crate) async fn until(mut condition: impl AsyncFnMut() -> bool) {
-    eventually(async {
-        while !condition().await {
-            sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
-}
 
 #[derive(Parser)]
 struct Flags {
@@ -190,6 +172,6 @@ impl Rig {
     }
 
     pub(crate) async fn stopped(self) {
-        eventually(self.running).await.expect("the server does not panic");
+        in_time(self.running).await.expect("the server does not panic");
     }
 }

@@ -6,12 +6,13 @@ use rustls::{
     ProtocolVersion,
     version::{TLS12, TLS13},
 };
+use support::{
+    client::{Client, Encrypted, handshake, trusting},
+    wait::in_time,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{
-    client::{Client, Encrypted, handshake, trusting},
-    rig::{Rig, echo, eventually},
-};
+use crate::rig::{Rig, echo};
 
 async fn offering(rig: &Rig, protocols: &[&str]) -> io::Result<Encrypted> {
     let mut client = trusting(&rig.authority, &[&TLS13]).with_no_client_auth();
@@ -80,9 +81,9 @@ async fn first_record(rig: &Rig, hello: &[u8]) -> io::Result<Vec<u8>> {
     let mut client = Client::plain(rig.address).await;
     client.stream.write_all(hello).await?;
     let mut head = [0; 5];
-    eventually(client.stream.read_exact(&mut head)).await?;
+    in_time(client.stream.read_exact(&mut head)).await?;
     let mut record = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
-    eventually(client.stream.read_exact(&mut record)).await?;
+    in_time(client.stream.read_exact(&mut record)).await?;
     record.insert(0, head[0]);
     Ok(record)
 }

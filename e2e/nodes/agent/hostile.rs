@@ -4,12 +4,13 @@ use std::{fs, os::unix::fs::symlink, sync::Arc};
 
 use callgate::profile::Digest;
 use serde_json::json;
+use support::wait::eventually;
 
 use super::node::{
     self, AGENTS, SECCOMP_NODE, agent_on, apply, condition, delete, file, installed, label,
     tutorial,
 };
-use crate::{deployment::Deployment, patience::eventually};
+use crate::deployment::Deployment;
 
 pub(super) async fn what_stands_in_the_way_is_told_and_nothing_outside_is_touched(
     it: Arc<Deployment>,

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use support::{
+    e2e::api::{Api, Reply},
+    wait::eventually,
+};
 
 use super::node::{self, NODE, SECCOMP_NODE, agent_on, reported};
-use crate::{
-    api::{Api, Reply},
-    deployment::{Deployment, Replica},
-    patience::eventually,
-};
+use crate::deployment::{Deployment, Replica};
 
 /// A token of the agent's account; of its pod, if there is one.
 async fn token(it: &Deployment, agent: Option<&Replica>) -> Api {

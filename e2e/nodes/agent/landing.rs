@@ -3,9 +3,10 @@
 use std::{fs, sync::Arc};
 
 use serde_json::{Value, json};
+use support::wait::eventually;
 
 use super::node::{self, apply, delete, file, label, outcome, tutorial};
-use crate::{deployment::Deployment, patience::eventually};
+use crate::deployment::Deployment;
 
 pub(super) async fn a_profile_that_one_node_has_is_judged_by_where_the_pod_can_land(
     it: Arc<Deployment>,

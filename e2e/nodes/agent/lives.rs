@@ -12,12 +12,13 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use support::wait::eventually;
 
 use super::node::{
     self, AGENTS, NODE, SECCOMP_NODE, agent_on, agents, apply, delete, file, installed, outcome,
     tutorial,
 };
-use crate::{deployment::Deployment, patience::eventually};
+use crate::deployment::Deployment;
 
 const AGENT: &str = "/apis/apps/v1/namespaces/callgate-agent/daemonsets/callgate-agent";
 

@@ -4,11 +4,9 @@ use std::{fs, path::PathBuf};
 
 use callgate::profile::Digest;
 use serde_json::{Value, json};
+use support::wait::eventually;
 
-use crate::{
-    deployment::{Deployment, Replica, pod},
-    patience::eventually,
-};
+use crate::deployment::{Deployment, Replica, pod};
 
 pub(super) const NODES: [&str; 2] = ["node-a", "node-b"];
 pub(super) const NODE: &str = "/api/v1/nodes";

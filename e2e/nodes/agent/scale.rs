@@ -4,9 +4,11 @@ use std::{fs, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use support::report::report_details;
+use support::wait::eventually;
 
 use super::node::{AGENTS, agent_on};
-use crate::{deployment::Deployment, patience::eventually};
+use crate::deployment::Deployment;
 
 const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
 const COUNT: usize = 200;
@@ -53,7 +55,7 @@ pub(super) async fn two_hundred_profiles_take_two_seconds_and_little_memory(it: 
     let status = fs::read_to_string(format!("/proc/{}/status", new.process())).expect("it runs");
     let resident = status.lines().find_map(|it| it.strip_prefix("RssAnon:")).expect("there is one");
     let resident: u64 = resident.trim_end_matches("kB").trim().parse().expect("it is a number");
-    crate::tell(&format!("{resident} KiB of its own"));
+    report_details(&format!("{resident} KiB of its own"));
     it.api.delete(&format!("{PROFILES}?labelSelector=suite=scale")).await.expect_ok("all of them");
     assert!(took <= LONGEST, "{took:?}");
     assert!(resident <= MEMORY, "{resident} KiB");
@@ -84,6 +86,6 @@ async fn on_a_fresh_node<I: Iterator<Item = fs::DirEntry>>(
     let begun = lines.iter().find(|it| it["message"] == "looking after profiles");
     let written = lines.iter().rfind(|it| it["message"] == "profile installed");
     let took = time(written.expect("it wrote")).duration_since(time(begun.expect("it began")));
-    crate::tell(&format!("{COUNT} profiles on a fresh node: {took:#}"));
+    report_details(&format!("{COUNT} profiles on a fresh node: {took:#}"));
     took.try_into().expect("it is not negative")
 }

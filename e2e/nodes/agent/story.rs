@@ -6,10 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use support::wait::eventually;
+
 use super::node::{
     self, NODES, apply, delete, file, installed, label, outcome, reported, tutorial,
 };
-use crate::{deployment::Deployment, patience::eventually};
+use crate::deployment::Deployment;
 
 /// As issue 5 has it.
 const REPAIRED_WITHIN: Duration = Duration::from_secs(30);

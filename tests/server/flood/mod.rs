@@ -15,13 +15,13 @@ use std::{
 
 use rustls::{ClientConfig, version::TLS13};
 use serde_json::{Value, json};
+use support::{
+    client::{Answer, Encrypted, handshake_by, request, trusting},
+    wait::in_time,
+};
 use tokio::{task::JoinSet, time::sleep};
 
-use crate::{
-    client::{Answer, Encrypted, handshake_by, request, trusting},
-    commands::Running,
-    rig::{eventually, plain_from},
-};
+use crate::{commands::Running, rig::plain_from};
 
 /// Where they come from.
 const POD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -177,7 +177,7 @@ async fn the_worst_bodies_neither_end_a_replica_nor_keep_others_out() {
     }
     sleep(duration()).await;
     stop.store(true, Ordering::SeqCst);
-    while let Some(answered) = eventually(legitimate.join_next()).await {
+    while let Some(answered) = in_time(legitimate.join_next()).await {
         assert!(answered.expect("no review fails") > 0);
     }
     attackers.shutdown().await;

@@ -9,9 +9,9 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
+use support::{client::Encrypted, wait::in_time};
 
 use super::{Target, bodies, ordinary, posted};
-use crate::{client::Encrypted, rig::eventually};
 
 const CONNECTIONS: usize = 1000;
 
@@ -70,7 +70,7 @@ async fn a_thousand_connections_at_once_have_room_beside_the_largest_facts() {
     let peak = target.running.peak();
     stop.store(true, Ordering::SeqCst);
     for task in legitimate {
-        assert!(eventually(task).await.expect("no review fails") > 0);
+        assert!(in_time(task).await.expect("no review fails") > 0);
     }
     drop(clients);
     let mut target = Arc::into_inner(target).expect("nobody else has it");

@@ -13,34 +13,31 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 /// The day on which the stopped clock of tests stands.
-pub(crate) const TODAY: Date = date(2026, 11, 24);
+pub const TODAY: Date = date(2026, 11, 24);
 
 /// An answer.
-pub(crate) struct Reply {
-    pub(crate) status: StatusCode,
-    pub(crate) text: String,
+pub struct Reply {
+    pub status: StatusCode,
+    pub text: String,
 }
 
 /// The router over a snapshot.
-pub(crate) fn router(snapshot: Snapshot) -> Router {
+pub fn router(snapshot: Snapshot) -> Router {
     router_with_namespaces(snapshot, None)
 }
 
 /// The same, with a live look-up of namespaces.
-pub(crate) fn router_with_namespaces(
-    snapshot: Snapshot,
-    find_namespace: Option<FindNamespace>,
-) -> Router {
+pub fn router_with_namespaces(snapshot: Snapshot, find_namespace: Option<FindNamespace>) -> Router {
     admission::router(app(snapshot, find_namespace, None))
 }
 
 /// The same, with a live look-up of policies.
-pub(crate) fn router_with_ask(snapshot: Snapshot, ask: Ask) -> Router {
+pub fn router_with_ask(snapshot: Snapshot, ask: Ask) -> Router {
     admission::router(app(snapshot, None, Some(ask)))
 }
 
 /// The same, for bodies of up to `max_body` bytes.
-pub(crate) fn router_with_max_body(snapshot: Snapshot, max_body: usize) -> Router {
+pub fn router_with_max_body(snapshot: Snapshot, max_body: usize) -> Router {
     admission::router(App { max_body, ..app(snapshot, None, None) })
 }
 
@@ -55,12 +52,12 @@ fn app(snapshot: Snapshot, find_namespace: Option<FindNamespace>, ask: Option<As
     }
 }
 
-pub(crate) async fn post(router: &Router, path: &str, body: impl Into<Body>) -> Reply {
+pub async fn post(router: &Router, path: &str, body: impl Into<Body>) -> Reply {
     let request = Request::post(path).header("content-type", "application/json");
     send(router, request.body(body.into()).expect("requests of tests are right")).await
 }
 
-pub(crate) async fn send(router: &Router, request: Request<Body>) -> Reply {
+pub async fn send(router: &Router, request: Request<Body>) -> Reply {
     let response = router.clone().oneshot(request).await.expect("a router never fails");
     let status = response.status();
     let body = response.into_body().collect().await.expect("answers are in memory").to_bytes();
@@ -69,7 +66,7 @@ pub(crate) async fn send(router: &Router, request: Request<Body>) -> Reply {
 
 impl Reply {
     /// The response of a review; there is one whenever the status is 200.
-    pub(crate) fn response(&self) -> Value {
+    pub fn response(&self) -> Value {
         assert_eq!(self.status, StatusCode::OK, "{}", self.text);
         let review: Value = serde_json::from_str(&self.text).expect("answers are JSON");
         assert_eq!(review["apiVersion"], "admission.k8s.io/v1");
@@ -79,7 +76,7 @@ impl Reply {
 }
 
 /// The JSON Patch of a response, which names its type if there is one (2.3).
-pub(crate) fn patch_of(response: &Value) -> Vec<Value> {
+pub fn patch_of(response: &Value) -> Vec<Value> {
     let Some(patch) = response.get("patch") else {
         assert!(response.get("patchType").is_none(), "both or neither");
         return Vec::new();
@@ -92,7 +89,7 @@ pub(crate) fn patch_of(response: &Value) -> Vec<Value> {
 }
 
 /// The object with the patch applied, by somebody else's code.
-pub(crate) fn patched(object: &Value, patch: &[Value]) -> Value {
+pub fn patched(object: &Value, patch: &[Value]) -> Value {
     let mut object = object.clone();
     let patch: json_patch::Patch =
         serde_json::from_value(Value::Array(patch.to_vec())).expect("a JSON Patch");
@@ -101,7 +98,7 @@ pub(crate) fn patched(object: &Value, patch: &[Value]) -> Value {
 }
 
 /// The headline of a denial, and its lines without the last one, which names a page.
-pub(crate) fn split_denial(message: &str) -> (&str, Vec<String>) {
+pub fn split_denial(message: &str) -> (&str, Vec<String>) {
     let namespace = message.find(" in namespace \"").expect("it names the namespace");
     let end = message[namespace..].find("\":").expect("the headline ends") + namespace + 2;
     let (headline, rest) = message.split_at(end);
@@ -115,7 +112,7 @@ pub(crate) fn split_denial(message: &str) -> (&str, Vec<String>) {
 
 /// The message for these lines: as many as a kilobyte has room for, and at least one.
 /// What the API server puts before the message of the webhook does not count.
-pub(crate) fn format_denial(headline: &str, lines: &[impl AsRef<str>]) -> String {
+pub fn format_denial(headline: &str, lines: &[impl AsRef<str>]) -> String {
     let rule = |line: &str| line.rsplit_once('[').expect("a line ends with its rule").1.to_owned();
     let rules: BTreeSet<_> = lines.iter().map(|it| rule(it.as_ref())).collect();
     let page = match rules.first() {

@@ -4,14 +4,14 @@ use std::{fs, time::Duration};
 
 /// A process that runs, by its id.
 #[derive(Clone, Copy)]
-pub(crate) struct Usage(pub(crate) u32);
+pub struct Usage(pub u32);
 
 impl Usage {
     /// The time its threads have run so far, in the kernel too.
     ///
     /// `stat` counts in steps of 10 ms, `schedstat` in nanoseconds, but brings a
     /// thread up to date only when it pauses: ask when the process is idle.
-    pub(crate) fn cpu(self) -> Duration {
+    pub fn cpu(self) -> Duration {
         let threads = fs::read_dir(format!("/proc/{}/task", self.0)).expect("it runs");
         let nanoseconds = threads.map(|it| {
             let path = it.expect("it runs").path().join("schedstat");
@@ -22,7 +22,7 @@ impl Usage {
     }
 
     /// A field of its status that is in kB.
-    pub(crate) fn status(self, field: &str) -> u64 {
+    pub fn status(self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).expect("it runs");
         let value = status.lines().find_map(|it| it.strip_prefix(field)?.strip_prefix(':'));
         value.and_then(|it| it.split_whitespace().next()?.parse().ok()).expect("it is in kB")

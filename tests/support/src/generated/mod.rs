@@ -1,6 +1,6 @@
 //! Pods that nobody thought of.
 
-pub(crate) mod nodes;
+pub mod nodes;
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -103,7 +103,7 @@ fn term() -> impl Strategy<Value = Value> {
 }
 
 /// An affinity, with as much or as little in it as there can be.
-pub(crate) fn affinity() -> impl Strategy<Value = Value> {
+pub fn affinity() -> impl Strategy<Value = Value> {
     let required = prop_oneof![
         1 => Just(Value::Null),
         1 => Just(json!({})),
@@ -137,7 +137,7 @@ pub(crate) fn affinity() -> impl Strategy<Value = Value> {
 }
 
 /// A pod with anything that matters to seccomp, right or wrong.
-pub(crate) fn pod() -> impl Strategy<Value = Value> {
+pub fn pod() -> impl Strategy<Value = Value> {
     let lists = (
         option::of(containers(&["setup", "mesh"])),
         containers(&["app", "log", "spared"]),

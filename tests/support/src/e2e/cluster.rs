@@ -15,27 +15,32 @@ const INSIDE: &str = "CALLGATE_E2E_INSIDE";
 /// What the rig exits with where it is not allowed to run.
 const NOT_ALLOWED: i32 = 77;
 
-pub(crate) enum Place {
+/// The root of this tree.
+const TREE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+pub enum Place {
     Outside,
     Inside(Site),
 }
 
 /// How to reach the API server, and how it reaches us.
 #[derive(Clone)]
-pub(crate) struct Site {
+pub struct Site {
     /// The state of the cluster, if it is ours.
-    pub(crate) directory: Option<PathBuf>,
-    pub(crate) kubeconfig: PathBuf,
+    pub directory: Option<PathBuf>,
+    pub kubeconfig: PathBuf,
     /// The address of this process as the API server sees it. Never loopback:
     /// an `EndpointSlice` may not hold that.
-    pub(crate) address: IpAddr,
+    pub address: IpAddr,
     /// The log of the API server, if it is ours.
-    pub(crate) server_log: Option<PathBuf>,
+    pub server_log: Option<PathBuf>,
     /// The programs of the cluster, kubectl among them, if they are ours.
-    pub(crate) programs: Option<PathBuf>,
+    pub programs: Option<PathBuf>,
+    /// The program that is tested.
+    pub callgate: PathBuf,
 }
 
-pub(crate) enum Failure {
+pub enum Failure {
     /// Nobody is to blame: this user may not.
     Impossible(String),
     Broken(String),
@@ -43,18 +48,18 @@ pub(crate) enum Failure {
 
 /// What a cluster of our own has to have.
 #[derive(Default)]
-pub(crate) struct Needs {
-    pub(crate) nodes: usize,
+pub struct Needs {
+    pub nodes: usize,
     /// Archives of what runs on them.
-    pub(crate) images: Vec<PathBuf>,
+    pub images: Vec<PathBuf>,
     /// Nothing beside the API server takes the processor: no controller manager, no scheduler.
-    pub(crate) quiet: bool,
+    pub quiet: bool,
     /// Writes into a directory what the API server is told, and returns the flag for that.
-    pub(crate) told: Option<fn(&Path) -> io::Result<String>>,
+    pub told: Option<fn(&Path) -> io::Result<String>>,
 }
 
 /// The cluster of our own, if this process is inside.
-pub(crate) fn inside() -> Option<Site> {
+fn inside(callgate: &str) -> Option<Site> {
     let directory = PathBuf::from(env::var_os(INSIDE)?);
     Some(Site {
         kubeconfig: directory.join("kubeconfig"),
@@ -62,16 +67,18 @@ pub(crate) fn inside() -> Option<Site> {
         server_log: Some(directory.join("log/kube-apiserver.log")),
         programs: Some(directory.join("bin")),
         directory: Some(directory),
+        callgate: callgate.into(),
     })
 }
 
 /// Whether there is no other cluster to use than one of our own.
-pub(crate) fn is_ours() -> bool {
-    inside().is_some() || env::var_os("CALLGATE_E2E_KUBECONFIG").is_none()
+pub fn is_ours() -> bool {
+    env::var_os(INSIDE).is_some() || env::var_os("CALLGATE_E2E_KUBECONFIG").is_none()
 }
 
-pub(crate) fn place() -> Place {
-    if let Some(site) = inside() {
+/// Where this process is, whose suite tests the program `callgate`.
+pub fn place(callgate: &str) -> Place {
+    if let Some(site) = inside(callgate) {
         return Place::Inside(site);
     }
     let Some(kubeconfig) = env::var_os("CALLGATE_E2E_KUBECONFIG") else {
@@ -84,6 +91,7 @@ pub(crate) fn place() -> Place {
         address: address.expect("CALLGATE_E2E_ADDRESS is this machine as the cluster reaches it"),
         server_log: None,
         programs: None,
+        callgate: callgate.into(),
     })
 }
 
@@ -91,10 +99,10 @@ pub(crate) fn place() -> Place {
 ///
 /// The cluster holds on to the other end of a pipe: it ends when this process
 /// does, whichever way that happens.
-pub(crate) fn run_inside(needs: &Needs) -> Result<ExitCode, Failure> {
+pub fn run_inside(needs: &Needs) -> Result<ExitCode, Failure> {
     let directory = tempfile::tempdir().map_err(|it| broken(&it))?;
     let state = directory.path().join("cluster");
-    let rig = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("e2e/cluster");
+    let rig = PathBuf::from(TREE).join("e2e/cluster");
     let flag = needs.told.map(|it| it(directory.path())).transpose().map_err(|it| broken(&it))?;
     let images: Vec<_> = needs.images.iter().map(|it| it.to_string_lossy()).collect();
     let mut cluster = Command::new(rig.join("run"))

@@ -12,24 +12,24 @@ use serde_json::Value;
 
 /// A connection to the API server, as somebody.
 #[derive(Clone)]
-pub(crate) struct Api(Client);
+pub struct Api(Client);
 
 /// What came back.
 #[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
+pub struct Reply {
+    pub status: u16,
     /// The texts of the `Warning` headers.
-    pub(crate) warnings: Vec<String>,
-    pub(crate) body: Value,
+    pub warnings: Vec<String>,
+    pub body: Value,
 }
 
 impl Api {
-    pub(crate) async fn connect(kubeconfig: &Path) -> Self {
+    pub async fn connect(kubeconfig: &Path) -> Self {
         Self(Client::try_from(config(kubeconfig).await).expect("the kubeconfig is usable"))
     }
 
     /// The same, as another user: only an administrator may.
-    pub(crate) async fn connect_as(kubeconfig: &Path, user: &str, groups: &[&str]) -> Self {
+    pub async fn connect_as(kubeconfig: &Path, user: &str, groups: &[&str]) -> Self {
         let mut config = config(kubeconfig).await;
         config.auth_info.impersonate = Some(user.to_owned());
         config.auth_info.impersonate_groups =
@@ -38,68 +38,68 @@ impl Api {
     }
 
     /// The same, as whoever has this token and nothing else.
-    pub(crate) async fn connect_with(kubeconfig: &Path, token: &str) -> Self {
+    pub async fn connect_with(kubeconfig: &Path, token: &str) -> Self {
         let mut config = config(kubeconfig).await;
         config.auth_info = AuthInfo { token: Some(token.to_owned().into()), ..AuthInfo::default() };
         Self(Client::try_from(config).expect("the kubeconfig is usable"))
     }
 
-    pub(crate) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         self.0.clone()
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Reply {
+    pub async fn get(&self, path: &str) -> Reply {
         self.send(Method::GET, path, "application/json", &Value::Null).await
     }
 
-    pub(crate) async fn post(&self, path: &str, object: &Value) -> Reply {
+    pub async fn post(&self, path: &str, object: &Value) -> Reply {
         self.send(Method::POST, path, "application/json", object).await
     }
 
     /// The same, where it may be that nobody answers.
-    pub(crate) async fn try_get(&self, path: &str) -> Result<Reply, String> {
+    pub async fn try_get(&self, path: &str) -> Result<Reply, String> {
         self.try_send(Method::GET, path, "application/json", String::new()).await
     }
 
-    pub(crate) async fn try_post(&self, path: &str, object: &Value) -> Result<Reply, String> {
+    pub async fn try_post(&self, path: &str, object: &Value) -> Result<Reply, String> {
         self.try_send(Method::POST, path, "application/json", object.to_string()).await
     }
 
-    pub(crate) async fn put(&self, path: &str, object: &Value) -> Reply {
+    pub async fn put(&self, path: &str, object: &Value) -> Reply {
         self.send(Method::PUT, path, "application/json", object).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Reply {
+    pub async fn delete(&self, path: &str) -> Reply {
         self.send(Method::DELETE, path, "application/json", &Value::Null).await
     }
 
     /// Server-side apply.
-    pub(crate) async fn apply(&self, path: &str, object: &Value) -> Reply {
+    pub async fn apply(&self, path: &str, object: &Value) -> Reply {
         let path = format!("{path}?fieldManager=suite&force=true");
         self.send(Method::PATCH, &path, "application/apply-patch+yaml", object).await
     }
 
-    pub(crate) async fn merge(&self, path: &str, change: &Value) -> Reply {
+    pub async fn merge(&self, path: &str, change: &Value) -> Reply {
         self.send(Method::PATCH, path, "application/merge-patch+json", change).await
     }
 
     /// The same, of a text that is too deep for a parser.
-    pub(crate) async fn merge_text(&self, path: &str, change: String) -> Reply {
+    pub async fn merge_text(&self, path: &str, change: String) -> Reply {
         self.send_text(Method::PATCH, path, "application/merge-patch+json", change).await
     }
 
     /// What `kubectl create` would do with the text.
-    pub(crate) async fn post_yaml(&self, path: &str, object: &str) -> Reply {
+    pub async fn post_yaml(&self, path: &str, object: &str) -> Reply {
         self.send_text(Method::POST, path, "application/yaml", object.to_owned()).await
     }
 
     /// What `kubectl apply --server-side` would do with the text.
-    pub(crate) async fn apply_yaml(&self, path: &str, object: &str) -> Reply {
+    pub async fn apply_yaml(&self, path: &str, object: &str) -> Reply {
         let content_type = "application/apply-patch+yaml";
         self.send_text(Method::PATCH, path, content_type, object.to_owned()).await
     }
 
-    pub(crate) async fn strategic(&self, path: &str, change: &Value) -> Reply {
+    pub async fn strategic(&self, path: &str, change: &Value) -> Reply {
         self.send(Method::PATCH, path, "application/strategic-merge-patch+json", change).await
     }
 
@@ -145,16 +145,16 @@ impl Api {
 }
 
 impl Reply {
-    pub(crate) fn is_ok(&self) -> bool {
+    pub fn is_ok(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
     /// Why it was refused.
-    pub(crate) fn message(&self) -> &str {
+    pub fn message(&self) -> &str {
         self.body["message"].as_str().unwrap_or_default()
     }
 
-    pub(crate) fn expect_ok(self, what: &str) -> Value {
+    pub fn expect_ok(self, what: &str) -> Value {
         assert!(self.is_ok(), "{what}: {} {}", self.status, self.message());
         self.body
     }

@@ -17,13 +17,13 @@ use callgate::{
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
 use jiff::{Timestamp, tz::TimeZone};
+use support::bench::review::Review;
 use tokio::runtime;
 use tower::Service;
 
-use super::{
+use crate::{
     constant,
     ratio::{Round, Rounds},
-    review::Review,
 };
 
 const MAX_BODY: usize = 8 * 1024 * 1024;

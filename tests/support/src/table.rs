@@ -19,70 +19,70 @@ use serde_json::{Value, json};
 /// One table.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Table {
+pub struct Table {
     /// The files under the seccomp directory, by path.
     #[serde(default)]
-    pub(crate) profiles: BTreeMap<ProfilePath, String>,
+    pub profiles: BTreeMap<ProfilePath, String>,
     /// The profiles that agents bring to the nodes, by the name of their object.
     #[serde(default)]
-    pub(crate) managed: BTreeMap<String, String>,
+    pub managed: BTreeMap<String, String>,
     /// The handler of each runtime class of the cluster; none: there is no cluster.
     #[serde(default)]
-    pub(crate) classes: BTreeMap<String, String>,
+    pub classes: BTreeMap<String, String>,
     /// Policies that cases name, by the name; the built-in ones are there anyway.
     #[serde(default)]
-    pub(crate) policies: BTreeMap<String, Value>,
-    pub(crate) cases: Vec<Case>,
+    pub policies: BTreeMap<String, Value>,
+    pub cases: Vec<Case>,
     /// The day on which it is run.
     #[serde(skip)]
-    pub(crate) today: Date,
+    pub today: Date,
 }
 
 /// One object, and what becomes of it.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Case {
-    pub(crate) name: String,
+pub struct Case {
+    pub name: String,
     #[serde(default = "restricted")]
-    pub(crate) policy: String,
+    pub policy: String,
     #[serde(default)]
-    pub(crate) mode: CaseMode,
+    pub mode: CaseMode,
     /// The nodes there are, by name.
     #[serde(default)]
-    pub(crate) nodes: BTreeMap<String, CaseNode>,
+    pub nodes: BTreeMap<String, CaseNode>,
     /// The kind of `object`.
     #[serde(default = "pod")]
-    pub(crate) kind: String,
-    pub(crate) object: Value,
+    pub kind: String,
+    pub object: Value,
     /// The object before: what is judged is an update.
     #[serde(default)]
-    pub(crate) old: Option<Value>,
+    pub old: Option<Value>,
     /// What the update changes.
     #[serde(default)]
-    pub(crate) changes: Changes,
+    pub changes: Changes,
     /// The groups of whoever asks.
     #[serde(default)]
-    pub(crate) groups: Vec<String>,
+    pub groups: Vec<String>,
     /// The lines of the refusal by `/validate`, were it to see the object as it
     /// is written here. None: it is let through.
     #[serde(default)]
-    pub(crate) denied: Vec<String>,
+    pub denied: Vec<String>,
     /// The warnings of `/validate`, likewise.
     #[serde(default)]
-    pub(crate) warned: Vec<String>,
+    pub warned: Vec<String>,
     /// The JSON Patch of `/mutate`.
     #[serde(default)]
-    pub(crate) patch: Vec<Value>,
+    pub patch: Vec<Value>,
     /// What a real API server does with it, where that does not follow from
     /// the rest: `/validate` sees what `/mutate` has left.
     #[serde(default)]
-    pub(crate) server: Option<Server>,
+    pub server: Option<Server>,
 }
 
 /// The part of a pod that an update changes.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Changes {
+pub enum Changes {
     /// Debug containers, by `pods/ephemeralcontainers`.
     #[default]
     Debug,
@@ -93,55 +93,55 @@ pub(crate) enum Changes {
 /// A node, and what its agent says.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct CaseNode {
+pub struct CaseNode {
     #[serde(default)]
-    pub(crate) labels: BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
     #[serde(default)]
-    pub(crate) taints: Vec<CaseTaint>,
+    pub taints: Vec<CaseTaint>,
     /// Cordoned.
     #[serde(default)]
-    pub(crate) unschedulable: bool,
+    pub unschedulable: bool,
     /// None: there is no agent.
     #[serde(default)]
-    pub(crate) profiles: Option<BTreeMap<ProfilePath, CaseFile>>,
+    pub profiles: Option<BTreeMap<ProfilePath, CaseFile>>,
     /// How many files there are beside these.
     #[serde(default)]
-    pub(crate) unlisted: usize,
+    pub unlisted: usize,
 }
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct CaseTaint {
-    pub(crate) key: String,
+pub struct CaseTaint {
+    pub key: String,
     #[serde(default)]
-    pub(crate) value: String,
-    pub(crate) effect: String,
+    pub value: String,
+    pub effect: String,
 }
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct CaseFile {
+pub struct CaseFile {
     /// The first twelve digits; the others are zeros. Or `current`: what agents
     /// make of the profile of that name.
     #[serde(default)]
     digest: Option<String>,
     #[serde(default)]
-    pub(crate) problem: Option<String>,
+    pub problem: Option<String>,
     #[serde(default)]
-    pub(crate) doubt: Option<String>,
+    pub doubt: Option<String>,
 }
 
 /// What is done with an object: the lines of the refusal, the warnings, the patch.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Outcome {
-    pub(crate) denied: Vec<String>,
-    pub(crate) warned: Vec<String>,
-    pub(crate) patch: Vec<Value>,
+pub struct Outcome {
+    pub denied: Vec<String>,
+    pub warned: Vec<String>,
+    pub patch: Vec<Value>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum CaseMode {
+pub enum CaseMode {
     #[default]
     Enforce,
     Warn,
@@ -151,7 +151,7 @@ pub(crate) enum CaseMode {
 /// What a real API server does, where that is not plain from `denied`.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Server {
+pub enum Server {
     /// It refuses by its own validation, with a message that contains this.
     Refuses(String),
     /// It cannot be asked, for the reason given.
@@ -167,12 +167,12 @@ fn pod() -> String {
 }
 
 /// Every table as it is on that day, with the rule it is about.
-pub(crate) fn all(today: Date) -> Vec<(String, Table)> {
+pub fn all(today: Date) -> Vec<(String, Table)> {
     rules().into_iter().map(|rule| (rule.clone(), of(&rule, today))).collect()
 }
 
 /// The rules that have a table.
-pub(crate) fn rules() -> Vec<String> {
+pub fn rules() -> Vec<String> {
     let mut paths: Vec<PathBuf> = fs::read_dir("tests/cases")
         .expect("there are tables")
         .map(|it| it.expect("the source tree is readable").path())
@@ -183,7 +183,7 @@ pub(crate) fn rules() -> Vec<String> {
 }
 
 /// The table of a rule, as it is on that day.
-pub(crate) fn of(rule: &str, today: Date) -> Table {
+pub fn of(rule: &str, today: Date) -> Table {
     let mut text = fs::read_to_string(format!("tests/cases/{rule}.yaml")).expect("it has a table");
     let days = [
         ("<today>", today),
@@ -200,7 +200,7 @@ pub(crate) fn of(rule: &str, today: Date) -> Table {
 
 impl Table {
     /// What is known of profiles: by files, by objects, and by what nodes say.
-    pub(crate) fn catalog(&self, case: &Case) -> Catalog {
+    pub fn catalog(&self, case: &Case) -> Catalog {
         let inspect = |text: &String| Document::appraise(text.as_bytes());
         let nodes = self.nodes(case);
         let on_nodes = nodes.paths().into_iter().filter(|(_, is_sound)| *is_sound);
@@ -214,7 +214,7 @@ impl Table {
     }
 
     /// The policy of that name, as a file would hold it; `None` for a built-in one.
-    pub(crate) fn policy_file(&self, name: &str) -> Option<String> {
+    pub fn policy_file(&self, name: &str) -> Option<String> {
         let spec = self.policies.get(name)?;
         let manifest = json!({
             "apiVersion": "callgate.dev/v1alpha1",
@@ -225,14 +225,14 @@ impl Table {
         Some(manifest.to_string())
     }
 
-    pub(crate) fn policy(&self, name: &str) -> Policy {
+    pub fn policy(&self, name: &str) -> Policy {
         match self.policy_file(name) {
             Some(text) => Policy::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}")),
             None => Builtin::named(name).unwrap_or_else(|| panic!("no policy {name}")).policy(),
         }
     }
 
-    pub(crate) fn snapshot(&self, case: &Case) -> Snapshot {
+    pub fn snapshot(&self, case: &Case) -> Snapshot {
         Snapshot {
             policies: PolicyIndex::of_one(self.policy(&case.policy), case.mode.into()).into(),
             catalog: self.catalog(case).into(),
@@ -264,7 +264,7 @@ impl Table {
     }
 
     /// The digest of a file, as its agent writes it.
-    pub(crate) fn digest(&self, path: &ProfilePath, file: &CaseFile) -> Option<String> {
+    pub fn digest(&self, path: &ProfilePath, file: &CaseFile) -> Option<String> {
         let digest = file.digest.as_deref()?;
         if digest != "current" {
             return Some(format!("sha256:{digest:0<64}"));
@@ -282,7 +282,7 @@ impl Table {
     }
 
     /// What the function says of `object`, put in the place of the case's own.
-    pub(crate) fn judge(&self, case: &Case, object: &Value) -> Outcome {
+    pub fn judge(&self, case: &Case, object: &Value) -> Outcome {
         let text = object.to_string();
         let kind = case.kind();
         let Subject { pod, .. } = kind
@@ -311,7 +311,7 @@ impl Table {
 impl Case {
     /// Whether it is about objects of a cluster: nodes, profiles that agents bring
     /// to them, runtime classes.
-    pub(crate) fn is_about_a_cluster(&self, table: &Table) -> bool {
+    pub fn is_about_a_cluster(&self, table: &Table) -> bool {
         let policy = table.policies.get(&self.policy).map(Value::to_string).unwrap_or_default();
         let text = self.object.to_string() + &policy;
         let names = |it: &String| text.contains(&format!("callgate/{it}.json"));
@@ -319,7 +319,7 @@ impl Case {
     }
 
     /// Whether no API server can be asked about it.
-    pub(crate) fn is_unasked(&self) -> bool {
+    pub fn is_unasked(&self) -> bool {
         matches!(self.server, Some(Server::Unasked(_)))
     }
 
@@ -338,28 +338,28 @@ impl Case {
     }
 
     /// What a refusal says that it refuses.
-    pub(crate) fn refused(&self) -> String {
+    pub fn refused(&self) -> String {
         let is_of_images = self.old.is_some() && self.changes == Changes::Pod;
         let what = if is_of_images { "the new image of " } else { "" };
         format!("{what}{}", self.kind().noun())
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub fn kind(&self) -> Kind {
         let noun = self.kind.to_lowercase();
         *Kind::ALL.iter().find(|it| it.noun() == noun).expect("a kind that holds a pod spec")
     }
 
     /// The object with what every object has.
-    pub(crate) fn object(&self) -> Value {
+    pub fn object(&self) -> Value {
         dressed(self.kind(), &self.kind, &self.object)
     }
 
-    pub(crate) fn old(&self) -> Option<Value> {
+    pub fn old(&self) -> Option<Value> {
         Some(dressed(self.kind(), &self.kind, self.old.as_ref()?))
     }
 
     /// The review that the API server would send.
-    pub(crate) fn review(&self) -> Value {
+    pub fn review(&self) -> Value {
         let kind = self.kind();
         let is_of_debug = self.old.is_some() && self.changes == Changes::Debug;
         let sub_resource = if is_of_debug { "ephemeralcontainers" } else { "" };
@@ -398,7 +398,7 @@ fn path_of(name: &str) -> ProfilePath {
 }
 
 /// The namespace of every case.
-pub(crate) const NAMESPACE: &str = "shop";
+pub const NAMESPACE: &str = "shop";
 
 fn dressed(kind: Kind, name: &str, object: &Value) -> Value {
     let mut object = object.clone();

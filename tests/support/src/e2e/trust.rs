@@ -14,20 +14,20 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::api::Api;
+use super::api::Api;
 
 /// As whom the API server knows a server that runs where the manifests put it.
-pub(crate) const NAME: &str = "callgate.callgate-system.svc";
+pub const NAME: &str = "callgate.callgate-system.svc";
 
 /// What the Secret at the path holds under a key, as text.
-pub(crate) async fn stored(api: &Api, secret: &str, key: &str) -> Option<String> {
+pub async fn stored(api: &Api, secret: &str, key: &str) -> Option<String> {
     let secret = api.get(secret).await.body;
     let bytes = STANDARD.decode(secret["data"][key].as_str()?).ok()?;
     String::from_utf8(bytes).ok()
 }
 
 /// What every webhook of ours in the configurations trusts, if all agree.
-pub(crate) async fn bundle(api: &Api, configurations: &[String]) -> Option<String> {
+pub async fn bundle(api: &Api, configurations: &[String]) -> Option<String> {
     let mut bundles = Vec::new();
     for path in configurations {
         let configuration = api.get(path).await.body;
@@ -45,7 +45,7 @@ pub(crate) async fn bundle(api: &Api, configurations: &[String]) -> Option<Strin
 }
 
 /// The change that gives all webhooks of the configuration another bundle.
-pub(crate) fn overwritten(configuration: &Value, bundle: &Value) -> Value {
+pub fn overwritten(configuration: &Value, bundle: &Value) -> Value {
     let mut webhooks = configuration["webhooks"].clone();
     for webhook in webhooks.as_array_mut().expect("it lists webhooks") {
         webhook["clientConfig"]["caBundle"] = bundle.clone();
@@ -55,7 +55,7 @@ pub(crate) fn overwritten(configuration: &Value, bundle: &Value) -> Value {
 
 /// What a client makes of a replica, who knows it by this name and trusts
 /// these authorities.
-pub(crate) async fn verify(
+pub async fn verify(
     clock: Arc<dyn TimeProvider>,
     replica: SocketAddr,
     name: &str,
@@ -79,7 +79,7 @@ pub(crate) async fn verify(
 }
 
 /// An authority of somebody else, and its key.
-pub(crate) fn stranger() -> (String, String) {
+pub fn stranger() -> (String, String) {
     let key = KeyPair::generate().expect("there is entropy");
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

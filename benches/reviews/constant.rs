@@ -15,6 +15,7 @@ use callgate::{
 use clap::Args;
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Limited};
+use support::bench::server::announce;
 use tokio::{net::TcpListener, runtime};
 
 /// An answer as short as they get.
@@ -41,7 +42,7 @@ impl Serve {
         let runtime = runtime::Builder::new_multi_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-            super::server::announce(listener.local_addr().expect("a bound listener"));
+            announce(listener.local_addr().expect("a bound listener"));
             let server = Server {
                 listener,
                 tls,

@@ -15,12 +15,12 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::rig::eventually;
+use crate::wait::in_time;
 
-pub(crate) type Encrypted = Client<TlsStream<TcpStream>>;
+pub type Encrypted = Client<TlsStream<TcpStream>>;
 
 /// A client that trusts the authority in a file.
-pub(crate) fn trusting(
+pub fn trusting(
     authority: &Path,
     versions: &[&'static SupportedProtocolVersion],
 ) -> ConfigBuilder<ClientConfig, WantsClientCert> {
@@ -33,72 +33,72 @@ pub(crate) fn trusting(
         .with_root_certificates(roots)
 }
 
-pub(crate) async fn handshake(address: SocketAddr, client: ClientConfig) -> io::Result<Encrypted> {
+pub async fn handshake(address: SocketAddr, client: ClientConfig) -> io::Result<Encrypted> {
     handshake_by(TcpStream::connect(address).await?, client).await
 }
 
-pub(crate) async fn handshake_by(stream: TcpStream, client: ClientConfig) -> io::Result<Encrypted> {
+pub async fn handshake_by(stream: TcpStream, client: ClientConfig) -> io::Result<Encrypted> {
     let name = "callgate.callgate-system.svc".try_into().expect("a service has a host name");
     let stream = TlsConnector::from(Arc::new(client)).connect(name, stream);
-    Ok(Client::of(eventually(stream).await?))
+    Ok(Client::of(in_time(stream).await?))
 }
 
 /// One connection.
-pub(crate) struct Client<S> {
-    pub(crate) stream: S,
+pub struct Client<S> {
+    pub stream: S,
     read: Vec<u8>,
 }
 
 /// What came back, the head in lower case.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
 impl Answer {
-    pub(crate) fn has_header(&self, name: &str) -> bool {
+    pub fn has_header(&self, name: &str) -> bool {
         self.head.contains(&format!("\r\n{name}:"))
     }
 
-    pub(crate) fn closes(&self) -> bool {
+    pub fn closes(&self) -> bool {
         self.head.contains("\r\nconnection: close\r\n")
     }
 }
 
 impl<S> Client<S> {
-    pub(crate) fn of(stream: S) -> Self {
+    pub fn of(stream: S) -> Self {
         Self { stream, read: Vec::new() }
     }
 }
 
 impl Client<TcpStream> {
-    pub(crate) async fn plain(address: SocketAddr) -> Self {
+    pub async fn plain(address: SocketAddr) -> Self {
         Self::of(TcpStream::connect(address).await.expect("the server listens"))
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    pub(crate) async fn post(&mut self, target: &str, body: &str) -> Answer {
+    pub async fn post(&mut self, target: &str, body: &str) -> Answer {
         self.write(&request(target, body)).await.expect("the server reads");
         self.answer().await.expect("the server answers")
     }
 
-    pub(crate) async fn get(&mut self, target: &str) -> Answer {
+    pub async fn get(&mut self, target: &str) -> Answer {
         let request = format!("GET {target} HTTP/1.1\r\nHost: callgate\r\n\r\n");
         self.write(&request).await.expect("the server reads");
         self.answer().await.expect("the server answers")
     }
 
-    pub(crate) async fn write(&mut self, text: &str) -> io::Result<()> {
+    pub async fn write(&mut self, text: &str) -> io::Result<()> {
         self.stream.write_all(text.as_bytes()).await?;
         self.stream.flush().await
     }
 
     /// Writes the same over and over, until the server has had enough of it.
-    pub(crate) async fn trickle(&mut self, text: &str) {
-        eventually(async {
+    pub async fn trickle(&mut self, text: &str) {
+        in_time(async {
             while self.write(text).await.is_ok() {
                 sleep(Duration::from_millis(10)).await;
             }
@@ -106,8 +106,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         .await;
     }
 
-    pub(crate) async fn answer(&mut self) -> io::Result<Answer> {
-        eventually(async {
+    pub async fn answer(&mut self) -> io::Result<Answer> {
+        in_time(async {
             let head = loop {
                 if let Some(end) = self.read.windows(4).position(|it| it == b"\r\n\r\n") {
                     break self.take(end + 4);
@@ -129,9 +129,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// Waits until the server closes the connection; it must not say anything more.
-    pub(crate) async fn closed(&mut self) {
+    pub async fn closed(&mut self) {
         let mut rest = [0_u8];
-        let end = eventually(self.stream.read(&mut rest)).await;
+        let end = in_time(self.stream.read(&mut rest)).await;
         assert!(matches!(end, Ok(0) | Err(_)), "more came: {rest:?}");
     }
 
@@ -150,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 }
 
 /// The bytes of one post.
-pub(crate) fn request(target: &str, body: &str) -> String {
+pub fn request(target: &str, body: &str) -> String {
     format!(
         "POST {target} HTTP/1.1\r\nHost: callgate\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

@@ -17,44 +17,41 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{
-    api::Api,
-    cluster::Site,
-    world::{eventually, manifests},
-};
+use super::{api::Api, cluster::Site, manifests::manifests};
+use crate::wait::eventually;
 
 /// How an instance decides, and for whom.
 #[derive(Default)]
-pub(crate) struct Setup {
+pub struct Setup {
     /// The name of a built-in policy, or the text of one; none: the policies
     /// of the cluster, as its namespaces name them.
-    pub(crate) policy: String,
+    pub policy: String,
     /// Empty for `enforce`.
-    pub(crate) mode: String,
+    pub mode: String,
     /// Further flags.
-    pub(crate) flags: Vec<String>,
-    pub(crate) profiles: BTreeMap<String, String>,
+    pub flags: Vec<String>,
+    pub profiles: BTreeMap<String, String>,
     /// The namespaces that it is for, by name; none: all that opt in by label,
     /// by the webhook configurations exactly as they are in manifests/base.
-    pub(crate) namespaces: Vec<String>,
+    pub namespaces: Vec<String>,
     /// Empty for a line for every review, which is how tests see calls.
-    pub(crate) log_level: String,
+    pub log_level: String,
     /// As whom it speaks to the API server; such an instance keeps no authority
     /// in the cluster. Empty for the administrator.
-    pub(crate) user: String,
+    pub user: String,
     /// The day on which it starts, at noon, by its own clock alone; none: by the
     /// clock of this machine. Its certificate is then one from files.
-    pub(crate) day: Option<Date>,
+    pub day: Option<Date>,
     /// Another callgate than this build's.
-    pub(crate) program: Option<PathBuf>,
+    pub program: Option<PathBuf>,
     /// Another way to the API server than the suite's own.
-    pub(crate) kubeconfig: Option<PathBuf>,
+    pub kubeconfig: Option<PathBuf>,
     /// Further variables of its environment.
-    pub(crate) environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, String>,
 }
 
 /// A running webhook that the API server calls. It ends when dropped.
-pub(crate) struct Instance {
+pub struct Instance {
     process: Child,
     directory: TempDir,
     /// Where it serves reviews, and where it tells of itself.
@@ -64,7 +61,7 @@ pub(crate) struct Instance {
 impl Instance {
     /// Starts the binary and registers it; calls reach it once
     /// [`eventually`] something is refused.
-    pub(crate) async fn start(
+    pub async fn start(
         api: &Api,
         site: &Site,
         name: &str,
@@ -80,7 +77,7 @@ impl Instance {
     }
 
     /// Starts the binary, of which the API server knows nothing yet.
-    pub(crate) async fn spawn(site: &Site, name: &str, setup: &Setup) -> Self {
+    pub async fn spawn(site: &Site, name: &str, setup: &Setup) -> Self {
         let Site { address, kubeconfig, .. } = site;
         let address = *address;
         let directory = tempfile::tempdir().expect("there is room for temporary files");
@@ -129,8 +126,7 @@ impl Instance {
         let san = setup.day.is_none().then_some(san);
         let log = File::create(at("log")).expect("the directory is ours");
         let level = if setup.log_level.is_empty() { "callgate=debug" } else { &setup.log_level };
-        let own = Path::new(env!("CARGO_BIN_EXE_callgate"));
-        let process = Command::new(setup.program.as_deref().unwrap_or(own))
+        let process = Command::new(setup.program.as_ref().unwrap_or(&site.callgate))
             .args(["serve", "--log-format", "json", "--log-level", level])
             .args(facts)
             .args(&setup.flags)
@@ -160,21 +156,21 @@ impl Instance {
         Some((address("address")?, address("admin_address")?))
     }
 
-    pub(crate) fn log(&self) -> PathBuf {
+    pub fn log(&self) -> PathBuf {
         self.directory.path().join("log")
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.process.id()
     }
 
     /// What its admin port answers, if that is a 200.
-    pub(crate) async fn ask(&self, path: &str) -> Option<String> {
+    pub async fn ask(&self, path: &str) -> Option<String> {
         self.answer(path).await.filter(|it| it.0 == "200").map(|it| it.1)
     }
 
     /// The status and the body of what its admin port answers.
-    pub(crate) async fn answer(&self, path: &str) -> Option<(String, String)> {
+    pub async fn answer(&self, path: &str) -> Option<(String, String)> {
         let mut answer = String::new();
         let mut stream = TcpStream::connect(self.addresses?.1).await.ok()?;
         stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.ok()?;
@@ -185,7 +181,7 @@ impl Instance {
 
     /// Makes it an endpoint of a Service like the production one, in a slice of
     /// its own.
-    pub(crate) async fn publish(&self, api: &Api, slice: &str, service: &str, is_ready: bool) {
+    pub async fn publish(&self, api: &Api, slice: &str, service: &str, is_ready: bool) {
         let (address, _) = self.addresses.expect("it serves");
         let namespace = "callgate-system";
         for manifest in ["namespace", "service"] {
@@ -216,21 +212,21 @@ impl Instance {
     }
 
     /// The lines of its log with this message.
-    pub(crate) fn said(&self, message: &str) -> Vec<Value> {
+    pub fn said(&self, message: &str) -> Vec<Value> {
         let log = fs::read_to_string(self.log()).expect("the directory is ours");
         let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
         lines.filter(|it| it["message"] == message).collect()
     }
 
     /// What a metric of its is, labels and all.
-    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
+    pub async fn metric(&self, name: &str) -> Option<f64> {
         let page = self.ask("/metrics").await?;
         let value = page.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(' '))?;
         value.parse().ok()
     }
 
     /// Ends the process, as a crash would.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.process.kill().expect("it is ours");
         self.process.wait().expect("it is ours");
     }
@@ -290,7 +286,7 @@ fn moved_to(day: Date) -> [(&'static str, String); 3] {
 
 /// Applies the production webhook configurations with the authority filled in;
 /// a further instance gets copies that differ in name, service and namespaces.
-pub(crate) async fn register(
+pub async fn register(
     api: &Api,
     name: &str,
     authority: Option<&[u8]>,
@@ -327,7 +323,7 @@ pub(crate) async fn register(
 }
 
 /// The lines of a log that are about a namespace.
-pub(crate) fn lines_about(log: &Path, namespace: &str) -> String {
+pub fn lines_about(log: &Path, namespace: &str) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<_> = text.lines().filter(|it| it.contains(namespace)).collect();

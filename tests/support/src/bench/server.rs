@@ -13,21 +13,21 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use super::usage::Usage;
 
 /// Stopped when it is dropped.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
-    pub(crate) address: SocketAddr,
-    pub(crate) authority: CertificateDer<'static>,
+    pub address: SocketAddr,
+    pub authority: CertificateDer<'static>,
 }
 
 /// Says where a server listens, as the log of `callgate serve` does.
-pub(crate) fn announce(address: SocketAddr) {
+pub fn announce(address: SocketAddr) {
     use std::io::Write;
     writeln!(stderr(), r#"{{"address":"{address}"}}"#).expect("somebody listens");
 }
 
 impl Process {
     /// Starts a server and waits until it says where it listens.
-    pub(crate) fn start(command: &mut Command, directory: &Path) -> Self {
+    pub fn start(command: &mut Command, directory: &Path) -> Self {
         let authority = directory.join("ca.crt");
         command.arg("--ca-out").arg(&authority).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the server starts");
@@ -40,7 +40,7 @@ impl Process {
         Self { child, address, authority }
     }
 
-    pub(crate) fn usage(&self) -> Usage {
+    pub fn usage(&self) -> Usage {
         Usage(self.child.id())
     }
 }

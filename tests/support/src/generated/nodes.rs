@@ -14,7 +14,7 @@ use proptest::{
 };
 use serde_json::{Value, json};
 
-pub(crate) const NAMES: [&str; 6] = ["node-a", "node-b", "node-c", "node-d", "node-e", "node-f"];
+pub const NAMES: [&str; 6] = ["node-a", "node-b", "node-c", "node-d", "node-e", "node-f"];
 
 const KEYS: [&str; 5] = ["zone", "cores", "example.com/disk", "gpu", "lost"];
 const VALUES: [&str; 7] = ["z1", "z2", "8", "16", "016", "many", ""];
@@ -23,11 +23,11 @@ const TAINTS: [&str; 3] = ["dedicated", "spot", "node.kubernetes.io/unschedulabl
 const TAINT_VALUES: [&str; 3] = ["", "true", "db"];
 
 /// Some nodes by their names.
-pub(crate) fn nodes() -> impl Strategy<Value = BTreeMap<&'static str, Node>> {
+pub fn nodes() -> impl Strategy<Value = BTreeMap<&'static str, Node>> {
     btree_map(select(NAMES.to_vec()), node(), NAMES.len())
 }
 
-pub(crate) fn node() -> impl Strategy<Value = Node> {
+pub fn node() -> impl Strategy<Value = Node> {
     // The last key is on no node.
     let labels = btree_map(select(KEYS[..4].to_vec()), select(VALUES.to_vec()), 0..4);
     let taint = (select(TAINTS.to_vec()), select(TAINT_VALUES.to_vec()), select(EFFECTS.to_vec()));
@@ -52,7 +52,7 @@ pub(crate) fn node() -> impl Strategy<Value = Node> {
 }
 
 /// A spec with nothing but what it demands of nodes, and bound to none.
-pub(crate) fn demands() -> impl Strategy<Value = Value> {
+pub fn demands() -> impl Strategy<Value = Value> {
     let selector = btree_map(select(KEYS[..3].to_vec()), select(VALUES.to_vec()), 0..2);
     (option::weighted(0.3, selector), option::weighted(0.8, vec(term(), 1..4)), tolerations())
         .prop_map(|(selector, terms, tolerations)| {
@@ -76,7 +76,7 @@ fn tolerations() -> impl Strategy<Value = Vec<Value>> {
     ]
 }
 
-pub(crate) fn toleration() -> impl Strategy<Value = Value> {
+pub fn toleration() -> impl Strategy<Value = Value> {
     let effect = prop_oneof![Just(None), select(EFFECTS.to_vec()).prop_map(Some)];
     let operator = option::of(select(vec!["Equal", "Exists"]));
     let value = select(TAINT_VALUES.to_vec());
@@ -108,7 +108,7 @@ fn term() -> impl Strategy<Value = Value> {
     )
 }
 
-pub(crate) fn expression() -> impl Strategy<Value = Value> {
+pub fn expression() -> impl Strategy<Value = Value> {
     let key = || select(KEYS.to_vec());
     let among = select(vec!["In", "NotIn"]);
     let values = subsequence(VALUES.to_vec(), 1..5);

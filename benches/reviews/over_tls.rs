@@ -8,6 +8,7 @@ use bytes::Bytes;
 use rustls::{
     ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::ServerName, version::TLS13,
 };
+use support::bench::{review::Review, server::Process};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -18,11 +19,9 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{
+use crate::{
     constant,
     ratio::{Round, Rounds},
-    review::Review,
-    server::Process,
 };
 
 const CONNECTIONS: usize = 8;

@@ -2,7 +2,10 @@
 //!
 //! `cargo bench --bench reviews`; docs/performance.md explains the figures.
 
-mod support;
+mod constant;
+mod in_process;
+mod over_tls;
+mod ratio;
 
 use std::{
     io::{self, Write, stdout},
@@ -13,8 +16,9 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
+use support::bench::review;
 
-use support::{constant, in_process::InProcess, over_tls::OverTls, ratio::Rounds, review};
+use crate::{in_process::InProcess, over_tls::OverTls, ratio::Rounds};
 
 #[derive(Debug, Parser)]
 struct Flags {

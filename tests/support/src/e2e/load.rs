@@ -11,31 +11,29 @@ use std::{
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
-use crate::{
-    api::{Api, Reply},
-    patience::eventually,
-};
+use super::api::{Api, Reply};
+use crate::{report::report_details, wait::eventually};
 
 /// What became of the pods.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) created: usize,
-    pub(crate) refused: Vec<Refusal>,
+pub struct Outcome {
+    pub created: usize,
+    pub refused: Vec<Refusal>,
     /// Those that the API server itself had no answer to.
-    pub(crate) unanswered: Vec<Refusal>,
+    pub unanswered: Vec<Refusal>,
     /// Those that got in without a filter.
-    pub(crate) unprotected: usize,
+    pub unprotected: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     /// When the pod was sent, counted from the beginning.
-    pub(crate) at: Duration,
-    pub(crate) why: String,
+    pub at: Duration,
+    pub why: String,
 }
 
 /// The pods, as whoever makes something happen sees them.
-pub(crate) struct Load {
+pub struct Load {
     start: Instant,
     over: AtomicBool,
     outcome: Mutex<Outcome>,
@@ -47,14 +45,14 @@ const CALLERS: usize = 4;
 const BEAT: Duration = Duration::from_millis(20);
 
 /// So many pods after an event have been sent after it, whichever caller is slow, and over whichever connection.
-pub(crate) const MANY: usize = 200;
+pub const MANY: usize = 200;
 
 /// Lets pods be created in the namespace, all the while and until `happening`
 /// has come to its end.
 ///
 /// It is a dry run: the API server does all that it does for a pod, but for
 /// writing it down, so that a thousand pods do not fill two nodes.
-pub(crate) async fn during<T>(
+pub async fn during<T>(
     api: &Api,
     namespace: &str,
     happening: impl AsyncFnOnce(&Load) -> T,
@@ -102,29 +100,29 @@ impl Load {
     }
 
     /// The time, counted as in a [`Refusal`].
-    pub(crate) fn now(&self) -> Duration {
+    pub fn now(&self) -> Duration {
         self.start.elapsed()
     }
 
     /// Waits until many more pods have been created.
-    pub(crate) async fn goes_on(&self) {
+    pub async fn goes_on(&self) {
         self.sees("many more pods are created", |it| it.created).await;
     }
 
     /// Waits until many more pods have been sent, whatever became of them: for a
     /// second, where the machine has time.
-    pub(crate) async fn is_sent(&self) {
+    pub async fn is_sent(&self) {
         self.sees("many more pods are sent", |it| it.created + it.refused.len()).await;
     }
 
     /// Waits until many more pods have been refused.
-    pub(crate) async fn is_refused(&self) {
+    pub async fn is_refused(&self) {
         self.sees("many more pods are refused", |it| it.refused.len()).await;
     }
 
     /// Waits until pods are created again, and then for many more: since when
     /// none should be refused.
-    pub(crate) async fn recovers(&self) -> Duration {
+    pub async fn recovers(&self) -> Duration {
         self.goes_on().await;
         let since = self.now();
         self.goes_on().await;
@@ -169,11 +167,11 @@ impl Outcome {
     }
 
     /// Says how much went wrong, to whoever measures it.
-    pub(crate) fn tell(&self, event: &str) {
+    pub fn report(&self, event: &str) {
         let Self { created, refused, unanswered, .. } = self;
         let failed = || refused.iter().chain(unanswered).map(|it| it.at.as_millis());
         let (first, last) = (failed().min().unwrap_or(0), failed().max().unwrap_or(0));
-        crate::tell(&format!(
+        report_details(&format!(
             "{event}: {} of {} pods refused, {} not answered, from {first} to {last} ms",
             refused.len(),
             created + refused.len() + unanswered.len(),
@@ -182,39 +180,39 @@ impl Outcome {
     }
 
     /// Nobody noticed anything.
-    pub(crate) fn is_flawless(&self) {
+    pub fn is_flawless(&self) {
         self.lets_nothing_through();
         self.is_flawless_since(Duration::ZERO);
     }
 
     /// The share of pods that were created.
-    pub(crate) fn share(&self) -> f64 {
+    pub fn share(&self) -> f64 {
         let count = |it: usize| f64::from(u32::try_from(it).expect("there are not so many"));
         let all = self.created + self.refused.len() + self.unanswered.len();
         count(self.created) / count(all)
     }
 
     /// How many of those that were sent from then on were not created.
-    pub(crate) fn failed_since(&self, since: Duration) -> usize {
+    pub fn failed_since(&self, since: Duration) -> usize {
         self.refused.iter().chain(&self.unanswered).filter(|it| it.at >= since).count()
     }
 
     /// Every pod that was sent from then on was created.
-    pub(crate) fn is_flawless_since(&self, since: Duration) {
+    pub fn is_flawless_since(&self, since: Duration) {
         let all = self.refused.iter().chain(&self.unanswered);
         let late: Vec<_> = all.filter(|it| it.at >= since).collect();
         assert!(late.is_empty(), "{} refused: {:#?}", late.len(), &late[..late.len().min(3)]);
     }
 
     /// What else happened, no pod got in without a filter.
-    pub(crate) fn lets_nothing_through(&self) {
+    pub fn lets_nothing_through(&self) {
         assert_eq!(self.unprotected, 0);
         assert!(self.created >= MANY, "only {} created", self.created);
     }
 
     /// Whatever was refused was refused because we could not be asked: the
     /// call failed for one of these reasons, or the pod had not been repaired.
-    pub(crate) fn is_refused_only_for(&self, reasons: &[&str]) {
+    pub fn is_refused_only_for(&self, reasons: &[&str]) {
         for Refusal { at, why } in &self.refused {
             let failed = why.contains("failed calling webhook \"validate.callgate.dev\"")
                 && reasons.iter().any(|it| why.contains(it));

@@ -1,0 +1,5 @@
+//! What benches send, and how they measure a process.
+
+pub mod review;
+pub mod server;
+pub mod usage;
