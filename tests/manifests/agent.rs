@@ -134,6 +134,30 @@ fn what_prepares_it_is_told_to_prepare_the_same_directory() {
     }
 }
 
+/// Nothing but the admin port is open, and that is what is scraped, as a job that is not the webhook's.
+#[test]
+fn its_admin_port_is_reached_and_scraped_as_a_job_of_its_own() {
+    let Some(built) = kustomize::all() else { return };
+    for (name, spec) in all(built) {
+        let port = &spec["template"]["spec"]["containers"][0]["ports"][0]["name"];
+        let labels = &spec["selector"]["matchLabels"];
+        let (_, objects) = built.iter().find(|it| it.0 == name).expect("it is built");
+        let policy = one(objects, "NetworkPolicy", "callgate-agent");
+        assert_eq!(policy["metadata"]["namespace"], NAMESPACE, "{name}");
+        assert_eq!(policy["spec"]["podSelector"]["matchLabels"], *labels, "{name}");
+        let ports = json!([{ "ports": [{ "port": port, "protocol": "TCP" }] }]);
+        assert_eq!(policy["spec"]["ingress"], ports, "{name}");
+    }
+    let spec = &one(built.component("agent"), "DaemonSet", "callgate-agent")["spec"];
+    let monitor = &one(built.component("monitoring"), "PodMonitor", "callgate-agent")["spec"];
+    assert_eq!(monitor["namespaceSelector"]["matchNames"], json!([NAMESPACE]));
+    assert_eq!(monitor["selector"]["matchLabels"], spec["selector"]["matchLabels"]);
+    let endpoint = &monitor["podMetricsEndpoints"][0];
+    assert_eq!(endpoint["port"], spec["template"]["spec"]["containers"][0]["ports"][0]["name"]);
+    let job = json!({ "targetLabel": "job", "replacement": "callgate-agent" });
+    assert_eq!(endpoint["relabelings"][0], job);
+}
+
 #[test]
 fn its_token_is_held_to_its_own_node() {
     let Some(built) = kustomize::all() else { return };

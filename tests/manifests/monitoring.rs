@@ -6,7 +6,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use callgate::telemetry::Metrics;
+use callgate::telemetry::{AgentMetrics, Metrics, Profiles};
 use serde_json::Value;
 
 const ALERTS: &str = "manifests/components/monitoring/alerts.yaml";
@@ -53,7 +53,10 @@ fn every_metric_that_is_asked_for_is_there() {
     metrics.finding("unset", "deny");
     metrics.watches().confirmed("nodes", UNIX_EPOCH);
     metrics.watches().unreadable("nodes", 0);
-    let page = metrics.render();
+    let agents = AgentMetrics::new("0.0.0");
+    agents.profiles(Profiles::default());
+    agents.failed("io");
+    let page = metrics.render() + &agents.render();
     let known: BTreeSet<_> = page.lines().filter_map(|it| it.split(['{', ' ']).next()).collect();
     let mut asked = BTreeSet::new();
     for expression in expressions() {

@@ -50,6 +50,12 @@ const (
 	replaced   = `callgate_connections_replaced_total{job="callgate",pod="a"} `
 	dropped    = `callgate_log_lines_dropped_total{job="callgate",pod="a"} `
 	unread     = `callgate_reviews_total{job="callgate",pod="a",verdict="unreadable"} `
+	answers    = `up{job="callgate-agent",node="a"} `
+	reported   = `callgate_agent_report_timestamp_seconds{job="callgate-agent",node="a"} `
+	wanted     = `callgate_agent_profiles{job="callgate-agent",node="a",state="wanted"} `
+	installed  = `callgate_agent_profiles{job="callgate-agent",node="a",state="installed"} `
+	obstacles  = `callgate_agent_errors_total{job="callgate-agent",node="a",kind="disk-full"} `
+	unlisted   = `callgate_agent_files_unlisted{job="callgate-agent",node="a"} `
 	failOpen   = `apiserver_admission_webhook_fail_open_count{name="mutate.callgate.dev",instance="a"} `
 )
 
@@ -93,6 +99,7 @@ var examples = []example{
 	{"CallgateCrowded", "a connection makes room", true, []string{replaced + "7x5 8x4"}},
 	{"CallgateCrowded", "not lately", false, []string{replaced + "7x10"}},
 	{"CallgateLogLinesDropped", "some", true, []string{dropped + "0x5 7x5"}},
+	{"CallgateLogLinesDropped", "some of an agent's", true, []string{strings.Replace(dropped, `"callgate"`, `"callgate-agent"`, 1) + "0x5 7x5"}},
 	{"CallgateLogLinesDropped", "long ago", false, []string{dropped + "0x5 7x30"}},
 	{"CallgateReviewUnreadable", "the first", true, []string{unread + "_x5 1x5"}},
 	{"CallgateReviewUnreadable", "another", true, []string{unread + "1x20 2x5"}},
@@ -101,6 +108,18 @@ var examples = []example{
 	{"CallgateNotReached", "another", true, []string{failOpen + "1x20 2x5"}},
 	{"CallgateNotReached", "not lately", false, []string{failOpen + "_x5 1x20"}},
 	{"CallgateNotReached", "another webhook", false, []string{strings.Replace(failOpen, "callgate", "example", 1) + "0x5 1x5"}},
+	{"CallgateAgentDown", "one", true, []string{answers + "0x5", strings.Replace(answers, `"a"`, `"b"`, 1) + "1x5"}},
+	{"CallgateAgentDown", "none", false, []string{answers + "1x5"}},
+	{"CallgateAgentDown", "there are no agents", false, nil},
+	{"CallgateAgentOutOfTouch", "never told anything", true, []string{reported + "0x20"}},
+	{"CallgateAgentOutOfTouch", "told it five minutes ago", false, []string{reported + "900x20"}},
+	{"CallgateAgentProfilesNotInstalled", "one of three", true, []string{wanted + "3x5", installed + "2x5"}},
+	{"CallgateAgentProfilesNotInstalled", "none is missing", false, []string{wanted + "3x5", installed + "3x5"}},
+	{"CallgateAgentFailing", "at every pass", true, []string{obstacles + "0+6x10"}},
+	{"CallgateAgentFailing", "twice", false, []string{obstacles + "0x5 2x5"}},
+	{"CallgateAgentFailing", "as the API server is away", false, []string{strings.Replace(obstacles, "disk-full", "report", 1) + "0+6x10"}},
+	{"CallgateAgentReportsCut", "some files", true, []string{unlisted + "7x5"}},
+	{"CallgateAgentReportsCut", "none", false, []string{unlisted + "0x5"}},
 }
 
 func TestAlertsHoldWhenTheyShould(t *testing.T) {
