@@ -2,8 +2,8 @@
 //! published as the `caBundle` of callgate's webhooks.
 //!
 //! Every replica runs [`run()`]; there is no leader. A replica reads the Secret of the CA and the
-//! webhook configurations, [`ReplicaSigner`] decides what they should hold, and the reconciler
-//! writes that by compare-and-swap. [`rotation`] and [`signer`] are pure: they get the time and
+//! webhook configurations, `signer` decides what they should hold, and the reconciler
+//! writes that by compare-and-swap. `rotation` and `signer` are pure: they get the time and
 //! what was read as values, and simulations run many replicas with clocks years apart.
 
 mod backoff;

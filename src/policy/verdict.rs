@@ -183,7 +183,7 @@ impl<'a> Verdict<'a> {
     }
 
     /// Why it is denied, and the way out: a headline, then a line for each finding
-    /// as far as they fit into [`LONGEST_DENIAL`], and where to read more. A single
+    /// as far as they fit into a kilobyte, and where to read more. A single
     /// finding stands on the headline, since lists of events show only that line.
     pub fn message(&self, name: Option<&str>) -> String {
         let Facts { policy, namespace, .. } = self.facts;
