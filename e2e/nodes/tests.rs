@@ -110,7 +110,7 @@ async fn a_policy_that_is_edited_is_obeyed_by_the_next_pod(it: Arc<Deployment>) 
     let pods = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
     let refused = async || {
         let reply = it.api.post(&pods, &privileged("bad")).await;
-        reply.message().contains("policy \"shop\" refuses")
+        reply.message().contains("policy \"shop\" denies")
     };
     let ((), outcome) = load::during(&it.api, &namespace, async |load| {
         eventually("the policy is obeyed", async || refused().await.then_some(())).await;

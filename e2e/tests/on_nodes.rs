@@ -342,7 +342,7 @@ async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_wait
     let outdated = |on: String| {
         format!(
             "policy \"restricted\": spec.securityContext: profile {path:?} is not yet the current \
-             one on {on}; callgate is bringing it: wait a moment [partial-profile]"
+             one on {on}; callgate delivers it, wait a moment [partial-profile]"
         )
     };
     let (a, b) = (&nodes[0], &nodes[1]);

@@ -167,13 +167,13 @@ fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandle
                 metrics.failed("report");
                 let error = chain(error);
                 if said.is_new("report", &error) {
-                    tracing::warn!(error, "cannot report, trying on");
+                    tracing::warn!(error, "cannot report, retrying");
                 }
             }
             AgentEvent::WatchFailed { object, why } => {
                 metrics.failed("watch");
                 if said.is_new(object, why) {
-                    tracing::warn!(object, error = why, "a watch failed, trying on");
+                    tracing::warn!(object, error = why, "a watch failed, retrying");
                 }
             }
             AgentEvent::Unreadable { object, why } => {

@@ -122,7 +122,7 @@ where
                 Err(error) if is_the_clients(&error) => {}
                 Err(error) => {
                     if !is_failing {
-                        tracing::error!(%error, "cannot accept connections, trying on");
+                        tracing::error!(%error, "cannot accept connections, retrying");
                     }
                     is_failing = true;
                     // Most likely there are too many files, and theirs are some of them.

@@ -51,10 +51,10 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
     };
     let finding = Finding::new(message);
     Some(if !context.facts.catalog.is_managed(&path) {
-        finding.hint("a SeccompProfile is brought to every node")
+        finding.hint("deliver it by a SeccompProfile")
     } else if lacking > 0 && context.pinning_under_pin(&path) == Some(Pinning::Wanted) {
         finding.hint("under placement: Pin the scheduler waits for a node with it")
     } else {
-        finding.hint("callgate is bringing it: wait a moment")
+        finding.hint("callgate delivers it, wait a moment")
     })
 }

@@ -82,11 +82,7 @@ impl Follower {
                 metrics.watches().failed();
                 // It is tried again every few seconds: the log is told of each failure once.
                 if lock(&self.said).failures.insert(kind, why.clone()).as_ref() != Some(&why) {
-                    tracing::warn!(
-                        object = kind.as_str(),
-                        error = why,
-                        "a watch failed, trying on"
-                    );
+                    tracing::warn!(object = kind.as_str(), error = why, "a watch failed, retrying");
                 }
             }
             Watched::Nameless { kind, why } => {
