@@ -2,8 +2,8 @@
 
 use crate::{
     pod::Seccomp,
-    policy::{Check, Context, Finding, Level, Rule},
-    profile::{Defect, Doubt, ProfilePath},
+    policy::{Check, Context, Finding, Level, Rule, rules::localhost},
+    profile::{Defect, Doubt},
 };
 
 /// L2, L7: the runtime loads the profile, but it does something else than its author wrote.
@@ -15,10 +15,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
-    let Seccomp::Localhost(Some(path)) = declared else {
-        return None;
-    };
-    let parsed: ProfilePath = path.parse().ok()?;
+    let parsed = localhost(declared)?;
+    let path = parsed.as_str();
     if let Some(Some(Defect::Doubtful(doubt))) = context.facts.catalog.get(&parsed) {
         return Some(found(*doubt, path, ""));
     }

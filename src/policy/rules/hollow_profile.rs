@@ -2,7 +2,7 @@
 
 use crate::{
     pod::Seccomp,
-    policy::{Check, Context, Finding, Level, Rule, pin::Pinning},
+    policy::{Check, Context, Finding, Level, Rule, pin::Pinning, rules::localhost},
     profile::{Defect, ProfilePath},
 };
 
@@ -15,10 +15,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
-    let Seccomp::Localhost(Some(path)) = declared else {
-        return None;
-    };
-    let parsed: ProfilePath = path.parse().ok()?;
+    let parsed = localhost(declared)?;
+    let path = parsed.as_str();
     if let Some(Some(Defect::Hollow(hollow))) = context.facts.catalog.get(&parsed) {
         return Some(Finding::new(format!("profile {path:?} filters nothing: {hollow}")));
     }

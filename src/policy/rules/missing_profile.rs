@@ -2,7 +2,7 @@
 
 use crate::{
     pod::Seccomp,
-    policy::{Check, Context, Finding, Fix, Hint, Level, Rule, pin::Pinning},
+    policy::{Check, Context, Finding, Fix, Hint, Level, Rule, pin::Pinning, rules::localhost},
     profile::{Defect, ProfilePath},
 };
 
@@ -15,11 +15,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
-    let Seccomp::Localhost(Some(path)) = declared else {
-        return None;
-    };
-    // A path that is none is for `invalid-path`.
-    let path: ProfilePath = path.parse().ok()?;
+    let path = localhost(declared)?;
     let catalog = context.facts.catalog;
     let broken = match catalog.get(&path) {
         Some(Some(Defect::Broken(broken))) => Some(broken),

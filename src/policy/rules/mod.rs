@@ -12,7 +12,7 @@ mod unconfined;
 mod unknown_type;
 mod unset;
 
-use crate::policy::Rule;
+use crate::{pod::Seccomp, policy::Rule, profile::ProfilePath};
 
 /// All rules.
 pub const RULES: &[Rule] = &[
@@ -28,6 +28,18 @@ pub const RULES: &[Rule] = &[
     runtime_class::RULE,
     legacy_annotation::RULE,
 ];
+
+/// The profile that type `Localhost` names; `None` for other types, and for a path that
+/// `invalid-path` reports.
+fn localhost(declared: Seccomp<'_>) -> Option<ProfilePath> {
+    match declared {
+        Seccomp::Localhost(path) => path?.parse().ok(),
+        Seccomp::RuntimeDefault
+        | Seccomp::Unconfined
+        | Seccomp::Unrecognised(_)
+        | Seccomp::Contradictory { .. } => None,
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,10 @@
 use crate::{
     pod::Seccomp,
     policy::{
-        Check, Context, Finding, Fix, Level, Rule, pin::Pinning, rules::missing_profile::missing,
+        Check, Context, Finding, Fix, Level, Rule,
+        pin::Pinning,
+        rules::{localhost, missing_profile::missing},
     },
-    profile::ProfilePath,
 };
 
 /// 1.9: the scheduler chooses the node after admission.
@@ -17,10 +18,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
-    let Seccomp::Localhost(Some(path)) = declared else {
-        return None;
-    };
-    let path: ProfilePath = path.parse().ok()?;
+    let path = localhost(declared)?;
     match context.pinning(&path) {
         Some(Pinning::Done) => return None,
         // However it is spread now: nodes come and go.
