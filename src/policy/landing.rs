@@ -8,6 +8,7 @@ use crate::{
     placement::{Eligible, Found, MOST_NAMED, ProfileDistribution},
     policy::{
         Context,
+        list::quoted,
         pin::{self, NodeLabel, Pinning},
     },
     profile::{Catalog, Digest, Doubt, Problem, ProfilePath},
@@ -220,7 +221,7 @@ impl<'a> Landing<'a> {
         let ProfileDistribution { unknown, lacking, lacking_names, .. } = &*self.distribution;
         let mut details = Vec::new();
         if *lacking > 0 {
-            let names = listed(lacking_names, *lacking);
+            let names = quoted(lacking_names, *lacking);
             details.push(names + if *lacking == 1 { " lacks it" } else { " lack it" });
         }
         if self.broken() > 0 {
@@ -252,7 +253,7 @@ impl<'a> Landing<'a> {
         let mut names: Vec<_> = found().flat_map(|it| it.names.iter().copied()).collect();
         names.sort_unstable();
         names.truncate(MOST_NAMED);
-        listed(&names, self.count_of(&is))
+        quoted(&names, self.count_of(&is))
     }
 
     fn problems(&self) -> String {
@@ -263,13 +264,6 @@ impl<'a> Landing<'a> {
         words.dedup();
         words.join(", ")
     }
-}
-
-/// The names in quotes, and how many there are besides.
-fn listed(names: &[&str], count: usize) -> String {
-    let quoted: Vec<_> = names.iter().map(|it| format!("{it:?}")).collect();
-    let more = count.saturating_sub(names.len());
-    quoted.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
 }
 
 fn is_loadable(problem: Option<Problem>) -> bool {
