@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     kind::Kind,
     nodes::NodeStore,
+    objects::{Objects, known},
     partial::{PartialNode, PartialSeccompNode},
 };
 use crate::{
@@ -43,14 +44,6 @@ pub(super) enum Any {
     SeccompNode(Change<Result<PartialSeccompNode, String>>),
 }
 
-/// The objects of one type, by name.
-#[derive(Debug)]
-pub(super) struct Objects<T> {
-    known: BTreeMap<String, T>,
-    listing: BTreeMap<String, T>,
-    is_complete: bool,
-}
-
 /// The policies and profiles of a cluster, who obeys what, and what is on the nodes.
 #[derive(Debug, Default)]
 pub struct Facts {
@@ -62,39 +55,6 @@ pub struct Facts {
     pub(super) store: NodeStore,
     /// Why objects cannot be read, by type. None of them stops the others.
     unreadable: BTreeMap<Kind, Objects<String>>,
-}
-
-impl<T> Default for Objects<T> {
-    fn default() -> Self {
-        Self { known: BTreeMap::new(), listing: BTreeMap::new(), is_complete: false }
-    }
-}
-
-impl<T: PartialEq> Objects<T> {
-    /// Takes a change in; says whether anything that matters is different now.
-    pub(super) fn take(&mut self, change: Change<T>) -> bool {
-        match change {
-            Change::Begin => self.listing.clear(),
-            Change::Listed(name, object) => {
-                self.listing.insert(name, object);
-            }
-            Change::End => {
-                let listed = std::mem::take(&mut self.listing);
-                let is_new = !self.is_complete || listed != self.known;
-                self.known = listed;
-                self.is_complete = true;
-                return is_new;
-            }
-            // Most changes of an object are none of what we read of it.
-            Change::Put(name, object) if self.known.get(&name) == Some(&object) => {}
-            Change::Put(name, object) => {
-                self.known.insert(name, object);
-                return self.is_complete;
-            }
-            Change::Gone(name) => return self.known.remove(&name).is_some() && self.is_complete,
-        }
-        false
-    }
 }
 
 impl Any {
@@ -246,20 +206,6 @@ impl Facts {
             Change::Gone(name) => Change::Gone(name.clone()),
         };
         self.unreadable.entry(kind).or_default().take(change)
-    }
-}
-
-/// What is not known is not there.
-fn known<T>(change: Change<Option<T>>) -> Change<T> {
-    match change {
-        Change::Begin => Change::Begin,
-        Change::End => Change::End,
-        Change::Listed(name, Some(it)) => Change::Listed(name, it),
-        // What is not listed is not there when the list ends, and to go twice changes nothing.
-        Change::Listed(name, None) | Change::Put(name, None) | Change::Gone(name) => {
-            Change::Gone(name)
-        }
-        Change::Put(name, Some(it)) => Change::Put(name, it),
     }
 }
 

@@ -10,6 +10,7 @@ mod heartbeats;
 mod kind;
 mod live;
 mod nodes;
+mod objects;
 mod partial;
 mod policies;
 mod watch;

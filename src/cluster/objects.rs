@@ -1,0 +1,60 @@
+//! The objects of one type, kept up to date by the changes that a watch reports.
+
+use std::collections::BTreeMap;
+
+use crate::watch::Change;
+
+/// The objects of one type, by name.
+#[derive(Debug)]
+pub(super) struct Objects<T> {
+    pub(super) known: BTreeMap<String, T>,
+    listing: BTreeMap<String, T>,
+    pub(super) is_complete: bool,
+}
+
+impl<T> Default for Objects<T> {
+    fn default() -> Self {
+        Self { known: BTreeMap::new(), listing: BTreeMap::new(), is_complete: false }
+    }
+}
+
+impl<T: PartialEq> Objects<T> {
+    /// Takes a change in; says whether anything that matters is different now.
+    pub(super) fn take(&mut self, change: Change<T>) -> bool {
+        match change {
+            Change::Begin => self.listing.clear(),
+            Change::Listed(name, object) => {
+                self.listing.insert(name, object);
+            }
+            Change::End => {
+                let listed = std::mem::take(&mut self.listing);
+                let is_new = !self.is_complete || listed != self.known;
+                self.known = listed;
+                self.is_complete = true;
+                return is_new;
+            }
+            // Most changes of an object are none of what we read of it.
+            Change::Put(name, object) if self.known.get(&name) == Some(&object) => {}
+            Change::Put(name, object) => {
+                self.known.insert(name, object);
+                return self.is_complete;
+            }
+            Change::Gone(name) => return self.known.remove(&name).is_some() && self.is_complete,
+        }
+        false
+    }
+}
+
+/// What is not known is not there.
+pub(super) fn known<T>(change: Change<Option<T>>) -> Change<T> {
+    match change {
+        Change::Begin => Change::Begin,
+        Change::End => Change::End,
+        Change::Listed(name, Some(it)) => Change::Listed(name, it),
+        // What is not listed is not there when the list ends, and to go twice changes nothing.
+        Change::Listed(name, None) | Change::Put(name, None) | Change::Gone(name) => {
+            Change::Gone(name)
+        }
+        Change::Put(name, Some(it)) => Change::Put(name, it),
+    }
+}
