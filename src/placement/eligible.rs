@@ -1,0 +1,129 @@
+//! The nodes that one pod can land on, and what they have of a profile.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use super::{
+    MOST_NAMED,
+    interner::{UNKNOWN_ID, lookup},
+    record::{Interners, NodeRecord},
+};
+use crate::profile::{Digest, Doubt, File, Problem, ProfilePath};
+
+/// The nodes that one pod can land on, to be asked about each of its profiles.
+#[derive(Clone, Debug)]
+pub struct Eligible<'a> {
+    pub(super) interners: &'a Interners,
+    /// In alphabetical order.
+    pub(super) known: Vec<(&'a str, &'a NodeRecord)>,
+    /// Of how many an agent has reported.
+    pub(super) reported: usize,
+    /// Of how many an agent has reported some files and not all.
+    pub(super) cut: usize,
+    /// How many there are besides, of which not even the name is known.
+    pub(super) strange: usize,
+}
+
+/// What the nodes on which a pod can land say of one profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProfileDistribution<'a> {
+    /// How many nodes the pod can land on.
+    pub eligible: usize,
+    /// Of these, on how many nobody has reported what is there, or more than is listed.
+    pub unknown: usize,
+    /// Of these, how many have said that the file is not there.
+    pub lacking: usize,
+    /// The first of those that lack it, [`MOST_NAMED`] at most, in alphabetical order.
+    pub lacking_names: Vec<&'a str>,
+    /// What the others have at that path, the most common first; what is equally
+    /// common, in the order of the nodes.
+    pub found: Vec<Found<'a>>,
+}
+
+/// One content of a file, and on how many of the nodes it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found<'a> {
+    pub digest: Option<Digest>,
+    pub problem: Option<Problem>,
+    pub doubt: Option<Doubt>,
+    pub nodes: usize,
+    /// The first of these nodes, [`MOST_NAMED`] at most, in alphabetical order.
+    pub names: Vec<&'a str>,
+}
+
+impl<'a> Eligible<'a> {
+    /// The names that are known, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.known.iter().map(|it| it.0)
+    }
+
+    /// What these nodes say of the profile at `path`. Where no node at all has
+    /// such a file, none is looked at: a pod may name thousands of profiles.
+    ///
+    /// Where a list was cut, what is not in it may be there all the same. Such a
+    /// node's label says so of a profile that its agent has installed, if it
+    /// bears the digest `current`.
+    pub fn distribution(
+        &self,
+        path: &ProfilePath,
+        current: Option<Digest>,
+    ) -> ProfileDistribution<'a> {
+        let label = path.node_label().zip(current).filter(|_| self.cut > 0);
+        let label = label.map(|(key, digest)| {
+            (self.interners.texts.find(&*key), self.interners.texts.find(&*digest.short()))
+        });
+        let path = self.interners.paths.find(path);
+        let mut distribution = ProfileDistribution {
+            eligible: self.known.len() + self.strange,
+            unknown: self.known.len() + self.strange - self.reported,
+            lacking: self.reported,
+            ..ProfileDistribution::default()
+        };
+        let reported = self.known.iter().filter_map(|it| Some((it.0, it.1, it.1.reported()?)));
+        if path == UNKNOWN_ID && self.cut == 0 {
+            distribution.lacking_names = reported.map(|it| it.0).take(MOST_NAMED).collect();
+            return distribution;
+        }
+        let mut positions = BTreeMap::new();
+        let mut labelled = Found::of(&File { digest: current, ..File::default() });
+        for (name, record, files) in reported {
+            let Some(number) = lookup(files, path) else {
+                if record.is_cut {
+                    distribution.lacking -= 1;
+                    if label.is_some_and(|it| record.is_labelled(it)) {
+                        labelled.add(name);
+                    } else {
+                        distribution.unknown += 1;
+                    }
+                } else if distribution.lacking_names.len() < MOST_NAMED {
+                    distribution.lacking_names.push(name);
+                }
+                continue;
+            };
+            let position = *positions.entry(number).or_insert_with(|| {
+                distribution.found.push(Found::of(self.interners.files.value(number)));
+                distribution.found.len() - 1
+            });
+            distribution.found[position].add(name);
+            distribution.lacking -= 1;
+        }
+        if labelled.nodes > 0 {
+            distribution.found.push(labelled);
+        }
+        distribution.found.sort_by_key(|it| Reverse(it.nodes));
+        distribution
+    }
+}
+
+impl<'a> Found<'a> {
+    fn of(file: &File) -> Self {
+        let File { digest, problem, doubt } = *file;
+        Self { digest, problem, doubt, nodes: 0, names: Vec::new() }
+    }
+
+    fn add(&mut self, name: &'a str) {
+        self.nodes += 1;
+        if self.names.len() < MOST_NAMED {
+            self.names.push(name);
+        }
+    }
+}
