@@ -18,6 +18,7 @@ pub mod placement;
 pub mod pod;
 pub mod policy;
 pub mod profile;
+mod recent;
 pub mod server;
 pub mod standalone;
 pub mod telemetry;

@@ -4,11 +4,7 @@
 //! are on their way, and how often a name is asked for that is not there are all bounded, so that
 //! look-ups take neither the places of other reviews nor those of the API server.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use http::{Request, header::ACCEPT};
 use kube::Client;
@@ -18,6 +14,7 @@ use tokio::{
 };
 
 use super::chain;
+use crate::recent::RecentNames;
 
 /// Well within the five seconds that the API server waits for our answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -43,8 +40,8 @@ struct Shared {
     patience: Duration,
     waiting: Semaphore,
     asking: Semaphore,
-    /// Since when a path has been known to lead nowhere.
-    absent: Mutex<BTreeMap<String, Instant>>,
+    /// The paths that were found to lead nowhere.
+    absent: RecentNames,
 }
 
 impl Live {
@@ -56,7 +53,7 @@ impl Live {
     /// The same, where nobody waits for longer than that.
     pub fn within(client: Client, waiting: usize, patience: Duration) -> Self {
         let (waiting, asking) = (Semaphore::new(waiting), Semaphore::new(ASKING));
-        let absent = Mutex::default();
+        let absent = RecentNames::new(ABSENCE, ABSENT);
         Self(Arc::new(Shared { client, patience, waiting, asking, absent }))
     }
 
@@ -65,7 +62,7 @@ impl Live {
     ///
     /// What is there is asked for each time: an older answer may be the one that changed.
     pub(super) async fn get(&self, path: &str, accept: &str) -> Result<Option<String>, String> {
-        if self.is_absent(path) {
+        if self.0.absent.contains(path) {
             return Ok(None);
         }
         let Ok(_waiting) = self.0.waiting.try_acquire() else {
@@ -78,7 +75,7 @@ impl Live {
         });
         let found = answer.await.unwrap_or_else(|_| Err(late()))?;
         if found.is_none() {
-            self.remember_absent(path);
+            self.0.absent.note(path);
         }
         Ok(found)
     }
@@ -101,21 +98,6 @@ impl Live {
                 Err(_) if attempt < until => {}
                 Err(_) => return Err(late()),
             }
-        }
-    }
-
-    fn is_absent(&self, path: &str) -> bool {
-        let absent = self.0.absent.lock().unwrap_or_else(PoisonError::into_inner);
-        absent.get(path).is_some_and(|since| since.elapsed() < ABSENCE)
-    }
-
-    fn remember_absent(&self, path: &str) {
-        let mut absent = self.0.absent.lock().unwrap_or_else(PoisonError::into_inner);
-        if absent.len() >= ABSENT {
-            absent.retain(|_, since| since.elapsed() < ABSENCE);
-        }
-        if absent.len() < ABSENT {
-            absent.insert(path.to_owned(), Instant::now());
         }
     }
 }
@@ -232,6 +214,6 @@ mod tests {
         for at in 0..ABSENT + 10 {
             assert_eq!(live.get(&format!("/api/v1/namespaces/shop-{at}"), "").await, Ok(None));
         }
-        assert_eq!(live.0.absent.lock().unwrap().len(), ABSENT);
+        assert_eq!(live.0.absent.len(), ABSENT);
     }
 }
