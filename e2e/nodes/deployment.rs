@@ -24,6 +24,9 @@ pub(crate) const PODS: &str = "/api/v1/namespaces/callgate-system/pods";
 /// Where the authority of all replicas is kept.
 pub(crate) const SECRET: &str = "/api/v1/namespaces/callgate-system/secrets/callgate-ca";
 
+/// On every node.
+pub(crate) const SECCOMP_ROOT: &str = "/var/lib/kubelet/seccomp";
+
 pub(crate) struct Deployment {
     site: Site,
     pub(crate) api: Api,
@@ -63,10 +66,23 @@ impl Deployment {
         concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/overlays/e2e")
     }
 
-    /// Where that node looks for profiles.
+    /// Where that node looks for profiles, as its kubelet and containerd see it:
+    /// each node has a mount namespace of its own.
     pub(crate) fn seccomp_root(&self, node: &str) -> PathBuf {
+        format!("/proc/{}/root{SECCOMP_ROOT}", self.process_of(node)).into()
+    }
+
+    /// Runs a line in the mount namespace of a node, as its root.
+    pub(crate) async fn shell_on(&self, node: &str, line: &str) {
+        let pid = self.process_of(node);
+        self.shell(&format!("nsenter --target {pid} --mount bash -euc {line:?}")).await;
+    }
+
+    /// A process that lives as long as the node.
+    fn process_of(&self, node: &str) -> String {
         let directory = self.site.kubeconfig.parent().expect("it is in the cluster's directory");
-        directory.join(node).join("lib/kubelet/seccomp")
+        let pid = fs::read_to_string(directory.join(node).join("pid")).expect("the node runs");
+        pid.trim().to_owned()
     }
 
     /// Somebody with this token and nothing else.

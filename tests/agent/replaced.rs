@@ -112,3 +112,28 @@ fn a_directory_that_is_deleted_and_made_anew_is_noticed() {
     assert!(found.is_replaced);
     assert!(found.failures[0].why.contains("it was deleted"), "{:?}", found.failures);
 }
+
+/// The node has a file system of its own there, and the pod's mount receives the
+/// mounts and unmounts of it, as with `HostToContainer`.
+#[test]
+fn what_is_unmounted_on_the_node_is_noticed() {
+    let node = Node::new();
+    let base = node.directory.path();
+    let Some(_base) = mount("size=256k", base) else { return };
+    // A copy in another mount namespace would stay in the peer group.
+    shell(&format!("mount --make-private {}", base.display()));
+    let (root, view) = (base.join("seccomp"), base.join("view"));
+    fs::create_dir(&root).unwrap();
+    fs::create_dir(&view).unwrap();
+    let on_node = mount("size=128k", &root).expect("the first was mounted as well");
+    shell(&format!("mount --make-shared {}", root.display()));
+    fs::create_dir(root.join("callgate")).unwrap();
+    let _view = bind(&root, &view).expect("the first was mounted as well");
+    shell(&format!("mount --make-slave {}", view.display()));
+    let mut reconciler = reconciler(view);
+    assert!(reconciler.pass(Some(&wanted([("web", OLD)])), NOTHING).is_ready());
+    drop(on_node);
+    let found = reconciler.pass(Some(&wanted([("web", NEW)])), NOTHING);
+    assert!(found.is_replaced && found.written.is_empty());
+    assert!(found.failures[0].why.ends_with("it was unmounted on the node"), "{found:?}");
+}

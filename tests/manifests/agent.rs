@@ -93,12 +93,13 @@ fn it_can_do_nothing_to_its_node_but_what_it_is_for() {
                     "name": "seccomp", "mountPath": root, "readOnly": true,
                     "mountPropagation": "HostToContainer",
                 },
-                { "name": "seccomp", "mountPath": root.join("callgate"), "subPath": "callgate" },
+                { "name": "callgate", "mountPath": root.join("callgate") },
             ]),
             "{name}"
         );
-        let volume = json!({ "path": root, "type": "DirectoryOrCreate" });
-        assert_eq!(pod["volumes"], json!([{ "name": "seccomp", "hostPath": volume }]), "{name}");
+        let volume = |name: &str, path: &PathBuf| json!({ "name": name, "hostPath": { "path": path, "type": "DirectoryOrCreate" } });
+        let volumes = [volume("seccomp", &root), volume("callgate", &root.join("callgate"))];
+        assert_eq!(pod["volumes"], json!(volumes), "{name}");
         assert_eq!(
             agent["securityContext"],
             json!({

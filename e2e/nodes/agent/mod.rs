@@ -1,5 +1,6 @@
 //! What must be seen of the agent: profiles get to real nodes, and pods run under them.
 
+mod directory;
 mod hostile;
 mod identity;
 mod landing;
@@ -9,6 +10,7 @@ mod scale;
 mod story;
 
 use self::{
+    directory::an_agent_whose_directory_is_replaced_is_recreated_with_the_new_one,
     hostile::{
         no_pod_runs_under_a_note_of_the_agent,
         what_stands_in_the_way_is_told_and_nothing_outside_is_touched,
@@ -37,6 +39,7 @@ pub(crate) const ALL: &[Entry] = entries![
     what_stands_in_the_way_is_told_and_nothing_outside_is_touched,
     no_pod_runs_under_a_note_of_the_agent,
     an_agent_speaks_for_its_own_node_alone,
+    an_agent_whose_directory_is_replaced_is_recreated_with_the_new_one,
     two_hundred_profiles_take_two_seconds_and_little_memory,
     whoever_reads_while_agents_are_killed_sees_a_whole_file,
     what_is_said_of_a_node_goes_with_it,

@@ -1,8 +1,13 @@
 //! Whether what we write to is still what the kubelet reads.
 //!
 //! In a pod the seccomp directory is mounted, and a mount leads to a directory,
-//! not to a path: when somebody on the node replaces the directory, the mount
-//! goes on leading to the old one, and nobody reads what is written there.
+//! not to a path: after the directory was replaced on the node, the mount still
+//! leads to the old one, which no kubelet reads any more.
+//!
+//! With `mountPropagation: HostToContainer` the pod's mount receives the mounts
+//! and unmounts of the node's mount that it was made from: it is a slave of that
+//! mount's peer group (`mount_namespaces(7)`, Shared subtrees). The kernel ends
+//! this relation when the node's mount is unmounted, and the pod's copy stays.
 
 use std::{
     ffi::OsString,
@@ -34,6 +39,9 @@ struct Mount {
     /// Where it leads, as a path within its file system; the kernel keeps up
     /// with renames.
     root: String,
+    /// The peer group that it is a slave of, `master:X`: that of the mount on
+    /// the node.
+    master: Option<String>,
 }
 
 impl Place {
@@ -50,13 +58,17 @@ impl Place {
         let own = root.join(OWN);
         let mut place = Self { outer: Vec::new(), inner: Vec::new() };
         for line in table.split(|it| *it == b'\n') {
-            let fields: Vec<_> = line.split(|it| *it == b' ').take(5).collect();
-            let [id, _, device, leads_to, point] = fields[..] else { continue };
+            let fields: Vec<_> = line.split(|it| *it == b' ').collect();
+            let [id, _, device, leads_to, point, _, optional @ ..] = &fields[..] else { continue };
             let text = |it: &[u8]| String::from_utf8_lossy(it).into_owned();
+            // The optional fields end with a hyphen.
+            let mut optional = optional.iter().take_while(|it| **it != b"-");
+            let master = optional.find_map(|it| it.strip_prefix(b"master:"));
             let mount = Mount {
                 id: text(id),
                 device: text(device),
                 root: unescaped(leads_to).to_string_lossy().into_owned(),
+                master: master.map(text),
             };
             match unescaped(point) {
                 it if it == root => place.outer.push(mount),
@@ -80,6 +92,9 @@ impl Place {
         }
         if let Some(it) = is_deleted(outer) {
             return replaced(format!("it was deleted, and was {it:?}"));
+        }
+        if outer.master != before.master {
+            return replaced("it was unmounted on the node".to_owned());
         }
         if outer.root == before.root && outer != before {
             return replaced("it was mounted anew".to_owned());
@@ -126,7 +141,7 @@ mod tests {
 
     const BEFORE: &str = "\
 36 35 8:1 / / rw - ext4 /dev/sda1 rw
-40 36 8:1 /lib/kubelet/seccomp /s\\040p ro - ext4 /dev/sda1 rw
+40 36 8:1 /lib/kubelet/seccomp /s\\040p ro master:7 - ext4 /dev/sda1 rw
 41 40 8:1 /lib/kubelet/seccomp/callgate /s\\040p/callgate rw - ext4 /dev/sda1 rw
 ";
 
@@ -143,6 +158,9 @@ mod tests {
         "it was deleted, and was \"/lib/kubelet/seccomp\""
     )]
     #[case::another_mount("40 36", "50 36", "it was mounted anew")]
+    #[case::unmounted_on_the_node(" master:7", "", "it was unmounted on the node")]
+    #[case::mounted_anew_on_the_node("master:7", "master:8", "it was unmounted on the node")]
+    #[case::what_is_no_optional_field("sda1 rw\n41", "sda1 rw,master:9 master:9\n41", "")]
     #[case::ours_moved("/callgate /s", "/old /s", "\"callgate\" in it is another directory now")]
     #[case::ours_deleted(
         "41 40 ",
