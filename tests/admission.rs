@@ -111,7 +111,7 @@ fn denied_lines(case: &table::Case, response: &Value) -> Vec<String> {
 #[case::no_object(Value::Null, "it has no object")]
 #[case::a_list(json!([]), "invalid type: sequence, expected an object")]
 #[tokio::test]
-async fn a_pod_that_cannot_be_read_is_refused(#[case] object: Value, #[case] why: &str) {
+async fn a_pod_that_cannot_be_read_is_denied(#[case] object: Value, #[case] why: &str) {
     for path in ["/mutate", "/validate"] {
         let response = post(&restricted(), path, review(&object).to_string()).await.response();
         assert_eq!(response["uid"], "u-1");
@@ -122,7 +122,7 @@ async fn a_pod_that_cannot_be_read_is_refused(#[case] object: Value, #[case] why
 }
 
 #[tokio::test]
-async fn a_template_that_cannot_be_read_is_refused_where_bad_ones_are() {
+async fn a_template_that_cannot_be_read_is_denied_if_the_policy_denies_templates() {
     let text = "apiVersion: callgate.dev/v1alpha1\nkind: SeccompPolicy\nmetadata: { name: own }\n\
                 spec: { templates: Deny }\n";
     let policy = Policy::parse(text).expect("a policy");
@@ -135,7 +135,7 @@ async fn a_template_that_cannot_be_read_is_refused_where_bad_ones_are() {
 }
 
 #[tokio::test]
-async fn a_template_that_cannot_be_read_is_warned_about() {
+async fn a_template_that_cannot_be_read_leads_to_a_warning() {
     let mut review = review(&json!({ "spec": { "template": { "spec": { "containers": 1 } } } }));
     review["request"]["resource"] = json!({ "group": "apps", "resource": "deployments" });
     let response = post(&restricted(), "/validate", review.to_string()).await.response();
@@ -155,7 +155,7 @@ async fn a_template_that_cannot_be_read_is_warned_about() {
 #[case::a_shell(json!({ "operation": "CONNECT", "subResource": "exec", "object": { "stdin": 1 } }))]
 #[case::a_binding(json!({ "subResource": "binding" }))]
 #[tokio::test]
-async fn what_is_not_ours_is_let_through(#[case] change: Value) {
+async fn requests_that_callgate_does_not_judge_are_allowed(#[case] change: Value) {
     let bad = json!({ "spec": { "containers": [
         { "name": "a", "securityContext": { "privileged": true } },
     ] } });
@@ -171,7 +171,7 @@ async fn what_is_not_ours_is_let_through(#[case] change: Value) {
 
 /// The API server writes keys in one order; nobody promises it.
 #[tokio::test]
-async fn the_order_of_the_requests_keys_is_of_no_matter() {
+async fn the_order_of_the_keys_of_a_request_changes_nothing() {
     let object =
         r#"{"spec": {"containers": [{"name": "a", "securityContext": {"privileged": true}}]}}"#;
     let resource = r#"{"group": "", "version": "v1", "resource": "pods"}"#;
@@ -200,7 +200,7 @@ async fn the_order_of_the_requests_keys_is_of_no_matter() {
 }
 
 #[tokio::test]
-async fn a_request_of_which_only_the_uid_can_be_read_is_refused_with_it() {
+async fn a_request_with_only_a_readable_uid_is_denied_with_that_uid() {
     let body = r#"{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "request": {"uid": "u-1", "operation": 5}}"#;
     let response = post(&restricted(), "/validate", body).await.response();
@@ -241,7 +241,7 @@ async fn without_a_uid_the_call_fails(#[case] body: &'static str) {
 #[case::to_nowhere("/validat", Method::POST, Some("application/json"), 404)]
 #[case::to_the_root("/", Method::POST, Some("application/json"), 404)]
 #[tokio::test]
-async fn a_request_is_refused(
+async fn a_request_is_denied(
     #[case] path: &str,
     #[case] method: Method,
     #[case] content_type: Option<&str>,
@@ -256,7 +256,7 @@ async fn a_request_is_refused(
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_refused_and_never_let_through() {
+async fn a_body_over_the_limit_is_rejected_and_never_allowed() {
     let object = json!({ "spec": { "containers": [], "hostname": "x".repeat(1024 * 1024) } });
     let reply = post(&restricted(), "/validate", review(&object).to_string()).await;
     assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE, "T3");
@@ -301,7 +301,7 @@ async fn a_thousand_findings_are_counted_and_not_listed() {
 }
 
 #[tokio::test]
-async fn what_was_decided_is_noted_for_the_audit_log() {
+async fn decisions_are_recorded_as_audit_annotations() {
     let object = json!({
         "metadata": { "annotations": { "seccomp.security.alpha.kubernetes.io/pod": "unconfined" } },
         "spec": { "containers": [{ "name": "a", "securityContext": { "privileged": true } }] },
@@ -366,7 +366,10 @@ fn privileged_in(namespace: &str) -> String {
 #[case::it_has_not_opted_in("free", true)]
 #[case::it_has_opted_in_since_we_looked("late", false)]
 #[tokio::test]
-async fn a_namespace_obeys_its_own_policy(#[case] namespace: &str, #[case] allowed: bool) {
+async fn a_namespace_is_judged_by_the_policy_that_it_names(
+    #[case] namespace: &str,
+    #[case] allowed: bool,
+) {
     let reply = post(&in_a_cluster(), "/validate", privileged_in(namespace)).await;
     assert_eq!(reply.response()["allowed"], allowed);
 }
@@ -379,7 +382,10 @@ async fn a_namespace_obeys_its_own_policy(#[case] namespace: &str, #[case] allow
 )]
 #[case::a_namespace_nobody_knows("new", "namespace \"new\" does not exist")]
 #[tokio::test]
-async fn where_nobody_can_judge_nothing_is_let_through(#[case] namespace: &str, #[case] why: &str) {
+async fn pods_are_denied_if_the_policy_or_namespace_cannot_be_found(
+    #[case] namespace: &str,
+    #[case] why: &str,
+) {
     let router = in_a_cluster();
     let refusal = post(&router, "/validate", privileged_in(namespace)).await.response();
     assert_eq!(refusal["status"]["message"], why);
@@ -399,7 +405,7 @@ fn own(resource: Value, operation: &str, object: &Value, old: &Value) -> String 
 }
 
 #[tokio::test]
-async fn a_label_that_names_nothing_is_refused_when_it_is_written_and_only_then() {
+async fn a_label_that_names_no_policy_is_denied_only_when_it_is_written() {
     let namespaces = json!({ "group": "", "version": "v1", "resource": "namespaces" });
     let labelled =
         |policy: &str| json!({ "metadata": { "labels": { "callgate.dev/policy": policy } } });
@@ -435,7 +441,10 @@ async fn a_label_that_names_nothing_is_refused_when_it_is_written_and_only_then(
     Some("the name \"baseline\" is that of a built-in policy")
 )]
 #[tokio::test]
-async fn a_policy_is_read_when_it_is_written(#[case] mut policy: Value, #[case] why: Option<&str>) {
+async fn a_policy_is_parsed_when_it_is_written(
+    #[case] mut policy: Value,
+    #[case] why: Option<&str>,
+) {
     policy["apiVersion"] = json!("callgate.dev/v1alpha1");
     policy["kind"] = json!("SeccompPolicy");
     let policies = json!({ "group": "callgate.dev", "resource": "seccomppolicies" });
@@ -517,7 +526,7 @@ async fn labels_that_have_just_changed_are_looked_up_and_no_others(
 #[case::it_is_not(Presence::Absent, false)]
 #[case::it_means_nothing(Presence::Unreadable("no spec".to_owned()), false)]
 #[tokio::test]
-async fn a_policy_that_no_watch_has_told_of_is_asked_for(
+async fn a_policy_that_no_watch_has_reported_is_looked_up(
     #[case] policy: Presence,
     #[case] allowed: bool,
 ) {
@@ -529,7 +538,7 @@ async fn a_policy_that_no_watch_has_told_of_is_asked_for(
 }
 
 #[tokio::test]
-async fn who_obeys_a_policy_is_asked_when_it_is_deleted() {
+async fn namespaces_that_name_a_policy_are_looked_up_when_it_is_deleted() {
     let policies = json!({ "group": "callgate.dev", "resource": "seccomppolicies" });
     let deleted = own(policies, "DELETE", &Value::Null, &json!({}));
     let router = asking(Presence::Unknown, &["new"]);
@@ -547,7 +556,7 @@ async fn who_obeys_a_policy_is_asked_when_it_is_deleted() {
 ]))]
 #[case::of_somebody("shop", Value::Null)]
 #[tokio::test]
-async fn a_label_without_effect_is_warned_about(#[case] name: &str, #[case] warnings: Value) {
+async fn a_label_without_effect_leads_to_a_warning(#[case] name: &str, #[case] warnings: Value) {
     let namespaces = json!({ "group": "", "version": "v1", "resource": "namespaces" });
     let labels = json!({ "callgate.dev/policy": "baseline", "callgate.dev/mode": "warn" });
     let labelled = json!({ "metadata": { "labels": labels } });
@@ -568,7 +577,7 @@ async fn a_label_without_effect_is_warned_about(#[case] name: &str, #[case] warn
     "callgate.dev/policy has no effect on namespace \"kube-public\": the webhook configurations leave it out by its name",
 ]))]
 #[tokio::test]
-async fn a_namespace_that_only_component_everywhere_leaves_out_is_warned_about_where_that_is(
+async fn a_label_on_a_namespace_that_only_component_everywhere_leaves_out_leads_to_a_warning_there(
     #[case] default: Option<&str>,
     #[case] warnings: Value,
 ) {
@@ -584,7 +593,7 @@ async fn a_namespace_that_only_component_everywhere_leaves_out_is_warned_about_w
 }
 
 #[tokio::test]
-async fn a_policy_that_is_obeyed_is_not_deleted() {
+async fn the_deletion_of_a_policy_that_a_namespace_names_is_denied() {
     let policies = json!({ "group": "callgate.dev", "resource": "seccomppolicies" });
     let deleted = own(policies, "DELETE", &Value::Null, &json!({}));
     let refusal = post(&in_a_cluster(), "/validate", deleted).await.response();
@@ -621,7 +630,7 @@ async fn a_profile_is_linted_when_it_is_written(#[case] spec: Value, #[case] lin
 }
 
 #[tokio::test]
-async fn a_profile_that_only_records_is_warned_about() {
+async fn a_profile_that_only_logs_leads_to_a_warning() {
     let profiles = json!({ "group": "callgate.dev", "resource": "seccompprofiles" });
     let profile = json!({ "spec": { "defaultAction": "SCMP_ACT_LOG" } });
     let written = own(profiles, "CREATE", &profile, &Value::Null);
@@ -633,7 +642,7 @@ async fn a_profile_that_only_records_is_warned_about() {
 }
 
 #[tokio::test]
-async fn whoever_deletes_a_profile_is_told_what_follows() {
+async fn the_deletion_of_a_profile_leads_to_a_warning_about_its_consequences() {
     let text = "apiVersion: callgate.dev/v1alpha1\nkind: SeccompPolicy\nmetadata: { name: own }\n\
                 spec: { default: { type: Localhost, localhostProfile: callgate/restricted.json } }\n";
     let policy = Policy::parse(text).expect("a policy");
@@ -652,7 +661,7 @@ async fn whoever_deletes_a_profile_is_told_what_follows() {
 }
 
 #[tokio::test]
-async fn a_profile_whose_name_fits_into_no_label_is_refused() {
+async fn a_profile_whose_name_is_too_long_for_a_label_is_denied() {
     let profiles = json!({ "group": "callgate.dev", "resource": "seccompprofiles" });
     let spec = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
         { "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" },

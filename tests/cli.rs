@@ -59,7 +59,7 @@ fn every_lint_is_explained() {
 }
 
 #[test]
-fn who_asks_for_what_is_not_there_is_told_what_is() {
+fn an_unknown_rule_leads_to_the_list_of_rules_and_lints() {
     let output = callgate(&["explain", "unsett"]);
     let said = said(&output);
     let start = "error: there is no rule or lint \"unsett\"; rules: privileged, unset, ";
@@ -69,7 +69,7 @@ fn who_asks_for_what_is_not_there_is_told_what_is() {
 }
 
 #[test]
-fn a_built_in_policy_is_printed_and_can_be_made_ones_own() {
+fn a_built_in_policy_is_printed_and_its_copy_can_be_served() {
     let output = callgate(&["explain", "policy", "restricted"]);
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8_lossy(&output.stdout).replace("name: restricted", "name: own");
@@ -105,7 +105,7 @@ fn a_built_in_policy_is_printed_and_can_be_made_ones_own() {
     &["serve", "--standalone", "--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"],
     "error: cannot read \"/nonexistent\": No such file or directory (os error 2)"
 )]
-fn what_cannot_be_done_is_said_in_one_line(#[case] words: &[&str], #[case] line: &str) {
+fn every_failure_is_one_line(#[case] words: &[&str], #[case] line: &str) {
     let output = callgate(words);
     assert_eq!(said(&output), line);
     assert_eq!(output.status.code(), Some(2));
@@ -120,7 +120,7 @@ fn what_cannot_be_done_is_said_in_one_line(#[case] words: &[&str], #[case] line:
     &["--default-mode", "audit", "--standalone"],
     "error: the argument '--default-mode <MODE>' cannot be used with '--standalone'"
 )]
-fn a_default_mode_is_one_for_a_cluster(#[case] words: &[&str], #[case] line: &str) {
+fn the_flag_default_mode_is_only_for_a_cluster(#[case] words: &[&str], #[case] line: &str) {
     let output = callgate(&[&["serve"], words].concat());
     assert_eq!(said(&output).lines().next(), Some(line));
     assert_eq!(output.status.code(), Some(2));
@@ -146,7 +146,7 @@ spec:
 }
 
 #[test]
-fn a_port_that_is_taken_is_named() {
+fn a_port_in_use_is_named_in_the_error() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("it is bound").to_string();
     let words = ["--log-level", "off", "--admin-listen", "127.0.0.1:0", "--listen", &address];
@@ -207,7 +207,7 @@ impl Drop for Webhook {
 #[rstest]
 #[case("TERM")]
 #[case("INT")]
-fn it_ends_well_when_it_is_told_to(#[case] signal: &str) {
+fn it_stops_with_success_on_a_signal(#[case] signal: &str) {
     let mut webhook = Webhook::start(&["--drain-delay", "0s"]);
     webhook.until("serving");
     webhook.signal(signal);
@@ -216,7 +216,7 @@ fn it_ends_well_when_it_is_told_to(#[case] signal: &str) {
 }
 
 #[test]
-fn it_goes_on_when_nobody_reads_its_log() {
+fn it_keeps_working_if_its_log_is_not_read() {
     let mut webhook = Webhook::start(&["--drain-delay", "0s"]);
     webhook.until("serving");
     webhook.log = None;
@@ -225,7 +225,7 @@ fn it_goes_on_when_nobody_reads_its_log() {
 }
 
 #[test]
-fn an_error_that_nobody_reads_is_an_error_all_the_same() {
+fn an_error_that_cannot_be_printed_still_sets_the_exit_code() {
     let full = fs::File::options().write(true).open("/dev/full").expect("Linux has one");
     let status = Command::new(env!("CARGO_BIN_EXE_callgate"))
         .args(["explain", "unsett"])
@@ -237,7 +237,7 @@ fn an_error_that_nobody_reads_is_an_error_all_the_same() {
 }
 
 #[test]
-fn the_admin_port_says_that_it_is_ready_and_since_when_it_is_not() {
+fn readyz_answers_200_until_the_drain_begins() {
     let mut webhook = Webhook::start(&["--drain-delay", "1h"]);
     let serving = webhook.until("serving");
     let admin = serving["admin_address"].as_str().and_then(|it| it.parse().ok());

@@ -20,7 +20,7 @@ fn now() -> Vec<Value> {
 }
 
 #[test]
-fn the_version_before_can_read_what_this_one_stores() {
+fn the_previous_version_can_read_what_this_one_stores() {
     assert_eq!(offences(&before(), &now()), Vec::<String>::new());
 }
 
@@ -66,7 +66,7 @@ const EXEMPTION: &str = "/exemptions/items/properties";
         json!({ "type": "integer", "default": 1 }),
     &["seccomppolicies.callgate.dev v1alpha1: spec.bindings[].order has a default"]
 )]
-fn what_the_version_before_could_not_read_is_found(
+fn a_change_that_the_previous_version_cannot_read_is_found(
     #[case] change: fn(&mut Value),
     #[case] expected: &[&str],
 ) {

@@ -116,7 +116,7 @@ fn review(object: &Value) -> Value {
 }
 
 #[test]
-fn every_policy_that_is_shown_is_one() {
+fn every_policy_in_the_docs_and_examples_is_valid() {
     let example = fs::read_to_string("examples/policy.yaml").expect("it is there");
     let shown = blocks("docs/policy.md", "yaml");
     let shown = shown.iter().filter(|it| it.contains("SeccompPolicy"));
@@ -140,7 +140,7 @@ async fn the_denial_of_the_readme_is_what_make_run_shows() {
 }
 
 #[test]
-fn the_wrapped_profile_of_the_docs_is_what_comes_out() {
+fn the_wrapped_profile_of_the_docs_is_the_output_of_wrap() {
     let document = "docs/profiles.md";
     let text = fs::read_to_string(document).expect("it is there");
     let words = text.split('`').find(|it| it.starts_with("callgate profile wrap shop.json"));
@@ -161,7 +161,7 @@ fn the_wrapped_profile_of_the_docs_is_what_comes_out() {
 }
 
 #[test]
-fn the_profile_of_the_docs_is_what_its_file_becomes() {
+fn the_profile_of_the_docs_is_made_of_its_file() {
     let shown = blocks("docs/profiles.md", "yaml");
     let shown = shown.iter().find(|it| it.contains("SeccompProfile")).expect("there is one");
     let file = fs::read("profiles/block-mkdir.json").expect("it is there");
@@ -196,7 +196,7 @@ fn the_docs_list_every_rule_with_its_levels() {
 }
 
 #[test]
-fn every_metric_is_described_and_every_described_one_is_there() {
+fn every_metric_is_documented_and_every_documented_one_exists() {
     let metrics = Metrics::new("0.0.0");
     metrics.review("mutate", "create", "patched", Duration::ZERO);
     metrics.finding("unset", "deny");
@@ -225,7 +225,7 @@ fn every_metric_is_described_and_every_described_one_is_there() {
 
 /// A word in code with more than one `_` is a test, a text in “quotes” a case of a table.
 #[test]
-fn every_test_that_a_document_counts_on_is_there() {
+fn every_test_that_a_document_names_exists() {
     let tree = ["src", "tests", "e2e"].map(PathBuf::from).into_iter();
     let all: String = tree.flat_map(texts).collect();
     let manifest = fs::read_to_string("Cargo.toml").expect("it is there");

@@ -369,14 +369,14 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn no_bytes_bring_it_down_or_are_let_through(bytes in vec(any::<u8>(), 0..512)) {
+    fn no_bytes_crash_it_or_are_allowed(bytes in vec(any::<u8>(), 0..512)) {
         for path in ["/mutate", "/validate"] {
             prop_assert_eq!(ask(path, bytes.clone()).status, StatusCode::BAD_REQUEST);
         }
     }
 
     #[test]
-    fn half_a_review_is_no_review(pod in pod(), part in 0.0..1.0) {
+    fn half_a_review_is_an_http_error(pod in pod(), part in 0.0..1.0) {
         let bytes = review(&pod);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss,
                  reason = "a few kilobytes")]
@@ -388,7 +388,7 @@ proptest! {
     }
 
     #[test]
-    fn an_unreadable_pod_is_never_let_through(object in any_json()) {
+    fn an_unreadable_pod_is_never_allowed(object in any_json()) {
         for path in ["/mutate", "/validate"] {
             let response = ask(path, review(&object)).response();
             prop_assert!(response["uid"] == "u-1");
@@ -397,7 +397,7 @@ proptest! {
     }
 
     #[test]
-    fn a_readable_pod_is_never_called_unreadable(pod in pod()) {
+    fn a_readable_pod_is_never_reported_as_unreadable(pod in pod()) {
         prop_assert!(is_readable(&pod));
         prop_assert_eq!(&ask("/mutate", review(&pod)).response()["allowed"], true);
     }
@@ -424,7 +424,7 @@ proptest! {
     }
 
     #[test]
-    fn a_patch_touches_profiles_legacy_annotations_and_required_nodes_alone(pod in pod()) {
+    fn a_patch_changes_only_profiles_legacy_annotations_and_required_nodes(pod in pod()) {
         prop_assert_eq!(untouchable(&pod), untouchable(&patched(&pod, &mutate(&pod))));
     }
 
@@ -519,7 +519,7 @@ proptest! {
 
 /// Chance hardly ever gets that deep.
 #[test]
-fn a_wrong_type_in_what_places_a_pod_is_never_let_through() {
+fn a_wrong_type_in_a_scheduling_field_is_never_allowed() {
     const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
     let affinity = |required: Value| json!({ "nodeAffinity": { REQUIRED: required } });
     let term = |term: Value| affinity(json!({ "nodeSelectorTerms": [term] }));

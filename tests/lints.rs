@@ -81,7 +81,7 @@ struct Profile {
 
 /// The linter is never milder than what pods are judged by.
 #[test]
-fn what_makes_a_pod_fail_is_found() {
+fn the_linter_finds_every_defect_for_which_pods_are_judged() {
     let table = fs::read_to_string("tests/profiles.yaml").expect("the table is there");
     let profiles: Vec<Profile> = serde_saphyr::from_str(&table).expect("the table is YAML");
     for Profile { name, text, base64 } in profiles {
@@ -100,7 +100,7 @@ fn what_makes_a_pod_fail_is_found() {
 }
 
 #[test]
-fn the_profiles_that_we_hand_out_are_what_they_seem() {
+fn the_profiles_of_the_repository_have_no_lint_findings() {
     let lines = |file: &str| {
         let text = fs::read_to_string(file).expect("the profile is there");
         lint(text.as_bytes()).iter().map(|it| line(it, &text)).collect::<Vec<_>>()

@@ -26,7 +26,7 @@ struct Case {
 }
 
 #[test]
-fn every_text_is_a_policy_or_says_where_it_is_none() {
+fn every_text_of_the_table_is_a_policy_or_an_error_with_its_place() {
     let table = fs::read_to_string("tests/policies.yaml").expect("the table is there");
     let cases: Vec<Case> = serde_saphyr::from_str(&table).expect("it is a table");
     let mut wrong = Vec::new();
@@ -41,7 +41,7 @@ fn every_text_is_a_policy_or_says_where_it_is_none() {
 }
 
 #[test]
-fn a_built_in_policy_is_a_start_for_ones_own_under_another_name() {
+fn a_built_in_policy_can_be_copied_under_another_name() {
     for it in BUILTIN {
         let renamed = it.yaml.replace(&format!("name: {}", it.name), "name: shop");
         assert_eq!(Policy::parse(&renamed).expect("it is a policy").name(), "shop");
@@ -49,7 +49,7 @@ fn a_built_in_policy_is_a_start_for_ones_own_under_another_name() {
 }
 
 #[test]
-fn a_text_nested_too_deeply_is_no_policy_and_not_the_end_of_us() {
+fn a_policy_nested_too_deeply_is_an_error_and_crashes_nothing() {
     let text = format!("metadata:\n  annotations: {}", "[".repeat(100_000));
     let error = Policy::parse(&text).expect_err("it is no policy").to_string();
     assert_eq!(error, "2:271: recursion limit exceeded");

@@ -38,7 +38,7 @@ fn table() -> Vec<Case> {
 }
 
 #[test]
-fn every_profile_is_what_the_table_says() {
+fn every_profile_of_the_table_is_judged_as_expected() {
     let mut wrong = Vec::new();
     for case in table() {
         let expected = (case.sound, case.hollow.clone(), case.broken.clone());
@@ -57,7 +57,7 @@ fn every_profile_is_what_the_table_says() {
 
 /// Where the two disagree, ours must be the stricter word.
 #[test]
-fn nothing_is_sound_that_go_refuses_or_disables() {
+fn nothing_is_sound_that_go_rejects_or_disables() {
     for Case { name, hollow, broken, go, stricter, .. } in table() {
         match go {
             Go::Refuses => assert!(broken.is_some(), "{name}"),
@@ -68,7 +68,7 @@ fn nothing_is_sound_that_go_refuses_or_disables() {
 }
 
 #[test]
-fn a_profile_nested_too_deeply_is_broken_and_not_the_end_of_us() {
+fn a_profile_nested_too_deeply_counts_as_broken_and_crashes_nothing() {
     let text = "[".repeat(100_000);
     let why = Document::inspect(text.as_bytes()).expect("it is broken").to_string();
     let deepest = "invalid character '[' exceeded max depth at line 1 column 10001";

@@ -46,7 +46,7 @@ fn table() -> Vec<Case> {
 }
 
 #[test]
-fn every_file_becomes_what_the_table_says() {
+fn every_file_of_the_table_becomes_the_expected_object() {
     let mut wrong = Vec::new();
     for case in table() {
         let Case { name, text, said, .. } = &case;
@@ -73,7 +73,7 @@ fn every_file_becomes_what_the_table_says() {
 }
 
 #[test]
-fn what_is_wrapped_is_sound_to_whoever_reads_the_object() {
+fn a_wrapped_object_is_sound_when_it_is_read_back() {
     let name: ObjectName = "web".parse().expect("it is a name");
     for case in table() {
         let Ok(Converted { spec: Some(spec), .. }) =
@@ -150,7 +150,7 @@ spec:
 ";
 
 #[test]
-fn a_file_becomes_an_object_that_is_called_like_it() {
+fn a_file_becomes_an_object_of_the_same_name() {
     let ended = ended(&callgate(&["profiles/block-mkdir.json"], ""));
     assert_eq!(ended, (Some(0), BLOCK_MKDIR.to_owned(), String::new()));
 }
@@ -173,7 +173,7 @@ fn json_says_the_same_as_yaml() {
 }
 
 #[test]
-fn what_there_is_to_say_is_said_beside_the_object() {
+fn warnings_and_notes_go_to_standard_error() {
     let file = r#"{ "defaultAction": "SCMP_ACT_ALLOW", "made": "by hand",
   "syscalls": [{ "name": "mkdir", "action": "SCMP_ACT_KILL" }] }"#;
     let (code, printed, said) = ended(&callgate(&["-", "--name", "web"], file));
@@ -185,7 +185,7 @@ fn what_there_is_to_say_is_said_beside_the_object() {
 }
 
 #[test]
-fn what_is_wrong_is_not_printed() {
+fn a_file_with_a_lint_error_is_not_printed() {
     let file = r#"{ "defaultAction": "SCMP_ACT_ALOW" }"#;
     let expected = "stdin:1:20: error: defaultAction: \"SCMP_ACT_ALOW\" is no action that the \
                     runtime knows, so no container starts; did you mean \"SCMP_ACT_ALLOW\"? \
@@ -195,7 +195,7 @@ fn what_is_wrong_is_not_printed() {
 }
 
 #[test]
-fn of_very_many_lines_the_errors_come_first() {
+fn errors_come_first_among_very_many_lines() {
     let keys: Vec<_> = (0..300).map(|it| format!("\"x{it}\": 0, ")).collect();
     let keys = keys.concat();
     let file = format!("{{ {keys}\"defaultAction\": \"SCMP_ACT_ALOW\" }}");
@@ -225,7 +225,10 @@ const DEPENDS: &str = r#"{ "defaultAction": "SCMP_ACT_ALLOW",
     &["--kernel", "5.15"],
     "the architecture (archMap) of the nodes: say by --arch"
 )]
-fn what_the_nodes_are_is_not_guessed(#[case] flags: &[&str], #[case] of: &str) {
+fn the_architecture_and_kernel_of_the_nodes_are_not_guessed(
+    #[case] flags: &[&str],
+    #[case] of: &str,
+) {
     let ended = ended(&callgate(&[&["-", "--name", "web"], flags].concat(), DEPENDS));
     let line = format!("error: stdin: the profile depends on {of}\n");
     assert_eq!(ended, (Some(2), String::new(), line));
@@ -260,14 +263,14 @@ fn what_the_nodes_are_is_not_guessed(#[case] flags: &[&str], #[case] of: &str) {
     "error: invalid value 'new' for '--kernel <VERSION>': \"new\" is no version of a kernel, \
      expected one such as 5.15"
 )]
-fn what_cannot_be_done_is_said_in_one_line(#[case] words: &[&str], #[case] line: &str) {
+fn every_failure_is_one_line(#[case] words: &[&str], #[case] line: &str) {
     let (code, printed, said) = ended(&callgate(words, ""));
     assert_eq!(said.lines().next(), Some(line));
     assert_eq!((code, printed.as_str()), (Some(2), ""));
 }
 
 #[test]
-fn nobody_who_stops_reading_makes_it_panic() {
+fn a_failed_write_to_standard_output_is_an_error_and_no_panic() {
     let full = || fs::File::options().write(true).open("/dev/full").expect("Linux has one");
     let output = Command::new(env!("CARGO_BIN_EXE_callgate"))
         .args(["profile", "wrap", "profiles/block-mkdir.json"])

@@ -22,10 +22,10 @@ use crate::{
 };
 
 pub(crate) const ALL: &[Entry] = entries![
-    a_secret_that_is_deleted_or_damaged_heals_and_no_pod_is_refused,
-    a_bundle_that_is_overwritten_heals_and_lets_nothing_through,
-    the_authority_changes_hands_and_no_pod_is_refused,
-    replicas_that_start_at_once_on_nothing_agree_on_one_authority,
+    a_ca_secret_that_is_deleted_or_damaged_is_restored_and_no_pod_is_denied,
+    a_ca_bundle_that_is_overwritten_is_restored_and_no_bad_pod_is_allowed,
+    the_ca_is_rotated_and_no_pod_is_denied,
+    replicas_that_start_together_without_a_secret_agree_on_one_ca,
 ];
 
 /// Long enough for the Deployment to roll out before the successor signs.
@@ -37,7 +37,7 @@ async fn current(it: &Deployment) -> String {
 
 /// Asks the replicas themselves, where they can be reached.
 async fn all_serve_by(it: &Deployment, authority: &str) -> bool {
-    if !it.is_in_our_hands() {
+    if !it.is_our_own_cluster() {
         return current(it).await == authority;
     }
     let replicas = it.replicas().await;
@@ -48,7 +48,9 @@ async fn all_serve_by(it: &Deployment, authority: &str) -> bool {
     all
 }
 
-async fn a_secret_that_is_deleted_or_damaged_heals_and_no_pod_is_refused(it: Arc<Deployment>) {
+async fn a_ca_secret_that_is_deleted_or_damaged_is_restored_and_no_pod_is_denied(
+    it: Arc<Deployment>,
+) {
     let namespace = it.namespace("damaged").await;
     let (certificate, key) = (current(&it).await, it.stored("ca.key").await);
     let nonsense = STANDARD.encode("nonsense");
@@ -76,7 +78,9 @@ async fn a_secret_that_is_deleted_or_damaged_heals_and_no_pod_is_refused(it: Arc
     outcome.is_flawless();
 }
 
-async fn a_bundle_that_is_overwritten_heals_and_lets_nothing_through(it: Arc<Deployment>) {
+async fn a_ca_bundle_that_is_overwritten_is_restored_and_no_bad_pod_is_allowed(
+    it: Arc<Deployment>,
+) {
     let namespace = it.namespace("overwritten").await;
     let authority = current(&it).await;
     let theirs = json!(STANDARD.encode(stranger().0));
@@ -98,13 +102,13 @@ async fn a_bundle_that_is_overwritten_heals_and_lets_nothing_through(it: Arc<Dep
     // An API server that trusts somebody else cannot call us. Until the bundle is back, and it has heard of that, pods
     // are refused: the call fails, or the pod has not been repaired.
     outcome.is_refused_only_for(&["x509: certificate signed by unknown authority"]);
-    outcome.is_flawless_since(healed);
-    outcome.lets_nothing_through();
+    outcome.has_no_failures_since(healed);
+    outcome.allows_no_bad_pod();
     // Nobody took that for a reason to sign anew.
     assert_eq!(current(&it).await, authority);
 }
 
-async fn the_authority_changes_hands_and_no_pod_is_refused(it: Arc<Deployment>) {
+async fn the_ca_is_rotated_and_no_pod_is_denied(it: Arc<Deployment>) {
     let namespace = it.namespace("rotated").await;
     let first = current(&it).await;
     let ((), outcome) = load::during(&it.api, &namespace, async |load| {
@@ -154,7 +158,7 @@ async fn with_flags(it: &Deployment, flags: &[&str]) {
     it.gone(&before).await;
 }
 
-async fn replicas_that_start_at_once_on_nothing_agree_on_one_authority(it: Arc<Deployment>) {
+async fn replicas_that_start_together_without_a_secret_agree_on_one_ca(it: Arc<Deployment>) {
     let namespace = it.namespace("reborn").await;
     let before = it.replicas().await;
     let old = current(&it).await;
@@ -176,6 +180,6 @@ async fn replicas_that_start_at_once_on_nothing_agree_on_one_authority(it: Arc<D
     outcome.report("started on nothing");
     // Nobody is there for a while, and then nobody whom the API server trusts yet.
     outcome.is_refused_only_for(&[&GONE[..], &["no endpoints available", "x509"]].concat());
-    outcome.is_flawless_since(calm);
-    outcome.lets_nothing_through();
+    outcome.has_no_failures_since(calm);
+    outcome.allows_no_bad_pod();
 }

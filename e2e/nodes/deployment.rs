@@ -187,7 +187,7 @@ impl Deployment {
     }
 
     /// Whether the cluster was made for this suite, which then reaches all its parts.
-    pub(crate) fn is_in_our_hands(&self) -> bool {
+    pub(crate) fn is_our_own_cluster(&self) -> bool {
         self.site.directory.is_some()
     }
 

@@ -12,14 +12,14 @@ use crate::{
 };
 
 pub(crate) const ALL: &[Entry] = entries![
-    while_the_api_server_is_restarted_nothing_gets_through_and_afterwards_all_is_well,
-    without_a_replica_pods_are_refused_and_the_system_runs_on,
+    while_the_api_server_is_restarted_no_bad_pod_is_allowed_and_then_all_pods_work,
+    without_a_replica_pods_are_denied_and_system_namespaces_work,
 ];
 
-async fn while_the_api_server_is_restarted_nothing_gets_through_and_afterwards_all_is_well(
+async fn while_the_api_server_is_restarted_no_bad_pod_is_allowed_and_then_all_pods_work(
     it: Arc<Deployment>,
 ) {
-    if !it.is_in_our_hands() {
+    if !it.is_our_own_cluster() {
         return report("skipped: somebody else's API server");
     }
     it.policy("lasting", json!({ "default": { "type": "RuntimeDefault" } })).await;
@@ -38,8 +38,8 @@ async fn while_the_api_server_is_restarted_nothing_gets_through_and_afterwards_a
     })
     .await;
     outcome.report("API server restarted");
-    outcome.lets_nothing_through();
-    outcome.is_flawless_since(up);
+    outcome.allows_no_bad_pod();
+    outcome.has_no_failures_since(up);
     // It may be away, or not be ready to judge; that we refused is no excuse.
     assert!(!outcome.unanswered.is_empty(), "the API server was not away");
     let ours = outcome.refused.iter().find(|it| it.why.contains("callgate.dev"));
@@ -55,7 +55,7 @@ async fn while_the_api_server_is_restarted_nothing_gets_through_and_afterwards_a
     .await;
 }
 
-async fn without_a_replica_pods_are_refused_and_the_system_runs_on(it: Arc<Deployment>) {
+async fn without_a_replica_pods_are_denied_and_system_namespaces_work(it: Arc<Deployment>) {
     let namespace = it.namespace("closed").await;
     it.policy("doomed", json!({ "default": { "type": "RuntimeDefault" } })).await;
     let orphaned = it.namespace_obeying("orphaned", "doomed").await;
@@ -79,8 +79,8 @@ async fn without_a_replica_pods_are_refused_and_the_system_runs_on(it: Arc<Deplo
     .await;
     outcome.report("scaled to zero and back");
     outcome.is_refused_only_for(&[&GONE[..], &["no endpoints available"]].concat());
-    outcome.is_flawless_since(calm);
-    outcome.lets_nothing_through();
+    outcome.has_no_failures_since(calm);
+    outcome.allows_no_bad_pod();
 
     let reply = it.create(&orphaned, &pod("lost", &["true"], &json!({}))).await;
     let expected = "admission webhook \"validate.callgate.dev\" denied the request: \

@@ -48,11 +48,11 @@ pub(crate) const ALL: &[Entry] = entries![
     a_second_apply_changes_nothing,
     both_replicas_are_ready_each_on_its_own_node,
     a_pod_that_sets_nothing_runs_under_a_filter,
-    a_privileged_pod_is_refused_through_the_service,
-    a_policy_that_is_edited_is_obeyed_by_the_next_pod,
-    a_policy_is_deleted_once_nobody_obeys_it,
-    while_the_deployment_is_restarted_no_pod_is_refused,
-    a_replica_that_is_killed_lets_nothing_through_and_is_back,
+    a_privileged_pod_is_denied_through_the_service,
+    an_edited_policy_applies_to_the_next_pod,
+    a_policy_can_be_deleted_once_no_namespace_names_it,
+    while_the_deployment_is_restarted_no_pod_is_denied,
+    a_killed_replica_allows_no_bad_pod_and_is_replaced,
     what_the_runbook_says_comes_true,
 ];
 
@@ -91,7 +91,7 @@ async fn a_pod_that_sets_nothing_runs_under_a_filter(it: Arc<Deployment>) {
     assert_eq!(said, "Seccomp:\t2\n");
 }
 
-async fn a_privileged_pod_is_refused_through_the_service(it: Arc<Deployment>) {
+async fn a_privileged_pod_is_denied_through_the_service(it: Arc<Deployment>) {
     let namespace = it.namespace("privileged").await;
     let reply = it.create(&namespace, &privileged("bad")).await;
     assert_eq!(
@@ -103,7 +103,7 @@ async fn a_privileged_pod_is_refused_through_the_service(it: Arc<Deployment>) {
     );
 }
 
-async fn a_policy_that_is_edited_is_obeyed_by_the_next_pod(it: Arc<Deployment>) {
+async fn an_edited_policy_applies_to_the_next_pod(it: Arc<Deployment>) {
     let spec = |level| json!({ "default": { "type": "RuntimeDefault" }, "rules": { "privileged": level } });
     it.policy("shop", spec("Deny")).await;
     let namespace = it.namespace_obeying("edited", "shop").await;
@@ -129,7 +129,7 @@ async fn a_policy_that_is_edited_is_obeyed_by_the_next_pod(it: Arc<Deployment>) 
     outcome.is_flawless();
 }
 
-async fn a_policy_is_deleted_once_nobody_obeys_it(it: Arc<Deployment>) {
+async fn a_policy_can_be_deleted_once_no_namespace_names_it(it: Arc<Deployment>) {
     it.policy("leaving", json!({ "default": { "type": "RuntimeDefault" } })).await;
     let namespace = it.namespace_obeying("moving", "leaving").await;
     let path = path_of_policy("leaving");
@@ -161,7 +161,7 @@ async fn a_policy_is_deleted_once_nobody_obeys_it(it: Arc<Deployment>) {
     outcome.is_flawless();
 }
 
-async fn while_the_deployment_is_restarted_no_pod_is_refused(it: Arc<Deployment>) {
+async fn while_the_deployment_is_restarted_no_pod_is_denied(it: Arc<Deployment>) {
     let namespace = it.namespace("restart").await;
     let before = it.replicas().await;
     let ((), outcome) = load::during(&it.api, &namespace, async |load| {
@@ -175,7 +175,7 @@ async fn while_the_deployment_is_restarted_no_pod_is_refused(it: Arc<Deployment>
     outcome.is_flawless();
 }
 
-async fn a_replica_that_is_killed_lets_nothing_through_and_is_back(it: Arc<Deployment>) {
+async fn a_killed_replica_allows_no_bad_pod_and_is_replaced(it: Arc<Deployment>) {
     let namespace = it.namespace("killed").await;
     for replica in it.replicas().await {
         let ((), outcome) = load::during(&it.api, &namespace, async |load| {
@@ -191,11 +191,11 @@ async fn a_replica_that_is_killed_lets_nothing_through_and_is_back(it: Arc<Deplo
             load.goes_on().await;
         })
         .await;
-        outcome.lets_nothing_through();
+        outcome.allows_no_bad_pod();
         // Until the Service has heard of it, about a second, new connections still lead to it: then a call fails, and
         // with it the pod, or it is refused for what was not repaired.
         outcome.is_refused_only_for(&GONE);
-        outcome.is_flawless_since(UNHEARD_OF);
+        outcome.has_no_failures_since(UNHEARD_OF);
         outcome.report(&format!("{} killed", replica.name));
     }
 }

@@ -6,8 +6,8 @@ use support::wait::eventually;
 use crate::trial::{Test, container, pod, trials};
 
 trials![
-    an_object_that_can_be_obeyed_says_so_for_every_spec,
-    an_object_that_means_nothing_says_so_and_stops_nobody,
+    a_valid_object_is_accepted_for_every_spec,
+    an_invalid_object_is_not_accepted_and_affects_no_other,
 ];
 
 const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
@@ -36,7 +36,7 @@ fn words(condition: &Value) -> [&str; 4] {
     ["type", "status", "reason", "message"].map(|it| condition[it].as_str().unwrap_or_default())
 }
 
-async fn an_object_that_can_be_obeyed_says_so_for_every_spec(it: Test) {
+async fn a_valid_object_is_accepted_for_every_spec(it: Test) {
     let path = format!("{POLICIES}/{}", it.namespace);
     let apply = async |spec: &Value| {
         let policy = object("SeccompPolicy", &it.namespace, spec);
@@ -90,7 +90,7 @@ pub(super) async fn look_again(it: &Test, mark: &str) {
     .await;
 }
 
-async fn an_object_that_means_nothing_says_so_and_stops_nobody(it: Test) {
+async fn an_invalid_object_is_not_accepted_and_affects_no_other(it: Test) {
     let name = &it.namespace;
     let (policy, profile) = (format!("{POLICIES}/{name}"), format!("{PROFILES}/{name}"));
     let write = async |path: &str, kind: &str, spec: Value| {

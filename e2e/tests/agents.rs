@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::watches::{deep, object, strange};
 use crate::trial::{Test, trials};
 
-trials![strange_objects_stop_no_agent];
+trials![malformed_objects_stop_no_agent];
 
 const NODES: &str = "/api/v1/nodes";
 const REPORTS: &str = "/apis/callgate.dev/v1alpha1/seccompnodes";
@@ -109,7 +109,7 @@ fn spec(call: &str) -> Value {
     json!({ "spec": { "defaultAction": "SCMP_ACT_ALLOW", "syscalls": syscalls } })
 }
 
-async fn strange_objects_stop_no_agent(it: Test) {
+async fn malformed_objects_stop_no_agent(it: Test) {
     let api = it.api();
     let stem = &it.namespace[it.namespace.len() - 8..];
     let name = |what: &str| format!("agent-{what}-{stem}");

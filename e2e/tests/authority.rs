@@ -17,13 +17,13 @@ use crate::{
 };
 
 trials![
-    replicas_that_start_at_once_on_nothing_agree_on_one_authority,
-    the_authority_changes_hands_and_no_call_fails,
-    a_secret_that_is_deleted_or_damaged_heals_and_no_call_fails,
-    a_bundle_that_is_overwritten_heals,
-    an_authority_brought_by_hand_takes_over_and_no_call_fails,
-    a_configuration_that_is_missing_is_not_made_and_gets_its_bundle_later,
-    a_replica_is_known_by_the_name_of_its_service_wherever_that_is,
+    replicas_that_start_together_without_a_secret_agree_on_one_ca,
+    the_ca_is_rotated_and_no_call_fails,
+    a_ca_secret_that_is_deleted_or_damaged_is_restored_and_no_call_fails,
+    a_ca_bundle_that_is_overwritten_is_restored,
+    a_ca_written_by_hand_takes_over_and_no_call_fails,
+    a_missing_webhook_configuration_is_not_created_and_gets_its_ca_bundle_later,
+    a_certificate_is_for_the_service_in_the_namespace_of_the_replica,
 ];
 
 /// Two replicas that all clients can call.
@@ -42,7 +42,7 @@ async fn current(site: &Site) -> String {
     site.stored("ca.crt").await.expect("the Secret holds an authority")
 }
 
-async fn replicas_that_start_at_once_on_nothing_agree_on_one_authority(it: Test) {
+async fn replicas_that_start_together_without_a_secret_agree_on_one_ca(it: Test) {
     let site = Site::of(&it);
     site.install().await;
     let mut before = Vec::new();
@@ -84,7 +84,7 @@ fn without_bundles(configuration: &Value) -> Value {
     webhooks
 }
 
-async fn the_authority_changes_hands_and_no_call_fails(it: Test) {
+async fn the_ca_is_rotated_and_no_call_fails(it: Test) {
     let (site, replicas) = started(&it).await;
     let first = current(&site).await;
     let caller = site.caller(&[&replicas[0], &replicas[1]]);
@@ -112,7 +112,7 @@ async fn the_authority_changes_hands_and_no_call_fails(it: Test) {
     site.uninstall().await;
 }
 
-async fn a_secret_that_is_deleted_or_damaged_heals_and_no_call_fails(it: Test) {
+async fn a_ca_secret_that_is_deleted_or_damaged_is_restored_and_no_call_fails(it: Test) {
     let (site, replicas) = started(&it).await;
     let authority = current(&site).await;
     let caller = site.caller(&[&replicas[0], &replicas[1]]);
@@ -143,7 +143,7 @@ async fn a_secret_that_is_deleted_or_damaged_heals_and_no_call_fails(it: Test) {
     site.uninstall().await;
 }
 
-async fn a_bundle_that_is_overwritten_heals(it: Test) {
+async fn a_ca_bundle_that_is_overwritten_is_restored(it: Test) {
     let (site, replicas) = started(&it).await;
     let authority = current(&site).await;
     let theirs = STANDARD.encode(stranger().0);
@@ -182,7 +182,7 @@ async fn a_bundle_that_is_overwritten_heals(it: Test) {
     site.uninstall().await;
 }
 
-async fn an_authority_brought_by_hand_takes_over_and_no_call_fails(it: Test) {
+async fn a_ca_written_by_hand_takes_over_and_no_call_fails(it: Test) {
     let (site, replicas) = started(&it).await;
     let ours = current(&site).await;
     let caller = site.caller(&[&replicas[0], &replicas[1]]);
@@ -200,7 +200,7 @@ async fn an_authority_brought_by_hand_takes_over_and_no_call_fails(it: Test) {
     site.uninstall().await;
 }
 
-async fn a_configuration_that_is_missing_is_not_made_and_gets_its_bundle_later(it: Test) {
+async fn a_missing_webhook_configuration_is_not_created_and_gets_its_ca_bundle_later(it: Test) {
     let site = Site::of(&it);
     let [mutating, validating] = &site.configurations;
     let manifests = site.manifests();
@@ -223,7 +223,7 @@ async fn a_configuration_that_is_missing_is_not_made_and_gets_its_bundle_later(i
     site.uninstall().await;
 }
 
-async fn a_replica_is_known_by_the_name_of_its_service_wherever_that_is(it: Test) {
+async fn a_certificate_is_for_the_service_in_the_namespace_of_the_replica(it: Test) {
     let site = Site::of(&it);
     site.install().await;
     let namespace = Some("elsewhere".to_owned());

@@ -12,9 +12,9 @@ use crate::{
     trial::{Test, container, pod, refusal, trials},
 };
 
-trials![an_api_server_is_heard_by_the_name_in_its_certificate_alone];
+trials![only_an_api_server_with_the_right_name_in_its_certificate_is_served];
 
-async fn an_api_server_is_heard_by_the_name_in_its_certificate_alone(it: Test) {
+async fn only_an_api_server_with_the_right_name_in_its_certificate_is_served(it: Test) {
     // Of a cluster that is not ours nobody can say what it shows.
     let Some(directory) = it.world.site.directory.as_ref().and_then(|it| it.parent()) else {
         return;

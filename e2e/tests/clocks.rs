@@ -14,7 +14,7 @@ use crate::{
 
 trials![
     a_replica_whose_clock_goes_wrong_steps_back_and_no_creation_fails,
-    a_replica_that_starts_with_a_wrong_clock_makes_nothing,
+    a_replica_that_starts_with_a_wrong_clock_creates_and_publishes_no_ca,
 ];
 
 const WRONG: &str =
@@ -117,7 +117,7 @@ async fn a_replica_whose_clock_goes_wrong_steps_back_and_no_creation_fails(it: T
     pair.uninstall().await;
 }
 
-async fn a_replica_that_starts_with_a_wrong_clock_makes_nothing(it: Test) {
+async fn a_replica_that_starts_with_a_wrong_clock_creates_and_publishes_no_ca(it: Test) {
     let mut pair = Pair::of(&it, "start").await;
     let clocks = ["+10m", "+30d", "-366d"].map(Clock::new);
     for clock in &clocks[..2] {

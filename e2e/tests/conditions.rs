@@ -28,10 +28,10 @@ use crate::{
 };
 
 trials![
-    what_is_not_asked_about_would_pass_under_every_policy,
-    what_is_not_asked_about_an_update_would_pass_under_every_policy,
-    a_condition_that_spares_too_much_is_found_out,
-    a_condition_that_spares_too_many_updates_is_found_out,
+    every_pod_that_match_conditions_skip_passes_under_every_policy,
+    every_update_that_match_conditions_skip_passes_under_every_policy,
+    a_match_condition_that_skips_too_many_pods_is_detected,
+    a_match_condition_that_skips_too_many_updates_is_detected,
 ];
 
 /// The policy to which nothing is indifferent, with a profile to inject.
@@ -45,14 +45,14 @@ spec:
   rules: { legacy-annotation: Deny }
 ";
 
-async fn what_is_not_asked_about_would_pass_under_every_policy(it: Test) {
+async fn every_pod_that_match_conditions_skip_passes_under_every_policy(it: Test) {
     let (unsound, spared) = unsound(&it, &pods(200), |_| ()).await;
     assert!(unsound.is_empty(), "{}", unsound.join("\n"));
     let [mutate, validate] = spared;
     assert!(mutate > 10 && validate > 3, "the conditions spare calls: {mutate}, {validate}");
 }
 
-async fn what_is_not_asked_about_an_update_would_pass_under_every_policy(it: Test) {
+async fn every_update_that_match_conditions_skip_passes_under_every_policy(it: Test) {
     let pods: Vec<_> = pods(100).into_iter().filter(|it| it["spec"]["os"].is_null()).collect();
     let (unsound, spared, asked) = unsound_updates(&it, &pods, |_| ()).await;
     assert!(unsound.is_empty(), "{}", unsound.join("\n"));
@@ -60,7 +60,7 @@ async fn what_is_not_asked_about_an_update_would_pass_under_every_policy(it: Tes
 }
 
 /// A law that cannot fail proves nothing.
-async fn a_condition_that_spares_too_much_is_found_out(it: Test) {
+async fn a_match_condition_that_skips_too_many_pods_is_detected(it: Test) {
     let privileged = json!({ "privileged": true });
     let bad = json!({ "metadata": { "name": "web" }, "spec": {
         "securityContext": { "seccompProfile": { "type": "RuntimeDefault" } },
@@ -77,7 +77,7 @@ async fn a_condition_that_spares_too_much_is_found_out(it: Test) {
     assert!(unsound[0].contains("[privileged]"), "{unsound:?}");
 }
 
-async fn a_condition_that_spares_too_many_updates_is_found_out(it: Test) {
+async fn a_match_condition_that_skips_too_many_updates_is_detected(it: Test) {
     let privileged = json!({ "privileged": true });
     let containers = ["app", "log"]
         .map(|it| json!({ "name": it, "image": "app", "securityContext": privileged }));

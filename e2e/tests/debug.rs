@@ -8,8 +8,8 @@ use support::e2e::api::Reply;
 use crate::trial::{Test, container, pod, profile_of, trials};
 
 trials![
-    a_privileged_debug_container_is_refused,
-    kubectl_debug_is_refused_with_profile_sysadmin_and_accepted_with_restricted,
+    a_privileged_debug_container_is_denied,
+    kubectl_debug_is_denied_with_profile_sysadmin_and_accepted_with_restricted,
     a_good_debug_container_is_accepted_on_a_pod_that_was_bad_before,
     a_debug_container_without_a_profile_gets_one,
 ];
@@ -29,13 +29,13 @@ async fn add(it: &Test, name: &str, context: &serde_json::Value) -> Reply {
 
 const PRIVILEGED: &str = r#"spec.ephemeralContainers[0] "debug": privileged turns seccomp off; remove it, or ask for an exemption [privileged]"#;
 
-async fn a_privileged_debug_container_is_refused(it: Test) {
+async fn a_privileged_debug_container_is_denied(it: Test) {
     it.accepts(&pod("web", &json!({ "containers": [{ "name": "app", "image": "app" }] }))).await;
     let reply = add(&it, "web", &json!({ "privileged": true })).await;
     assert_eq!(reply.message(), it.refusal("web", &[PRIVILEGED]));
 }
 
-async fn kubectl_debug_is_refused_with_profile_sysadmin_and_accepted_with_restricted(it: Test) {
+async fn kubectl_debug_is_denied_with_profile_sysadmin_and_accepted_with_restricted(it: Test) {
     it.accepts(&pod("web", &json!({ "containers": [{ "name": "app", "image": "app" }] }))).await;
     let kubectl = |profile: &str, name: &str| {
         let program = it.world.site.programs.as_ref().map(|it| it.join("kubectl"));

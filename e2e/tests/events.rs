@@ -6,8 +6,8 @@ use support::{e2e::api::Api, wait::eventually};
 use crate::trial::{Test, container, pod, trials};
 
 trials![
-    a_replica_set_whose_pods_are_refused_has_one_event_that_counts,
-    of_a_dry_run_and_of_a_pod_without_an_owner_there_is_no_event,
+    a_replica_set_whose_pods_are_denied_has_one_event_with_a_count,
+    a_dry_run_and_a_pod_without_an_owner_lead_to_no_event,
 ];
 
 /// What `kubectl describe` looks for: the core Events of one object.
@@ -23,7 +23,7 @@ fn privileged() -> Value {
     json!({ "containers": [container("app", &json!({ "privileged": true }))] })
 }
 
-async fn a_replica_set_whose_pods_are_refused_has_one_event_that_counts(it: Test) {
+async fn a_replica_set_whose_pods_are_denied_has_one_event_with_a_count(it: Test) {
     let deployment = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
         "spec": {
@@ -65,7 +65,7 @@ async fn a_replica_set_whose_pods_are_refused_has_one_event_that_counts(it: Test
     it.api().delete(&format!("{root}/deployments/web")).await.expect_ok("its end");
 }
 
-async fn of_a_dry_run_and_of_a_pod_without_an_owner_there_is_no_event(it: Test) {
+async fn a_dry_run_and_a_pod_without_an_owner_lead_to_no_event(it: Test) {
     let owned = |uid: &str| {
         let mut pod = pod("web", &privileged());
         pod["metadata"]["ownerReferences"] = json!([{

@@ -12,20 +12,20 @@ use support::{
 use crate::trial::{Test, container, pod, profile_of, trials};
 
 trials![
-    a_policy_of_the_cluster_is_obeyed_and_so_is_its_change,
-    a_policy_that_is_obeyed_cannot_be_deleted,
+    a_policy_of_the_cluster_is_enforced_and_so_is_its_change,
+    a_policy_that_a_namespace_names_cannot_be_deleted,
     a_policy_and_a_namespace_that_names_it_can_be_applied_at_once,
     a_policy_cannot_be_deleted_just_after_a_namespace_named_it,
-    whoever_labels_a_namespace_that_is_left_out_is_warned,
-    a_label_that_names_no_policy_is_refused_and_the_policies_are_listed,
-    a_mode_that_is_none_is_refused_where_there_is_no_policy_yet,
+    a_label_on_a_namespace_that_is_left_out_leads_to_a_warning,
+    a_label_that_names_no_policy_is_denied_and_the_policies_are_listed,
+    an_invalid_mode_is_denied_also_on_a_namespace_without_a_policy,
     the_default_mode_is_that_of_namespaces_that_name_none,
     a_pod_in_a_namespace_that_is_brand_new_is_judged,
     a_profile_of_the_cluster_can_be_named,
     numbers_of_64_bits_survive,
-    what_the_schema_cannot_hold_is_refused_by_it,
-    what_the_schema_lets_through_is_refused_by_us,
-    a_profile_that_nothing_could_start_under_is_refused,
+    the_schema_rejects_invalid_policies,
+    callgate_denies_invalid_policies_that_the_schema_accepts,
+    a_profile_under_which_no_container_starts_is_denied,
 ];
 
 const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
@@ -65,7 +65,7 @@ async fn dry_run(it: &Test, spec: &Value) -> Reply {
     it.api().post(&format!("{}?dryRun=All", it.pods()), &pod("web", spec)).await
 }
 
-async fn a_policy_of_the_cluster_is_obeyed_and_so_is_its_change(it: Test) {
+async fn a_policy_of_the_cluster_is_enforced_and_so_is_its_change(it: Test) {
     let name = own(&it);
     let path = format!("{POLICIES}/{name}");
     let privileged = json!({ "containers": [container("app", &json!({ "privileged": true }))] });
@@ -87,7 +87,7 @@ async fn a_policy_of_the_cluster_is_obeyed_and_so_is_its_change(it: Test) {
     .await;
 }
 
-async fn a_policy_that_is_obeyed_cannot_be_deleted(it: Test) {
+async fn a_policy_that_a_namespace_names_cannot_be_deleted(it: Test) {
     let name = own(&it);
     let path = format!("{POLICIES}/{name}");
     it.api().apply(&path, &policy(&name, &json!({}))).await.expect_ok("the policy");
@@ -148,7 +148,7 @@ async fn a_policy_cannot_be_deleted_just_after_a_namespace_named_it(it: Test) {
     }
 }
 
-async fn whoever_labels_a_namespace_that_is_left_out_is_warned(it: Test) {
+async fn a_label_on_a_namespace_that_is_left_out_leads_to_a_warning(it: Test) {
     let label = json!({ "metadata": { "labels": { "callgate.dev/policy": "restricted" } } });
     let reply = it.api().merge("/api/v1/namespaces/kube-system?dryRun=All", &label).await;
     let warning = "callgate.dev/policy has no effect on namespace \"kube-system\": the webhook \
@@ -157,7 +157,7 @@ async fn whoever_labels_a_namespace_that_is_left_out_is_warned(it: Test) {
     reply.expect_ok("it is only a warning");
 }
 
-async fn a_label_that_names_no_policy_is_refused_and_the_policies_are_listed(it: Test) {
+async fn a_label_that_names_no_policy_is_denied_and_the_policies_are_listed(it: Test) {
     let label = json!({ "metadata": { "labels": { "callgate.dev/policy": "restrictd" } } });
     let path = format!("/api/v1/namespaces/{}", it.namespace);
     let reply = it.api().merge(&path, &label).await;
@@ -172,7 +172,7 @@ async fn a_label_that_names_no_policy_is_refused_and_the_policies_are_listed(it:
     assert!(reply.message().ends_with(end), "{}", reply.message());
 }
 
-async fn a_mode_that_is_none_is_refused_where_there_is_no_policy_yet(it: Test) {
+async fn an_invalid_mode_is_denied_also_on_a_namespace_without_a_policy(it: Test) {
     let namespace = it.plain_namespace().await;
     let path = format!("/api/v1/namespaces/{namespace}");
     let labels = |it: Value| json!({ "metadata": { "labels": it } });
@@ -262,7 +262,7 @@ async fn numbers_of_64_bits_survive(it: Test) {
     it.api().delete(&path).await.expect_ok("its end");
 }
 
-async fn what_the_schema_cannot_hold_is_refused_by_it(it: Test) {
+async fn the_schema_rejects_invalid_policies(it: Test) {
     let exemption = |key: &str, value: Value| {
         let mut exemption = json!({
             "name": "a", "reason": "b", "owner": "c", "rules": ["unset"],
@@ -298,7 +298,7 @@ async fn what_the_schema_cannot_hold_is_refused_by_it(it: Test) {
     assert!(reply.message().contains("built in, choose another name"), "{}", reply.message());
 }
 
-async fn what_the_schema_lets_through_is_refused_by_us(it: Test) {
+async fn callgate_denies_invalid_policies_that_the_schema_accepts(it: Test) {
     let spec = json!({ "default": { "type": "Localhost", "localhostProfile": "./web.json" } });
     let path = format!("{POLICIES}?dryRun=All");
     let reply = it.api().post(&path, &policy(&own(&it), &spec)).await;
@@ -307,7 +307,7 @@ async fn what_the_schema_lets_through_is_refused_by_us(it: Test) {
     assert!(reply.message().contains(why), "{}", reply.message());
 }
 
-async fn a_profile_that_nothing_could_start_under_is_refused(it: Test) {
+async fn a_profile_under_which_no_container_starts_is_denied(it: Test) {
     let name = own(&it);
     let path = format!("{PROFILES}?dryRun=All");
     let spec = json!({

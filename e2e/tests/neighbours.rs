@@ -21,12 +21,12 @@ use tokio::{net::TcpListener, sync::watch, task::AbortHandle};
 use crate::trial::{Test, container, pod, profile_of, trials};
 
 trials![
-    a_sidecar_that_somebody_adds_after_us_has_a_profile,
-    a_profile_that_somebody_wipes_out_after_us_is_set_again,
-    pod_security_restricted_accepts_a_pod_for_the_profile_we_set,
+    a_sidecar_that_another_webhook_adds_after_ours_has_a_profile,
+    a_profile_that_another_webhook_removes_after_ours_is_set_again,
+    pod_security_restricted_accepts_a_pod_with_the_profile_that_callgate_set,
 ];
 
-async fn a_sidecar_that_somebody_adds_after_us_has_a_profile(it: Test) {
+async fn a_sidecar_that_another_webhook_adds_after_ours_has_a_profile(it: Test) {
     let sidecar = json!({ "name": "mesh", "image": "mesh" });
     let change = json!([{ "op": "add", "path": "/spec/containers/-", "value": sidecar }]);
     let _injector = Injector::start(&it, change).await;
@@ -40,7 +40,7 @@ async fn a_sidecar_that_somebody_adds_after_us_has_a_profile(it: Test) {
     assert_eq!(profile_of(&stored, "/spec").as_deref(), Some("RuntimeDefault"));
 }
 
-async fn a_profile_that_somebody_wipes_out_after_us_is_set_again(it: Test) {
+async fn a_profile_that_another_webhook_removes_after_ours_is_set_again(it: Test) {
     let wiped = json!({ "runAsUser": 1000 });
     let change = json!([{ "op": "add", "path": "/spec/securityContext", "value": wiped }]);
     let _injector = Injector::start(&it, change).await;
@@ -54,7 +54,7 @@ async fn a_profile_that_somebody_wipes_out_after_us_is_set_again(it: Test) {
     assert_eq!(profile_of(&stored, "/spec").as_deref(), Some("RuntimeDefault"));
 }
 
-async fn pod_security_restricted_accepts_a_pod_for_the_profile_we_set(it: Test) {
+async fn pod_security_restricted_accepts_a_pod_with_the_profile_that_callgate_set(it: Test) {
     let label =
         json!({ "metadata": { "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } });
     let own = format!("/api/v1/namespaces/{}", it.namespace);

@@ -5,7 +5,7 @@ use support::{e2e::instance::Setup, wait::eventually};
 
 use crate::trial::{Test, container, pod, trials};
 
-trials![a_policy_that_a_newer_version_stores_goes_on_being_enforced];
+trials![a_policy_that_a_newer_version_stored_is_still_enforced];
 
 const DEFINITION: &str =
     "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/seccomppolicies.callgate.dev";
@@ -26,7 +26,7 @@ async fn define(it: &Test, note: Option<Value>) {
     it.api().put(DEFINITION, &definition).await.expect_ok("the new definition");
 }
 
-async fn a_policy_that_a_newer_version_stores_goes_on_being_enforced(it: Test) {
+async fn a_policy_that_a_newer_version_stored_is_still_enforced(it: Test) {
     let name: String = it.namespace.chars().take(60).collect();
     let name = name.trim_matches('-');
     let path = format!("{POLICIES}/{name}");

@@ -7,7 +7,7 @@ use crate::trial::{Test, container, pod, refusal, trials};
 
 trials![
     an_old_pod_can_be_labelled_freed_of_finalizers_and_deleted,
-    an_exemption_by_image_is_not_left_behind_by_another_image,
+    an_exemption_by_image_does_not_cover_another_image_set_later,
     a_pod_of_a_thousand_containers_can_be_labelled,
     a_pod_of_twenty_thousand_containers_can_be_freed_of_finalizers,
 ];
@@ -33,7 +33,7 @@ async fn an_old_pod_can_be_labelled_freed_of_finalizers_and_deleted(it: Test) {
 }
 
 /// What `kubectl set image` does.
-async fn an_exemption_by_image_is_not_left_behind_by_another_image(it: Test) {
+async fn an_exemption_by_image_does_not_cover_another_image_set_later(it: Test) {
     let namespace = it.plain_namespace().await;
     let policy = "
         apiVersion: callgate.dev/v1alpha1

@@ -14,8 +14,8 @@ use crate::{
 };
 
 trials![
-    a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_waits_for_it,
-    what_a_silent_agent_reported_counts_no_longer_until_it_is_heard_again,
+    a_profile_on_its_way_to_nodes_is_denied_then_warned_about_and_a_pinned_pod_waits_for_it,
+    the_report_of_a_silent_agent_does_not_count_until_its_next_heartbeat,
 ];
 
 const NODES: &str = "/api/v1/nodes";
@@ -289,7 +289,9 @@ fn object(kind: &str, name: &str, spec: &Value) -> Value {
     })
 }
 
-async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_waits_for_it(it: Test) {
+async fn a_profile_on_its_way_to_nodes_is_denied_then_warned_about_and_a_pinned_pod_waits_for_it(
+    it: Test,
+) {
     it.opt_in().await;
     let own = it.namespace.rsplit('-').next().expect("it ends with a number").to_owned();
     let (name, nodes) = (format!("sloe-{own}"), ["a", "b"].map(|it| format!("story-{it}-{own}")));
@@ -395,7 +397,7 @@ async fn a_profile_on_its_way_is_refused_then_warned_about_and_a_pinned_pod_wait
     }
 }
 
-async fn what_a_silent_agent_reported_counts_no_longer_until_it_is_heard_again(it: Test) {
+async fn the_report_of_a_silent_agent_does_not_count_until_its_next_heartbeat(it: Test) {
     let namespace = it.plain_namespace().await;
     let own = namespace.rsplit('-').next().expect("it ends with a number").to_owned();
     let (name, node) = (format!("medlar-{own}"), format!("silent-{own}"));

@@ -5,9 +5,9 @@ use support::e2e::instance::Setup;
 
 use crate::trial::{Test, pod, trials};
 
-trials![without_the_webhook_pods_are_refused_and_deployments_are_not];
+trials![without_the_webhook_pods_are_denied_and_deployments_are_not];
 
-async fn without_the_webhook_pods_are_refused_and_deployments_are_not(it: Test) {
+async fn without_the_webhook_pods_are_denied_and_deployments_are_not(it: Test) {
     let namespace = it.plain_namespace().await;
     let setup = Setup {
         policy: "restricted".to_owned(),

@@ -4,9 +4,9 @@ use crate::trial::{Test, naming, profile_of, trials};
 
 trials![
     a_profile_of_the_catalog_is_accepted,
-    a_misspelt_profile_is_refused_with_a_hint,
-    a_path_that_is_none_is_refused,
-    a_hollow_profile_is_refused,
+    a_misspelt_profile_is_denied_with_a_hint,
+    an_invalid_path_is_denied,
+    a_hollow_profile_is_denied,
 ];
 
 async fn a_profile_of_the_catalog_is_accepted(it: Test) {
@@ -14,7 +14,7 @@ async fn a_profile_of_the_catalog_is_accepted(it: Test) {
     assert_eq!(profile_of(&stored, "/spec").as_deref(), Some("Localhost"));
 }
 
-async fn a_misspelt_profile_is_refused_with_a_hint(it: Test) {
+async fn a_misspelt_profile_is_denied_with_a_hint(it: Test) {
     it.refuses(
         &naming("blok-mkdir.json"),
         &[r#"spec.securityContext: profile "blok-mkdir.json" does not exist; did you mean "block-mkdir.json"? [missing-profile]"#],
@@ -22,7 +22,7 @@ async fn a_misspelt_profile_is_refused_with_a_hint(it: Test) {
     .await;
 }
 
-async fn a_path_that_is_none_is_refused(it: Test) {
+async fn an_invalid_path_is_denied(it: Test) {
     let all = [
         ("", "localhostProfile is empty: some kubelets run that unconfined"),
         ("./x.json", r#"localhostProfile "./x.json" is not in its shortest form, write "x.json""#),
@@ -37,7 +37,7 @@ async fn a_path_that_is_none_is_refused(it: Test) {
     }
 }
 
-async fn a_hollow_profile_is_refused(it: Test) {
+async fn a_hollow_profile_is_denied(it: Test) {
     it.refuses(
         &naming("empty.json"),
         &[r#"spec.securityContext: profile "empty.json" filters nothing: it has neither a defaultAction nor syscalls, so the runtime switches seccomp off [hollow-profile]"#],

@@ -5,7 +5,7 @@ use std::{env, fs, process::Command};
 use crate::trial::{Test, trials};
 
 trials![
-    the_terminal_of_the_readme_is_what_kubectl_says,
+    the_terminal_of_the_readme_shows_what_kubectl_prints,
     the_image_of_the_readme_gets_into_every_workload,
 ];
 
@@ -30,7 +30,7 @@ fn shell(it: &Test, line: &str) -> String {
     String::from_utf8(output.stdout).expect("it is text")
 }
 
-async fn the_terminal_of_the_readme_is_what_kubectl_says(it: Test) {
+async fn the_terminal_of_the_readme_shows_what_kubectl_prints(it: Test) {
     let namespace = it.plain_namespace().await;
     let block = block("console").replace("shop", &namespace);
     let mut typed = 0;

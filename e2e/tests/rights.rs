@@ -10,7 +10,7 @@ use crate::trial::{Test, pod, trials};
 
 trials![
     its_own_objects_can_be_watched_and_no_others,
-    with_a_certificate_from_elsewhere_it_serves_and_may_write_no_webhook_configuration,
+    with_a_certificate_from_files_it_serves_and_may_write_no_webhook_configuration,
 ];
 
 const OWN: &str = "/api/v1/namespaces/callgate-system";
@@ -96,10 +96,8 @@ async fn its_own_objects_can_be_watched_and_no_others(it: Test) {
 }
 
 /// The rights that manifests/components/tls-secret leaves, as
-/// `nothing_is_permitted_that_is_not_needed_and_nothing_is_missing` has them.
-async fn with_a_certificate_from_elsewhere_it_serves_and_may_write_no_webhook_configuration(
-    it: Test,
-) {
+/// `the_rights_are_exactly_those_that_are_needed` has them.
+async fn with_a_certificate_from_files_it_serves_and_may_write_no_webhook_configuration(it: Test) {
     let name = "callgate-tls-secret";
     let user = format!("system:serviceaccount:callgate-system:{name}");
     let all = manifests("rbac").into_iter();

@@ -18,10 +18,10 @@ use support::{
 
 use crate::trial::{Test, container, pod, trials};
 
-trials![an_authority_that_the_api_server_would_not_accept_never_signs];
+trials![a_ca_that_the_api_server_would_not_accept_never_signs];
 
 /// Whoever puts one there by mistake must not turn it into an outage.
-async fn an_authority_that_the_api_server_would_not_accept_never_signs(it: Test) {
+async fn a_ca_that_the_api_server_would_not_accept_never_signs(it: Test) {
     let namespace = it.plain_namespace().await;
     let flags = ["--ca-introduction", "1s"].map(str::to_owned).into();
     let setup = Setup { flags, namespaces: vec![namespace.clone()], ..Setup::default() };

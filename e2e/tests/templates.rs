@@ -6,7 +6,7 @@ use support::wait::eventually;
 use crate::trial::{Test, container, trials};
 
 trials![
-    a_bad_template_is_warned_about_and_its_pods_are_refused_with_an_event,
+    a_bad_template_gets_a_warning_and_its_pods_are_denied_with_an_event,
     a_template_is_never_changed,
 ];
 
@@ -20,7 +20,7 @@ fn deployment(spec: &Value) -> Value {
     })
 }
 
-async fn a_bad_template_is_warned_about_and_its_pods_are_refused_with_an_event(it: Test) {
+async fn a_bad_template_gets_a_warning_and_its_pods_are_denied_with_an_event(it: Test) {
     let spec = json!({ "containers": [container("app", &json!({ "privileged": true }))] });
     let path = format!("/apis/apps/v1/namespaces/{}/deployments", it.namespace);
     let reply = it.api().post(&path, &deployment(&spec)).await;

@@ -12,10 +12,10 @@ use crate::{
 };
 
 trials![
-    a_secret_that_is_immutable_is_made_anew_and_no_call_fails,
-    a_secret_that_is_full_loses_what_is_not_ours_and_no_call_fails,
-    an_immutable_secret_stays_where_no_other_may_be_made,
-    a_secret_that_nobody_lets_us_write_is_a_failure_until_somebody_does,
+    an_immutable_ca_secret_is_recreated_and_no_call_fails,
+    a_full_ca_secret_loses_foreign_keys_and_no_call_fails,
+    an_immutable_ca_secret_stays_if_no_other_may_be_created,
+    a_ca_secret_that_cannot_be_written_counts_as_a_failure_until_it_can,
 ];
 
 /// Waits until the Secret holds the authority whole.
@@ -29,7 +29,7 @@ async fn healed(site: &Site, authority: &str) -> Value {
     site.api.get(&site.secret).await.body
 }
 
-async fn a_secret_that_is_immutable_is_made_anew_and_no_call_fails(it: Test) {
+async fn an_immutable_ca_secret_is_recreated_and_no_call_fails(it: Test) {
     let (site, replicas) = started(&it).await;
     let authority = site.stored("ca.crt").await.expect("the Secret holds an authority");
     let caller = site.caller(&[&replicas[0], &replicas[1]]);
@@ -60,7 +60,7 @@ async fn a_secret_that_is_immutable_is_made_anew_and_no_call_fails(it: Test) {
     site.uninstall().await;
 }
 
-async fn a_secret_that_is_full_loses_what_is_not_ours_and_no_call_fails(it: Test) {
+async fn a_full_ca_secret_loses_foreign_keys_and_no_call_fails(it: Test) {
     let (site, replicas) = started(&it).await;
     let authority = site.stored("ca.crt").await.expect("the Secret holds an authority");
     let caller = site.caller(&[&replicas[0], &replicas[1]]);
@@ -127,7 +127,7 @@ async fn fail(replicas: &[Replica]) {
     }
 }
 
-async fn an_immutable_secret_stays_where_no_other_may_be_made(it: Test) {
+async fn an_immutable_ca_secret_stays_if_no_other_may_be_created(it: Test) {
     let (site, replicas) = started(&it).await;
     let authority = site.stored("ca.crt").await.expect("the Secret holds an authority");
     let caller = site.caller(&[&replicas[0], &replicas[1]]);
@@ -143,7 +143,7 @@ async fn an_immutable_secret_stays_where_no_other_may_be_made(it: Test) {
     site.uninstall().await;
 }
 
-async fn a_secret_that_nobody_lets_us_write_is_a_failure_until_somebody_does(it: Test) {
+async fn a_ca_secret_that_cannot_be_written_counts_as_a_failure_until_it_can(it: Test) {
     let (site, replicas) = started(&it).await;
     let authority = site.stored("ca.crt").await.expect("the Secret holds an authority");
     let caller = site.caller(&[&replicas[0], &replicas[1]]);

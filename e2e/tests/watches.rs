@@ -16,14 +16,14 @@ use crate::{
 };
 
 trials![
-    strange_objects_stop_no_watch_and_lower_nobodys_protection,
+    malformed_objects_break_no_watch_and_weaken_no_policy,
     a_connection_that_falls_silent_is_replaced_within_seconds,
-    a_replica_whose_watches_stay_silent_says_so_and_is_not_ready,
-    an_api_server_that_is_away_takes_no_replica_away,
-    look_ups_that_hang_leave_the_places_of_other_reviews_alone,
+    a_replica_whose_watches_are_silent_logs_it_and_is_not_ready,
+    replicas_stay_ready_while_the_api_server_is_down,
+    look_ups_that_hang_do_not_delay_other_reviews,
     a_label_that_is_tightened_counts_for_the_next_pod,
-    a_namespace_made_anew_is_judged_by_its_own_label,
-    what_cannot_be_read_is_told_once_and_touches_are_no_news,
+    a_recreated_namespace_is_judged_by_its_own_label,
+    an_unreadable_object_is_logged_once_and_metadata_changes_make_no_snapshot,
 ];
 
 const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
@@ -118,7 +118,7 @@ pub(super) fn object(kind: &str, name: &str) -> Value {
     object
 }
 
-async fn strange_objects_stop_no_watch_and_lower_nobodys_protection(it: Test) {
+async fn malformed_objects_break_no_watch_and_weaken_no_policy(it: Test) {
     let api = it.api();
     let mut made = Vec::new();
     let mut deepest = 0;
@@ -239,7 +239,7 @@ async fn a_connection_that_falls_silent_is_replaced_within_seconds(it: Test) {
     assert!(replica.ask("/readyz").await.is_some(), "it is ready");
 }
 
-async fn a_replica_whose_watches_stay_silent_says_so_and_is_not_ready(it: Test) {
+async fn a_replica_whose_watches_are_silent_logs_it_and_is_not_ready(it: Test) {
     let namespace = it.plain_namespace().await;
     let front = Front::of(it.api()).await;
     let replica = behind(&it, &front, "behind", &[&namespace], &[FOR_ALL]).await;
@@ -262,7 +262,7 @@ async fn a_replica_whose_watches_stay_silent_says_so_and_is_not_ready(it: Test) 
     assert!(age(&replica, "namespaces").await < Some(15), "and says so");
 }
 
-async fn an_api_server_that_is_away_takes_no_replica_away(it: Test) {
+async fn replicas_stay_ready_while_the_api_server_is_down(it: Test) {
     let namespace = it.plain_namespace().await;
     let path = format!("/api/v1/namespaces/{namespace}");
     let front = Front::of(it.api()).await;
@@ -289,7 +289,7 @@ async fn an_api_server_that_is_away_takes_no_replica_away(it: Test) {
     .await;
 }
 
-async fn look_ups_that_hang_leave_the_places_of_other_reviews_alone(it: Test) {
+async fn look_ups_that_hang_do_not_delay_other_reviews(it: Test) {
     let known = it.plain_namespace().await;
     let new = format!("{known}-new");
     let front = Front::of(it.api()).await;
@@ -357,7 +357,7 @@ async fn late_after_tightening(it: &Test, count: usize) -> usize {
 }
 
 /// Its predecessor of the same name had a laxer label.
-async fn a_namespace_made_anew_is_judged_by_its_own_label(it: Test) {
+async fn a_recreated_namespace_is_judged_by_its_own_label(it: Test) {
     const COUNT: usize = 20;
     let name = format!("anew-{}", it.namespace);
     let path = format!("/api/v1/namespaces/{name}");
@@ -394,7 +394,7 @@ async fn a_namespace_made_anew_is_judged_by_its_own_label(it: Test) {
     assert!(late <= 2, "{late} of {COUNT}");
 }
 
-async fn what_cannot_be_read_is_told_once_and_touches_are_no_news(it: Test) {
+async fn an_unreadable_object_is_logged_once_and_metadata_changes_make_no_snapshot(it: Test) {
     const COUNT: usize = 30;
     let stem = format!("{}-odd-", &it.namespace[it.namespace.len() - 8..]);
     let odd = |at: usize| format!("{POLICIES}/x{stem}{at}");

@@ -13,8 +13,8 @@ use crate::trial::{Test, trials};
 
 trials![
     a_wrapped_file_is_stored_as_it_was_printed,
-    every_object_of_the_table_is_taken_whole,
-    names_that_yaml_would_misread_are_stored_as_they_are,
+    every_object_of_the_table_is_stored_without_a_change,
+    names_that_look_like_other_yaml_types_are_stored_unchanged,
 ];
 
 const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
@@ -65,7 +65,7 @@ async fn a_wrapped_file_is_stored_as_it_was_printed(it: Test) {
     it.api().delete(&path).await.expect_ok("the profile goes");
 }
 
-async fn every_object_of_the_table_is_taken_whole(it: Test) {
+async fn every_object_of_the_table_is_stored_without_a_change(it: Test) {
     let table = fs::read_to_string("tests/wrap.yaml").expect("the table is there");
     let cases: Vec<Case> = serde_saphyr::from_str(&table).expect("the table is YAML");
     let mut taken = 0;
@@ -81,7 +81,7 @@ async fn every_object_of_the_table_is_taken_whole(it: Test) {
     assert!(taken > 10, "only {taken}");
 }
 
-async fn names_that_yaml_would_misread_are_stored_as_they_are(it: Test) {
+async fn names_that_look_like_other_yaml_types_are_stored_unchanged(it: Test) {
     let names = json!(["on", "no", "1e3", "0x10", "1_000", "~", "- a", "a: b", "#", "'", "\u{85}"]);
     let rule = json!({ "names": names, "action": "SCMP_ACT_ERRNO" });
     let file = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule] });

@@ -6,7 +6,7 @@ use support::wait::eventually;
 
 use crate::trial::{Test, trials};
 
-trials![whoever_administers_a_namespace_may_write_nothing_that_decides_for_others];
+trials![the_admin_of_a_namespace_may_write_no_object_that_decides_for_others];
 
 /// An object, and whether the administrator of a namespace may write it there.
 const OBJECTS: [(&str, &str, bool); 12] = [
@@ -24,7 +24,7 @@ const OBJECTS: [(&str, &str, bool); 12] = [
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", false),
 ];
 
-async fn whoever_administers_a_namespace_may_write_nothing_that_decides_for_others(it: Test) {
+async fn the_admin_of_a_namespace_may_write_no_object_that_decides_for_others(it: Test) {
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
         "metadata": { "name": "tenant" },

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_linter_refuses_is_not_installed() {
+    fn a_profile_with_a_lint_error_is_not_installed() {
         let refused = |spec: Value| match read(&spec) {
             Want::Refused(why) => why,
             Want::Install(_) => "installed".to_owned(),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_kept_as_long_as_there_is_room_and_that_is_no_news() {
+    fn texts_are_kept_while_there_is_room_without_a_new_report() {
         let name = |it: &str| Name::parse(it).unwrap();
         let large = |byte: &str| Want::Install(Content::sound(byte.repeat(MOST_KEPT / 2)));
         let mut wanted = Wanted::new();

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_lives_a_year_and_a_leaf_a_week() {
+    fn a_ca_is_valid_for_a_year_and_a_leaf_for_a_week() {
         let Lifetimes { ca_lifetime, leaf_lifetime, ca_introduction } = parse("").check().unwrap();
         assert_eq!(ca_lifetime, Duration::from_hours(365 * 24));
         assert_eq!(leaf_lifetime, Duration::from_hours(7 * 24));

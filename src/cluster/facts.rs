@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_cannot_be_read_stops_nobody_but_those_who_obey_it() {
+    fn an_unreadable_policy_affects_only_namespaces_that_name_it() {
         let bad = json!({
             "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
             "metadata": { "name": "bad" }, "spec": { "rules": { "unset": "Loud" } },
@@ -375,7 +375,7 @@ mod tests {
     /// An update that changes nothing but the text has to reach the snapshot, by
     /// which nodes that have the text of before are found.
     #[test]
-    fn another_text_of_a_profile_is_news() {
+    fn a_changed_text_of_a_profile_makes_a_new_snapshot() {
         let mut facts = Facts::default();
         let mut put = |call: &str| {
             let object = json!({ "spec": { "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_no_name_is_no_namespace_and_nobody_is_asked() {
+    async fn an_invalid_name_is_no_namespace_and_is_not_looked_up() {
         let service =
             service_fn(async |request: Request<Body>| -> Result<Response<Body>, String> {
                 Err(format!("asked for {}", request.uri()))

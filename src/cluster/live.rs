@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn few_are_asked_for_at_once_few_wait_and_the_others_are_told_to_come_again() {
+    async fn look_ups_and_waiting_reviews_are_limited_and_others_fail_at_once() {
         let server = Server::default();
         let live = server.live(Duration::from_millis(100), |_| StatusCode::OK);
         let all = (0..500).map(|at| {

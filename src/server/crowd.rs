@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn having_been_answered_does_not_protect_who_has_very_many() {
+    async fn an_answered_connection_is_not_protected_if_its_client_has_very_many() {
         let mut scene = Scene::new();
         for _ in 0..=KEPT {
             served(scene.comes(1).await);

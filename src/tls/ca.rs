@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_sign_for_us() {
+    fn rejects_a_ca_that_cannot_sign_for_us() {
         let (ours, its_key) = foreign(|_| ());
         let (_, other_key) = foreign(|_| ());
         let (leaf, leaf_key) = foreign(|it| it.is_ca = IsCa::NoCa);

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_wrote_into_metadata_is_skipped_however_deep_it_is() {
+    fn unneeded_metadata_is_skipped_at_any_depth() {
         let text = format!(
             r#"{{"metadata":{{"managedFields":[{{"fieldsV1":{}}}],"name":"shop",
                 "annotations":{{"a":{}}},"labels":{{"team":"x"}}}}}}"#,

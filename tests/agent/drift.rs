@@ -13,7 +13,7 @@ use callgate::{
 use crate::node::{KEEP, NEW, NOTHING, Node, OLD, install, name, wanted};
 
 #[test]
-fn what_is_wanted_is_there_and_everybody_can_read_it() {
+fn wanted_profiles_are_written_and_world_readable() {
     let mut node = Node::new();
     let found = node.pass(&wanted([("db", NEW), ("web", OLD)]));
     assert_eq!(found.written, [name("db"), name("web")]);
@@ -26,7 +26,7 @@ fn what_is_wanted_is_there_and_everybody_can_read_it() {
 }
 
 #[test]
-fn what_is_there_is_not_written_again_by_a_new_agent_either() {
+fn a_correct_file_is_not_written_again_even_by_a_new_agent() {
     let mut node = Node::new();
     let wanted = wanted([("web", OLD)]);
     node.pass(&wanted);
@@ -38,7 +38,7 @@ fn what_is_there_is_not_written_again_by_a_new_agent_either() {
 }
 
 #[test]
-fn a_profile_that_changes_is_written_anew() {
+fn a_changed_profile_is_written_again() {
     let mut node = Node::new();
     node.pass(&wanted([("web", OLD)]));
     let found = node.pass(&wanted([("web", NEW)]));
@@ -47,7 +47,7 @@ fn a_profile_that_changes_is_written_anew() {
 }
 
 #[test]
-fn whatever_is_done_to_a_file_is_undone() {
+fn every_change_of_a_file_is_undone() {
     let mut node = Node::new();
     let wanted = wanted([("web", OLD)]);
     node.pass(&wanted);
@@ -76,7 +76,7 @@ fn whatever_is_done_to_a_file_is_undone() {
 }
 
 #[test]
-fn an_edit_that_hides_its_time_is_seen() {
+fn an_edit_with_a_restored_mtime_is_seen() {
     let mut node = Node::new();
     let wanted = wanted([("web", OLD)]);
     node.pass(&wanted);
@@ -90,7 +90,7 @@ fn an_edit_that_hides_its_time_is_seen() {
 }
 
 #[test]
-fn what_a_killed_agent_left_behind_is_removed() {
+fn temporary_files_of_a_killed_agent_are_removed() {
     let mut node = Node::new();
     for number in [0, 7] {
         fs::write(node.own().join(format!(".new-{number}")), "half").unwrap();
@@ -100,7 +100,7 @@ fn what_a_killed_agent_left_behind_is_removed() {
 }
 
 #[test]
-fn a_profile_that_is_refused_leaves_its_file_alone_and_is_told_of() {
+fn a_profile_with_a_lint_error_does_not_replace_its_file_and_is_reported() {
     let mut node = Node::new();
     node.pass(&wanted([("web", OLD)]));
     let refused = Wanted::from([
@@ -117,7 +117,7 @@ fn a_profile_that_is_refused_leaves_its_file_alone_and_is_told_of() {
 }
 
 #[test]
-fn as_long_as_nobody_knows_what_is_wanted_nothing_is_touched() {
+fn until_the_profiles_are_known_no_file_is_changed() {
     let mut node = Node::new();
     fs::write(node.file("web"), OLD).unwrap();
     fs::set_permissions(node.file("web"), Permissions::from_mode(0o600)).unwrap();

@@ -32,7 +32,7 @@ fn a_link_in_place_of_a_file_is_replaced_and_not_followed() {
 }
 
 #[test]
-fn a_file_that_has_another_name_elsewhere_is_not_written_to() {
+fn a_file_with_another_hard_link_is_not_written_to() {
     let mut node = Node::new();
     let victim = node.directory.path().join("passwd");
     fs::write(&victim, "root").unwrap();
@@ -98,7 +98,7 @@ fn a_directory_that_is_swapped_under_a_running_agent_is_not_followed() {
 }
 
 #[test]
-fn a_directory_in_place_of_a_file_is_told_and_stops_nobody_else() {
+fn a_directory_in_place_of_a_file_is_reported_and_other_files_are_written() {
     let mut node = Node::new();
     fs::create_dir(node.file("web")).unwrap();
     let found = node.reconciler.pass(Some(&wanted([("db", OLD), ("web", OLD)])), NOTHING);
@@ -115,7 +115,7 @@ fn a_directory_in_place_of_a_file_is_told_and_stops_nobody_else() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn a_missing_directory_is_named() {
     let mut node = Node::unprepared();
     let wanted = wanted([("web", OLD)]);
     let (kind, why) = told(&node.reconciler.pass(Some(&wanted), NOTHING)).remove(0);
@@ -128,7 +128,7 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn a_disk_that_is_full_keeps_the_old_and_is_told() {
+fn a_full_disk_keeps_the_old_file_and_is_reported() {
     let mut node = Node::new();
     let Some(_mount) = mount("size=16k", &node.own()) else { return };
     node.pass(&wanted([("web", OLD)]));
@@ -148,7 +148,7 @@ fn a_disk_that_is_full_keeps_the_old_and_is_told() {
 }
 
 #[test]
-fn a_directory_that_is_read_only_is_told() {
+fn a_read_only_directory_is_reported() {
     let mut node = Node::new();
     let Some(mount) = mount("size=64k", &node.own()) else { return };
     node.pass(&wanted([("web", OLD)]));
@@ -174,7 +174,7 @@ fn pipes_are_never_opened() {
 }
 
 #[test]
-fn the_directory_is_made_and_given_to_the_agent_and_what_is_in_it_stays() {
+fn the_directory_is_created_and_owned_by_the_agent_and_its_files_stay() {
     let node = Node::unprepared();
     if fs::metadata(node.root()).unwrap().uid() != 0 {
         return crate::node::say("skipped: giving files away needs root");
@@ -190,7 +190,7 @@ fn the_directory_is_made_and_given_to_the_agent_and_what_is_in_it_stays() {
 }
 
 #[test]
-fn what_belongs_to_the_former_owner_is_handed_over_and_nothing_else_is() {
+fn only_files_of_the_former_user_change_their_owner() {
     let node = Node::unprepared();
     if fs::metadata(node.root()).unwrap().uid() != 0 {
         return crate::node::say("skipped: giving files away needs root");
@@ -215,7 +215,7 @@ fn what_belongs_to_the_former_owner_is_handed_over_and_nothing_else_is() {
 }
 
 #[test]
-fn a_file_that_belongs_to_somebody_else_is_written_anew() {
+fn a_file_of_another_owner_is_written_again() {
     let mut node = Node::new();
     let wanted = wanted([("web", OLD)]);
     node.pass(&wanted);
@@ -228,7 +228,7 @@ fn a_file_that_belongs_to_somebody_else_is_written_anew() {
 }
 
 #[test]
-fn a_link_in_place_of_our_directory_is_not_given_away() {
+fn a_link_in_place_of_our_directory_keeps_its_owner() {
     let node = Node::unprepared();
     let elsewhere = node.directory.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();

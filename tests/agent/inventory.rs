@@ -10,7 +10,7 @@ use callgate::profile::{Digest, Doubt};
 use crate::node::{NEW, NOTHING, Node, OLD, lines, wanted};
 
 #[test]
-fn files_of_others_are_reported_with_what_is_wrong_with_them() {
+fn files_of_other_programs_are_reported_with_their_problems() {
     let mut node = Node::new();
     let root = node.root();
     fs::create_dir(root.join("apps")).unwrap();
@@ -39,7 +39,7 @@ fn files_of_others_are_reported_with_what_is_wrong_with_them() {
 }
 
 #[test]
-fn what_is_doubtful_on_a_node_is_told() {
+fn a_doubtful_profile_on_a_node_leads_to_a_warning() {
     const DENY_ALL: &str = r#"{ "defaultAction": "SCMP_ACT_ERRNO" }"#;
     const OF_DOCKER: &str = r#"{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
         { "names": ["mount"], "action": "SCMP_ACT_ERRNO", "excludes": { "caps": ["CAP_SYS_ADMIN"] } }] }"#;
@@ -63,7 +63,7 @@ fn what_is_doubtful_on_a_node_is_told() {
 }
 
 #[test]
-fn a_link_is_what_it_leads_to_as_long_as_that_is_in_the_directory() {
+fn a_link_counts_as_its_target_if_that_is_in_the_directory() {
     let mut node = Node::new();
     let root = node.root();
     fs::create_dir(root.join("apps")).unwrap();
@@ -104,7 +104,7 @@ fn a_mounted_volume_shows_each_file_once_and_a_link_to_above_ends() {
 }
 
 #[test]
-fn what_no_pod_can_name_is_left_out() {
+fn files_that_no_pod_can_name_are_left_out() {
     let mut node = Node::new();
     let deep = node.root().join("1/2/3/4/5/6/7");
     fs::create_dir_all(deep.join("8")).unwrap();
@@ -116,7 +116,7 @@ fn what_no_pod_can_name_is_left_out() {
 }
 
 #[test]
-fn what_is_foreign_in_our_directory_is_reported_as_such() {
+fn foreign_files_in_our_directory_are_reported_as_foreign() {
     let mut node = Node::new();
     fs::write(node.own().join("notes.txt"), "").unwrap();
     symlink("web.json", node.file("link")).unwrap();
@@ -135,7 +135,7 @@ fn what_is_foreign_in_our_directory_is_reported_as_such() {
 }
 
 #[test]
-fn a_file_that_is_not_what_is_wanted_is_not_called_ours() {
+fn a_file_with_another_content_does_not_count_as_installed() {
     let mut node = Node::new();
     fs::create_dir(node.file("web")).unwrap();
     node.reconciler.pass(Some(&wanted([("web", OLD)])), NOTHING);

@@ -24,7 +24,7 @@ fn seconds() -> u64 {
 /// Not a test of its own: writes the old and the new by turns until it is killed.
 #[test]
 #[ignore = "the other half of another test"]
-fn writes_for_ever() {
+fn writes_endlessly() {
     let root = env::var_os(ROOT).expect("the other test says where");
     let mut reconciler = reconciler(root.into());
     for text in [OLD, NEW].iter().cycle() {
@@ -34,7 +34,7 @@ fn writes_for_ever() {
 
 fn start(root: &Path) -> Child {
     Command::new(env::current_exe().expect("it runs"))
-        .args(["--exact", "killed::writes_for_ever", "--ignored", "--nocapture"])
+        .args(["--exact", "killed::writes_endlessly", "--ignored", "--nocapture"])
         .env(ROOT, root)
         .stdout(Stdio::null())
         .spawn()
@@ -42,7 +42,7 @@ fn start(root: &Path) -> Child {
 }
 
 #[test]
-fn whoever_reads_while_agents_are_killed_sees_the_old_or_the_new() {
+fn a_reader_sees_the_old_or_the_new_file_while_agents_are_killed() {
     let mut node = Node::new();
     node.pass(&wanted([("db", OLD), ("web", OLD)]));
     let (over, root) = (AtomicBool::new(false), node.root());

@@ -44,7 +44,7 @@ fn unkept(count: usize) -> Wanted {
 }
 
 #[test]
-fn what_is_not_in_memory_is_read_when_it_is_written() {
+fn a_profile_not_kept_in_memory_is_fetched_when_its_file_is_written() {
     let mut node = Node::new();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
@@ -62,7 +62,7 @@ fn what_is_not_in_memory_is_read_when_it_is_written() {
 }
 
 #[test]
-fn whoever_does_not_answer_is_asked_once_and_stops_nobody_else() {
+fn a_fetch_that_fails_is_tried_once_a_pass_and_other_files_are_written() {
     let mut node = Node::new();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
@@ -85,7 +85,7 @@ fn whoever_does_not_answer_is_asked_once_and_stops_nobody_else() {
 }
 
 #[test]
-fn what_has_changed_meanwhile_is_left_to_the_watch() {
+fn a_profile_that_changed_while_it_was_fetched_is_left_to_the_watch() {
     let mut node = Node::new();
     let fetch = |_: &Name| Ok(Want::Install(Content::sound(NEW.to_owned())));
     node.reconciler = Reconciler::new(node.root(), KEEP, Box::new(fetch));
@@ -118,7 +118,7 @@ fn passes_over_many_large_files() {
 
 /// Sixty-four mebibytes are less than any of these would take at once.
 #[test]
-fn an_agent_lives_within_its_limit_beside_many_large_files() {
+fn an_agent_stays_within_its_memory_limit_with_many_large_files() {
     if !Command::new("prlimit").arg("--version").output().is_ok_and(|it| it.status.success()) {
         return say("skipped: there is no prlimit");
     }

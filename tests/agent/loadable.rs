@@ -72,7 +72,7 @@ fn others(own: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn no_container_starts_under_a_note_of_ours() {
+fn no_container_starts_under_a_state_file_of_the_agent() {
     let Some(container) = Container::new() else { return };
     let run = container.run_under(OLD.as_bytes());
     assert_eq!(String::from_utf8_lossy(&run.stdout), "Seccomp:\t2\n", "{run:?}");
@@ -92,7 +92,7 @@ fn no_container_starts_under_a_note_of_ours() {
 
 /// What a killed agent leaves behind is a beginning of one of these.
 #[test]
-fn no_beginning_of_a_note_or_a_profile_is_a_profile() {
+fn no_truncated_state_file_or_profile_loads_as_a_profile() {
     let mut node = Node::new();
     node.pass(&wanted([("db", OLD), ("web", OLD)]));
     node.pass(&wanted([("db", OLD)]));
@@ -109,7 +109,7 @@ fn no_beginning_of_a_note_or_a_profile_is_a_profile() {
 }
 
 #[test]
-fn a_note_of_old_is_read_once_and_removed() {
+fn the_old_state_file_is_read_once_and_removed() {
     let mut node = Node::new();
     fs::write(node.file("web"), OLD).unwrap();
     fs::write(node.own().join(".released"), r#"{"web": 50}"#).unwrap();

@@ -9,7 +9,7 @@ use crate::node::{KEEP, NEW, NOTHING, Node, OLD, lines, name, wanted};
 const HALF: Duration = Duration::from_secs(50);
 
 #[test]
-fn a_file_that_nobody_wants_is_kept_reported_and_then_removed() {
+fn a_released_file_is_kept_reported_and_then_removed() {
     let mut node = Node::new();
     node.pass(&wanted([("db", OLD), ("web", OLD)]));
     let fewer = wanted([("db", OLD)]);
@@ -39,7 +39,7 @@ fn a_new_agent_remembers_for_how_long_a_file_has_been_kept() {
 }
 
 #[test]
-fn what_an_agent_has_not_seen_deleted_is_kept_from_the_moment_it_sees() {
+fn a_deletion_that_the_agent_missed_counts_from_when_it_learns_of_it() {
     let mut node = Node::new();
     node.pass(&wanted([("web", OLD)]));
     let file = fs::File::options().write(true).open(node.file("web")).unwrap();
@@ -50,7 +50,7 @@ fn what_an_agent_has_not_seen_deleted_is_kept_from_the_moment_it_sees() {
 }
 
 #[test]
-fn a_profile_that_comes_back_begins_anew() {
+fn a_profile_that_is_recreated_is_kept_for_the_full_time_again() {
     let mut node = Node::new();
     let (some, nothing) = (wanted([("web", OLD)]), Wanted::new());
     node.pass(&some);
@@ -64,7 +64,7 @@ fn a_profile_that_comes_back_begins_anew() {
 }
 
 #[test]
-fn a_note_that_means_nothing_keeps_files_longer() {
+fn an_invalid_state_file_keeps_files_longer() {
     let head = "callgate: seconds for which files of deleted profiles have been kept\n";
     let lines = ["-1 web", "long web", "100 ../web", "100", "100 db", "\0"];
     let lines = lines.map(|it| (".kept", format!("{head}{it}\n")));
@@ -100,7 +100,7 @@ fn a_file_that_is_altered_after_its_release_is_reported_as_it_is() {
 }
 
 #[test]
-fn what_was_never_ours_is_never_removed() {
+fn files_that_the_agent_did_not_write_are_never_removed() {
     let mut node = Node::new();
     fs::write(node.root().join("old.json"), NEW).unwrap();
     fs::create_dir(node.file("directory")).unwrap();

@@ -80,7 +80,7 @@ fn path_in_file_system(pod: &Pod, suffix: &str) -> String {
 }
 
 #[test]
-fn what_is_mounted_over_it_is_noticed() {
+fn a_mount_over_the_directory_is_noticed() {
     let Some(mut pod) = Pod::new() else { return };
     let Some(over) = mount("size=64k", &pod.view) else { return };
     fs::create_dir(pod.view.join("callgate")).unwrap();
@@ -99,7 +99,7 @@ fn our_directory_in_it_that_is_replaced_is_noticed() {
 }
 
 #[test]
-fn a_directory_that_is_deleted_and_made_anew_is_noticed() {
+fn a_directory_that_is_deleted_and_recreated_is_noticed() {
     let node = Node::new();
     let view = node.directory.path().join("view");
     fs::create_dir(&view).unwrap();

@@ -23,7 +23,7 @@ fn a_report_is_a_status_of_the_schema() {
 }
 
 #[test]
-fn every_source_is_a_word_of_the_schema() {
+fn every_source_of_a_file_is_a_value_of_the_schema() {
     for source in [Source::Callgate, Source::Released, Source::Node] {
         let word = json!(source.as_str());
         let known: callgate::api::Source = serde_json::from_value(word.clone()).expect("it is one");

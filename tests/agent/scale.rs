@@ -10,7 +10,7 @@ use callgate::agent::{Seen, Source, Wanted, Write, writes};
 use crate::node::{KEEP, NEW, Node, install, name, wanted};
 
 #[test]
-fn ten_thousand_files_are_looked_at_and_a_thousand_reported_ours_first() {
+fn ten_thousand_files_are_read_and_a_thousand_reported_ours_first() {
     let mut node = Node::new();
     fs::create_dir(node.root().join("a")).unwrap();
     for number in 0..10_000 {
@@ -25,7 +25,7 @@ fn ten_thousand_files_are_looked_at_and_a_thousand_reported_ours_first() {
 
 /// As where CI makes profiles with the digest of a commit in their names.
 #[test]
-fn what_is_wanted_is_listed_before_what_was_and_that_before_what_is_not_ours() {
+fn profiles_are_listed_before_released_files_and_those_before_foreign_files() {
     let mut node = Node::new();
     let some = |from: usize, to: usize| -> Wanted {
         (from..to).map(|it| (name(&format!("p{it:05}")), install(NEW))).collect()
@@ -54,7 +54,7 @@ fn what_is_wanted_is_listed_before_what_was_and_that_before_what_is_not_ours() {
 }
 
 #[test]
-fn a_directory_without_end_is_left_at_some_point() {
+fn a_directory_of_very_many_files_is_not_read_to_the_end() {
     let mut node = Node::new();
     for number in 0..20_010 {
         fs::write(node.root().join(format!("{number}")), "").unwrap();

@@ -16,7 +16,7 @@ The API server denies an object that is beyond a limit; a limit in quotes is its
 ";
 
 #[test]
-fn the_page_of_the_api_is_that_of_its_schemas() {
+fn docs_api_is_generated_from_the_schemas() {
     let mut page = HEAD.to_owned();
     for definition in callgate::api::definitions() {
         page += &section(&definition);

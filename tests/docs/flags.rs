@@ -21,7 +21,7 @@ This page is generated: change the help texts in `src` and run `UPDATE=1 cargo t
 ";
 
 #[test]
-fn the_page_of_flags_is_that_of_the_command_line() {
+fn docs_flags_is_generated_from_the_command_line() {
     assert_current("docs/flags.md", &page());
 }
 

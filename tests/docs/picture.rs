@@ -12,7 +12,7 @@ const BOX: usize = 172;
 const LONGEST: usize = (COLUMN - 16) / 7;
 
 #[test]
-fn the_picture_is_that_of_its_source() {
+fn the_picture_is_generated_from_its_source() {
     let source = fs::read_to_string("docs/pictures/life-of-a-pod.txt").expect("it is there");
     assert_current("docs/pictures/life-of-a-pod.svg", &svg(&source));
 }

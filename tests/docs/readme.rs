@@ -16,7 +16,7 @@ fn the_readme_is_short() {
 
 /// That the file is there, tests/tidy.rs checks.
 #[test]
-fn every_link_to_a_heading_finds_it() {
+fn every_link_to_a_heading_exists() {
     let mut followed = 0;
     for document in documents() {
         let text = fs::read_to_string(&document).expect("documents are text");

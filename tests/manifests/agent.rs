@@ -20,7 +20,7 @@ fn all(built: &'static kustomize::Built) -> impl Iterator<Item = (&'static str, 
 }
 
 #[test]
-fn every_overlay_brings_an_agent() {
+fn every_overlay_includes_the_agent() {
     let Some(built) = kustomize::all() else { return };
     let names: Vec<_> = all(built).map(|(name, _)| name).collect();
     let expected = [
@@ -34,7 +34,7 @@ fn every_overlay_brings_an_agent() {
 }
 
 #[tokio::test]
-async fn its_pods_are_beyond_reproach() {
+async fn its_pods_comply_with_the_policy_restricted() {
     let Some(built) = kustomize::all() else { return };
     for (name, spec) in all(built) {
         let (mutation, validation) = judge(&spec["template"], NAMESPACE).await;
@@ -45,7 +45,7 @@ async fn its_pods_are_beyond_reproach() {
 }
 
 #[test]
-fn it_runs_on_every_node_however_that_is_tainted() {
+fn it_runs_on_every_node_with_any_taints() {
     let Some(built) = kustomize::all() else { return };
     for (name, spec) in all(built) {
         let pod = &spec["template"]["spec"];
@@ -76,7 +76,7 @@ fn named(container: &Value) -> Value {
 
 /// Only one directory of the node can be written to, and only by the agent's user.
 #[test]
-fn it_can_do_nothing_to_its_node_but_what_it_is_for() {
+fn it_can_change_nothing_else_of_its_node() {
     let Some(built) = kustomize::all() else { return };
     for (name, spec) in all(built) {
         let pod = &spec["template"]["spec"];
@@ -114,7 +114,7 @@ fn it_can_do_nothing_to_its_node_but_what_it_is_for() {
 
 /// It has root and `CAP_CHOWN`, and ends at once.
 #[test]
-fn what_prepares_it_is_told_to_prepare_the_same_directory() {
+fn the_init_container_prepares_the_directory_of_the_agent() {
     let Some(built) = kustomize::all() else { return };
     for (name, spec) in all(built) {
         let pod = &spec["template"]["spec"];
@@ -160,7 +160,7 @@ fn its_admin_port_is_reached_and_scraped_as_a_job_of_its_own() {
 }
 
 #[test]
-fn its_token_is_held_to_its_own_node() {
+fn its_token_may_write_only_to_its_own_node() {
     let Some(built) = kustomize::all() else { return };
     let objects = built.component("agent");
     let policy = one(objects, "ValidatingAdmissionPolicy", "callgate-agent-own-node");

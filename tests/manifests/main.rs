@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// `callgate crds >manifests/crds/crds.yaml` writes it anew.
 #[test]
-fn the_definitions_are_those_of_the_code() {
+fn the_crds_are_generated_from_the_code() {
     let output = Command::new(env!("CARGO_BIN_EXE_callgate")).arg("crds").output();
     let output = output.expect("the binary starts");
     assert!(output.status.success());
@@ -31,7 +31,7 @@ fn the_schema_of_policies_knows_every_rule() {
 }
 
 #[test]
-fn no_webhook_can_be_walked_around_by_a_label_of_a_pod() {
+fn no_label_of_a_pod_bypasses_a_webhook() {
     let text = fs::read_to_string("manifests/base/webhooks.yaml").expect("there are webhooks");
     let all: Vec<Value> = serde_saphyr::from_multiple(&text).expect("they are YAML");
     let mut names = Vec::new();
@@ -73,7 +73,7 @@ fn no_webhook_can_be_walked_around_by_a_label_of_a_pod() {
 }
 
 #[test]
-fn everywhere_the_system_stays_out_by_name() {
+fn component_everywhere_leaves_out_system_namespaces_by_name() {
     let Some(built) = kustomize::all() else { return };
     let mut left_out = [LEFT_OUT, LEFT_OUT_EVERYWHERE].concat();
     left_out.sort_unstable();
@@ -95,7 +95,7 @@ fn everywhere_the_system_stays_out_by_name() {
 }
 
 #[test]
-fn in_the_first_days_an_outage_keeps_nothing_from_happening() {
+fn in_overlay_audit_every_webhook_fails_open() {
     let Some(built) = kustomize::all() else { return };
     for webhook in built.overlay("audit").iter().flat_map(kustomize::webhooks) {
         assert_eq!(webhook["failurePolicy"], "Ignore", "{}", webhook["name"]);
@@ -103,7 +103,7 @@ fn in_the_first_days_an_outage_keeps_nothing_from_happening() {
 }
 
 #[test]
-fn every_object_is_ours_and_in_our_namespace_if_in_any() {
+fn every_object_has_our_labels_and_our_namespace() {
     const OF_THE_CLUSTER: &[&str] = &[
         "ClusterRole",
         "ClusterRoleBinding",
@@ -134,7 +134,7 @@ fn every_object_is_ours_and_in_our_namespace_if_in_any() {
 /// The certificate names the Service in the namespace of the pod, so the API
 /// server must look for it there, and callgate not be told otherwise.
 #[test]
-fn what_is_moved_to_another_namespace_is_called_there() {
+fn manifests_in_another_namespace_call_the_service_there() {
     let Some(objects) = kustomize::moved_to("elsewhere", &[]) else { return };
     let mut called = 0;
     for object in &objects {
@@ -159,7 +159,7 @@ fn what_is_moved_to_another_namespace_is_called_there() {
 }
 
 #[test]
-fn what_is_moved_to_another_namespace_stays_out_there() {
+fn manifests_in_another_namespace_leave_out_that_namespace() {
     for components in [&[][..], &["everywhere".to_owned()]] {
         let Some(objects) = kustomize::moved_to("elsewhere", components) else { return };
         let mut selectors = 0;

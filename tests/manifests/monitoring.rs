@@ -26,7 +26,7 @@ fn expressions() -> Vec<String> {
 }
 
 #[test]
-fn the_runbook_says_of_every_alert_what_to_do() {
+fn the_runbook_has_a_section_for_every_alert() {
     let page = fs::read_to_string("docs/runbook.md").expect("there is a runbook");
     let (_, alerts) = page.split_once("\n## Alerts\n").expect("it is about alerts");
     let sections = alerts.split("\n### ").skip(1).map(|it| it.split_once('\n').expect("words"));
@@ -47,7 +47,7 @@ fn the_runbook_says_of_every_alert_what_to_do() {
 }
 
 #[test]
-fn every_metric_that_is_asked_for_is_there() {
+fn every_metric_in_alerts_and_the_dashboard_exists() {
     let metrics = Metrics::new("0.0.0");
     metrics.review("mutate", "create", "patched", Duration::ZERO);
     metrics.finding("unset", "deny");

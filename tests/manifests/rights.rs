@@ -123,7 +123,7 @@ const RIGHTS: &[Right] = &[
 ];
 
 #[test]
-fn nothing_is_permitted_that_is_not_needed_and_nothing_is_missing() {
+fn the_rights_are_exactly_those_that_are_needed() {
     let Some(built) = kustomize::all() else { return };
     assert!(RIGHTS.iter().all(|it| !it.because.is_empty()));
     for (name, objects) in built.iter() {
@@ -141,7 +141,7 @@ fn nothing_is_permitted_that_is_not_needed_and_nothing_is_missing() {
 }
 
 #[test]
-fn only_our_own_accounts_have_them() {
+fn only_our_own_service_accounts_have_these_rights() {
     let Some(built) = kustomize::all() else { return };
     for (name, objects) in built.iter() {
         let roles = || objects.iter().filter(|it| is(it, &["Role", "ClusterRole"]));
@@ -191,7 +191,7 @@ fn given(role: &Value) -> Vec<String> {
         return given;
     }
     let kind = role["kind"].as_str().expect("a kind");
-    // A role is called as the account that it is for (`only_our_own_accounts_have_them`).
+    // A role is called as the account that it is for (`only_our_own_service_accounts_have_these_rights`).
     let account = role["metadata"]["name"].as_str().expect("a name");
     for rule in role["rules"].as_array().expect("rules") {
         assert!(rule.get("nonResourceURLs").is_none(), "{rule}");

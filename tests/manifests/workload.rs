@@ -63,7 +63,7 @@ pub(crate) async fn judge(template: &Value, namespace: &str) -> (Value, Value) {
 }
 
 #[tokio::test]
-async fn our_own_pods_are_beyond_reproach() {
+async fn our_own_pods_comply_with_the_policy_restricted() {
     let Some(built) = kustomize::all() else { return };
     for (name, objects) in built.iter() {
         let template = &deployment(objects)["spec"]["template"];
@@ -92,7 +92,7 @@ fn it_has_more_time_to_stop_than_it_takes() {
 }
 
 #[test]
-fn components_and_overlays_change_flags_as_they_say() {
+fn components_and_overlays_change_the_flags_that_they_announce() {
     let Some(built) = kustomize::all() else { return };
     let given = |objects: &[Value], it: &str| {
         let flags = flags(deployment(objects));
@@ -122,7 +122,7 @@ fn components_and_overlays_change_flags_as_they_say() {
 
 /// The names that a Service can be called by, a port that is there, pods that are meant.
 #[test]
-fn what_belongs_together_fits_together() {
+fn names_ports_and_labels_of_the_objects_match() {
     let Some(built) = kustomize::all() else { return };
     for (name, objects) in built.iter() {
         let deployment = deployment(objects);
@@ -175,7 +175,7 @@ fn the_image_has_the_version_of_the_code() {
 }
 
 #[test]
-fn the_suite_deploys_what_production_does() {
+fn the_suite_deploys_the_production_manifests() {
     let Some(built) = kustomize::all() else { return };
     let plain = |objects: &[Value]| {
         let mut objects = objects.to_vec();

@@ -91,7 +91,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_requirement_more_never_adds_a_node(
+    fn one_more_requirement_never_adds_a_node(
         nodes in nodes(), spec in demands(), which in any::<usize>(), new in expression(),
     ) {
         let nodes = all(&nodes);
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn a_label_more_to_select_never_adds_a_node(
+    fn one_more_label_in_a_selector_never_adds_a_node(
         nodes in nodes(), spec in demands(), value in select(vec!["", "8", "lost"]),
     ) {
         let nodes = all(&nodes);
@@ -123,7 +123,7 @@ proptest! {
     }
 
     #[test]
-    fn a_term_more_never_removes_a_node(nodes in nodes(), spec in demands(), new in demands()) {
+    fn one_more_term_never_removes_a_node(nodes in nodes(), spec in demands(), new in demands()) {
         let nodes = all(&nodes);
         let (mut more, mut new) = (spec.clone(), new);
         if let (Some(terms), Some(new)) = (terms(&mut more), terms(&mut new)) {
@@ -134,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn a_toleration_more_never_removes_a_node(
+    fn one_more_toleration_never_removes_a_node(
         nodes in nodes(), spec in demands(), new in toleration(),
     ) {
         let nodes = all(&nodes);
@@ -146,7 +146,7 @@ proptest! {
 
     /// One node is no matter to another, so each can be asked about alone.
     #[test]
-    fn a_demand_is_met_by_each_node_for_itself(nodes in nodes(), spec in demands()) {
+    fn whether_a_node_is_eligible_does_not_depend_on_other_nodes(nodes in nodes(), spec in demands()) {
         let together = all(&nodes);
         let alone = nodes.iter().filter(|(name, node)| {
             let mut only = Nodes::default();
@@ -157,7 +157,7 @@ proptest! {
     }
 
     #[test]
-    fn the_name_of_a_node_as_a_field_leaves_that_node_alone(
+    fn a_required_node_name_leaves_only_that_node(
         nodes in nodes(), spec in demands(), name in select(NAMES.to_vec()),
     ) {
         let nodes = all(&nodes);
@@ -180,7 +180,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_a_demand_is_no_matter(nodes in nodes(), spec in demands()) {
+    fn the_order_of_terms_and_tolerations_changes_nothing(nodes in nodes(), spec in demands()) {
         let nodes = all(&nodes);
         let mut turned = spec.clone();
         turned["tolerations"].as_array_mut().expect("a list").reverse();
@@ -260,7 +260,7 @@ fn rebuilt(present: &BTreeMap<&str, (Option<Node>, Option<Inventory>)>) -> Nodes
 }
 
 #[test]
-fn of_too_many_tolerations_every_taint_is_tolerated() {
+fn too_many_tolerations_count_as_tolerating_every_taint() {
     let mut nodes = Nodes::default();
     let text = |it: &str| it.to_owned();
     let taint = Taint { key: text("gpu"), value: text(""), effect: text("NoSchedule") };
@@ -271,7 +271,7 @@ fn of_too_many_tolerations_every_taint_is_tolerated() {
 }
 
 #[test]
-fn an_affinity_that_is_too_long_is_met_by_every_node() {
+fn an_affinity_that_is_too_long_counts_as_met_by_every_node() {
     let mut nodes = Nodes::default();
     nodes.put("node-a", Node::default());
     let spec = |count: usize| {

@@ -45,7 +45,7 @@ struct Case {
 }
 
 #[test]
-fn every_pod_lands_where_the_table_says() {
+fn every_pod_of_the_table_can_land_on_the_expected_nodes() {
     let table = fs::read_to_string("tests/placement.yaml").expect("the table is there");
     let parts: Vec<Part> = serde_saphyr::from_str(&table).unwrap_or_else(|error| panic!("{error}"));
     let mut wrong = Vec::new();

@@ -66,7 +66,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_node_on_which_a_pod_cannot_land_refuses_nothing(
+    fn a_node_on_which_a_pod_cannot_land_denies_nothing(
         reports in reports(),
         spec in prop_oneof![demands(), Just(json!({}))],
     ) {

@@ -45,14 +45,14 @@ async fn readyz_names_what_is_missing() {
 }
 
 #[tokio::test]
-async fn livez_is_well_whatever_is_missing() {
+async fn livez_answers_200_while_readiness_conditions_are_unmet() {
     let readiness = Readiness::new();
     let _unmet = readiness.condition("certificate");
     assert_eq!(asking(&readiness).await.get("/livez").await.status, 200);
 }
 
 #[tokio::test]
-async fn metrics_are_rendered_when_they_are_asked_for() {
+async fn metrics_are_rendered_on_request() {
     let metrics = Metrics::new("1.2.3");
     metrics.review("validate", "create", "deny", std::time::Duration::from_micros(20));
     let address = admin(&Readiness::new(), metrics, &[]).await;
@@ -72,7 +72,7 @@ async fn nothing_else_is_there() {
 }
 
 #[tokio::test]
-async fn a_slow_head_is_cut_off_here_too() {
+async fn a_slow_head_is_cut_off_on_the_admin_port_too() {
     let address = admin(&Readiness::new(), Metrics::new("1.2.3"), &["--header-timeout=50ms"]).await;
     let mut client = Client::plain(address).await;
     client.write("GET /live").await.unwrap();
@@ -80,7 +80,7 @@ async fn a_slow_head_is_cut_off_here_too() {
 }
 
 #[tokio::test]
-async fn while_the_server_drains_it_is_alive_and_not_ready() {
+async fn while_the_server_drains_it_is_live_and_not_ready() {
     let rig = Rig::start(echo(), &["--drain-delay=1000h"]).await;
     let mut client = asking(&rig.readiness).await;
     assert_eq!(client.get("/readyz").await.status, 200);

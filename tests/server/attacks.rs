@@ -50,7 +50,7 @@ async fn served_before(rig: &Rig) -> Encrypted {
 }
 
 #[tokio::test]
-async fn connections_that_say_nothing_keep_nobody_out() {
+async fn silent_connections_block_no_other_client() {
     let rig = patient(&[FEW]).await;
     let old = served_before(&rig).await;
     let mut hoard = Vec::new();
@@ -61,7 +61,7 @@ async fn connections_that_say_nothing_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn handshakes_that_are_never_finished_keep_nobody_out() {
+async fn unfinished_handshakes_block_no_other_client() {
     let rig = patient(&[FEW]).await;
     let old = served_before(&rig).await;
     let mut hoard = Vec::new();
@@ -85,7 +85,7 @@ async fn written_by_many(rig: &Rig, text: &str) -> Vec<Encrypted> {
 }
 
 #[tokio::test]
-async fn connections_without_a_request_keep_nobody_out() {
+async fn connections_without_a_request_block_no_other_client() {
     let rig = patient(&[FEW]).await;
     let old = served_before(&rig).await;
     let _hoard = written_by_many(&rig, "").await;
@@ -93,7 +93,7 @@ async fn connections_without_a_request_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn heads_that_never_end_keep_nobody_out() {
+async fn heads_that_never_end_block_no_other_client() {
     let rig = patient(&[FEW]).await;
     let old = served_before(&rig).await;
     let _hoard = written_by_many(&rig, "POST / HTTP/1.1\r\nX: ").await;
@@ -101,7 +101,7 @@ async fn heads_that_never_end_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_announced_and_never_come_take_no_place() {
+async fn bodies_that_are_announced_and_never_sent_do_not_count_as_requests_in_flight() {
     let rig = patient(&["--max-in-flight=1"]).await;
     let old = served_before(&rig).await;
     let announced = "POST /?timeout=30s HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n";
@@ -110,7 +110,7 @@ async fn bodies_that_are_announced_and_never_come_take_no_place() {
 }
 
 #[tokio::test]
-async fn answers_that_are_never_read_keep_nobody_out() {
+async fn answers_that_are_never_read_block_no_other_client() {
     // More than the kernel takes of one, so that each of them is in our memory.
     let answer = request("/", &"y".repeat(16 << 20));
     let router = Router::new().route("/", post(async |body: String| body));
@@ -143,7 +143,7 @@ async fn idle_connections_of_one_client_make_room_before_those_of_another() {
 
 /// The first byte of each is here, so that memory is promised to it.
 #[tokio::test]
-async fn bodies_that_fill_the_memory_and_stop_make_room() {
+async fn bodies_that_fill_the_memory_and_stop_are_cut_for_others() {
     let rig = patient(&["--max-buffered-bytes=3000000"]).await;
     let mut old = served_before(&rig).await;
     let begun = "POST /?timeout=30s HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n.";
@@ -162,7 +162,7 @@ async fn bodies_that_fill_the_memory_and_stop_make_room() {
 
 /// As many as there is room for come through at once, and the others after them.
 #[tokio::test]
-async fn bodies_that_all_come_are_all_answered_however_little_room_there_is() {
+async fn bodies_that_arrive_in_full_are_all_answered_even_with_little_memory() {
     let rig = Arc::new(Rig::start(echo(), &["--max-buffered-bytes=3000000"]).await);
     let large = Arc::new("y".repeat(1_000_000));
     let mut clients = tokio::task::JoinSet::new();

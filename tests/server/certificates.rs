@@ -140,7 +140,7 @@ async fn a_swapped_volume_is_served_and_open_connections_go_on() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_served_keeps_the_old_and_is_reported_once() {
+async fn an_unusable_certificate_keeps_the_old_one_and_is_reported_once() {
     let mut following = Following::start().await;
     let (second, third) = (following.authority.issue(NAME), following.authority.issue(NAME));
     let half = &second.certificate[..second.certificate.len() / 2];
@@ -163,7 +163,7 @@ async fn what_cannot_be_served_keeps_the_old_and_is_reported_once() {
 }
 
 #[tokio::test]
-async fn files_that_are_gone_keep_the_old_and_are_reported_once() {
+async fn missing_files_keep_the_old_certificate_and_are_reported_once() {
     let mut following = Following::start().await;
     fs::remove_file(following.volume.path("..data")).unwrap();
     assert_eq!(following.reload().await, Reload::Failed);

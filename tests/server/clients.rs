@@ -72,7 +72,7 @@ impl MutualTls {
 }
 
 #[tokio::test]
-async fn with_a_client_authority_only_its_clients_are_served() {
+async fn with_a_client_ca_only_its_clients_are_served() {
     let server = MutualTls::open(&[]).await;
     assert!(server.serves(server.client(server.ours.issue("apiserver"))).await);
     assert!(!server.serves(server.client(Authority::new().issue("apiserver"))).await);
@@ -81,7 +81,7 @@ async fn with_a_client_authority_only_its_clients_are_served() {
 }
 
 #[tokio::test]
-async fn of_the_clients_of_an_authority_only_those_with_a_name_of_ours_are_served() {
+async fn only_clients_of_the_ca_with_an_expected_name_are_served() {
     let names = ["--client-name", "kube-apiserver", "--client-name", "apiserver.example.com"];
     let server = MutualTls::open(&names).await;
     for (issued, is_served) in [
@@ -100,7 +100,7 @@ async fn of_the_clients_of_an_authority_only_those_with_a_name_of_ours_are_serve
 }
 
 #[tokio::test]
-async fn client_authorities_are_read_again_when_they_change() {
+async fn client_cas_are_read_again_when_they_change() {
     let mut server = MutualTls::open(&["--client-name", "apiserver"]).await;
     let next = Authority::new();
     let [old, new] = [&server.ours, &next].map(|it| server.client(it.issue("apiserver")));
@@ -113,7 +113,7 @@ async fn client_authorities_are_read_again_when_they_change() {
 }
 
 #[tokio::test]
-async fn client_authorities_that_cannot_be_read_keep_the_old_and_are_reported_once() {
+async fn client_cas_that_cannot_be_read_keep_the_old_ones_and_are_reported_once() {
     let mut server = MutualTls::open(&[]).await;
     let ours = server.client(server.ours.issue("apiserver"));
     let half = server.ours.pem();
@@ -131,7 +131,7 @@ async fn client_authorities_that_cannot_be_read_keep_the_old_and_are_reported_on
 }
 
 #[tokio::test]
-async fn a_session_does_not_outlive_the_authority_of_its_client() {
+async fn a_session_does_not_outlive_the_ca_of_its_client() {
     for versions in [&[&TLS13][..], &[&TLS12]] {
         let mut server = MutualTls::open(&[]).await;
         let Issued { der, key, .. } = server.ours.issue("apiserver");

@@ -144,18 +144,18 @@ async fn probes_are_answered(running: &Running, ready: u16) {
 }
 
 #[tokio::test]
-async fn probes_of_a_replica_are_answered_whatever_other_connections_do() {
+async fn probes_of_a_replica_are_answered_regardless_of_other_connections() {
     probes_are_answered(&Running::serve(), 200).await;
 }
 
 #[tokio::test]
-async fn probes_of_an_agent_are_answered_whatever_other_connections_do() {
+async fn probes_of_an_agent_are_answered_regardless_of_other_connections() {
     probes_are_answered(&Running::agent(), 503).await;
 }
 
 /// Nobody has to wait for a slow client to be timed out.
 #[tokio::test]
-async fn a_silent_connection_to_the_admin_port_is_closed_by_the_next_one_too_many() {
+async fn a_silent_connection_to_the_admin_port_is_closed_for_a_new_one_above_the_limit() {
     let running = Running::serve();
     let mut first = Client::plain(running.admin).await;
     let mut hoard = Vec::new();

@@ -35,7 +35,7 @@ async fn a_silent_client_is_cut_off_before_the_handshake() {
 }
 
 #[tokio::test]
-async fn a_handshake_byte_by_byte_is_cut_off() {
+async fn a_handshake_sent_byte_by_byte_is_cut_off() {
     let rig = Rig::start(echo(), &["--handshake-timeout=50ms"]).await;
     let mut client = Client::plain(rig.address).await;
     client.write("\u{16}\u{3}\u{1}\u{2}").await.unwrap(); // A long greeting begins.
@@ -45,7 +45,7 @@ async fn a_handshake_byte_by_byte_is_cut_off() {
 // === Heads ===
 
 #[tokio::test]
-async fn a_head_that_stops_coming_is_cut_off() {
+async fn a_head_that_stops_arriving_is_cut_off() {
     let rig = Rig::start(echo(), &["--header-timeout=50ms", "--idle-timeout", NEVER]).await;
     let mut client = rig.connect().await;
     client.write("POST / HT").await.unwrap();
@@ -53,7 +53,7 @@ async fn a_head_that_stops_coming_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_head_byte_by_byte_is_cut_off() {
+async fn a_head_sent_byte_by_byte_is_cut_off() {
     let rig = Rig::start(echo(), &["--header-timeout=50ms", "--idle-timeout", NEVER]).await;
     let mut client = rig.connect().await;
     client.write("POST / HTTP/1.1\r\nX: ").await.unwrap();
@@ -117,7 +117,7 @@ async fn a_client_that_does_not_read_its_answer_is_cut_off() {
 #[case::by_default(&["--default-deadline=100ms"], "/hang")]
 #[case::where_the_asking_is_no_duration(&["--default-deadline=100ms"], "/hang?timeout=soon")]
 #[tokio::test]
-async fn a_handler_that_hangs_is_answered_for(#[case] flags: &[&str], #[case] target: &str) {
+async fn a_handler_that_hangs_is_answered_with_503(#[case] flags: &[&str], #[case] target: &str) {
     let rig = Rig::start(hanging(), flags).await;
     let mut client = rig.connect().await;
     let answer = client.post(target, "hello").await;
@@ -127,7 +127,7 @@ async fn a_handler_that_hangs_is_answered_for(#[case] flags: &[&str], #[case] ta
 }
 
 #[tokio::test]
-async fn an_answer_in_time_is_not_touched() {
+async fn an_answer_in_time_is_sent_unchanged() {
     let rig = Rig::start(echo(), &[]).await;
     let mut client = rig.connect().await;
     for target in ["/?timeout=30s", "/?timeout=never", "/?timeout=", "/?timeout=-1s", "/?x"] {
@@ -140,7 +140,7 @@ async fn an_answer_in_time_is_not_touched() {
 #[case::by_its_own_time("--body-timeout=100ms", "/?timeout=30s")]
 #[case::by_the_requests_deadline("--body-timeout=1000h", "/?timeout=100ms")]
 #[tokio::test]
-async fn a_body_that_stops_coming_is_answered_for(#[case] flag: &str, #[case] target: &str) {
+async fn a_body_that_stops_arriving_is_answered_with_408(#[case] flag: &str, #[case] target: &str) {
     let rig = Rig::start(echo(), &[flag]).await;
     let mut client = rig.connect().await;
     let request = request(target, "hello");
@@ -152,7 +152,7 @@ async fn a_body_that_stops_coming_is_answered_for(#[case] flag: &str, #[case] ta
 }
 
 #[tokio::test]
-async fn a_body_byte_by_byte_is_cut_off() {
+async fn a_body_sent_byte_by_byte_is_cut_off() {
     let rig = Rig::start(echo(), &["--body-timeout=100ms", "--idle-timeout", NEVER]).await;
     let mut client = rig.connect().await;
     client.write("POST /?timeout=30s HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n").await.unwrap();

@@ -27,13 +27,13 @@ async fn held(limit: &str) -> (Running, Vec<TcpStream>) {
 }
 
 #[tokio::test]
-async fn a_limit_on_open_files_is_raised_as_far_as_it_may_be() {
+async fn the_limit_on_open_files_is_raised_to_the_maximum() {
     let (running, _held) = held("ulimit -Sn 256").await;
     until(async || running.metric("callgate_connections").await == Some(CLIENTS)).await;
 }
 
 #[tokio::test]
-async fn clients_leave_room_for_files_however_few_there_may_be() {
+async fn connections_leave_file_descriptors_free_even_under_a_low_limit() {
     let (running, _held) = held("ulimit -n 256").await;
     let replaced = Some(CLIENTS - 128);
     until(async || running.metric("callgate_connections_replaced_total").await == replaced).await;

@@ -80,7 +80,7 @@ async fn no_request_is_lost_by_clients_that_post_all_the_while() {
 }
 
 #[tokio::test]
-async fn while_draining_every_answer_asks_to_connect_anew_and_all_can() {
+async fn while_draining_every_answer_closes_its_connection_and_new_ones_are_accepted() {
     let rig = Rig::start(echo(), &["--drain-delay=1000h"]).await;
     let mut old = rig.connect().await;
     assert!(!old.post("/", "before").await.closes());
@@ -124,7 +124,7 @@ async fn requests_in_flight_are_answered_after_the_last_connection_was_taken() {
 }
 
 #[tokio::test]
-async fn a_request_whose_body_still_comes_is_in_flight() {
+async fn a_request_whose_body_is_still_arriving_is_in_flight() {
     let rig = Rig::start(echo(), &["--drain-delay=0"]).await;
     let mut client = rig.connect().await;
     let request = request("/", "hello");
@@ -139,7 +139,7 @@ async fn a_request_whose_body_still_comes_is_in_flight() {
 }
 
 #[tokio::test]
-async fn who_has_just_connected_can_still_send_a_request() {
+async fn a_new_connection_can_still_send_a_request_during_the_drain() {
     let rig = Rig::start(echo(), &["--drain-delay=0"]).await;
     let mut client = rig.connect().await;
     rig.drain_until_closed().await;
@@ -149,7 +149,7 @@ async fn who_has_just_connected_can_still_send_a_request() {
 }
 
 #[tokio::test]
-async fn who_waits_to_be_accepted_is_not_turned_away() {
+async fn a_connection_in_the_accept_queue_is_served_during_the_drain() {
     let rig = Rig::start(echo(), &["--drain-delay=0"]).await;
     // It blocks the test's only thread: the server cannot have accepted it.
     let waiting = std::net::TcpStream::connect(rig.address).unwrap();
@@ -160,7 +160,7 @@ async fn who_waits_to_be_accepted_is_not_turned_away() {
 }
 
 #[tokio::test]
-async fn who_has_connected_and_says_nothing_does_not_hold_it_up() {
+async fn a_silent_connection_does_not_delay_the_stop() {
     let rig = Rig::start(echo(), &["--drain-delay=0", "--drain-timeout=1000h"]).await;
     let mut client = rig.connect().await;
     rig.drain_until_closed().await;
@@ -169,7 +169,7 @@ async fn who_has_connected_and_says_nothing_does_not_hold_it_up() {
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_left_behind() {
+async fn a_request_that_takes_longer_than_the_drain_timeout_is_dropped() {
     let (gate, entered) = (Arc::<Notify>::default(), Arc::<Notify>::default());
     let flags = ["--drain-delay=0", "--drain-timeout=50ms"];
     let rig = Rig::start(gated(&gate, &entered), &flags).await;
@@ -182,7 +182,7 @@ async fn a_request_that_takes_too_long_is_left_behind() {
 }
 
 #[tokio::test]
-async fn a_second_order_ends_it_at_once() {
+async fn a_second_signal_stops_the_server_at_once() {
     for flags in [["--drain-delay=1000h"], ["--drain-delay=0"]] {
         let (gate, entered) = (Arc::<Notify>::default(), Arc::<Notify>::default());
         let rig = Rig::start(gated(&gate, &entered), &flags).await;
@@ -199,7 +199,7 @@ async fn a_second_order_ends_it_at_once() {
 }
 
 #[tokio::test]
-async fn nothing_stops_while_nobody_orders_it() {
+async fn the_server_does_not_stop_without_an_order() {
     let rig = Rig::start(echo(), &[]).await;
     let (dropped, _) = tokio::sync::watch::channel(Order::Serve);
     let Rig { orders, running, .. } = rig;

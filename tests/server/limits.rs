@@ -31,7 +31,7 @@ async fn a_connection_carries_one_request_after_another() {
 }
 
 #[tokio::test]
-async fn too_many_headers_are_refused() {
+async fn too_many_headers_are_rejected() {
     let rig = Rig::start(echo(), &["--max-headers=8"]).await;
     let headers = "X: y\r\n".repeat(9);
     let mut client = rig.connect().await;
@@ -41,7 +41,7 @@ async fn too_many_headers_are_refused() {
 }
 
 #[tokio::test]
-async fn too_long_headers_are_refused_while_they_still_come() {
+async fn too_long_headers_are_rejected_while_they_still_arrive() {
     let rig = Rig::start(echo(), &["--max-header-bytes=1000"]).await;
     let mut client = rig.connect().await;
     client.write(&format!("POST / HTTP/1.1\r\nX: {}", "y".repeat(1000))).await.unwrap();
@@ -50,7 +50,7 @@ async fn too_long_headers_are_refused_while_they_still_come() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_closed_at_once_where_all_others_are_at_work() {
+async fn one_connection_too_many_is_closed_at_once_if_all_others_are_in_use() {
     let (gate, entered) = (Arc::<Notify>::default(), Arc::<Notify>::default());
     let rig = Rig::start(slow(&gate, &entered), &["--max-connections=2"]).await;
     let mut busy = Vec::new();
@@ -133,7 +133,7 @@ async fn a_body_too_long_to_discard_is_answered_and_the_connection_closed() {
 }
 
 #[tokio::test]
-async fn a_panic_costs_one_answer_and_nothing_else() {
+async fn a_panic_fails_one_request_and_nothing_else() {
     let router = echo().route("/panic", post(async || -> String { panic!("as the test wants") }));
     let rig = Rig::start(router, &["--max-in-flight=1"]).await;
     let mut client = rig.connect().await;
@@ -145,7 +145,7 @@ async fn a_panic_costs_one_answer_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_is_no_tls_is_turned_away() {
+async fn clients_without_tls_are_rejected() {
     let rig = Rig::start(echo(), &[]).await;
     let mut client = Client::plain(rig.address).await;
     client.write("GET / HTTP/1.1\r\nHost: callgate\r\n\r\n").await.unwrap();
@@ -169,9 +169,9 @@ fn with_few_files(test: &str) {
 const FEW_FILES: &str = "CALLGATE_TEST_FEW_FILES";
 
 #[tokio::test]
-async fn the_server_survives_that_no_file_can_be_opened() {
+async fn the_server_survives_running_out_of_file_descriptors() {
     if std::env::var_os(FEW_FILES).is_none() {
-        return with_few_files("limits::the_server_survives_that_no_file_can_be_opened");
+        return with_few_files("limits::the_server_survives_running_out_of_file_descriptors");
     }
     let rig = Rig::start(echo(), &[]).await;
     let mut client = rig.connect().await;

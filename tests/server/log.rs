@@ -179,7 +179,7 @@ async fn dropped(admin: SocketAddr) -> u64 {
 }
 
 #[tokio::test]
-async fn a_reader_that_stops_stops_no_review_and_is_told_what_it_missed() {
+async fn a_blocked_reader_of_the_log_stops_no_review_and_later_reads_how_much_it_missed() {
     let mut process = Process::serve();
     let serving = process.until("serving");
     let admin = address(&serving, "admin_address");
@@ -198,7 +198,7 @@ async fn a_reader_that_stops_stops_no_review_and_is_told_what_it_missed() {
 }
 
 #[tokio::test]
-async fn a_reader_that_stops_does_not_keep_it_from_ending() {
+async fn a_blocked_reader_of_the_log_does_not_prevent_exit() {
     let mut process = Process::serve();
     let serving = process.until("serving");
     let mut client = process.connect(address(&serving, "address")).await;
@@ -211,7 +211,7 @@ async fn a_reader_that_stops_does_not_keep_it_from_ending() {
 }
 
 #[tokio::test]
-async fn what_a_client_says_is_cut_and_its_line_is_still_one() {
+async fn long_values_from_a_client_are_cut_and_logged_on_one_line() {
     let mut process = Process::serve();
     let serving = process.until("serving");
     let mut client = process.connect(address(&serving, "address")).await;
@@ -227,7 +227,7 @@ async fn what_a_client_says_is_cut_and_its_line_is_still_one() {
 }
 
 /// An API server that has nothing but profiles of which each is a line of the log.
-async fn profiles_that_no_file_can_be_for(count: u64) -> SocketAddr {
+async fn profiles_with_names_too_long_for_a_file(count: u64) -> SocketAddr {
     let profile = |at| {
         let name = format!("{at:0900}");
         json!({ "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompProfile",
@@ -268,9 +268,9 @@ fn kubeconfig(directory: &Path, server: SocketAddr) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_stops_stops_no_agent_and_is_told_what_it_missed() {
+async fn a_blocked_reader_of_the_log_stops_no_agent_and_later_reads_how_much_it_missed() {
     let directory = tempfile::tempdir().expect("there is room");
-    kubeconfig(directory.path(), profiles_that_no_file_can_be_for(MANY).await);
+    kubeconfig(directory.path(), profiles_with_names_too_long_for_a_file(MANY).await);
     let root = directory.path().to_str().expect("it is text").to_owned();
     let words = ["agent", "--node-name", "a", "--seccomp-root", &root];
     let mut process = Process::start(&words, directory);

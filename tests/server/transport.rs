@@ -29,7 +29,7 @@ async fn http_1_1_is_chosen_where_more_is_offered() {
 }
 
 #[tokio::test]
-async fn http_2_alone_is_refused_in_the_handshake() {
+async fn http_2_alone_is_rejected_in_the_handshake() {
     let rig = Rig::start(echo(), &[]).await;
     let error = offering(&rig, &["h2"]).await.err().unwrap();
     assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
@@ -42,7 +42,7 @@ async fn a_client_that_negotiates_no_protocol_is_served() {
 }
 
 #[tokio::test]
-async fn tls_1_3_is_spoken_and_tls_1_2_to_those_who_know_no_better() {
+async fn tls_1_3_is_used_and_tls_1_2_for_clients_without_it() {
     let rig = Rig::start(echo(), &[]).await;
     for (versions, expected) in [
         (&[&TLS13, &TLS12][..], ProtocolVersion::TLSv1_3),
@@ -89,7 +89,7 @@ async fn first_record(rig: &Rig, hello: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn below_tls_1_2_nothing_is_spoken() {
+async fn versions_below_tls_1_2_are_rejected() {
     const HANDSHAKE: u8 = 22;
     const ALERT: u8 = 21;
     const FATAL: u8 = 2;

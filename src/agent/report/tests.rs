@@ -57,7 +57,7 @@ fn told() -> Seen {
 }
 
 #[test]
-fn all_is_told_in_the_order_in_which_it_may_be_relied_on() {
+fn reports_are_written_in_the_order_in_which_others_rely_on_them() {
     let seen = Seen { node_uid: "n-1".to_owned(), is_tainted: true, ..Seen::default() };
     let profiles = json!([{
         "path": "callgate/web.json", "size": 3, "source": "callgate",
@@ -109,7 +109,7 @@ fn nobody_is_let_in_before_all_is_in_place() {
 }
 
 #[test]
-fn a_profile_that_is_refused_lowers_the_condition_and_keeps_nobody_out() {
+fn a_profile_with_a_lint_error_sets_the_condition_to_false_and_keeps_no_taint() {
     let mut refused = found();
     refused.wanted = 2;
     let why = "profile \"db\" is not installed: it is no good [some-lint]".to_owned();
@@ -125,7 +125,7 @@ fn a_profile_that_is_refused_lowers_the_condition_and_keeps_nobody_out() {
 }
 
 #[test]
-fn a_directory_that_was_replaced_takes_everything_back_and_lets_nobody_in() {
+fn a_replaced_directory_withdraws_all_labels_and_keeps_the_start_up_taint() {
     for is_decided in [true, false] {
         let mut replaced = lacking("the seccomp directory is not the one that the kubelet reads");
         (replaced.is_decided, replaced.is_replaced) = (is_decided, true);

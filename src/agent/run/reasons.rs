@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_grows_for_ever_is_told_every_few_minutes() {
+    fn a_file_that_grows_forever_is_reported_every_few_minutes() {
         let count = reports(|now| found(1, now.as_secs()), Duration::from_secs(10), false);
         assert!(count < 25, "{count} in an hour, of 360 looks");
     }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_undoes_what_was_told_gets_that_again_at_once_at_first() {
+    fn an_overwritten_report_is_repeated_at_once_at_first() {
         let mut reasons = quiet();
         let now = Duration::from_mins(1);
         reasons.is_touched = true;

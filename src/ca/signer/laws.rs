@@ -150,7 +150,7 @@ proptest! {
 
     /// Nobody meddles: then no client ever meets a stranger.
     #[test]
-    fn nobody_signs_before_everybody_knows_him(clocks in all_clocks(), acts in vec(act(), 20..100)) {
+    fn no_ca_signs_before_it_was_published_for_the_introduction_time(clocks in all_clocks(), acts in vec(act(), 20..100)) {
         let mut world = World::new(&clocks, None);
         for act in &acts {
             let before: Vec<_> = world.replicas.iter().map(|it| it.signer().cloned()).collect();

@@ -245,7 +245,7 @@ fn what_is_too_long_is_cut_and_what_cannot_be_is_left_out() {
 #[case::written_otherwise("victim%2fstatus")]
 #[case::letters_of_no_event("Web")]
 #[case::none_at_all("")]
-fn an_owner_whose_name_would_lead_elsewhere_is_told_nothing(#[case] name: &str) {
+fn an_owner_whose_name_would_change_the_path_gets_no_event(#[case] name: &str) {
     let mut all = refusal("shop", "u", "why");
     assert!(all.clone().shortened().is_some());
     all.owner.name = name.to_owned();
@@ -309,7 +309,7 @@ async fn an_event_that_has_ended_is_written_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_nobody_answers_nothing_piles_up_and_nobody_waits() {
+async fn while_the_api_server_does_not_answer_the_queue_is_bounded_and_no_request_waits() {
     let (client, asked) = api(|_| None);
     let reports = Arc::<Mutex<Vec<Report>>>::default();
     let heard = Arc::clone(&reports);

@@ -153,7 +153,7 @@ mod tests {
     #[case::in_the_library_of_others("it's\u{1b}[31m red", "it's\\u{1b}[31m red")]
     #[case::of_two_lines("one\r\ntwo", "one\\r\\ntwo")]
     #[case::beyond_ascii("bell\u{7} and \u{85}é", "bell\\u{7} and \\u{85}é")]
-    fn a_terminal_is_told_no_control_characters(#[case] said: &str, #[case] expected: &str) {
+    fn control_characters_are_escaped_in_text_logs(#[case] said: &str, #[case] expected: &str) {
         let (text, _) = lines(|| tracing::info!(error = %said));
         assert_eq!(text, format!(" INFO callgate::telemetry::lines::tests: error={expected}"));
     }
@@ -177,7 +177,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_is_longer_whatever_it_says(
+        fn no_line_exceeds_the_maximum_length(
             texts in prop::collection::vec((".{0,40}", 0_usize..2000), 8),
         ) {
             let long: Vec<_> = texts.iter().map(|(text, times)| text.repeat(*times)).collect();

@@ -109,7 +109,7 @@ fn words(told: &[(u64, String)]) -> Vec<&str> {
 const EMPTY: &str = r#"{"metadata":{"resourceVersion":"7"},"items":[]}"#;
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_is_named_and_stops_nobody_else() {
+async fn an_unreadable_object_is_named_and_affects_no_other() {
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     let list = format!(
         r#"{{"kind":"List","metadata":{{"resourceVersion":"7"}},"items":[

@@ -46,7 +46,7 @@ fn deployed() -> (u64, Vec<(String, String)>) {
 }
 
 #[test]
-fn a_replica_gets_no_more_memory_than_128_mib() {
+fn a_replica_is_limited_to_128_mib_of_memory() {
     assert!(deployed().0 <= 128 << 10);
 }
 
@@ -134,7 +134,7 @@ fn duration() -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_worst_bodies_neither_end_a_replica_nor_keep_others_out() {
+async fn the_worst_bodies_neither_crash_a_replica_nor_block_other_clients() {
     let mut target = Target::start();
     let posts: Vec<_> = bodies::all()
         .into_iter()

@@ -181,8 +181,8 @@ impl Outcome {
 
     /// Nobody noticed anything.
     pub fn is_flawless(&self) {
-        self.lets_nothing_through();
-        self.is_flawless_since(Duration::ZERO);
+        self.allows_no_bad_pod();
+        self.has_no_failures_since(Duration::ZERO);
     }
 
     /// The share of pods that were created.
@@ -198,14 +198,14 @@ impl Outcome {
     }
 
     /// Every pod that was sent from then on was created.
-    pub fn is_flawless_since(&self, since: Duration) {
+    pub fn has_no_failures_since(&self, since: Duration) {
         let all = self.refused.iter().chain(&self.unanswered);
         let late: Vec<_> = all.filter(|it| it.at >= since).collect();
         assert!(late.is_empty(), "{} refused: {:#?}", late.len(), &late[..late.len().min(3)]);
     }
 
     /// What else happened, no pod got in without a filter.
-    pub fn lets_nothing_through(&self) {
+    pub fn allows_no_bad_pod(&self) {
         assert_eq!(self.unprotected, 0);
         assert!(self.created >= MANY, "only {} created", self.created);
     }
