@@ -1,4 +1,4 @@
-//! What becomes of reviews while others attack the port that they come in at.
+//! Reviews during attacks on the webhook's port.
 //!
 //! `cargo bench --bench attacks`; docs/performance.md explains the figures.
 
@@ -34,7 +34,7 @@ struct Flags {
     #[arg(long)]
     bench: bool,
 
-    /// How long each attack goes on, in seconds
+    /// How long each attack lasts, in seconds
     #[arg(long, default_value_t = 20)]
     seconds: u64,
 
@@ -50,7 +50,7 @@ struct Flags {
 const API_SERVER: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const POD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// What the API server waits for at most (`timeoutSeconds`).
+/// The longest time that the API server waits (`timeoutSeconds`).
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many attackers open connections at once, and how long each waits between two.
@@ -142,7 +142,7 @@ async fn measure(target: &Target, attack: Attack, connections: usize, time: Dura
         let (target, begun) = (target.clone(), Arc::clone(&begun));
         attackers.spawn(attacks(target, attack, connections / ATTACKERS, begun));
     }
-    // Until it holds what it can.
+    // Until it holds as many connections as it can.
     sleep(time / 4).await;
     let mut clients = JoinSet::new();
     for anew in [false, false, false, false, true, true] {
@@ -203,7 +203,7 @@ async fn attacks(target: Target, attack: Attack, most: usize, begun: Arc<AtomicU
     }
     loop {
         begun.fetch_add(1, Ordering::Relaxed);
-        // Some are cut or refused, which is what the server is there for.
+        // The server is expected to cut or reject some.
         let _ = timeout(PATIENCE, async {
             if matches!(attack, Attack::Silence | Attack::Handshake) {
                 let mut client = Client::of(target.connect(POD).await?);

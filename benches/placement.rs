@@ -1,4 +1,4 @@
-//! What it costs to know 5,000 nodes with 50 profiles each.
+//! The cost of holding 5,000 nodes with 50 profiles each.
 //!
 //! `cargo bench --bench placement`; docs/performance.md explains the figures.
 
@@ -35,8 +35,8 @@ struct Flags {
     all_different: bool,
 }
 
-/// As a pod may demand it that is choosy in every way: most nodes meet it, so
-/// that nothing is decided early.
+/// A pod with every kind of scheduling constraint: most nodes meet them, so that
+/// no node is ruled out early.
 const POD: &str = r#"
 {"spec":{"nodeSelector":{"kubernetes.io/os":"linux","kubernetes.io/arch":"amd64"},
 "affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[

@@ -1,5 +1,5 @@
-//! As whom the API server of a cluster of our own calls webhooks: it shows certificates to some,
-//! as an administrator would have it by `--admission-control-config-file` (certs/README.md).
+//! The client certificates that the API server of our own cluster shows to webhooks, configured
+//! as an administrator would do it, by `--admission-control-config-file` (certs/README.md).
 
 use std::{
     fs, io,
@@ -18,7 +18,7 @@ const CALLERS: [(&str, &str); 2] = [
     ("shown-another.callgate-system.svc", "somebody-else"),
 ];
 
-/// Writes what the API server is told, next to the state of its cluster, and returns the flag.
+/// Writes the configuration of the API server beside the state of its cluster, and returns the flag.
 pub(crate) fn write(directory: &Path) -> io::Result<String> {
     let key = KeyPair::generate().map_err(io::Error::other)?;
     let mut params = CertificateParams::default();
@@ -50,7 +50,7 @@ pub(crate) fn write(directory: &Path) -> io::Result<String> {
     Ok(format!("--admission-control-config-file={}", path.display()))
 }
 
-/// The certificate of who signed those that are shown.
+/// The CA certificate of the client certificates.
 pub(crate) fn authority(directory: &Path) -> PathBuf {
     directory.join("callers.crt")
 }

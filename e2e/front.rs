@@ -1,4 +1,4 @@
-//! Stands between a replica and the API server, and lets some of its requests fall silent.
+//! A proxy between a replica and the API server that can stop answering some requests.
 
 use std::{
     path::{Path, PathBuf},
@@ -20,13 +20,13 @@ use support::e2e::api::Api;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch, task::AbortHandle};
 
-/// What becomes of a request, by its method and URI.
+/// How a request is handled, by its method and URI.
 type Fate = Arc<dyn Fn(&Method, &str) -> Way + Send + Sync>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Through,
-    /// No answer, or none that goes on, for as long as this holds.
+    /// No answer, or one that stops, for as long as this holds.
     Silent,
     /// 404.
     Refused,
@@ -44,13 +44,13 @@ struct Shared {
     fate: watch::Sender<Fate>,
     /// Answers that began before this one never go on.
     frozen: watch::Sender<u64>,
-    /// What was asked, in this order.
+    /// The requests, in this order.
     asked: Mutex<Vec<String>>,
-    /// What was answered with which status.
+    /// The answered requests, with their status.
     answered: Mutex<Vec<(String, StatusCode)>>,
 }
 
-/// An answer under way.
+/// An answer that has begun.
 struct Answer {
     shared: Arc<Shared>,
     method: Method,
@@ -90,12 +90,12 @@ impl Front {
         Path::new(self.directory.path()).join("kubeconfig")
     }
 
-    /// Decides what becomes of requests from now on, and of answers that are under way.
+    /// Sets how requests are handled from now on, and answers that have begun.
     pub(crate) fn decide(&self, fate: impl Fn(&Method, &str) -> Way + Send + Sync + 'static) {
         self.shared.fate.send_replace(Arc::new(fate));
     }
 
-    /// Lets every answer that is under way fall silent for ever; new requests are answered.
+    /// Stops every answer that has begun for ever; new requests are answered.
     pub(crate) fn freeze(&self) {
         self.shared.frozen.send_modify(|it| *it += 1);
     }
@@ -120,7 +120,7 @@ impl Drop for Front {
 }
 
 impl Shared {
-    /// Waits until an answer that began then may go on.
+    /// Waits until an answer that began then may continue.
     async fn way(&self, method: &Method, uri: &str, began: u64) -> Way {
         let (mut fate, mut frozen) = (self.fate.subscribe(), self.frozen.subscribe());
         loop {

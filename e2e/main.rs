@@ -1,9 +1,9 @@
 //! The suite on a real API server.
 //!
-//! Without further words it starts a cluster of its own (`e2e/cluster`) and
+//! Without arguments it starts a cluster of its own (`e2e/cluster`) and
 //! runs itself inside. With `CALLGATE_E2E_KUBECONFIG` and
 //! `CALLGATE_E2E_ADDRESS` (this machine as that cluster reaches it) it uses
-//! one that is there.
+//! an existing one.
 
 mod callers;
 mod front;

@@ -1,5 +1,5 @@
 //! Replicas of the real binary behind one Service, as a Deployment has them:
-//! whoever says that it is ready is an endpoint, and nobody else.
+//! only a ready replica is an endpoint.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::trial::Test;
 pub(crate) struct Pair {
     api: Api,
     pub(crate) name: String,
-    /// A namespace that obeys the policy `restricted`, and is theirs alone.
+    /// A namespace with the policy `restricted`, which only these replicas judge.
     pub(crate) namespace: String,
     pub(crate) secret: String,
     pub(crate) configurations: [String; 2],
@@ -27,7 +27,7 @@ pub(crate) struct Pair {
     endpoints: Vec<AbortHandle>,
 }
 
-/// How often a kubelet would ask whether one is ready, if it hurried.
+/// How often a fast kubelet would probe readiness.
 const PROBE: Duration = Duration::from_millis(100);
 
 impl Pair {
@@ -56,7 +56,7 @@ impl Pair {
         environment: BTreeMap<String, String>,
     ) -> Arc<Instance> {
         let setup = Setup {
-            // It looks at its clock four times as often as that.
+            // It checks its clock four times as often.
             flags: ["--default-policy=restricted", "--ca-introduction=4s"]
                 .map(str::to_owned)
                 .into(),
@@ -84,7 +84,7 @@ impl Pair {
         replica
     }
 
-    /// Waits until a pod is made as they would have it.
+    /// Waits until a pod is created with the profile that they set.
     pub(crate) async fn are_called(&self) {
         let path = format!("/api/v1/namespaces/{}/pods?dryRun=All", self.namespace);
         let pod = json!({
@@ -98,12 +98,12 @@ impl Pair {
         .await;
     }
 
-    /// What the Secret holds.
+    /// The content of the Secret.
     pub(crate) async fn stored(&self) -> Value {
         self.api.get(&self.secret).await.body["data"].clone()
     }
 
-    /// What all webhooks trust, if all agree.
+    /// The `caBundle` of all webhooks, if it is the same.
     pub(crate) async fn bundle(&self) -> Option<String> {
         trust::bundle(&self.api, &self.configurations).await
     }

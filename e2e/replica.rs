@@ -1,4 +1,4 @@
-//! What a replica does about its certificate, and clients who verify it.
+//! How a replica manages its certificate, and clients that verify it.
 
 use std::{
     net::SocketAddr,
@@ -40,7 +40,7 @@ pub(crate) const TIMES: Lifetimes = Lifetimes {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clock(Arc<AtomicU64>);
 
-/// The objects of one test: a Secret and two configurations for nobody.
+/// The objects of one test: a Secret, and two configurations that match no namespace.
 pub(crate) struct Site {
     pub(crate) api: Api,
     pub(crate) clock: Clock,
@@ -49,15 +49,15 @@ pub(crate) struct Site {
     pub(crate) configurations: [String; 2],
 }
 
-/// A replica that serves what it keeps. It ends when dropped.
+/// A replica that serves the certificate that it manages. It ends when dropped.
 pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
     news: Arc<Mutex<Vec<CaEvent>>>,
     tasks: [AbortHandle; 2],
 }
 
-/// A client that calls replicas without a pause, by the bundle as it was some
-/// time ago: an API server learns of a change later than we do.
+/// A client that calls replicas without a pause, and trusts the `caBundle` of some
+/// time ago: an API server receives a change later than we do.
 pub(crate) struct Caller {
     stop: Arc<AtomicBool>,
     calls: tokio::task::JoinHandle<Result<usize, String>>,
@@ -99,7 +99,7 @@ impl TimeProvider for Clock {
 }
 
 impl Site {
-    /// Names of our own; nothing is there yet.
+    /// Unique names; no object exists yet.
     pub(crate) fn of(it: &Test) -> Self {
         let name = &it.namespace;
         let objects = CaObjects {
@@ -119,7 +119,7 @@ impl Site {
         }
     }
 
-    /// The production configurations, but that they are about no namespace.
+    /// The production configurations, except that they match no namespace.
     pub(crate) fn manifests(&self) -> Vec<Value> {
         let mut manifests = manifests("webhooks");
         for configuration in &mut manifests {
@@ -177,12 +177,12 @@ impl Site {
         Replica { address, news, tasks }
     }
 
-    /// What the Secret holds under a key, as text.
+    /// The value of a key of the Secret, as text.
     pub(crate) async fn stored(&self, key: &str) -> Option<String> {
         trust::stored(&self.api, &self.secret, key).await
     }
 
-    /// What every webhook of ours trusts, if all agree.
+    /// The `caBundle` of all our webhooks, if it is the same.
     pub(crate) async fn bundle(&self) -> Option<String> {
         trust::bundle(&self.api, &self.configurations).await
     }
@@ -195,12 +195,12 @@ impl Site {
         eventually(what, async || self.bundle().await.filter(|it| is(it))).await
     }
 
-    /// What a client makes of a replica, who trusts these authorities.
+    /// Verifies a replica as a client that trusts these CAs.
     pub(crate) async fn verify(&self, replica: SocketAddr, trusted: &str) -> Result<(), String> {
         self.verify_as(trust::NAME, replica, trusted).await
     }
 
-    /// The same, of a client that knows the replica by this name.
+    /// The same, for a client that expects this name.
     pub(crate) async fn verify_as(
         &self,
         name: &str,
@@ -217,7 +217,7 @@ impl Site {
         .await;
     }
 
-    /// Calls replicas until told to stop; the bundle must be there.
+    /// Calls replicas until it is stopped; the `caBundle` must be set.
     pub(crate) fn caller(self: &Arc<Self>, replicas: &[&Replica]) -> Caller {
         let addresses: Vec<_> = replicas.iter().map(|it| it.address).collect();
         let stop = Arc::new(AtomicBool::new(false));
@@ -239,7 +239,7 @@ impl Site {
         while read.elapsed() < TIMES.ca_introduction / 2 {
             for address in addresses {
                 let outcome = self.verify(*address, &bundle).await;
-                // So late an API server need not know.
+                // An API server may receive the change this late.
                 if read.elapsed() < TIMES.ca_introduction {
                     outcome.map_err(|it| format!("call {calls} of {address}: {it}\n{bundle}"))?;
                 }
@@ -272,7 +272,7 @@ impl Drop for Replica {
 }
 
 impl Caller {
-    /// Stops, and says how many calls there were, none of which failed.
+    /// Stops, and returns how many calls there were, none of which failed.
     pub(crate) async fn finish(self) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         let calls = self.calls.await.expect("it does not panic");

@@ -1,4 +1,4 @@
-//! One test: its namespace, its sentences, and what is shown when it fails.
+//! One test: its namespace, its helpers, and the details printed when it fails.
 
 use std::{
     cell::RefCell,
@@ -28,7 +28,7 @@ pub(crate) struct Entry {
     pub(crate) run: Arc<dyn Fn(Test) -> LocalBoxFuture<'static, ()> + Send + Sync>,
 }
 
-/// What a test has to itself.
+/// The resources of one test.
 pub(crate) struct Test {
     pub(crate) world: Arc<World>,
     /// A namespace that opts in to the policy `restricted`.
@@ -94,7 +94,7 @@ impl Test {
         &self.world.api
     }
 
-    /// A further webhook, for the given namespaces alone.
+    /// Another webhook, only for the given namespaces.
     pub(crate) async fn instance(&self, name: &str, setup: Setup) -> Instance {
         self.instance_with(name, setup, |_| ()).await
     }
@@ -115,7 +115,7 @@ impl Test {
         instance
     }
 
-    /// Labels the namespace and waits until that is known.
+    /// Labels the namespace and waits until callgate has seen it.
     pub(crate) async fn opt_in(&self) {
         let label = json!({ "metadata": { "labels": { "callgate.dev/policy": "restricted" } } });
         let path = format!("/api/v1/namespaces/{}", self.namespace);
@@ -141,7 +141,7 @@ impl Test {
         self.api().post(&self.pods(), pod).await.expect_ok("the pod is accepted")
     }
 
-    /// Creates the pod and expects exactly these lines of refusal by us.
+    /// Creates the pod and expects a denial by callgate with exactly these lines.
     pub(crate) async fn refuses(&self, pod: &Value, lines: &[&str]) {
         let reply = self.api().post(&self.pods(), pod).await;
         let name = pod["metadata"]["name"].as_str().expect("pods of tests have names");
@@ -155,7 +155,7 @@ impl Test {
     }
 }
 
-/// The message of the API server for a pod that we refuse.
+/// The message of the API server for a pod that callgate denies.
 pub(crate) fn refusal(namespace: &str, policy: &str, name: &str, lines: &[&str]) -> String {
     let headline = format!(
         "admission webhook \"validate.callgate.dev\" denied the request: \

@@ -1,4 +1,4 @@
-//! What all tests share: the cluster, and the webhook that production would have.
+//! Shared by all tests: the cluster, and the webhook as in production.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,7 +21,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Installs the webhook as production has it, and waits until it is called.
+    /// Installs the webhook as in production, and waits until it is called.
     pub(crate) async fn start(site: Site) -> Self {
         let api = Api::connect(&site.kubeconfig).await;
         define(&api).await;
@@ -33,7 +33,7 @@ impl World {
         world
     }
 
-    /// Makes a namespace of its own for a test.
+    /// Creates a namespace for one test.
     pub(crate) async fn namespace(&self, purpose: &str, labels: &Value) -> String {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         let stem: String = purpose.replace('_', "-").chars().take(40).collect();
@@ -43,16 +43,16 @@ impl World {
             "metadata": { "name": name, "labels": labels },
         });
         self.api.post("/api/v1/namespaces", &object).await.expect_ok("the namespace");
-        // Pods need one, and the controller manager takes its time.
+        // Pods need a service account, which the controller manager creates later.
         let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "default" } });
         self.api.post(&format!("/api/v1/namespaces/{name}/serviceaccounts"), &account).await;
         name
     }
 
-    /// Waits until the API server asks a webhook of ours about pods and
-    /// workloads of `namespace`: it learns of configurations and labels by watches.
+    /// Waits until the API server calls our webhooks for pods and workloads of
+    /// `namespace`: it receives configurations and labels by watches.
     pub(crate) async fn await_calls(&self, webhook: &Instance, namespace: &str) {
-        // With a profile of its own it is for both webhooks to see.
+        // With its own profile it is sent to both webhooks.
         let own = json!({ "seccompProfile": { "type": "RuntimeDefault" } });
         let spec = json!({ "containers": [
             { "name": "app", "image": "app", "securityContext": own },

@@ -169,7 +169,7 @@ async fn requests_that_callgate_does_not_judge_are_allowed(#[case] change: Value
     }
 }
 
-/// The API server writes keys in one order; nobody promises it.
+/// The API server writes keys in one order, without a guarantee.
 #[tokio::test]
 async fn the_order_of_the_keys_of_a_request_changes_nothing() {
     let object =
@@ -322,7 +322,7 @@ async fn decisions_are_recorded_as_audit_annotations() {
     );
 }
 
-// ── in a cluster: who obeys what, and our own objects ──
+// ── in a cluster: namespaces and their policies, and our own objects ──
 
 fn in_a_cluster() -> Router {
     let labels = |policy: Option<&str>, mode: Option<&str>| Labels {

@@ -159,7 +159,7 @@ fn a_port_in_use_is_named_in_the_error() {
 /// A webhook that ends with the test.
 struct Webhook {
     process: Child,
-    /// Gone once nobody reads it.
+    /// The log lines; the pipe closes with it.
     log: Option<BufReader<std::process::ChildStderr>>,
 }
 

@@ -486,7 +486,7 @@ proptest! {
                 (Some("RuntimeDefault"), None) => ["runtime/default", "docker/default"].contains(&annotation),
                 (Some("Unconfined"), None) => annotation == "unconfined",
                 (Some("Localhost"), Some(path)) => annotation == format!("localhost/{path}"),
-                _ => true, // No field, or one that is refused for itself.
+                _ => true, // No field, or one that is a finding of its own.
             };
             prop_assert!(agrees, "{} beside {}", annotation, field);
         }

@@ -24,7 +24,7 @@ const MOST_MEMORY: u64 = 24 * 1024;
 struct Worst {
     what: &'static str,
     body: String,
-    /// How the answer begins, if it is a refusal.
+    /// How the answer begins, if it is a denial.
     refusal: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! What it adds to the creation of a pod that a namespace is governed, and by whom.
+//! What governing a namespace adds to the creation of a pod, by callgate or by admission policies.
 
 use std::{
     fs,
@@ -19,16 +19,16 @@ use tokio::time::sleep;
 
 use crate::{namespace, pod_of};
 
-/// Who governs the namespaces, in the order of the tables.
+/// What governs the namespaces, in the order of the tables.
 const GOVERNED_BY: [&str; 3] = ["nobody", "callgate", "the API server's own policies"];
 
-/// Everybody comes after everybody equally often.
+/// Each one follows each other one equally often.
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0], [1, 0, 2], [0, 2, 1]];
 
 /// Creates that are not counted.
 const WARM_UP: usize = 200;
 
-/// However slow the machine is, the whole must end.
+/// The bench must end even on a slow machine.
 const AT_MOST: Duration = Duration::from_secs(70);
 
 const POLICIES: &str = "examples/without-callgate/seccomp.yaml";
@@ -38,7 +38,7 @@ struct Measured {
     pod: &'static str,
     /// Bytes, as sent and as answered.
     sizes: [usize; 2],
-    /// Sorted, by who governs.
+    /// Sorted, by what governs.
     times: [Vec<Duration>; 3],
     /// What each governor added to the creation just before or after it, sorted.
     added: [Vec<f64>; 3],

@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// One client, on one thread: what it takes is the same for all.
+/// One client, on one thread: its cost is the same for all.
 fn measure(flags: &Flags, site: &Site) -> io::Result<ExitCode> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -106,7 +106,7 @@ fn measure(flags: &Flags, site: &Site) -> io::Result<ExitCode> {
     })
 }
 
-/// Callgate as production has it: by its manifests, and with its own log level.
+/// callgate as in production: with its manifests, and its default log level.
 async fn start(flags: &Flags, api: &Api, site: &Site) -> Instance {
     let setup =
         Setup { log_level: "info".to_owned(), program: flags.callgate.clone(), ..Setup::default() };
@@ -121,7 +121,7 @@ async fn uninstall(api: &Api) {
     }
 }
 
-/// The pod of a review as somebody sends it to the API server, which adds the rest.
+/// The pod of a review as a client sends it to the API server, which adds the rest.
 fn pod_of(review: &Review) -> Value {
     let mut review: Value = serde_json::from_str(&review.body).expect("a review is JSON");
     let mut pod = review["request"]["object"].take();
@@ -146,7 +146,7 @@ async fn namespace(api: &Api, name: &str, labels: &Value) {
     account(api, name).await;
 }
 
-/// Without its service account a pod is refused.
+/// Without its service account a pod is rejected.
 async fn account(api: &Api, namespace: &str) {
     let account = serde_json::json!({
         "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "checkout" },

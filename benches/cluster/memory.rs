@@ -1,4 +1,4 @@
-//! What a replica holds in memory once it knows a large cluster.
+//! The memory of a replica in a large cluster.
 
 use std::io::{self, Write};
 

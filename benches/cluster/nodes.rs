@@ -1,4 +1,4 @@
-//! What it takes a replica to follow thousands of nodes, and to judge by them.
+//! The cost for a replica of watching thousands of nodes, and of judging by them.
 
 use std::{
     io::{self, Write},
@@ -17,7 +17,7 @@ use crate::fill::{self, NonEmptyString};
 const CHANGES: u32 = 100;
 const DECISIONS: u32 = 500;
 
-/// Further apart than changes are gathered: each makes a snapshot of its own.
+/// Longer than changes are gathered, so that each makes a separate snapshot.
 const APART: Duration = Duration::from_millis(100);
 
 pub(crate) async fn measure(

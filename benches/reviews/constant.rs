@@ -1,4 +1,4 @@
-//! What we are compared with: a handler that reads the body and answers a constant.
+//! The comparison: a handler that reads the body and answers a constant.
 
 use std::{net::Ipv4Addr, sync::Arc, time::SystemTime};
 
@@ -35,7 +35,7 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    /// Serves as `callgate serve` does, but for the router.
+    /// Serves as `callgate serve` does, except for the router.
     pub(crate) fn run(self) {
         let Self { tls, limits } = self;
         let tls = tls.open(SystemTime::now()).expect("a certificate of its own").config;
@@ -56,7 +56,7 @@ impl Serve {
     }
 }
 
-/// The routes of callgate, without what is behind them.
+/// The routes of callgate, without their handlers.
 pub(crate) fn router(max_body: usize) -> Router {
     let answer = post(move |request| answer(request, max_body));
     Router::new().route("/mutate", answer.clone()).route("/validate", answer)

@@ -1,4 +1,4 @@
-//! The routers without a network: what a review costs once it is in memory.
+//! The routers without a network: the cost of a review that is in memory.
 
 use std::{
     sync::Arc,
@@ -41,14 +41,14 @@ impl InProcess {
         Self { runtime, ours: ours(), constant: constant::router(MAX_BODY) }
     }
 
-    /// What we answer.
+    /// Our answer.
     pub(crate) fn answer(&self, review: &Review) -> Bytes {
         self.post(&self.ours, review.path, Bytes::from(review.body.clone()))
     }
 
     /// Microseconds per review, in batches that take turns for as long as `time`.
     pub(crate) fn measure(&self, review: &Review, time: Duration) -> Rounds {
-        // Shorter than a turn of the scheduler, so that most batches are left alone.
+        // Shorter than a time slice of the scheduler, so that most batches are not interrupted.
         const BATCH: u32 = 10;
         let body = Bytes::from(review.body.clone());
         let batch = |router| {

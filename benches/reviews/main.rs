@@ -1,4 +1,4 @@
-//! What a review costs, beside a handler that reads it and answers a constant.
+//! The cost of a review, compared with a handler that reads it and answers a constant.
 //!
 //! `cargo bench --bench reviews`; docs/performance.md explains the figures.
 
@@ -49,7 +49,7 @@ enum Role {
     Constant(Box<constant::Serve>),
 }
 
-/// As many as the target for memory speaks of.
+/// The number of reviews in the target for memory.
 const REVIEWS: usize = 100_000;
 
 /// How long the routers are compared, per case.
@@ -99,7 +99,7 @@ fn main() -> io::Result<()> {
     )
 }
 
-/// Makes sure that it is not the way of an error that is measured.
+/// Makes sure that the bench does not measure an error.
 fn check(webhook: &str, answer: &[u8]) {
     let answer: Value = serde_json::from_slice(answer).expect("an answer is JSON");
     let response = &answer["response"];

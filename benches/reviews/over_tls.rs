@@ -83,7 +83,7 @@ impl OverTls {
         for round in 0..=rounds {
             let sides = (self.ours.drive(&ours, reviews), self.constant.drive(&constant, reviews));
             let (ours, constant) = self.runtime.block_on(async {
-                // Who goes first takes turns as well.
+                // They also take turns at going first.
                 if round % 2 == 0 {
                     (sides.0.await, sides.1.await)
                 } else {

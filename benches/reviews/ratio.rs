@@ -2,8 +2,8 @@
 
 /// What each round cost us and what it cost the constant handler.
 ///
-/// The clock of a shared machine swings from second to second; two figures
-/// taken right after one another can be compared, others cannot.
+/// The speed of a shared machine changes from second to second; only figures
+/// taken right after one another can be compared.
 #[derive(Default)]
 pub(crate) struct Rounds(Vec<Round>);
 

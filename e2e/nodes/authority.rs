@@ -28,14 +28,14 @@ pub(crate) const ALL: &[Entry] = entries![
     replicas_that_start_together_without_a_secret_agree_on_one_ca,
 ];
 
-/// Long enough for the Deployment to roll out before the successor signs.
+/// Long enough for the Deployment to roll out before the new CA signs.
 const INTRODUCTION: Duration = Duration::from_secs(15);
 
 async fn current(it: &Deployment) -> String {
     it.stored("ca.crt").await.expect("the Secret holds an authority")
 }
 
-/// Asks the replicas themselves, where they can be reached.
+/// Calls the replicas directly, where they can be reached.
 async fn all_serve_by(it: &Deployment, authority: &str) -> bool {
     if !it.is_our_own_cluster() {
         return current(it).await == authority;
@@ -99,12 +99,12 @@ async fn a_ca_bundle_that_is_overwritten_is_restored_and_no_bad_pod_is_allowed(
     })
     .await;
     outcome.report("bundles overwritten");
-    // An API server that trusts somebody else cannot call us. Until the bundle is back, and it has heard of that, pods
-    // are refused: the call fails, or the pod has not been repaired.
+    // An API server that trusts another CA cannot call us. Until it has received the restored `caBundle`, pods are
+    // denied: the call fails, or the pod has not been fixed.
     outcome.is_refused_only_for(&["x509: certificate signed by unknown authority"]);
     outcome.has_no_failures_since(healed);
     outcome.allows_no_bad_pod();
-    // Nobody took that for a reason to sign anew.
+    // No replica created a new CA because of that.
     assert_eq!(current(&it).await, authority);
 }
 
@@ -112,11 +112,11 @@ async fn the_ca_is_rotated_and_no_pod_is_denied(it: Arc<Deployment>) {
     let namespace = it.namespace("rotated").await;
     let first = current(&it).await;
     let ((), outcome) = load::during(&it.api, &namespace, async |load| {
-        // Who means authorities to last for a hundred years finds that this one is as good as over.
+        // With a lifetime of a hundred years, the current CA counts as nearly expired.
         let introduction = format!("--ca-introduction={}s", INTRODUCTION.as_secs());
         with_flags(&it, &["--ca-lifetime=876000h", &introduction]).await;
         changes_hands(&it, load, &first).await;
-        // With the flags of before.
+        // With the previous flags.
         let before = it.replicas().await;
         it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
         it.rolled_out().await;
@@ -175,10 +175,10 @@ async fn replicas_that_start_together_without_a_secret_agree_on_one_ca(it: Arc<D
     assert_ne!(authority, old);
     assert_eq!(it.bundle().await.as_ref(), Some(&authority));
     assert!(all_serve_by(&it, &authority).await);
-    // Who came second took what was there.
+    // The second replica used the CA of the first.
     assert_eq!(it.steps().await, ["create"]);
     outcome.report("started on nothing");
-    // Nobody is there for a while, and then nobody whom the API server trusts yet.
+    // For a while there is no replica, and then none that the API server trusts yet.
     outcome.is_refused_only_for(&[&GONE[..], &["no endpoints available", "x509"]].concat());
     outcome.has_no_failures_since(calm);
     outcome.allows_no_bad_pod();

@@ -21,7 +21,7 @@ use support::{
 
 pub(crate) const PODS: &str = "/api/v1/namespaces/callgate-system/pods";
 
-/// Where the authority of all replicas is kept.
+/// The Secret of the CA of all replicas.
 pub(crate) const SECRET: &str = "/api/v1/namespaces/callgate-system/secrets/callgate-ca";
 
 /// On every node.
@@ -45,8 +45,8 @@ pub(crate) struct Replica {
 }
 
 impl Deployment {
-    /// Applies everything at once to a cluster that has never heard of us, and
-    /// waits until the API server calls us.
+    /// Applies everything at once to a cluster without callgate, and waits until
+    /// the API server calls it.
     pub(crate) async fn apply(site: Site) -> Self {
         let api = Api::connect(&site.kubeconfig).await;
         let deployment = Self { site, api };
@@ -85,7 +85,7 @@ impl Deployment {
         pid.trim().to_owned()
     }
 
-    /// Somebody with this token and nothing else.
+    /// A client with only this token.
     pub(crate) async fn connect_with(&self, token: &str) -> Api {
         Api::connect_with(&self.site.kubeconfig, token).await
     }
@@ -165,7 +165,7 @@ impl Deployment {
         .await;
     }
 
-    /// What the Secret of the authority holds under a key.
+    /// The value of a key of the CA Secret.
     pub(crate) async fn stored(&self, key: &str) -> Option<String> {
         trust::stored(&self.api, SECRET, key).await
     }
@@ -212,7 +212,7 @@ impl Deployment {
         tokio::task::spawn_blocking(run).await.expect("it does not panic")
     }
 
-    /// Runs a line as somebody types it at the top of the tree, with `kubectl` at hand.
+    /// Runs a shell line at the top of the tree, with `kubectl` on `PATH`.
     pub(crate) async fn shell(&self, line: &str) {
         let mut command = Command::new("bash");
         command.args(["-euo", "pipefail", "-c", line]).env("KUBECONFIG", &self.site.kubeconfig);
@@ -248,7 +248,7 @@ pub(crate) fn configurations() -> [String; 2] {
 }
 
 impl Replica {
-    /// Whether who trusts this authority, and no other, trusts the replica.
+    /// Whether a client that trusts only this CA trusts the replica.
     pub(crate) async fn serves_by(&self, authority: &str) -> bool {
         let address = self.address.expect("a replica that is ready has an address");
         let clock = Arc::new(DefaultTimeProvider);

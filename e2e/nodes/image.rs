@@ -16,7 +16,7 @@ pub(crate) fn build(folder: &Path) -> Result<PathBuf, String> {
     let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
     let archive = folder.join("callgate.tar");
     let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-    // A folder of its own: with other flags every dependency is another, and the lock is that of whoever runs the tests.
+    // A separate target folder: with other flags every dependency is built again, and the running tests hold the lock.
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("e2e");
     let binary = output.join(&target).join("e2e/callgate");
     if !binary.exists() {

@@ -37,7 +37,7 @@ thread_local! {
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // One disturbs the Deployment while another watches it.
+    // Tests disturb the Deployment that others observe.
     arguments.test_threads = Some(1);
     if arguments.list {
         return libtest_mimic::run(&arguments, without_a_cluster()).exit_code();

@@ -1,4 +1,4 @@
-//! What happens to pods while a part of the cluster is away.
+//! What happens to pods while a part of the cluster is down.
 
 use std::sync::Arc;
 
@@ -40,12 +40,12 @@ async fn while_the_api_server_is_restarted_no_bad_pod_is_allowed_and_then_all_po
     outcome.report("API server restarted");
     outcome.allows_no_bad_pod();
     outcome.has_no_failures_since(up);
-    // It may be away, or not be ready to judge; that we refused is no excuse.
+    // It may be down, or not ready to judge; a denial by callgate is not accepted.
     assert!(!outcome.unanswered.is_empty(), "the API server was not away");
     let ours = outcome.refused.iter().find(|it| it.why.contains("callgate.dev"));
     assert_eq!(ours, None);
     assert_eq!(it.replicas().await, before);
-    // What changes is heard of again.
+    // Changes are received again.
     it.policy("lasting", json!({ "rules": { "unset": "Deny", "privileged": "Off" } })).await;
     let pods = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
     eventually("the change is obeyed", async || {
@@ -67,11 +67,11 @@ async fn without_a_replica_pods_are_denied_and_system_namespaces_work(it: Arc<De
         load.is_refused().await;
         let reply = it.create(&namespace, &privileged("bad")).await;
         assert!(reply.message().contains("failed calling webhook"), "{}", reply.message());
-        // A pod that every policy lets pass is not held up, nor is one that is none of our business.
+        // Neither a pod that passes under every policy is delayed, nor one that is not governed.
         it.create(&namespace, &compliant("good")).await.expect_ok("a pod that is not sent to us");
         it.create("default", &privileged("free")).await.expect_ok("a namespace without a policy");
         runs_on_both_nodes(&it).await;
-        // What is to be judged by us alone is not: no pod depends on it before we are back.
+        // Pods that callgate has to judge are denied until it is back.
         it.api.delete(&path_of_policy("doomed")).await.expect_ok("nobody objects");
         it.scale(2).await;
         load.recovers().await

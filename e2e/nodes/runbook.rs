@@ -1,4 +1,4 @@
-//! docs/runbook.md, line by line: its blocks are run as they stand, and what it promises of each is checked.
+//! docs/runbook.md, line by line: runs its blocks unchanged, and checks what it promises about each.
 
 use std::{
     collections::VecDeque,
@@ -27,12 +27,12 @@ const CONFIGURATION: &str =
 const AWAY: &str = "failed calling webhook \"validate.callgate.dev\"";
 const DAY: f64 = 24.0 * 3600.0;
 
-/// The page, and somebody who works through it from top to bottom.
+/// Runs the page from top to bottom.
 struct Reader {
     site: Site,
-    /// Where he keeps files.
+    /// The working directory.
     folder: TempDir,
-    /// The blocks to come, each with the heading that it stands under.
+    /// The remaining blocks, each with its heading.
     blocks: VecDeque<(String, String)>,
 }
 
@@ -46,7 +46,7 @@ impl Reader {
         Self { site, folder, blocks: blocks(&page) }
     }
 
-    /// Runs the next block, which has to stand under this heading, and returns what it said.
+    /// Runs the next block, which has to be under this heading, and returns its output.
     async fn run(&mut self, heading: &str) -> String {
         let (under, block) = self.blocks.pop_front().expect("the page goes on");
         assert_eq!(under, heading, "the page has another order");
@@ -68,7 +68,7 @@ impl Reader {
     }
 }
 
-/// What stands in the blocks that are marked `sh`.
+/// The content of the blocks that are marked `sh`.
 fn blocks(page: &str) -> VecDeque<(String, String)> {
     let (mut heading, mut block) = (String::new(), None);
     let mut all = VecDeque::new();
@@ -111,7 +111,7 @@ pub(crate) async fn what_the_runbook_says_comes_true(it: Arc<Deployment>) {
     await_refusal(&it, &namespace, "[privileged]").await;
 }
 
-/// A namespace as there are many, with a Deployment whose pods would be refused.
+/// A typical namespace, with a Deployment whose pods would be denied.
 async fn make_shop(it: &Deployment) {
     it.kubectl_ok(&["create", "namespace", "shop"]).await;
     it.namespace("elsewhere").await;
@@ -287,7 +287,7 @@ async fn uninstalling(it: &Deployment, reader: &mut Reader) {
     await_acceptance(it, "shop").await;
     let copy = fs::read_to_string(reader.folder.path().join("callgate-objects.yaml"));
     assert!(copy.expect("it was written").contains("name: to-be-kept"));
-    // Nothing of ours is left, by the names of all that was applied.
+    // No object that was applied is left.
     let all = it.kubectl_ok(&["kustomize", Deployment::overlay()]).await;
     let file = reader.folder.path().join("all.yaml");
     fs::write(&file, all).expect("the folder is ours");
@@ -333,7 +333,7 @@ async fn authority(it: &Deployment) -> String {
     decoded(&secret["data"]["ca.crt"])
 }
 
-/// Waits until the authority is of the kind that is wanted, it alone is published, and calls reach us by it.
+/// Waits until the CA is as wanted, only it is published, and calls succeed with it.
 async fn await_authority(it: &Deployment, what: &str, wanted: impl Fn(&String) -> bool) {
     eventually(what, async || {
         let configuration = it.api.get(CONFIGURATION).await.body;

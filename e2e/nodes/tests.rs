@@ -1,4 +1,4 @@
-//! What must be seen of callgate as it is deployed.
+//! Checks of callgate as it is deployed.
 
 use std::{
     collections::BTreeSet,
@@ -33,14 +33,14 @@ macro_rules! entries {
 }
 pub(crate) use entries;
 
-/// How soon a policy that was edited is obeyed.
+/// How soon an edited policy applies.
 const OBEYED: Duration = Duration::from_secs(2);
 
-/// How long at most a Service goes on leading to a replica that is no more: about
-/// a second where nothing else is going on.
+/// How long at most a Service still leads to a replica that has died: about a second
+/// on an idle machine.
 const UNHEARD_OF: Duration = Duration::from_secs(10);
 
-/// What a call says of a replica that is no more.
+/// The error of a call to a replica that has died.
 pub(crate) const GONE: [&str; 5] =
     ["connection refused", "EOF", "connection reset", "broken pipe", "server closed"];
 
@@ -60,7 +60,7 @@ async fn a_second_apply_changes_nothing(it: Arc<Deployment>) {
     assert_eq!(it.kubectl_ok(&["diff", "-k", Deployment::overlay()]).await, "");
     let said = it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
     assert!(said.lines().count() > 10, "{said}");
-    // kubectl replaces a selector by itself every time.
+    // kubectl itself replaces a selector every time.
     let replaced = "poddisruptionbudget.policy/callgate configured";
     let is_same = |it: &str| it.ends_with(" unchanged") || it == replaced;
     assert!(said.lines().all(is_same), "{said}");
@@ -192,8 +192,8 @@ async fn a_killed_replica_allows_no_bad_pod_and_is_replaced(it: Arc<Deployment>)
         })
         .await;
         outcome.allows_no_bad_pod();
-        // Until the Service has heard of it, about a second, new connections still lead to it: then a call fails, and
-        // with it the pod, or it is refused for what was not repaired.
+        // Until the Service is updated, about a second, new connections still lead to it: then the call fails and the
+        // pod is denied, or the pod is denied because it was not fixed.
         outcome.is_refused_only_for(&GONE);
         outcome.has_no_failures_since(UNHEARD_OF);
         outcome.report(&format!("{} killed", replica.name));

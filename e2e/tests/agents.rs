@@ -62,7 +62,7 @@ impl Agent {
         fs::read_to_string(self.file(profile)).is_ok_and(|it| it.contains(text))
     }
 
-    /// Waits until a profile denies that call on the node, and the node's label says so.
+    /// Waits until a profile denies that call on the node, and the node's label has its digest.
     pub(super) async fn installs(&self, it: &Test, node: &str, profile: &str, call: &str) {
         eventually(&format!("{profile} is on the node"), async || {
             let is_there = self.holds(profile, &format!("{call:?}"));
@@ -152,7 +152,7 @@ async fn malformed_objects_stop_no_agent(it: Test) {
     api.merge(&changed, &spec("rmdir")).await.expect_ok("another spec");
     agent.installs(&it, &own, &profiles[0], "rmdir").await;
 
-    // It notices what somebody did to what it wrote.
+    // It notices a change of the file that it wrote.
     let key = format!("profile.callgate.dev/{late}");
     let without = json!({ "metadata": { "labels": { key: null } } });
     api.merge(&node_path, &without).await.expect_ok("a label removed");

@@ -60,7 +60,7 @@ async fn replicas_that_start_together_without_a_secret_agree_on_one_ca(it: Test)
     let steps: Vec<_> = replicas.iter().flat_map(Replica::steps).collect();
     assert_eq!(steps, ["create"]);
 
-    // The bundle, and nothing else: it is all that our field manager owns.
+    // Our field manager owns only the `caBundle`.
     for (path, before) in site.configurations.iter().zip(before) {
         let after = site.api.get(path).await.body;
         assert_eq!(without_bundles(&after), without_bundles(&before));
@@ -136,7 +136,7 @@ async fn a_ca_secret_that_is_deleted_or_damaged_is_restored_and_no_call_fails(it
         .await;
     }
     caller.finish().await;
-    // A new replica can sign by what was put back.
+    // A new replica can sign with the restored CA.
     let third = site.replica().await;
     site.await_signer(&third, &authority).await;
     assert_eq!(site.bundle().await, Some(authority));
@@ -155,7 +155,7 @@ async fn a_ca_bundle_that_is_overwritten_is_restored(it: Test) {
             site.await_bundle("the bundle heals", |it| *it == authority).await;
         }
     }
-    // By somebody who applies it, and by force.
+    // By another client, with a forced apply.
     for (path, mut manifest) in site.configurations.iter().zip(site.manifests()) {
         for webhook in manifest["webhooks"].as_array_mut().expect("it lists webhooks") {
             webhook["clientConfig"]["caBundle"] = json!(theirs);
@@ -176,7 +176,7 @@ async fn a_ca_bundle_that_is_overwritten_is_restored(it: Test) {
     site.await_bundle("the bundle heals", |it| *it == authority).await;
     let configuration = site.api.get(path).await.body;
     assert_eq!(configuration["webhooks"][1]["clientConfig"]["caBundle"], json!(theirs));
-    // Nobody took that for a reason to sign anew.
+    // No replica created a new CA because of that.
     let steps: Vec<_> = replicas.iter().flat_map(Replica::steps).collect();
     assert_eq!(steps, ["create"]);
     site.uninstall().await;
@@ -238,7 +238,7 @@ async fn a_certificate_is_for_the_service_in_the_namespace_of_the_replica(it: Te
         site.verify_as(name, moved.address, &bundle).await.expect(name);
         site.verify_as(name, usual.address, &bundle).await.expect_err(name);
     }
-    // Without being told, it is where it runs, which a client has as its default.
+    // The default is the namespace that it runs in, which is also the client's default.
     let own = format!("callgate.{}.svc", it.api().client().default_namespace());
     site.verify_as(&own, usual.address, &bundle).await.expect("its own name");
     site.uninstall().await;

@@ -1,5 +1,5 @@
-//! Whose calls are answered where a client certificate is demanded: the real API server shows
-//! one, another, or none.
+//! Whose calls are answered if a client certificate is required: the real API server shows
+//! the right one, another one, or none.
 
 use serde_json::json;
 use support::{
@@ -15,7 +15,7 @@ use crate::{
 trials![only_an_api_server_with_the_right_name_in_its_certificate_is_served];
 
 async fn only_an_api_server_with_the_right_name_in_its_certificate_is_served(it: Test) {
-    // Of a cluster that is not ours nobody can say what it shows.
+    // For another cluster it is unknown which certificate it shows.
     let Some(directory) = it.world.site.directory.as_ref().and_then(|it| it.parent()) else {
         return;
     };
@@ -48,7 +48,7 @@ async fn only_an_api_server_with_the_right_name_in_its_certificate_is_served(it:
             reply.message().ends_with(&expected).then_some(())
         })
         .await;
-        // Whoever is turned away at the handshake has asked nothing.
+        // A client that is rejected in the handshake sends no request.
         let is_heard = !instance.said("reviewed").is_empty();
         assert_eq!(is_heard, service == "shown-ours", "{service}");
     }

@@ -1,7 +1,7 @@
-//! The match conditions spare calls whose answer is certain, and no other.
+//! The match conditions skip only calls whose answer is certain.
 //!
-//! The API server itself reads the conditions: what it does not ask about, the
-//! engine must let pass under every policy.
+//! The API server itself evaluates the conditions: a pod that it does not send
+//! must pass under every policy.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ trials![
     a_match_condition_that_skips_too_many_updates_is_detected,
 ];
 
-/// The policy to which nothing is indifferent, with a profile to inject.
+/// The strictest policy, with a profile to inject.
 const STRICTEST: &str = "
 apiVersion: callgate.dev/v1alpha1
 kind: SeccompPolicy
@@ -59,7 +59,7 @@ async fn every_update_that_match_conditions_skip_passes_under_every_policy(it: T
     assert!(spared > 10 && asked > 10, "{spared} updates are spared, {asked} are not");
 }
 
-/// A law that cannot fail proves nothing.
+/// Verifies that the law can fail.
 async fn a_match_condition_that_skips_too_many_pods_is_detected(it: Test) {
     let privileged = json!({ "privileged": true });
     let bad = json!({ "metadata": { "name": "web" }, "spec": {
@@ -89,14 +89,14 @@ async fn a_match_condition_that_skips_too_many_updates_is_detected(it: Test) {
             webhook["matchConditions"] = json!([{ "name": "careless", "expression": condition }]);
         }
     };
-    // Of the third, only the second container gets a new image.
+    // In the third pod, only the second container gets a new image.
     let pods = vec![bad; 3];
     let (unsound, ..) = unsound_updates(&it, &pods, careless).await;
     assert_eq!(unsound.len(), 1, "{unsound:?}");
     assert!(unsound[0].contains("[privileged]"), "{unsound:?}");
 }
 
-/// The pods of every table, and some that nobody thought of.
+/// The pods of every table, and generated ones.
 fn pods(generated: usize) -> Vec<Value> {
     let is_new_pod = |it: &Case| it.kind() == Kind::Pod && it.old.is_none();
     let tables = table::all(harness::TODAY);
@@ -106,15 +106,15 @@ fn pods(generated: usize) -> Vec<Value> {
     pods.extend((0..generated).map(|_| {
         let tree = generated::pod().new_tree(&mut runner).expect("pods can be generated");
         let mut pod = tree.current();
-        // Only by itself may the API server refuse what the law is about.
+        // The API server rejects them in a create, before any webhook.
         pod["spec"].as_object_mut().expect("it has one").remove("ephemeralContainers");
         pod
     }));
     pods
 }
 
-/// Creates every pod (for a try) and returns what is wrong with those that a
-/// webhook was not asked about, and how many each was not asked about.
+/// Creates every pod (in a dry run) and returns the findings in those for which a
+/// webhook was not called, and how many those are for each webhook.
 async fn unsound(
     it: &Test,
     pods: &[Value],
@@ -133,8 +133,8 @@ async fn unsound(
     judge(&instance, &namespace, &stored)
 }
 
-/// Changes some images of every pod, or none, and returns what is wrong with the
-/// updates that nobody was asked about, how many those were, and how many not.
+/// Changes some images of every pod, or none, and returns the findings in updates
+/// for which no webhook was called, how many those are, and how many were sent.
 async fn unsound_updates(
     it: &Test,
     pods: &[Value],
@@ -147,11 +147,11 @@ async fn unsound_updates(
         let name = format!("pod-{number}-x");
         let reply = it.api().post(&path, &named(pod, &name, &namespace)).await;
         if !reply.is_ok() {
-            continue; // By itself the API server refuses some.
+            continue; // The API server itself rejects some.
         }
         let before = reply.body;
         let mut after = before.clone();
-        // Whoever gives it a node, or a status, may go first.
+        // A client that binds it or writes its status may be faster.
         after["metadata"]["resourceVersion"] = json!(null);
         after["metadata"]["labels"]["changed"] = json!("yes");
         let lists = ["containers", "initContainers"].into_iter();
@@ -198,19 +198,19 @@ fn named(pod: &Value, name: &str, namespace: &str) -> Value {
     pod["kind"] = json!("Pod");
     pod["metadata"]["name"] = json!(name);
     pod["metadata"]["namespace"] = json!(namespace);
-    // Where there are nodes, nobody is to give it one.
+    // In a cluster with nodes, no scheduler may bind it.
     pod["spec"]["schedulerName"] = json!("nobody");
     pod
 }
 
-/// A webhook for a namespace of its own, which refuses nothing.
+/// A webhook for a separate namespace, which denies nothing.
 async fn watching(it: &Test, change: impl Fn(&mut Value)) -> (Instance, String) {
     let namespace = it.plain_namespace().await;
     for (_, table) in table::all(harness::TODAY) {
         define_classes(it, &table).await;
     }
     let setup = Setup {
-        // Nothing is refused, so that every pod that is asked about is seen twice.
+        // Nothing is denied, so every pod that is sent reaches both webhooks.
         policy: STRICTEST.replace(
             "rules: { legacy-annotation: Deny }",
             "rules: { privileged: Audit, unconfined: Audit, unknown-type: Audit, \
@@ -252,13 +252,13 @@ fn judge(
     (unsound, spared)
 }
 
-/// A profile that pods can be pinned for.
+/// A profile that pods can be pinned to.
 fn catalog() -> Catalog {
     let path = ProfilePath::of_object("web").expect("a name");
     Catalog::default().with_managed([(path, Managed::default())])
 }
 
-/// What the strictest policy says, and how much it would change.
+/// The findings under the strictest policy, and how much it would change.
 fn verdict(pod: &Value, scope: &Scope) -> (Vec<String>, usize) {
     let text = pod.to_string();
     let mut json = serde_json::Deserializer::from_str(&text);

@@ -23,7 +23,7 @@ use crate::{
     trial::{Entry, Test},
 };
 
-/// One test a table, and one of other days.
+/// One test for each table, and one on other days.
 pub(crate) fn trials() -> Vec<Entry> {
     let own = Entry {
         name: "exemptions_end_by_the_clock_of_the_replica".to_owned(),
@@ -39,7 +39,7 @@ pub(crate) fn trials() -> Vec<Entry> {
         .collect()
 }
 
-/// Cases that are decided by one and the same webhook.
+/// Cases that the same webhook decides.
 type Group<'a> = BTreeMap<(&'a str, &'static str), Vec<(usize, &'a Case)>>;
 
 async fn run(it: Test, rule: String) {
@@ -76,7 +76,7 @@ async fn exemptions_end_by_the_clock_of_the_replica(it: Test) {
     }
 }
 
-/// What each case that does not hold says, where webhooks start on that day.
+/// The message of each case that fails, with webhooks that start on that day.
 async fn wrong(it: &Test, table: &Table, day: Option<Date>) -> Vec<String> {
     let (mut groups, mut on_nodes) = (Group::new(), Group::new());
     for (number, case) in table.cases.iter().enumerate() {
@@ -128,7 +128,7 @@ fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
-/// Makes the pod that a debug container will be added to, before anybody objects.
+/// Creates the pod to which a debug container will be added, before a policy applies.
 pub(super) async fn prepare(it: &Test, namespace: &str, number: usize, case: &Case) {
     let Some(old) = case.old() else { return };
     let path = format!("/api/v1/namespaces/{namespace}/pods");
@@ -178,7 +178,7 @@ fn accepted(case: &Case, warned: &[String], reply: &Reply) -> Result<(), String>
     if !reply.is_ok() {
         return Err(told(reply));
     }
-    // The API server has words of its own, and /mutate says what it removed.
+    // The API server adds its own warnings, and /mutate reports what it removed.
     let ours = |it: &&String| it.starts_with("policy ") && !it.ends_with(", removed");
     let actual: Vec<_> = reply.warnings.iter().filter(ours).collect();
     if actual != warned.iter().collect::<Vec<_>>() {
@@ -191,7 +191,7 @@ fn accepted(case: &Case, warned: &[String], reply: &Reply) -> Result<(), String>
     for step in &case.patch {
         let path = step["path"].as_str().unwrap_or_default();
         let stored = match path.strip_suffix("/-") {
-            // It is one of the list, since there is no telling in which order.
+            // One of the list, since their order is not defined.
             Some(list) => reply
                 .body
                 .pointer(list)

@@ -35,7 +35,7 @@ async fn called(it: &Test) -> Pair {
     pair
 }
 
-/// Sets the bundle of all webhooks, as a tool of that name.
+/// Sets the `caBundle` of all webhooks, as a tool of that name.
 async fn reset(it: &Test, pair: &Pair, manager: &str, bundle: &Value) {
     for path in &pair.configurations {
         let configuration = it.api().get(path).await.body;
@@ -71,7 +71,7 @@ async fn a_tool_that_resets_the_ca_bundle_every_second_fails_at_most_one_pod_in_
     outcome.is_refused_only_for(&["x509: certificate signed by unknown authority"]);
     assert!(outcome.share() >= 0.95, "only {:.3} of the pods were created", outcome.share());
 
-    // The metric, the log and an Event tell of it, and the latter two by whom.
+    // The metric, the log and an Event report it; the latter two name the field manager.
     for kind in ["mutating", "validating"] {
         let metric = format!("callgate_bundles_put_back_total{{configuration=\"{kind}\"}}");
         assert!(pair.sum(&metric).await >= 10.0, "{kind}");
@@ -97,13 +97,13 @@ async fn a_tool_that_resets_the_ca_bundle_every_second_fails_at_most_one_pod_in_
     let kinds = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
     assert!(kinds.contains(&event["regarding"]["kind"].as_str().expect("a kind")));
     assert_eq!(event["regarding"]["name"], configuration["metadata"]["name"]);
-    // Nobody took that for a reason to sign anew.
+    // No replica created a new CA because of that.
     assert_eq!(pair.bundle().await, Some(authority));
     pair.uninstall().await;
 }
 
-/// Removed this time, so that nobody is left to name; and without a pause, so
-/// that more writes are needed than may follow each other at once.
+/// Removed this time, so that there is no field manager to name; and without a
+/// pause, so that more writes are needed than may follow each other at once.
 async fn a_ca_bundle_that_was_reset_many_times_is_restored_as_soon_as_the_first_time(it: Test) {
     let pair = called(&it).await;
     let authority = pair.bundle().await.expect("it is published");

@@ -1,4 +1,4 @@
-//! Getting along with what else is asked about pods.
+//! Other webhooks and admission plugins for pods, beside callgate.
 
 use std::{fs, sync::Arc, time::SystemTime};
 
@@ -79,8 +79,8 @@ fn bare() -> Value {
     json!({ "containers": [{ "name": "app", "image": "app" }] })
 }
 
-/// A mutating webhook that is called after ours and always answers with one
-/// patch. It ends when dropped.
+/// A mutating webhook that is called after callgate's and always answers with
+/// the same patch. It ends when dropped.
 struct Injector(AbortHandle);
 
 #[derive(Parser)]

@@ -66,7 +66,7 @@ async fn a_policy_that_a_newer_version_stored_is_still_enforced(it: Test) {
     let reply = it.api().post(&path_of_pods, &pod("web", &bare)).await.expect_ok("a pod");
     assert_eq!(reply["spec"]["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
 
-    // Whoever writes such a field while this version is asked has made a mistake.
+    // While this version reviews it, a policy with such a field counts as a mistake.
     let reply = it.api().merge(&path, &json!({ "spec": { "templates": "Deny" } })).await;
     assert!(!reply.is_ok() && reply.message().contains("note"), "{reply:?}");
     drop(instance);

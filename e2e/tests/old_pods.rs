@@ -1,4 +1,4 @@
-//! Pods that were there before the policy stay manageable (S18).
+//! Pods older than the policy stay manageable (S18).
 
 use serde_json::json;
 use support::e2e::instance::Setup;
@@ -32,7 +32,7 @@ async fn an_old_pod_can_be_labelled_freed_of_finalizers_and_deleted(it: Test) {
     assert_eq!(it.api().get(&it.pod("old")).await.status, 404, "it is gone");
 }
 
-/// What `kubectl set image` does.
+/// Like `kubectl set image`.
 async fn an_exemption_by_image_does_not_cover_another_image_set_later(it: Test) {
     let namespace = it.plain_namespace().await;
     let policy = "
@@ -78,7 +78,7 @@ async fn an_exemption_by_image_does_not_cover_another_image_set_later(it: Test) 
 
 const EXEMPT: &str = "registry.example.com/node-exporter@sha256:aaaa";
 
-/// The match conditions may cost so much and no more, else every update would be refused.
+/// The cost of match conditions is limited; above the limit the API server rejects every update.
 async fn a_pod_of_a_thousand_containers_can_be_labelled(it: Test) {
     let it = Test { namespace: it.plain_namespace().await, ..it };
     let containers: Vec<_> =
@@ -94,8 +94,8 @@ async fn a_pod_of_a_thousand_containers_can_be_labelled(it: Test) {
     assert!(reply.message().contains(line), "{}", reply.message());
 }
 
-/// As many as the API server stores, more than its conditions may look at: a namespace with such
-/// a pod could never be deleted.
+/// As many containers as the API server stores, more than its conditions may iterate over: a
+/// namespace with such a pod could never be deleted.
 async fn a_pod_of_twenty_thousand_containers_can_be_freed_of_finalizers(it: Test) {
     let it = Test { namespace: it.plain_namespace().await, ..it };
     let containers: Vec<_> =

@@ -367,7 +367,7 @@ async fn a_profile_on_its_way_to_nodes_is_denied_then_warned_about_and_a_pinned_
     let key = format!("profile.callgate.dev/{name}");
     let label = json!([{ "key": key, "operator": "In", "values": [value] }]);
     let terms = json!([{ "matchExpressions": label }]);
-    // No node has the label, and yet it is not refused.
+    // No node has the label, and yet it is not denied.
     let is_pinned = |reply: &Reply| {
         let affinity = &reply.body["spec"]["affinity"]["nodeAffinity"];
         affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"] == terms
@@ -424,7 +424,7 @@ async fn the_report_of_a_silent_agent_does_not_count_until_its_next_heartbeat(it
         (reply.is_ok() && reply.warnings.is_empty()).then_some(())
     })
     .await;
-    // There are nodes of other tests, which nobody keeps alive either.
+    // Nodes of other tests have no heartbeat either.
     assert!(instance.metric("callgate_agents_silent").await.is_some_and(|it| it >= 1.0));
     assert!(!instance.said("agents are silent").is_empty());
 

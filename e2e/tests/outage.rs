@@ -1,4 +1,4 @@
-//! What happens while the webhook is away.
+//! What happens while the webhook is down.
 
 use serde_json::json;
 use support::e2e::instance::Setup;

@@ -49,7 +49,7 @@ struct Scheduler {
 
 async fn nodes_are_eligible_where_the_scheduler_finds_them_feasible(it: Test) {
     let Some(programs) = it.world.site.programs.clone() else {
-        return; // Somebody else's cluster is not to have our nodes.
+        return; // Another cluster must not get our nodes.
     };
     let mut runner = TestRunner::deterministic();
     let mut any = || node().new_tree(&mut runner).expect("nodes can be generated").current();
@@ -111,13 +111,13 @@ async fn nodes_are_eligible_where_the_scheduler_finds_them_feasible(it: Test) {
 }
 
 fn windows() -> Node {
-    // The controller manager adds the older of the two to whoever has the other.
+    // The controller manager adds the older label to nodes that have the other.
     let keys = ["kubernetes.io/os", "beta.kubernetes.io/os"];
     let labels = keys.map(|it| (it.to_owned(), "windows".to_owned())).into();
     Node { labels, ..Node::default() }
 }
 
-/// Creates nodes that are ready, but for nobody's pods: there is no room on them.
+/// Creates nodes that are ready, but without capacity for any pod.
 async fn create(api: &Api, nodes: &BTreeMap<String, Node>) {
     for (name, Node { labels, taints, unschedulable }) in nodes {
         let taints = taints.iter().map(
@@ -265,7 +265,7 @@ impl Scheduler {
 
 impl Drop for Scheduler {
     fn drop(&mut self) {
-        // What cannot be ended has ended by itself.
+        // If it cannot be killed, it has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

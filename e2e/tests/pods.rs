@@ -1,4 +1,4 @@
-//! Pods and the profiles they end up with.
+//! Pods and the profiles that they get.
 
 use serde_json::{Value, json};
 use support::e2e::{instance::Setup, manifests::profiles};
@@ -167,7 +167,7 @@ async fn a_dry_run_returns_the_changed_pod_and_stores_nothing(it: Test) {
 
 async fn server_side_apply_is_judged_like_a_create(it: Test) {
     let mut object = pod("applied", &bare());
-    // Where there are nodes, nobody is to give it one between the two.
+    // In a cluster with nodes, no scheduler may bind it between the two.
     object["spec"]["schedulerName"] = json!("nobody");
     let stored = it.api().apply(&it.pod("applied"), &object).await.expect_ok("an apply");
     assert_eq!(profile_of(&stored, "/spec").as_deref(), Some("RuntimeDefault"));

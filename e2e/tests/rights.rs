@@ -1,4 +1,4 @@
-//! The rights of manifests/base are enough for what callgate asks, and for no more.
+//! The rights of manifests/base permit exactly the calls that callgate makes.
 
 use serde_json::{Value, json};
 use support::{
@@ -71,7 +71,7 @@ async fn its_own_objects_can_be_watched_and_no_others(it: Test) {
     let reply = callgate.delete(&format!("{HOOKS}/validatingwebhookconfigurations/callgate")).await;
     assert_eq!(reply.status, 403);
     let events = format!("/apis/events.k8s.io/v1/namespaces/{}/events", it.namespace);
-    // To be told that it means nothing takes the right to write it.
+    // The API server reports an invalid object only to clients that may write it.
     assert_eq!(callgate.post(&events, &json!({})).await.status, 422);
     assert_eq!(callgate.merge(&format!("{events}/none"), &json!({})).await.status, 404);
     for path in [events.clone(), format!("{events}/none")] {
@@ -91,7 +91,7 @@ async fn its_own_objects_can_be_watched_and_no_others(it: Test) {
         json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "callgate-ca" } });
     let path = format!("{OWN}/secrets?dryRun=All");
     let created = callgate.post(&path, &secret).await;
-    // The webhook of the suite has made it already: to be told so takes the same right.
+    // The webhook of the suite has created it already: to get that error takes the same right.
     assert_eq!(created.body["reason"], "AlreadyExists", "{}", created.message());
 }
 

@@ -20,7 +20,7 @@ use crate::trial::{Test, container, pod, trials};
 
 trials![a_ca_that_the_api_server_would_not_accept_never_signs];
 
-/// Whoever puts one there by mistake must not turn it into an outage.
+/// Such a CA in the Secret, stored by mistake, must not lead to an outage.
 async fn a_ca_that_the_api_server_would_not_accept_never_signs(it: Test) {
     let namespace = it.plain_namespace().await;
     let flags = ["--ca-introduction", "1s"].map(str::to_owned).into();
@@ -73,7 +73,7 @@ fn strangers() -> [(&'static str, String, String); 3] {
     ]
 }
 
-/// The certificate of an authority, and its key.
+/// The certificate of a CA, and its key.
 fn foreign(change: impl FnOnce(&mut CertificateParams)) -> (Vec<u8>, String) {
     let key = KeyPair::generate().expect("there is entropy");
     let mut params = CertificateParams::default();
@@ -83,7 +83,7 @@ fn foreign(change: impl FnOnce(&mut CertificateParams)) -> (Vec<u8>, String) {
     (certificate.der().to_vec(), key.serialize_pem())
 }
 
-/// Nobody looks at the signature of an authority that is trusted anyway.
+/// No client verifies the signature of a CA that it trusts already.
 fn negative(mut der: Vec<u8>) -> Vec<u8> {
     let (_, certificate) = x509_parser::parse_x509_certificate(&der).expect("it is one");
     let serial = certificate.raw_serial().to_vec();

@@ -1,4 +1,4 @@
-//! Workloads: their authors are warned, their pods are refused (S20).
+//! Workloads: their authors get a warning, their pods are denied (S20).
 
 use serde_json::{Value, json};
 use support::wait::eventually;

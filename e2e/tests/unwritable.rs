@@ -1,4 +1,4 @@
-//! A Secret of the authority that cannot be written as it is.
+//! A CA Secret that cannot be written as it is.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use callgate::ca::CaEvent;
@@ -18,7 +18,7 @@ trials![
     a_ca_secret_that_cannot_be_written_counts_as_a_failure_until_it_can,
 ];
 
-/// Waits until the Secret holds the authority whole.
+/// Waits until the Secret has the complete CA.
 async fn healed(site: &Site, authority: &str) -> Value {
     eventually("the Secret heals", async || {
         let key = site.stored("ca.key").await?;
@@ -38,7 +38,7 @@ async fn an_immutable_ca_secret_is_recreated_and_no_call_fails(it: Test) {
         json!({ "metadata": metadata, "immutable": true, "data": { "ca.key": null, "x": "eA==" } });
     let before = site.api.merge(&site.secret, &change).await.expect_ok("an immutable Secret");
     healed(&site, &authority).await;
-    // Where the other replica was faster, what it does not know is added after its write.
+    // If the other replica was faster, the keys that it does not know are added after its write.
     let after = eventually("what others keep there is there again", async || {
         let secret = site.api.get(&site.secret).await.body;
         (secret["data"]["x"] == "eA==").then_some(secret)
@@ -49,7 +49,7 @@ async fn an_immutable_ca_secret_is_recreated_and_no_call_fails(it: Test) {
     for key in ["labels", "annotations"] {
         assert_eq!(after["metadata"][key], before["metadata"][key]);
     }
-    // Where nothing is to be written it is left as it is.
+    // If nothing has to be written, the Secret stays as it is.
     let change = json!({ "immutable": true });
     site.api.merge(&site.secret, &change).await.expect_ok("an immutable Secret");
     let third = site.replica().await;
@@ -73,7 +73,7 @@ async fn a_full_ca_secret_loses_foreign_keys_and_no_call_fails(it: Test) {
     site.uninstall().await;
 }
 
-/// A rule that keeps everybody from making Secrets, in force when it returns.
+/// An admission policy that denies creating Secrets, in force when it returns.
 async fn forbid_creating(site: &Site) -> [String; 2] {
     let root = "/apis/admissionregistration.k8s.io/v1";
     let name = site.objects.mutating_configuration.clone();

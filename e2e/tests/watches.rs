@@ -1,4 +1,4 @@
-//! What a replica makes of strange objects, and of connections that fall silent.
+//! How a replica handles malformed objects, and connections that stop answering.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,7 +30,7 @@ const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
 const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
 const REPORTS: &str = "/apis/callgate.dev/v1alpha1/seccompnodes";
 
-/// A namespace without a label is this replica's alone to judge.
+/// Only this replica judges a namespace without a label.
 const FOR_ALL: &str = "--default-policy=restricted";
 
 fn privileged(name: &str) -> Value {
@@ -38,7 +38,7 @@ fn privileged(name: &str) -> Value {
     pod(name, &spec)
 }
 
-/// A replica for these namespaces alone that reaches the API server through `front`.
+/// A replica only for these namespaces that reaches the API server through `front`.
 pub(super) async fn behind(
     it: &Test,
     front: &Front,
@@ -55,7 +55,7 @@ pub(super) async fn behind(
     it.instance(name, setup).await
 }
 
-/// `managedFields` that are nested so deep, as a change of an object.
+/// `managedFields` nested to this depth, as a change of an object.
 pub(super) fn deep(depth: usize, more: &str) -> String {
     let fields = format!("{}{{}}{}", r#"{"f:a":"#.repeat(depth), "}".repeat(depth));
     format!(
@@ -65,9 +65,9 @@ pub(super) fn deep(depth: usize, more: &str) -> String {
     )
 }
 
-/// Changes of an object that nobody thinks of, most of which an API server stores.
+/// Unusual changes of an object, most of which an API server stores.
 pub(super) fn strange() -> Vec<(String, String)> {
-    // Of 8,000 levels an API server takes minutes to make fields of its own.
+    // For 8,000 levels an API server takes minutes to compute its own fields.
     let mut all: Vec<_> =
         [127, 128, 141, 500, 1000].map(|depth| (format!("deep-{depth}"), deep(depth, ""))).into();
     let huge = "x".repeat(250 << 10);
@@ -91,7 +91,7 @@ pub(super) fn strange() -> Vec<(String, String)> {
     all
 }
 
-/// An object of that kind that nothing is wrong with; nothing is scheduled on such a node.
+/// A valid object of that kind; no pod is scheduled on such a node.
 pub(super) fn object(kind: &str, name: &str) -> Value {
     let (version, spec) = match kind {
         "Namespace" => ("v1", json!({})),
@@ -135,7 +135,7 @@ async fn malformed_objects_break_no_watch_and_weaken_no_policy(it: Test) {
         let list = list(kind);
         for (what, change) in strange() {
             let stem = &it.namespace[it.namespace.len() - 8..];
-            // No node bears the name of what speaks of another.
+            // No Node has the name of a SeccompNode that names another.
             let name = format!("strange-{what}-{}-{stem}", kind.to_lowercase());
             let object = object(kind, &name);
             api.post(list, &object).await.expect_ok("the object");
@@ -156,7 +156,7 @@ async fn malformed_objects_break_no_watch_and_weaken_no_policy(it: Test) {
         made.len()
     );
 
-    // One that starts now becomes ready, and knows all of them.
+    // A replica that starts now becomes ready, and has all of them.
     let namespaces: Vec<_> =
         made.iter().filter(|it| it.0 == "Namespace").map(|it| &*it.1).collect();
     let front = Front::of(api).await;
@@ -170,7 +170,7 @@ async fn malformed_objects_break_no_watch_and_weaken_no_policy(it: Test) {
     let unreadable = metrics.lines().filter(|it| it.starts_with("callgate_objects_unreadable{"));
     let unreadable: Vec<_> = unreadable.filter(|it| !it.ends_with(" 0")).collect();
     assert!(unreadable.is_empty(), "{unreadable:?}");
-    // Whoever runs for long follows them as well: nothing is frozen.
+    // A replica that has run for long receives later changes too.
     let label =
         |policy: &str| json!({ "metadata": { "labels": { "callgate.dev/policy": policy } } });
     for namespace in &namespaces {
@@ -211,7 +211,7 @@ async fn malformed_objects_break_no_watch_and_weaken_no_policy(it: Test) {
     }
 }
 
-/// What the metric says of a watch: how many seconds ago it was confirmed.
+/// How many seconds ago the watch was confirmed, by the metric.
 async fn age(instance: &Instance, object: &str) -> Option<u64> {
     let metrics = instance.ask("/metrics").await?;
     let name = format!("callgate_watch_confirmed_timestamp_seconds{{object={object:?}}} ");
@@ -235,7 +235,7 @@ async fn a_connection_that_falls_silent_is_replaced_within_seconds(it: Test) {
         reply.message().contains("[privileged]").then_some(())
     })
     .await;
-    // It has caught up in time: nobody had to take it away.
+    // It has caught up in time, so it never was unready.
     assert!(replica.ask("/readyz").await.is_some(), "it is ready");
 }
 
@@ -249,7 +249,7 @@ async fn a_replica_whose_watches_are_silent_logs_it_and_is_not_ready(it: Test) {
         .await;
     assert!(age(&replica, "namespaces").await > Some(14), "the metric says so");
     assert!(age(&replica, "nodes").await < Some(30), "of that watch alone");
-    // What the API server says no to is not known better by anybody else.
+    // If the API server rejects a watch, no other replica has newer facts.
     front.decide(move |_, uri| if is_watch(uri) { Way::Refused } else { Way::Through });
     eventually("it is ready where all are refused", async || replica.ask("/readyz").await).await;
     front.decide(move |_, uri| if is_watch(uri) { Way::Silent } else { Way::Through });
@@ -329,13 +329,13 @@ async fn look_ups_that_hang_do_not_delay_other_reviews(it: Test) {
 /// The replica has reviewed the change of the namespace itself.
 async fn a_label_that_is_tightened_counts_for_the_next_pod(it: Test) {
     let late = late_after_tightening(&it, 40).await;
-    // What is left is a look-up that takes too long, on a machine that is busy.
+    // The rest are look-ups that take too long on a busy machine.
     report(&format!("{late} of 40 pods were judged by the label before"));
     assert!(late <= 4, "{late} of 40");
 }
 
-/// How many of so many pods are judged by the label before, of a namespace whose mode is tightened
-/// just before each.
+/// How many of `count` pods are judged by the previous label, in a namespace whose mode is
+/// tightened just before each.
 async fn late_after_tightening(it: &Test, count: usize) -> usize {
     let path = format!("/api/v1/namespaces/{}", it.namespace);
     let pods = format!("{}?dryRun=All", it.pods());
@@ -420,7 +420,7 @@ async fn an_unreadable_object_is_logged_once_and_metadata_changes_make_no_snapsh
         let touch = json!({ "metadata": { "annotations": { "example.com/touched": "yes" } } });
         it.api().merge(&odd(at), &touch).await.expect_ok("an annotation");
     }
-    // Something else that is news, after which all before it has been seen.
+    // Another change; once it is seen, all changes before it are.
     let path = format!("/api/v1/namespaces/{}", it.namespace);
     let mode = json!({ "metadata": { "labels": { "callgate.dev/mode": "warn" } } });
     it.api().merge(&path, &mode).await.expect_ok("the label");

@@ -1,4 +1,4 @@
-//! Who may write the objects that decide: what the table in SECURITY.md says, asked of the
+//! Who may write the objects that decide: the table in SECURITY.md, checked with the
 //! authorizer.
 
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ async fn the_admin_of_a_namespace_may_write_no_object_that_decides_for_others(it
     .await;
     for (group, resource, expected) in OBJECTS {
         for verb in ["create", "update", "patch", "delete"] {
-            // Of a namespace he administers: of itself, too.
+            // Also the namespace itself, for its administrator.
             let own = may(&it, verb, (group, resource), &it.namespace).await;
             assert_eq!(own, expected, "{verb} {resource} in his own namespace");
             let of_ours = may(&it, verb, (group, resource), "callgate-system").await;

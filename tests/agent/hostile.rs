@@ -77,7 +77,7 @@ fn a_link_in_place_of_our_directory_is_an_error_and_leads_nowhere() {
     assert_eq!(names(&elsewhere), ["web.json"]);
     assert_eq!(fs::read_to_string(elsewhere.join("web.json")).unwrap(), "theirs");
     assert_eq!(found.usable.len(), 0);
-    // And when somebody takes it away, all is well again.
+    // Once it is removed, the file is written.
     fs::remove_file(node.own()).unwrap();
     fs::create_dir(node.own()).unwrap();
     node.pass(&wanted([("web", OLD)]));

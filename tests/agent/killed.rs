@@ -75,7 +75,7 @@ fn a_reader_sees_the_old_or_the_new_file_while_agents_are_killed() {
         reader.join().expect("it saw nothing torn")
     });
     assert!(reads.iter().all(|it| *it > 10), "{reads:?}");
-    // Whatever the last one left behind, the next one puts in order.
+    // The next agent repairs everything that the last one left behind.
     node.restart();
     node.pass(&wanted([("db", NEW), ("web", NEW)]));
     assert_eq!(node.names(), ["db.json", "web.json"]);

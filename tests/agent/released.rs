@@ -33,7 +33,7 @@ fn a_new_agent_remembers_for_how_long_a_file_has_been_kept() {
     node.pass(&nothing);
     node.reconciler.pass(Some(&nothing), HALF);
     node.restart();
-    // The time between two lives is nobody's, and counts for nothing.
+    // The time between two runs of the agent does not count.
     assert_eq!(node.pass(&nothing).removed, []);
     assert_eq!(node.reconciler.pass(Some(&nothing), HALF).removed, [name("web")]);
 }

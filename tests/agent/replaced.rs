@@ -62,7 +62,7 @@ fn a_directory_that_is_replaced_by_its_copy_is_noticed_and_the_old_one_left_alon
         path_in_file_system(&pod, ".old")
     ));
     assert_eq!(fs::read_to_string(format!("{text}.old/callgate/web.json")).unwrap(), OLD);
-    // Another life, which has the new one mounted, as whatever is mounted there.
+    // A new agent, which has the new directory mounted.
     let mut next = reconciler(root);
     let found = next.pass(Some(&wanted([("web", NEW)])), NOTHING);
     assert!(found.is_ready(), "{:?}", found.failures);

@@ -174,7 +174,7 @@ fn its_token_may_write_only_to_its_own_node() {
         account["metadata"]["name"].as_str().expect("a name")
     );
     assert_eq!(policy["spec"]["matchConditions"][0]["expression"], user);
-    // Whatever the agent may write is covered.
+    // Every write that the agent may make is covered.
     let role = one(objects, "ClusterRole", "callgate-agent");
     let rules = policy["spec"]["matchConstraints"]["resourceRules"].as_array().expect("rules");
     for rule in role["rules"].as_array().expect("rules") {

@@ -92,12 +92,12 @@ fn build(kubectl: &Path, folder: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{folder}: {error}"))
 }
 
-/// Builds what somebody writes who wants the base with these components.
+/// Builds a kustomization of the base with these components.
 fn build_with(kubectl: &Path, components: &[String]) -> Vec<Value> {
     build_by(kubectl, json!({}), components)
 }
 
-/// And who wants something else besides.
+/// The same with further lines.
 fn build_by(kubectl: &Path, mut wish: Value, components: &[String]) -> Vec<Value> {
     let directory = tempfile::tempdir().expect("there is room for temporary files");
     let own = directory.path().canonicalize().expect("it is there");

@@ -132,7 +132,7 @@ fn every_object_has_our_labels_and_our_namespace() {
 }
 
 /// The certificate names the Service in the namespace of the pod, so the API
-/// server must look for it there, and callgate not be told otherwise.
+/// server must look for it there, and no flag may say otherwise.
 #[test]
 fn manifests_in_another_namespace_call_the_service_there() {
     let Some(objects) = kustomize::moved_to("elsewhere", &[]) else { return };

@@ -17,7 +17,7 @@ struct Right {
     /// The only object that it is about.
     name: Option<&'static str>,
     verb: &'static str,
-    /// Only for an authority of its own, which with cert-manager there is not.
+    /// Only for callgate's own CA, which it does not have with cert-manager.
     for_authority: bool,
     because: &'static str,
 }
@@ -71,7 +71,7 @@ const VALIDATING: (&str, Option<&str>) = ("validatingwebhookconfigurations", Som
 const CA: (&str, Option<&str>) = ("secrets", Some("callgate-ca"));
 const ANY_SECRET: (&str, Option<&str>) = ("secrets", None);
 
-/// Every right there is. Rights that everybody has, such as to ask for `/version`, are not ours to give.
+/// All rights that we grant. Rights that every user has, such as to read `/version`, are not among them.
 #[rustfmt::skip]
 const RIGHTS: &[Right] = &[
     right(CLUSTER, "", "namespaces", "get", "cluster/find.rs asks for one that no watch has told of yet"),

@@ -23,12 +23,12 @@ fn deployment(objects: &[Value]) -> &Value {
     one(objects, "Deployment", "callgate")
 }
 
-/// What the container is told, as callgate itself reads it.
+/// The arguments of the container, as callgate itself parses them.
 fn flags(deployment: &Value) -> ArgMatches {
     told(&deployment["spec"]["template"]["spec"]["containers"][0], "serve")
 }
 
-/// What a container is told, as that command of callgate reads it.
+/// The arguments of a container, as that command of callgate parses them.
 pub(crate) fn told(container: &Value, command: &str) -> ArgMatches {
     let words = ["command", "args"].map(|it| container[it].as_array().expect("a list"));
     let words = words.iter().flat_map(|it| it.iter()).map(|it| it.as_str().expect("a string"));
@@ -120,7 +120,7 @@ fn components_and_overlays_change_the_flags_that_they_announce() {
     }
 }
 
-/// The names that a Service can be called by, a port that is there, pods that are meant.
+/// The names of the Service, its ports, and the pods that it selects.
 #[test]
 fn names_ports_and_labels_of_the_objects_match() {
     let Some(built) = kustomize::all() else { return };

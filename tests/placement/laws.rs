@@ -144,7 +144,7 @@ proptest! {
         prop_assert!(eligible(&nodes, &spec).iter().all(|it| after.contains(it)));
     }
 
-    /// One node is no matter to another, so each can be asked about alone.
+    /// Nodes do not affect each other, so each can be checked alone.
     #[test]
     fn whether_a_node_is_eligible_does_not_depend_on_other_nodes(nodes in nodes(), spec in demands()) {
         let together = all(&nodes);
@@ -197,9 +197,8 @@ proptest! {
         prop_assert_eq!(eligible(&nodes, &spec), eligible(&nodes, &turned));
     }
 
-    /// However the nodes have become what they are, in whatever order: the same is
-    /// said of them as if they had been so from the beginning. And who holds on to
-    /// an older clone still sees what was then.
+    /// The answer depends only on the current state of the nodes, not on the changes
+    /// that led to it or their order. An older clone still has the older state.
     #[test]
     fn only_the_present_counts(
         changes in vec((select(NAMES.to_vec()), change()), 0..40),

@@ -37,7 +37,7 @@ fn all(reports: &Reports) -> Nodes {
     nodes
 }
 
-/// Every finding about a profile is a refusal, where the rule allows that.
+/// Every finding about a profile is a denial, where the rule allows that.
 const STRICT: &str = "
 apiVersion: callgate.dev/v1alpha1
 kind: SeccompPolicy
@@ -45,7 +45,7 @@ metadata: { name: strict }
 spec: { rules: { partial-profile: Deny, faulty-profile: Deny } }
 ";
 
-/// The lines of the refusal of a pod.
+/// The lines of the denial of a pod.
 fn denied(nodes: &Nodes, catalog: &Catalog, pod: &Value) -> Vec<String> {
     let text = pod.to_string();
     let pod: Pod<'_> = serde_json::from_str(&text).expect("demands are readable");

@@ -127,7 +127,7 @@ async fn answers_that_are_never_read_block_no_other_client() {
     is_served(&rig, old).await;
 }
 
-/// Who is answered once is no better than an API server.
+/// A connection that was answered once is treated like one of an API server.
 #[tokio::test]
 async fn idle_connections_of_one_client_make_room_before_those_of_another() {
     let rig = patient(&[FEW]).await;
@@ -179,7 +179,7 @@ async fn bodies_that_arrive_in_full_are_all_answered_even_with_little_memory() {
     assert_eq!(rig.events.replaced.load(Ordering::SeqCst), 0);
 }
 
-/// What is read in full is answered, whoever else wants its place.
+/// A request that was read in full is answered, even if others need its place.
 #[tokio::test]
 async fn a_request_at_work_is_not_cut_for_a_new_connection() {
     let (gate, entered) = (Arc::<Notify>::default(), Arc::<Notify>::default());

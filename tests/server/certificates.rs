@@ -30,8 +30,8 @@ const NAME: &str = "callgate.callgate-system.svc";
 /// How often files are looked at.
 const INTERVAL: Duration = Duration::from_millis(5);
 
-/// Lets whoever follows files look at them ten times more. The clock stands
-/// still while he reads, and jumps to his next look.
+/// Lets the reader of the files check them ten times more. The clock stands still
+/// while it reads, and jumps to its next check.
 async fn ten_looks() {
     time::pause();
     time::sleep(INTERVAL * 10).await;

@@ -21,7 +21,7 @@ use crate::{
     rig::{Rig, echo},
 };
 
-/// A server that serves the clients of an authority whose file may change.
+/// A server that serves the clients of a CA whose file may change.
 struct MutualTls {
     rig: Rig,
     file: PathBuf,

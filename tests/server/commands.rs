@@ -119,7 +119,7 @@ const KUBECONFIG: &str = r#"{
     "users": [{ "name": "nobody", "user": {} }]
 }"#;
 
-/// What a client writes who then holds on to his connection.
+/// The bytes that a client writes before it keeps its connection open.
 const ATTACKS: [(&str, &str); 4] = [
     ("silence", ""),
     ("a head that never ends", "GET /livez HTTP/1.1\r\nX: "),
@@ -153,7 +153,7 @@ async fn probes_of_an_agent_are_answered_regardless_of_other_connections() {
     probes_are_answered(&Running::agent(), 503).await;
 }
 
-/// Nobody has to wait for a slow client to be timed out.
+/// No client has to wait until a slow one is timed out.
 #[tokio::test]
 async fn a_silent_connection_to_the_admin_port_is_closed_for_a_new_one_above_the_limit() {
     let running = Running::serve();

@@ -43,7 +43,7 @@ struct Outcomes {
     lost: AtomicUsize,
 }
 
-/// Posts on one connection after another, until nobody takes one any more.
+/// Posts on one connection after another, until none is accepted any more.
 async fn post_all_the_while(rig: Arc<Rig>, outcomes: Arc<Outcomes>) {
     while let Ok(mut client) = rig.try_connect().await {
         while client.write(&request("/", "hello")).await.is_ok() {

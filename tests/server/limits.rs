@@ -71,7 +71,7 @@ async fn one_connection_too_many_is_closed_at_once_if_all_others_are_in_use() {
     assert_eq!(rig.events.replaced.load(Ordering::SeqCst), 1);
 }
 
-/// A router whose `/slow` answers when it is told to.
+/// A router whose `/slow` answers on a signal of the test.
 fn slow(gate: &Arc<Notify>, entered: &Arc<Notify>) -> Router {
     let (gate, entered) = (Arc::clone(gate), Arc::clone(entered));
     let slow = async move || {

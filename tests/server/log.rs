@@ -35,7 +35,7 @@ const MANY: u64 = 4000;
 
 const DROPPED: &str = "log lines were dropped, as nobody read them in time";
 
-/// A callgate whose stderr is a pipe that is read only when the test says so.
+/// A callgate whose stderr is a pipe that only the test reads.
 struct Process {
     child: Child,
     log: BufReader<ChildStderr>,
@@ -89,8 +89,8 @@ impl Process {
         }
     }
 
-    /// Reads the log until it is told of so many events of this name, or that
-    /// they were dropped; returns how many were.
+    /// Reads the log until it has this many events of that name, counting dropped
+    /// ones; returns how many were dropped.
     fn accounts_for(&mut self, message: &str, count: u64) -> u64 {
         let (mut read, mut dropped) = (0, 0);
         while read + dropped < count {
@@ -111,7 +111,7 @@ impl Process {
         handshake(address, client).await.expect("it serves")
     }
 
-    /// Ends by an order, whoever reads its log.
+    /// Ends on a signal, even if its log is not read.
     async fn ends(&mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status();
@@ -226,7 +226,7 @@ async fn long_values_from_a_client_are_cut_and_logged_on_one_line() {
     assert_eq!((&event["uid"], &event["rules"]), (&json!(cut), &json!("unconfined")));
 }
 
-/// An API server that has nothing but profiles of which each is a line of the log.
+/// An API server that has only profiles, each of which leads to a line of the log.
 async fn profiles_with_names_too_long_for_a_file(count: u64) -> SocketAddr {
     let profile = |at| {
         let name = format!("{at:0900}");

@@ -165,7 +165,7 @@ impl Rig {
         trusting(&self.authority, &[&TLS13, &TLS12]).with_no_client_auth()
     }
 
-    /// Orders the drain and waits until nobody can connect any more.
+    /// Orders the drain and waits until no client can connect any more.
     pub(crate) async fn drain_until_closed(&self) {
         self.orders.send_replace(Order::Drain);
         until(async || TcpStream::connect(self.address).await.is_err()).await;

@@ -99,7 +99,7 @@ impl Target {
         client.answer().await
     }
 
-    /// Reviews as the API server sends them, over one connection, until it is told to stop.
+    /// Reviews as the API server sends them, over one connection, until it is stopped.
     async fn reviews(&self, stop: &AtomicBool, anew: bool) -> usize {
         let review = posted("/validate?timeout=30s", &ordinary());
         let mut client = None;

@@ -38,7 +38,7 @@ async fn a_thousand_connections_at_once_have_room_beside_the_largest_facts() {
         .collect()
         .await;
 
-    // All ask before anybody reads an answer. Those who had to make room for others are cut.
+    // All send a request before any reads an answer. Connections that made room for others are cut.
     let review = posted("/validate?timeout=30s", &ordinary());
     for client in &mut clients {
         let _ = client.write(&review).await;
@@ -66,7 +66,7 @@ async fn a_thousand_connections_at_once_have_room_beside_the_largest_facts() {
         // Whether there is room for it is the server's to decide.
         let _ = target.post(&posted("/validate?timeout=30s", body)).await;
     }
-    // That of a process that has ended is not told any more.
+    // The kernel does not report it after the process has ended.
     let peak = target.running.peak();
     stop.store(true, Ordering::SeqCst);
     for task in legitimate {

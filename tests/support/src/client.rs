@@ -19,7 +19,7 @@ use crate::wait::in_time;
 
 pub type Encrypted = Client<TlsStream<TcpStream>>;
 
-/// A client that trusts the authority in a file.
+/// A client that trusts the CA in a file.
 pub fn trusting(
     authority: &Path,
     versions: &[&'static SupportedProtocolVersion],

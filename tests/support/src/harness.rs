@@ -88,7 +88,7 @@ pub fn patch_of(response: &Value) -> Vec<Value> {
     patch
 }
 
-/// The object with the patch applied, by somebody else's code.
+/// The object with the patch applied, by an independent library.
 pub fn patched(object: &Value, patch: &[Value]) -> Value {
     let mut object = object.clone();
     let patch: json_patch::Patch =

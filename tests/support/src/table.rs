@@ -60,11 +60,11 @@ pub struct Case {
     /// What the update changes.
     #[serde(default)]
     pub changes: Changes,
-    /// The groups of whoever asks.
+    /// The groups of the user.
     #[serde(default)]
     pub groups: Vec<String>,
-    /// The lines of the refusal by `/validate`, were it to see the object as it
-    /// is written here. None: it is let through.
+    /// The lines of the denial by `/validate`, if it gets the object as it is
+    /// written here. None: it is allowed.
     #[serde(default)]
     pub denied: Vec<String>,
     /// The warnings of `/validate`, likewise.
@@ -131,7 +131,7 @@ pub struct CaseFile {
     pub doubt: Option<String>,
 }
 
-/// What is done with an object: the lines of the refusal, the warnings, the patch.
+/// The verdict on an object: the lines of the denial, the warnings, the patch.
 #[derive(Debug, PartialEq)]
 pub struct Outcome {
     pub denied: Vec<String>,
@@ -152,7 +152,7 @@ pub enum CaseMode {
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Server {
-    /// It refuses by its own validation, with a message that contains this.
+    /// It rejects the object by its own validation, with a message that contains this.
     Refuses(String),
     /// It cannot be asked, for the reason given.
     Unasked(String),
@@ -318,7 +318,7 @@ impl Case {
         !self.nodes.is_empty() || !table.classes.is_empty() || table.managed.keys().any(names)
     }
 
-    /// Whether no API server can be asked about it.
+    /// Whether no API server can decide it.
     pub fn is_unasked(&self) -> bool {
         matches!(self.server, Some(Server::Unasked(_)))
     }
@@ -337,7 +337,7 @@ impl Case {
         Scope::AddedTo { known: ephemeral.map(|it| it.name.to_owned()).collect() }
     }
 
-    /// What a refusal says that it refuses.
+    /// The object that a denial names.
     pub fn refused(&self) -> String {
         let is_of_images = self.old.is_some() && self.changes == Changes::Pod;
         let what = if is_of_images { "the new image of " } else { "" };

@@ -25,7 +25,7 @@ pub async fn in_time<T>(future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future).await.expect("what the test waits for has to happen")
 }
 
-/// Waits for a condition that nobody reports.
+/// Polls for a condition without a notification.
 pub async fn until(mut condition: impl AsyncFnMut() -> bool) {
     in_time(async {
         while !condition().await {

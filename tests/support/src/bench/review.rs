@@ -222,7 +222,7 @@ fn last_applied(spec: &Value) -> String {
     annotation
 }
 
-/// The `fieldsV1` by which somebody owns all of `value`.
+/// The `fieldsV1` of a field manager that owns all of `value`.
 fn fields(value: &Value) -> Value {
     match value {
         Value::Object(object) => {

@@ -10,7 +10,7 @@ use kube::{
 };
 use serde_json::Value;
 
-/// A connection to the API server, as somebody.
+/// A connection to the API server, as some user.
 #[derive(Clone)]
 pub struct Api(Client);
 
@@ -37,7 +37,7 @@ impl Api {
         Self(Client::try_from(config).expect("the kubeconfig is usable"))
     }
 
-    /// The same, as whoever has this token and nothing else.
+    /// The same, with only this token.
     pub async fn connect_with(kubeconfig: &Path, token: &str) -> Self {
         let mut config = config(kubeconfig).await;
         config.auth_info = AuthInfo { token: Some(token.to_owned().into()), ..AuthInfo::default() };
@@ -56,7 +56,7 @@ impl Api {
         self.send(Method::POST, path, "application/json", object).await
     }
 
-    /// The same, where it may be that nobody answers.
+    /// The same, if the API server may not answer.
     pub async fn try_get(&self, path: &str) -> Result<Reply, String> {
         self.try_send(Method::GET, path, "application/json", String::new()).await
     }
@@ -149,7 +149,7 @@ impl Reply {
         (200..300).contains(&self.status)
     }
 
-    /// Why it was refused.
+    /// Why it was denied.
     pub fn message(&self) -> &str {
         self.body["message"].as_str().unwrap_or_default()
     }

@@ -41,7 +41,7 @@ pub struct Site {
 }
 
 pub enum Failure {
-    /// Nobody is to blame: this user may not.
+    /// Not a failure: this user may not run it.
     Impossible(String),
     Broken(String),
 }
@@ -54,7 +54,7 @@ pub struct Needs {
     pub images: Vec<PathBuf>,
     /// Nothing beside the API server takes the processor: no controller manager, no scheduler.
     pub quiet: bool,
-    /// Writes into a directory what the API server is told, and returns the flag for that.
+    /// Writes configuration of the API server into a directory, and returns the flag for it.
     pub told: Option<fn(&Path) -> io::Result<String>>,
 }
 

@@ -36,8 +36,8 @@ pub struct Setup {
     pub namespaces: Vec<String>,
     /// Empty for a line for every review, which is how tests see calls.
     pub log_level: String,
-    /// As whom it speaks to the API server; such an instance keeps no authority
-    /// in the cluster. Empty for the administrator.
+    /// Its user at the API server; such an instance stores no CA in the
+    /// cluster. Empty for the administrator.
     pub user: String,
     /// The day on which it starts, at noon, by its own clock alone; none: by the
     /// clock of this machine. Its certificate is then one from files.
@@ -60,7 +60,7 @@ pub struct Instance {
 
 impl Instance {
     /// Starts the binary and registers it; calls reach it once
-    /// [`eventually`] something is refused.
+    /// [`eventually`] something is denied.
     pub async fn start(
         api: &Api,
         site: &Site,
@@ -100,7 +100,7 @@ impl Instance {
             };
             facts = ["--standalone", "--mode", mode, "--policy", &policy].map(str::to_owned).into();
         }
-        // In a cluster it keeps its authority by itself, and tells the API server of it.
+        // In a cluster it manages its own CA, and publishes it to the API server.
         let authority: Vec<String> = if setup.day.is_some() {
             certify(name, &at("tls.key"), &at("ca.crt"));
             let path = |it: &str| at(it).to_string_lossy().into_owned();
@@ -255,7 +255,7 @@ fn impersonating(user: &str, kubeconfig: &Path, path: PathBuf) -> PathBuf {
 /// something in /dev/shm by its process id, which the namespaces of clusters have in common.
 const FAKETIME: &str = "/usr/$LIB/faketime/libfaketime.so.1";
 
-/// Writes a certificate that is good by any clock, and is its own authority.
+/// Writes a self-signed certificate that is valid by any clock.
 fn certify(name: &str, key_file: &Path, certificate_file: &Path) {
     let key = KeyPair::generate().expect("there is entropy");
     let names = [format!("{name}.callgate-system.svc")];
@@ -274,7 +274,7 @@ fn moved_to(day: Date) -> [(&'static str, String); 3] {
     let moved = [
         ("LD_PRELOAD", FAKETIME.to_owned()),
         ("FAKETIME", format!("{seconds:+}")),
-        // Time-outs are measured by a clock that nobody can set.
+        // Time-outs use the monotonic clock.
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
     ];
     // A library that is not there is only warned about.
@@ -284,7 +284,7 @@ fn moved_to(day: Date) -> [(&'static str, String); 3] {
     moved
 }
 
-/// Applies the production webhook configurations with the authority filled in;
+/// Applies the production webhook configurations with the CA filled in;
 /// a further instance gets copies that differ in name, service and namespaces.
 pub async fn register(
     api: &Api,

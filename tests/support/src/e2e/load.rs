@@ -32,15 +32,15 @@ pub struct Refusal {
     pub why: String,
 }
 
-/// The pods, as whoever makes something happen sees them.
+/// The load, as the code that causes the event sees it.
 pub struct Load {
     start: Instant,
     over: AtomicBool,
     outcome: Mutex<Outcome>,
 }
 
-/// Callers at once: each sends a pod so often, if the one before has been answered. One that is
-/// refused at once does not make for more.
+/// Parallel callers: each sends a pod at this interval, if the previous one has been answered. A
+/// fast denial does not lead to more pods.
 const CALLERS: usize = 4;
 const BEAT: Duration = Duration::from_millis(20);
 
@@ -78,7 +78,7 @@ pub async fn during<T>(
     (result, outcome)
 }
 
-/// Ends the load with whatever makes something happen, also where that panics.
+/// Ends the load together with the code that causes the event, also if that panics.
 struct End(Arc<Load>);
 
 impl Drop for End {
@@ -109,19 +109,19 @@ impl Load {
         self.sees("many more pods are created", |it| it.created).await;
     }
 
-    /// Waits until many more pods have been sent, whatever became of them: for a
-    /// second, where the machine has time.
+    /// Waits until many more pods have been sent, created or not: for a second, on an
+    /// idle machine.
     pub async fn is_sent(&self) {
         self.sees("many more pods are sent", |it| it.created + it.refused.len()).await;
     }
 
-    /// Waits until many more pods have been refused.
+    /// Waits until many more pods have been denied.
     pub async fn is_refused(&self) {
         self.sees("many more pods are refused", |it| it.refused.len()).await;
     }
 
-    /// Waits until pods are created again, and then for many more: since when
-    /// none should be refused.
+    /// Waits until pods are created again, and then for many more; returns since when
+    /// none should be denied.
     pub async fn recovers(&self) -> Duration {
         self.goes_on().await;
         let since = self.now();
@@ -166,7 +166,7 @@ impl Outcome {
         self.unprotected += usize::from(*profile != "RuntimeDefault");
     }
 
-    /// Says how much went wrong, to whoever measures it.
+    /// Reports the number of failures, for measurements.
     pub fn report(&self, event: &str) {
         let Self { created, refused, unanswered, .. } = self;
         let failed = || refused.iter().chain(unanswered).map(|it| it.at.as_millis());
@@ -179,7 +179,7 @@ impl Outcome {
         ));
     }
 
-    /// Nobody noticed anything.
+    /// No pod failed.
     pub fn is_flawless(&self) {
         self.allows_no_bad_pod();
         self.has_no_failures_since(Duration::ZERO);
@@ -204,14 +204,14 @@ impl Outcome {
         assert!(late.is_empty(), "{} refused: {:#?}", late.len(), &late[..late.len().min(3)]);
     }
 
-    /// What else happened, no pod got in without a filter.
+    /// Regardless of failures, no pod was created without a filter.
     pub fn allows_no_bad_pod(&self) {
         assert_eq!(self.unprotected, 0);
         assert!(self.created >= MANY, "only {} created", self.created);
     }
 
-    /// Whatever was refused was refused because we could not be asked: the
-    /// call failed for one of these reasons, or the pod had not been repaired.
+    /// Every pod that was denied was denied because callgate could not be called: the
+    /// call failed for one of these reasons, or the pod had not been fixed.
     pub fn is_refused_only_for(&self, reasons: &[&str]) {
         for Refusal { at, why } in &self.refused {
             let failed = why.contains("failed calling webhook \"validate.callgate.dev\"")

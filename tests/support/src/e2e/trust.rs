@@ -44,7 +44,7 @@ pub async fn bundle(api: &Api, configurations: &[String]) -> Option<String> {
     all.then(|| String::from_utf8(first).expect("PEM is text"))
 }
 
-/// The change that gives all webhooks of the configuration another bundle.
+/// The change that gives all webhooks of the configuration another `caBundle`.
 pub fn overwritten(configuration: &Value, bundle: &Value) -> Value {
     let mut webhooks = configuration["webhooks"].clone();
     for webhook in webhooks.as_array_mut().expect("it lists webhooks") {
@@ -53,8 +53,8 @@ pub fn overwritten(configuration: &Value, bundle: &Value) -> Value {
     json!({ "webhooks": webhooks })
 }
 
-/// What a client makes of a replica, who knows it by this name and trusts
-/// these authorities.
+/// Verifies a replica as a client that expects this name and trusts these
+/// CAs.
 pub async fn verify(
     clock: Arc<dyn TimeProvider>,
     replica: SocketAddr,
@@ -78,7 +78,7 @@ pub async fn verify(
     connector.connect(name, stream).await.map(drop).map_err(|it| it.to_string())
 }
 
-/// An authority of somebody else, and its key.
+/// Another CA, and its key.
 pub fn stranger() -> (String, String) {
     let key = KeyPair::generate().expect("there is entropy");
     let mut params = CertificateParams::default();
