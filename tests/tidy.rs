@@ -80,6 +80,25 @@ fn arrows_point_down() {
     }
 }
 
+/// The names of the API group stand in `src/group.rs`; derives take literals alone, and a unit
+/// test compares those.
+#[test]
+fn the_group_is_written_by_hand_in_one_place() {
+    let is_derive = |it: &str| {
+        ["group = \"", "rename = \"", "doc = \""]
+            .iter()
+            .any(|key| it.starts_with(key) || it.starts_with(&format!("#[serde({key}")))
+    };
+    for (path, number, line) in lines_of(&["src"]) {
+        let line = line.trim_start();
+        let is_test = path.ends_with("tests.rs") || path.ends_with("laws.rs");
+        if is_test || path.ends_with("src/group.rs") || is_derive(line) {
+            continue;
+        }
+        assert!(!line.contains("callgate.dev"), "{}:{number}: {line}", path.display());
+    }
+}
+
 /// The word at the beginning of a text.
 fn word(text: &str) -> &str {
     text.split(|it: char| !it.is_alphanumeric() && it != '_').next().unwrap_or_default()

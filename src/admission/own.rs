@@ -8,7 +8,8 @@ use crate::{
         review::Own,
         reviewer::{Judgement, Reviewer},
     },
-    policy::{Labels, MODE_LABEL, MOST_LINES, MOST_WARNINGS, POLICY_LABEL, cut},
+    group::{MODE_LABEL, POLICY_LABEL},
+    policy::{Labels, MOST_LINES, MOST_WARNINGS, cut},
     profile::{Finding, ObjectName, ProfilePath, Severity, errors},
 };
 

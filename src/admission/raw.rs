@@ -13,9 +13,10 @@ use crate::{
         review::{AdmissionRequest, Object, Own},
         target::ReviewTarget,
     },
+    group::{MODE_LABEL, POLICY_LABEL},
     json::{Bounded, Entry, objects},
     pod::{Kind, Metadata, Scope, Str},
-    policy::{Labels, MODE_LABEL, POLICY_LABEL, Policy},
+    policy::{Labels, Policy},
     profile::{Json, lint_tree, spec_of},
 };
 

@@ -1,6 +1,9 @@
 //! Which requests are judged, and which part of their object (1.7).
 
-use crate::pod::Kind;
+use crate::{
+    group::{GROUP, OwnKind, POLICY, PROFILE},
+    pod::Kind,
+};
 
 /// What is judged of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,16 +31,14 @@ impl ReviewTarget {
     /// existing pod only images can change (S18).
     pub(super) fn of(group: &str, resource: &str, sub: &str, operation: &str) -> Option<Self> {
         let written = sub.is_empty() && matches!(operation, "CREATE" | "UPDATE");
-        match (group, resource) {
-            ("", "namespaces") if written => return Some(Self::Labels),
-            ("callgate.dev", "seccomppolicies") if written => return Some(Self::Policy),
-            ("callgate.dev", "seccompprofiles") if written => return Some(Self::Profile),
-            ("callgate.dev", "seccomppolicies") if operation == "DELETE" => {
-                return Some(Self::PolicyDeleted);
-            }
-            ("callgate.dev", "seccompprofiles") if operation == "DELETE" => {
-                return Some(Self::ProfileDeleted);
-            }
+        let deleted = operation == "DELETE";
+        let own = |it: OwnKind| group == GROUP && resource == it.plural;
+        match resource {
+            "namespaces" if group.is_empty() && written => return Some(Self::Labels),
+            _ if own(POLICY) && written => return Some(Self::Policy),
+            _ if own(PROFILE) && written => return Some(Self::Profile),
+            _ if own(POLICY) && deleted => return Some(Self::PolicyDeleted),
+            _ if own(PROFILE) && deleted => return Some(Self::ProfileDeleted),
             _ => {}
         }
         let kind = Kind::of_resource(group, resource)?;

@@ -7,15 +7,14 @@ use tokio::{join, sync::watch, time::timeout};
 
 use super::{
     name::Name,
-    run::{AgentEvent, EventHandler, NODES, SECCOMP_NODES},
+    run::{AgentEvent, EventHandler, NODES},
     wanted::{Want, Wanted, are_the_same, put, want},
 };
 use crate::{
     causes::chain,
+    group::{NODE, PROFILE},
     watch::{Change, Event, Object, Source, Timing, stream},
 };
-
-const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
 
 /// Thousands of agents watch, so their watches are long. The API server sends a bookmark at least
 /// once a minute: a connection on which nothing comes for longer is dead.
@@ -63,9 +62,9 @@ pub(super) async fn follow(
         key: Key::of(object),
         spec: object.spec_text().unwrap_or("null").to_owned(),
     };
-    stream(&client, source(PROFILES, String::new()), read, move |event| match event {
+    stream(&client, source(PROFILE.path, String::new()), read, move |event| match event {
         Event::Change(it) => profiles.borrow_mut().take(it, &wanted),
-        it => report(it, "seccompprofiles", &handler),
+        it => report(it, PROFILE.plural, &handler),
     })
     .await;
 }
@@ -149,7 +148,7 @@ pub(super) async fn touches(
     };
     join!(
         stream(&client, one(NODES), |_| (), notify("nodes")),
-        stream(&client, one(SECCOMP_NODES), |_| (), notify("seccompnodes")),
+        stream(&client, one(NODE.path), |_| (), notify(NODE.plural)),
     );
 }
 
@@ -168,7 +167,7 @@ fn source(path: &str, fields: String) -> Source {
 
 /// Reads one profile; an error says in words why it cannot.
 pub(super) async fn fetch(client: &Client, name: &Name) -> Result<Want, String> {
-    let request = Request::new(PROFILES).get(name.as_str(), &<_>::default());
+    let request = Request::new(PROFILE.path).get(name.as_str(), &<_>::default());
     let answer = client.request_text(request.map_err(|it| chain(&it))?);
     let text = match timeout(DEADLINE, answer).await {
         Ok(it) => it.map_err(|it| chain(&it))?,

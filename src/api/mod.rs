@@ -15,12 +15,6 @@ pub use policy::{SeccompPolicy, SeccompPolicySpec};
 pub use profile::{SeccompProfile, SeccompProfileSpec};
 pub use status::Status;
 
-/// The group of all our types.
-pub const GROUP: &str = "callgate.dev";
-
-/// The condition that agents keep of their nodes.
-pub const NODE_CONDITION: &str = "SeccompProfilesReady";
-
 /// Every `CustomResourceDefinition`, as JSON, in alphabetical order.
 ///
 /// # Panics
@@ -31,4 +25,22 @@ pub fn definitions() -> Vec<serde_json::Value> {
 
 fn of<K: CustomResourceExt + Resource>() -> serde_json::Value {
     serde_json::to_value(K::crd()).expect("a definition is plain data")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::{API_VERSION, GROUP, NODE, OwnKind, POLICY, PROFILE};
+
+    #[test]
+    fn the_definitions_have_the_names_of_the_group() {
+        for (own, definition) in [NODE, POLICY, PROFILE].into_iter().zip(definitions()) {
+            let OwnKind { kind, plural, .. } = own;
+            let spec = &definition["spec"];
+            assert_eq!([&spec["names"]["kind"], &spec["names"]["plural"]], [kind, plural]);
+            let version = spec["versions"][0]["name"].as_str().unwrap();
+            assert_eq!(spec["group"], GROUP);
+            assert_eq!(API_VERSION, format!("{GROUP}/{version}"));
+        }
+    }
 }

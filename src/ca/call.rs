@@ -17,7 +17,7 @@ pub(super) enum CallError {
     Late { what: String },
     #[error("cannot publish the CA: there is no {what}")]
     Missing { what: String },
-    #[error("cannot publish the CA: no webhook of {what} is called *{domain}", domain = super::DOMAIN)]
+    #[error("cannot publish the CA: no webhook of {what} is called *{domain}", domain = crate::group::WEBHOOK_SUFFIX)]
     Empty { what: String },
     #[error("cannot change {what}, which is immutable and being deleted: a finalizer keeps it")]
     Stuck { what: String },

@@ -14,10 +14,11 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    DOMAIN, MANAGER,
+    MANAGER,
     call::{CallError, WriteOutcome, call, write},
     watch,
 };
+use crate::group::WEBHOOK_SUFFIX;
 
 /// One webhook configuration, by kind and name.
 pub(super) struct Configuration {
@@ -129,7 +130,7 @@ impl ConfigurationSnapshot {
 fn sets_a_bundle(entry: &ManagedFieldsEntry) -> bool {
     let is_ours = |key: &str| {
         let key = key.strip_prefix("k:").and_then(|it| serde_json::from_str::<Value>(it).ok());
-        key.is_some_and(|it| it["name"].as_str().is_some_and(|it| it.ends_with(DOMAIN)))
+        key.is_some_and(|it| it["name"].as_str().is_some_and(|it| it.ends_with(WEBHOOK_SUFFIX)))
     };
     let fields = entry.fields_v1.as_ref().map(|it| &it.0["f:webhooks"]);
     let mut webhooks = fields.and_then(Value::as_object).into_iter().flatten();
@@ -140,7 +141,7 @@ fn sets_a_bundle(entry: &ManagedFieldsEntry) -> bool {
 }
 
 fn webhook(value: &Value) -> Option<(String, Vec<u8>)> {
-    let name = value["name"].as_str().filter(|it| it.ends_with(DOMAIN))?;
+    let name = value["name"].as_str().filter(|it| it.ends_with(WEBHOOK_SUFFIX))?;
     let bundle = value["clientConfig"]["caBundle"].as_str().unwrap_or_default();
     Some((name.to_owned(), STANDARD.decode(bundle).unwrap_or_default()))
 }

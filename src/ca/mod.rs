@@ -36,8 +36,5 @@ pub use self::{
 /// The field manager of our writes.
 const MANAGER: &str = "callgate-authority";
 
-/// The suffix of the names of our webhooks: a configuration may contain others.
-const DOMAIN: &str = ".callgate.dev";
-
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use super::{
     partial::{PartialNode, PartialSeccompNode},
 };
 use crate::{
+    group::API_VERSION,
     placement::Nodes,
     policy::{Labels, PolicyIndex, RuntimeClasses, Stored},
     profile::{Catalog, Managed, ProfilePath},
@@ -233,7 +234,7 @@ pub(super) fn labels_in_use(object: &Object<'_>) -> Result<Option<Labels>, Strin
 /// An object of ours of that kind, without what others have written into its metadata.
 pub(super) fn manifest(object: &Object<'_>, kind: Kind) -> Result<Value, String> {
     Ok(json!({
-        "apiVersion": "callgate.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": kind.name(),
         "metadata": { "name": object.name() },
         "spec": object.spec::<Value>()?,
@@ -263,7 +264,8 @@ pub(super) fn profile(object: &Object<'_>) -> Result<Managed, String> {
 mod tests {
     use super::*;
     use crate::{
-        policy::{Governed, MODE_LABEL, POLICY_LABEL},
+        group::{MODE_LABEL, POLICY_LABEL},
+        policy::Governed,
         profile::{Defect, Doubt, Inventory},
     };
 

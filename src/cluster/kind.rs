@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::watch::{Source, Timing};
+use crate::{
+    group::{API_PATH, NODE, POLICY, PROFILE},
+    watch::{Source, Timing},
+};
 
 /// A watch is short: when the API server ends it, every change until then has been reported, and
 /// that is how a replica knows how old its knowledge is. One that is silent for longer is given up,
@@ -42,11 +45,11 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Namespace => "namespaces",
-            Self::Policy => "seccomppolicies",
-            Self::Profile => "seccompprofiles",
+            Self::Policy => POLICY.plural,
+            Self::Profile => PROFILE.plural,
             Self::RuntimeClass => "runtimeclasses",
             Self::Node => "nodes",
-            Self::SeccompNode => "seccompnodes",
+            Self::SeccompNode => NODE.plural,
         }
     }
 
@@ -54,11 +57,11 @@ impl Kind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Namespace => "Namespace",
-            Self::Policy => "SeccompPolicy",
-            Self::Profile => "SeccompProfile",
+            Self::Policy => POLICY.kind,
+            Self::Profile => PROFILE.kind,
             Self::RuntimeClass => "RuntimeClass",
             Self::Node => "Node",
-            Self::SeccompNode => "SeccompNode",
+            Self::SeccompNode => NODE.kind,
         }
     }
 
@@ -67,7 +70,7 @@ impl Kind {
         let root = match self {
             Self::Namespace | Self::Node => "/api/v1",
             Self::RuntimeClass => "/apis/node.k8s.io/v1",
-            Self::Policy | Self::Profile | Self::SeccompNode => "/apis/callgate.dev/v1alpha1",
+            Self::Policy | Self::Profile | Self::SeccompNode => API_PATH,
         };
         format!("{root}/{}", self.as_str())
     }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    api::NODE_CONDITION,
+    group::NODE_CONDITION,
     placement::{Node, Taint},
     profile::Inventory,
     watch::Object,

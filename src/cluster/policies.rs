@@ -7,7 +7,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{is_name, live::Live};
-use crate::policy::{POLICY_LABEL, Presence, Stored};
+use crate::{
+    group::{POLICY, POLICY_LABEL},
+    policy::{Presence, Stored},
+};
 
 /// The metadata of objects, and nothing else of them.
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
@@ -49,9 +52,7 @@ pub fn find_policy(live: Live) -> FindPolicy {
                 return Presence::Absent;
             }
             // To list is our right already; to get would be another.
-            let path = format!(
-                "/apis/callgate.dev/v1alpha1/seccomppolicies?fieldSelector=metadata.name%3D{name}"
-            );
+            let path = format!("{}?fieldSelector=metadata.name%3D{name}", POLICY.path);
             match live.get(&path, "application/json").await {
                 Ok(Some(text)) => presence(&text),
                 Ok(None) | Err(_) => Presence::Unknown,

@@ -1,6 +1,6 @@
 //! The names of errors, which Podman writes into profiles.
 
-use crate::profile::spelling;
+use crate::spelling;
 
 /// The errors of the kernel (`asm-generic/errno-base.h`, `asm-generic/errno.h`):
 /// a number and a name in each line.

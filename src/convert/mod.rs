@@ -18,11 +18,14 @@ use resolve::Resolver;
 use serde::Serialize;
 pub use spec::Spec;
 
-use crate::profile::{
-    ObjectName,
-    document::Document,
-    json::{Json, NodeId, Span},
-    lints::{Finding, Severity, lint, lint_document},
+use crate::{
+    group::{API_VERSION, PROFILE},
+    profile::{
+        ObjectName,
+        document::Document,
+        json::{Json, NodeId, Span},
+        lints::{Finding, Severity, lint, lint_document},
+    },
 };
 
 /// The result of a conversion.
@@ -111,8 +114,8 @@ pub fn object<'a>(name: &'a ObjectName, spec: &'a Spec) -> impl Serialize + use<
         name: &'a str,
     }
     Object {
-        api_version: "callgate.dev/v1alpha1",
-        kind: "SeccompProfile",
+        api_version: API_VERSION,
+        kind: PROFILE.kind,
         metadata: Metadata { name: name.as_str() },
         spec,
     }

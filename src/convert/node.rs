@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::profile::spelling;
+use crate::spelling;
 
 /// The nodes that a profile is for. The profile may not depend on a property that
 /// is `None`.

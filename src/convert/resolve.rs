@@ -11,11 +11,13 @@ use super::{
     extensions::{Extensions, Filter, Rule, Stray},
     node::{Architecture, Kernel, Node, arch_meant},
 };
-use crate::profile::{
-    decode::TypeMismatch,
-    document::{Document, Spanned, Syscall},
-    json::{Json, NodeId},
-    lints::remark::{listed, quoted},
+use crate::{
+    profile::{
+        decode::TypeMismatch,
+        document::{Document, Spanned, Syscall},
+        json::{Json, NodeId},
+        lints::remark::{listed, quoted},
+    },
     spelling,
 };
 

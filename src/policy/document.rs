@@ -17,6 +17,7 @@ use crate::{
         selector::Selector,
     },
     profile::ProfilePath,
+    spelling,
 };
 
 /// The policy that is enforced: it has a level for every rule, and no others.
@@ -244,9 +245,8 @@ impl<'de> Deserialize<'de> for RuleName {
         if let Some(rule) = RULES.iter().find(|it| it.id == name) {
             return Ok(Self(rule.id));
         }
-        let distance = |it: &&Rule| strsim::damerau_levenshtein(it.id, &name);
-        let near = RULES.iter().min_by_key(distance).filter(|it| distance(it) <= 3);
-        let hint = near.map(|it| format!(", did you mean {:?}?", it.id)).unwrap_or_default();
+        let near = spelling::nearest(&name, RULES.iter().map(|it| it.id));
+        let hint = near.map(|it| format!(", did you mean {it:?}?")).unwrap_or_default();
         Err(de::Error::custom(format!("there is no rule {name:?}{hint}")))
     }
 }

@@ -7,12 +7,6 @@ use crate::{
     profile::ProfilePath,
 };
 
-/// The label by which a namespace opts in.
-pub const POLICY_LABEL: &str = "callgate.dev/policy";
-
-/// The label that sets the mode of a namespace.
-pub const MODE_LABEL: &str = "callgate.dev/mode";
-
 /// All policies, and the namespaces that they govern, at one moment.
 ///
 /// A namespace is governed by at most one policy, so there is no precedence.

@@ -33,7 +33,7 @@ pub use document::{Policy, Profile, Templates};
 pub use exemption::Exemption;
 pub use field_path::FieldPath;
 pub use finding::{Finding, Fix, Found, Hint};
-pub use index::{Governed, Labels, MODE_LABEL, POLICY_LABEL, PolicyIndex};
+pub use index::{Governed, Labels, PolicyIndex};
 pub use judged::{Judged, cut};
 pub use landing::Placement;
 pub use level::{Level, Mode};

@@ -2,6 +2,8 @@
 
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
+use crate::spelling;
+
 /// Why a text is not a policy, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", at(*.position))]
@@ -48,10 +50,7 @@ fn in_one_line(error: &serde_saphyr::Error) -> String {
 }
 
 fn instead_of(written: &str, allowed: &[&str]) -> String {
-    let lower = written.to_lowercase();
-    let distance = |it: &&&str| strsim::damerau_levenshtein(&it.to_lowercase(), &lower);
-    let tolerated = written.len().div_ceil(3).min(3);
-    match allowed.iter().min_by_key(distance).filter(|it| distance(it) <= tolerated) {
+    match spelling::nearest(written, allowed.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
         None => format!("expected {}", allowed.join(", ")),
     }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Deserializer, de};
 
 use super::document::is_label;
+use crate::spelling;
 
 /// The handler of each `RuntimeClass`. Outside a cluster the classes are unknown: each then has
 /// a handler of the same name.
@@ -35,9 +36,7 @@ impl RuntimeClasses {
     /// The existing class with the most similar name, if one is similar.
     pub(super) fn closest(&self, class: &str) -> Option<&str> {
         let classes = self.0.iter().flat_map(|it| it.keys());
-        let distance = |it: &str| strsim::damerau_levenshtein(it, class);
-        let near = classes.map(String::as_str).min_by_key(|it| distance(it));
-        near.filter(|it| distance(it) <= 3)
+        spelling::nearest(class, classes.map(String::as_str))
     }
 }
 

@@ -1,6 +1,9 @@
 //! Mistakes in labels of namespaces and in policies, denied when they are written.
 
-use crate::policy::{Builtin, Labels, MODE_LABEL, Mode, POLICY_LABEL, Policy, PolicyIndex, list};
+use crate::{
+    group::{MODE_LABEL, POLICY_LABEL},
+    policy::{Builtin, Labels, Mode, Policy, PolicyIndex, list},
+};
 
 /// What the API server says of a policy at this moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

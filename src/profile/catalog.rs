@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::profile::{Defect, Digest, Managed, ProfilePath};
+use crate::{
+    profile::{Defect, Digest, Managed, ProfilePath},
+    spelling,
+};
 
 /// Every known profile with its defect, if it has one.
 ///
@@ -14,10 +17,6 @@ pub struct Catalog {
     /// The profiles that agents install on every node, with the digests of their files.
     managed: BTreeMap<ProfilePath, Option<Digest>>,
 }
-
-/// The longest path, in bytes, for which a similar one is searched: the API
-/// server sets no limit, and the comparison takes quadratic time.
-const LONGEST_COMPARED: usize = 256;
 
 impl FromIterator<(ProfilePath, Option<Defect>)> for Catalog {
     fn from_iter<I: IntoIterator<Item = (ProfilePath, Option<Defect>)>>(profiles: I) -> Self {
@@ -75,19 +74,8 @@ impl Catalog {
         if let Some(moved) = sound().find(|it| it.file_name() == path.file_name()) {
             return Some(moved);
         }
-        let wanted = path.as_str();
-        if wanted.len() > LONGEST_COMPARED {
-            return None;
-        }
-        let tolerated = (wanted.len() / 4).clamp(1, 4);
-        let length = wanted.chars().count();
-        sound()
-            .filter(|it| it.as_str().len() <= LONGEST_COMPARED)
-            .filter(|it| it.as_str().chars().count().abs_diff(length) <= tolerated)
-            .map(|it| (strsim::damerau_levenshtein(it.as_str(), wanted), it))
-            .filter(|(distance, _)| *distance <= tolerated)
-            .min()
-            .map(|(_, it)| it)
+        let near = spelling::nearest(path.as_str(), sound().map(ProfilePath::as_str))?;
+        sound().find(|it| it.as_str() == near)
     }
 }
 

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::profile::{
-    Broken, Defect, Doubt, Hollow,
-    architecture::Architecture,
-    calls::{Calls, Clash, can_hold},
-    defect::Idle,
-    document::{Document, Spanned, Syscall},
-    json::NodeId,
-    runtime::Action,
-    syscalls,
+use crate::{
+    profile::{
+        Broken, Defect, Doubt, Hollow,
+        architecture::Architecture,
+        calls::{Calls, Clash, can_hold},
+        defect::Idle,
+        document::{Document, Spanned, Syscall},
+        json::NodeId,
+        runtime::Action,
+        syscalls,
+    },
+    spelling,
 };
 
 /// The evaluated rules of each architecture, which are the same on every node.
@@ -68,7 +71,10 @@ impl Document {
 
     fn judge<'a>(&'a self, native: Architecture, known: &mut Known<'a>) -> Option<Defect> {
         if self.default_action.is_empty() && self.syscalls.is_empty() {
-            let misspelt = self.unknown_keys.iter().find(|it| resembles(it, "defaultAction"));
+            let misspelt = self
+                .unknown_keys
+                .iter()
+                .find(|it| spelling::nearest(it, ["defaultAction"]).is_some());
             return Some(Hollow::Disabled { misspelt: misspelt.cloned() }.into());
         }
         let refused = self.check().and_then(|()| self.check_on(native, known));
@@ -192,9 +198,4 @@ impl Document {
         let number = self.syscalls.iter().position(|it| it.node == rule);
         format!("syscalls[{}]", number.unwrap_or_default())
     }
-}
-
-fn resembles(key: &str, name: &str) -> bool {
-    let (key, name) = (key.to_ascii_lowercase(), name.to_ascii_lowercase());
-    key.len() <= 2 * name.len() && strsim::damerau_levenshtein(&key, &name) <= 3
 }

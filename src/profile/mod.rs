@@ -18,7 +18,6 @@ mod name;
 mod object;
 mod path;
 mod runtime;
-pub(crate) mod spelling;
 mod syscalls;
 
 pub use architecture::Architecture;
@@ -34,4 +33,4 @@ pub use lints::{Finding, LINTS, Lint, Severity, errors, lint, lint_tree};
 pub use managed::Managed;
 pub use name::{InvalidName, ObjectName};
 pub use object::spec_of;
-pub use path::{InvalidPath, LABEL_PREFIX, ProfilePath};
+pub use path::{InvalidPath, ProfilePath};

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::Deserialize;
 
+use crate::group::PROFILE_LABEL_PREFIX;
+
 /// The path of a profile relative to the kubelet's seccomp directory.
 ///
 /// The kubelet joins this path lexically to its root and the runtime opens
@@ -24,10 +26,6 @@ pub struct ProfilePath(String);
 
 /// The directory that the agent owns.
 const FOLDER: &str = "callgate/";
-
-/// The prefix of the labels that an agent sets on its node, one for each profile
-/// that is installed there.
-pub const LABEL_PREFIX: &str = "profile.callgate.dev/";
 
 /// Why a string is not a [`ProfilePath`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,7 +66,7 @@ impl ProfilePath {
     /// The label of nodes on which agents have installed the profile; `None` for
     /// a path outside of the agent's directory.
     pub fn node_label(&self) -> Option<String> {
-        Some(format!("{LABEL_PREFIX}{}", self.object_name()?))
+        Some(format!("{PROFILE_LABEL_PREFIX}{}", self.object_name()?))
     }
 
     /// The last component.

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::{OWN, found::Found, name::Name};
 use crate::{
-    api::NODE_CONDITION,
-    profile::{Digest, LABEL_PREFIX},
+    group::{NODE_CONDITION, NOT_READY_TAINT, PROFILE_LABEL_PREFIX},
+    profile::Digest,
     watch::Object,
 };
 
@@ -26,11 +26,6 @@ pub enum ReportError {
     #[error("cannot {what}: {why}")]
     Unreadable { what: &'static str, why: String },
 }
-
-/// What a node may be born with, so that nothing lands on it too early.
-pub(super) const TAINT: &str = "callgate.dev/agent-not-ready";
-
-pub(super) const CONDITION: &str = NODE_CONDITION;
 
 /// How many profiles a message names.
 const MOST_NAMED: usize = 3;
@@ -187,7 +182,7 @@ fn labels(found: &Found, seen: &BTreeMap<String, String>) -> BTreeMap<String, Op
 /// The key of a profile's label; none, where its name is too long for one.
 fn label(name: &Name) -> Option<String> {
     const LONGEST: usize = 63;
-    (name.as_str().len() <= LONGEST).then(|| format!("{LABEL_PREFIX}{name}"))
+    (name.as_str().len() <= LONGEST).then(|| format!("{PROFILE_LABEL_PREFIX}{name}"))
 }
 
 impl Condition {
@@ -202,11 +197,14 @@ impl Seen {
         let labels: BTreeMap<String, String> = node.labels()?;
         let (spec, status): (NodeSpec, NodeStatus) = (node.spec()?, node.status()?);
         let mut conditions = status.conditions.into_iter().flatten();
-        let condition = conditions.find(|it| it.type_ == CONDITION);
+        let condition = conditions.find(|it| it.type_ == NODE_CONDITION);
         let mut taints = spec.taints.into_iter().flatten();
         Ok(Self {
             node_uid: node.uid().to_owned(),
-            labels: labels.into_iter().filter(|(key, _)| key.starts_with(LABEL_PREFIX)).collect(),
+            labels: labels
+                .into_iter()
+                .filter(|(key, _)| key.starts_with(PROFILE_LABEL_PREFIX))
+                .collect(),
             condition_since: condition
                 .as_ref()
                 .and_then(|it| it.last_transition_time.as_ref().map(|it| it.0)),
@@ -215,7 +213,7 @@ impl Seen {
                 reason: it.reason.unwrap_or_default(),
                 message: it.message.unwrap_or_default(),
             }),
-            is_tainted: taints.any(|it| it.key == TAINT),
+            is_tainted: taints.any(|it| it.key == NOT_READY_TAINT),
             object: object.map(Self::object).transpose()?,
         })
     }

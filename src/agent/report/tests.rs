@@ -202,7 +202,7 @@ fn a_new_node_is_told_of_what_is_there_at_once() {
 
 #[test]
 fn a_label_follows_its_file_and_goes_with_its_profile() {
-    let key = |it: &str| format!("{LABEL_PREFIX}{it}");
+    let key = |it: &str| format!("{PROFILE_LABEL_PREFIX}{it}");
     let seen = [(key("gone"), SHORT.to_owned()), (key("web"), "000000000000".to_owned())].into();
     let expected = [(key("gone"), None), (key("web"), Some(SHORT.to_owned()))];
     assert_eq!(labels(&found(), &seen), expected.into());

@@ -19,7 +19,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-pub(super) use self::tell::{NODES, SECCOMP_NODES};
+pub(super) use self::tell::NODES;
 use self::{
     pace::phase,
     reasons::Reasons,

@@ -17,13 +17,13 @@ use tokio::time::timeout;
 use crate::{
     agent::{
         found::Found,
-        report::{CONDITION, Condition, ReportError, Seen, TAINT, Write, writes},
+        report::{Condition, ReportError, Seen, Write, writes},
     },
+    group::{API_VERSION, NODE, NODE_CONDITION, NOT_READY_TAINT},
     watch::Object,
 };
 
 pub(in crate::agent) const NODES: &str = "/api/v1/nodes";
-pub(in crate::agent) const SECCOMP_NODES: &str = "/apis/callgate.dev/v1alpha1/seccompnodes";
 
 /// As whom we write: the API server notes who set which field.
 const MANAGER: &str = "callgate-agent";
@@ -62,7 +62,7 @@ impl Teller {
     pub(super) async fn tell(&self, found: &Found, refresh: bool) -> Result<usize, ReportError> {
         // A node that is gone has nobody to be told of.
         let Some(node) = self.get("read the node", NODES).await? else { return Ok(0) };
-        let object = self.get("read the SeccompNode", SECCOMP_NODES).await?;
+        let object = self.get("read the SeccompNode", NODE.path).await?;
         let node = read("read the node", &node)?;
         let object = object.as_deref().map(|it| read("read the SeccompNode", it)).transpose()?;
         let unreadable = |why| ReportError::Unreadable { what: "read the node", why };
@@ -89,24 +89,24 @@ impl Teller {
         match write {
             Write::Create(uid) => {
                 let object = json!({
-                    "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompNode",
+                    "apiVersion": API_VERSION, "kind": NODE.kind,
                     "metadata": { "name": name, "ownerReferences": self.owner(&uid) },
                     "spec": {},
                 });
                 let as_us = PostParams { field_manager: Some(MANAGER.into()), dry_run: false };
                 let body = object.to_string().into_bytes();
-                let request = Request::new(SECCOMP_NODES).create(&as_us, body);
+                let request = Request::new(NODE.path).create(&as_us, body);
                 self.call("create the SeccompNode", request).await?;
             }
             Write::Own(uid) => {
                 let change = json!({ "metadata": { "ownerReferences": self.owner(&uid) } });
                 let change = Patch::Merge(change);
-                let request = Request::new(SECCOMP_NODES).patch(name, &as_us, &change);
+                let request = Request::new(NODE.path).patch(name, &as_us, &change);
                 self.call("own the SeccompNode", request).await?;
             }
             Write::Status(status) => {
                 let change = Patch::Merge(json!({ "status": status }));
-                let request = patch_status(SECCOMP_NODES, name, &as_us, &change);
+                let request = patch_status(NODE.path, name, &as_us, &change);
                 self.call("write the SeccompNode", request).await?;
             }
             Write::Condition(condition) => {
@@ -135,7 +135,8 @@ impl Teller {
         let node = read("read the node", &text)?;
         let unreadable = |why| ReportError::Unreadable { what, why };
         let taints = node.spec::<NodeSpec>().map_err(unreadable)?.taints.unwrap_or_default();
-        let others: Vec<Taint> = taints.into_iter().filter(|it| it.key != TAINT).collect();
+        let others: Vec<Taint> =
+            taints.into_iter().filter(|it| it.key != NOT_READY_TAINT).collect();
         let change = json!({
             "metadata": { "resourceVersion": node.version() },
             "spec": { "taints": others },
@@ -201,7 +202,7 @@ fn written(condition: &Condition, now: Timestamp, since: Option<Timestamp>) -> V
     // The API server's times have no fraction.
     let time = |it: Timestamp| it.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     json!({
-        "type": CONDITION, "status": status, "reason": reason, "message": message,
+        "type": NODE_CONDITION, "status": status, "reason": reason, "message": message,
         "lastHeartbeatTime": time(now), "lastTransitionTime": time(since.unwrap_or(now)),
     })
 }

@@ -26,7 +26,10 @@ use tokio::{
 };
 
 use super::{Report, chain, clock_reading::ClockReading, facts::manifest, kind::Kind};
-use crate::watch::{Change, Object};
+use crate::{
+    group::API_VERSION,
+    watch::{Change, Object},
+};
 use plan::{Plan, Write};
 use verdict::Verdict;
 
@@ -134,7 +137,7 @@ async fn keep(client: Client, mut seen: UnboundedReceiver<Seen>, told: impl Fn(R
 async fn write(client: &Client, write: &Write) -> Option<Report> {
     let Write { kind, name, version, condition } = write;
     let status = json!({
-        "apiVersion": "callgate.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": kind.name(),
         "metadata": { "name": name, "resourceVersion": version },
         "status": { "conditions": [condition] },

@@ -1,7 +1,7 @@
 //! Finds constants that the runtime does not know.
 
 use super::{Anchor, Remark, remark::quoted};
-use crate::profile::{document::Spanned, spelling};
+use crate::{profile::document::Spanned, spelling};
 
 /// A set of constants with a common prefix.
 pub(super) struct Constants {

@@ -1,7 +1,10 @@
 #![doc = include_str!("no-default-action.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
-use crate::profile::{Broken, Defect, Hollow, json::NodeId, spelling};
+use crate::{
+    profile::{Broken, Defect, Hollow, json::NodeId},
+    spelling,
+};
 
 /// L1: without one, runc switches seccomp off or refuses the profile.
 pub(super) const LINT: Lint = Lint {

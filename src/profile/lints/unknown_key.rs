@@ -1,7 +1,7 @@
 #![doc = include_str!("unknown-key.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity, Shape, docker_key, remark::quoted};
-use crate::profile::{decode::field, spelling};
+use crate::{profile::decode::field, spelling};
 
 /// L4: Go drops unknown keys without an error.
 pub(super) const LINT: Lint = Lint {

@@ -1,7 +1,10 @@
 #![doc = include_str!("unknown-syscall.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity, remark::quoted};
-use crate::profile::{runtime::Action, spelling, syscalls};
+use crate::{
+    profile::{runtime::Action, syscalls},
+    spelling,
+};
 
 /// 1.10.1: runc skips the name with a line in its debug log, crun with a warning.
 pub(super) const LINT: Lint = Lint {

@@ -1,7 +1,7 @@
 //! Suggestions for unknown names ("did you mean").
 
 /// Longer names, in bytes, get no suggestion: the comparison takes quadratic time.
-const LONGEST: usize = 64;
+const LONGEST: usize = 256;
 
 /// The known name nearest to `word`, without regard to case, if at most a third
 /// of the letters and at most three differ.
