@@ -1,4 +1,4 @@
-//! What goes over the wire: every table through the router, and the edges of the protocol.
+//! Requests and responses: every table through the router, and edge cases of the protocol.
 
 use std::sync::{
     Arc,

@@ -1,4 +1,4 @@
-//! The binary as its users meet it: what it says, how it ends.
+//! The binary as users run it: its output and its exit codes.
 
 use std::{
     fs,
@@ -33,7 +33,7 @@ fn every_rule_is_explained() {
     }
 }
 
-/// To open it would be to wait for its writer, perhaps for ever.
+/// Opening it would block until there is a writer, perhaps for ever.
 #[test]
 fn a_policy_that_is_a_pipe_is_an_error() {
     let directory = tempfile::tempdir().expect("there is room for a directory");

@@ -1,4 +1,4 @@
-//! The definitions of our types, beside those of the last release and beside what reads policies.
+//! Compares our CRDs with those of the last release, and with the parser of policies.
 
 use std::{collections::BTreeSet, fs};
 
@@ -94,7 +94,7 @@ fn remove(object: &mut Value, key: &str) {
     object.as_object_mut().and_then(|it| it.remove(key)).expect("it was there");
 }
 
-/// What a replica of the version before would stumble over.
+/// What a replica of the previous version could not read.
 fn offences(before: &[Value], now: &[Value]) -> Vec<String> {
     let mut found = Vec::new();
     for old in before {
@@ -193,8 +193,8 @@ fn complete() -> Value {
     })
 }
 
-/// What makes a field of [`complete`] required for a reason that is no field's own; rules in CEL
-/// say the same, and of selectors the API server's own validation.
+/// Fields of [`complete`] that are required because of another field; CEL rules say the same,
+/// and for selectors the API server's own validation.
 const REQUIRED_BY_ANOTHER: &[&str] = &[
     "/spec/bindings/0/podSelector/matchExpressions/0/values",
     "/spec/bindings/0/profile/localhostProfile",

@@ -1,4 +1,4 @@
-//! What README, docs and examples show is what happens.
+//! Checks that README, docs and examples show what really happens.
 
 use std::{
     collections::BTreeSet,
@@ -55,7 +55,7 @@ fn said<'a>(text: &'a str, key: &str) -> impl Iterator<Item = &'a str> {
     text.lines().filter_map(move |it| it.strip_prefix(&start))
 }
 
-/// What becomes of an object that is created, as an API server would bring it about.
+/// The verdict on an object that is created, as an API server would get it.
 async fn verdict(policy: &str, object: &Value) -> Vec<String> {
     let router = router_obeying(policy);
     let mutation = post(&router, "/mutate", review(object).to_string()).await;

@@ -1,4 +1,4 @@
-//! Laws: what holds for every input.
+//! Laws: properties that hold for every input.
 //!
 //! `PROPTEST_CASES` sets how many are tried; `make test-long` sets it high.
 
@@ -24,7 +24,7 @@ use support::{
 };
 use tokio::runtime::Runtime;
 
-/// A policy with everything that changes what is done.
+/// A policy with every field that affects a verdict.
 const POLICY: &str = r"
 apiVersion: callgate.dev/v1alpha1
 kind: SeccompPolicy
@@ -267,7 +267,7 @@ fn untouchable(pod: &Value) -> Value {
         annotations.retain(|key, _| !key.contains("seccomp.security.alpha"));
     }
     forget(&mut pod["spec"]);
-    // What is required of nodes has laws of its own.
+    // Node requirements have separate laws.
     for parent in ["/spec/affinity/nodeAffinity", "/spec/affinity", "/spec"] {
         let Some(parent) = pod.pointer_mut(parent).and_then(Value::as_object_mut) else { continue };
         parent.remove("requiredDuringSchedulingIgnoredDuringExecution");
@@ -428,7 +428,7 @@ proptest! {
         prop_assert_eq!(untouchable(&pod), untouchable(&patched(&pod, &mutate(&pod))));
     }
 
-    /// Nor are there more nodes for it than before, be it that there were none.
+    /// Nor are there more nodes for it than before, even if there were none.
     #[test]
     fn a_pinned_pod_lands_only_on_nodes_with_the_current_version_of_its_profiles(pod in waiting(), node in node()) {
         let (name, labels) = node;
@@ -517,7 +517,7 @@ proptest! {
     }
 }
 
-/// Chance hardly ever gets that deep.
+/// Random inputs hardly ever get that deep.
 #[test]
 fn a_wrong_type_in_a_scheduling_field_is_never_allowed() {
     const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";

@@ -9,7 +9,7 @@ use callgate::profile::{
 };
 use serde::Deserialize;
 
-/// A profile, and what the lint that the table is about says of it.
+/// A profile, and the findings of the table's lint.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
@@ -79,7 +79,7 @@ struct Profile {
     base64: Option<String>,
 }
 
-/// The linter is never milder than what pods are judged by.
+/// The linter is never milder than the rules for pods.
 #[test]
 fn the_linter_finds_every_defect_for_which_pods_are_judged() {
     let table = fs::read_to_string("tests/profiles.yaml").expect("the table is there");

@@ -5,7 +5,7 @@ use std::fs;
 use callgate::policy::{BUILTIN, Policy};
 use serde::Deserialize;
 
-/// What stands above `spec` in a text of which the table gives only that.
+/// The lines above `spec`, for a text of which the table gives only that.
 const HEAD: &str = "\
 apiVersion: callgate.dev/v1alpha1
 kind: SeccompPolicy
@@ -19,9 +19,9 @@ struct Case {
     name: String,
     /// The whole file.
     text: Option<String>,
-    /// What stands below `spec:`, two columns to the right.
+    /// The lines below `spec:`, which are indented by two columns.
     spec: Option<String>,
-    /// What is said of it. None: it is a policy.
+    /// The error. None: it is a valid policy.
     error: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Runs the table of profile files, `tests/profiles.yaml`. That its `go`
-//! is what Go says is tested in `e2e/oracle`.
+//! Runs the table of profile files, `tests/profiles.yaml`. `e2e/oracle` compares
+//! its `go` with Go.
 
 use std::fs;
 
@@ -19,11 +19,11 @@ struct Case {
     hollow: Option<String>,
     broken: Option<String>,
     go: Go,
-    /// Why we call broken what Go takes.
+    /// Why a file that Go accepts counts as broken.
     stricter: Option<String>,
 }
 
-/// What Go makes of the file.
+/// The result of Go for the file.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Go {
@@ -55,7 +55,7 @@ fn every_profile_of_the_table_is_judged_as_expected() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Where the two disagree, ours must be the stricter word.
+/// If the two disagree, ours must be the stricter verdict.
 #[test]
 fn nothing_is_sound_that_go_rejects_or_disables() {
     for Case { name, hollow, broken, go, stricter, .. } in table() {

@@ -6,7 +6,7 @@ use callgate::policy::RULES;
 use jiff::civil::{Date, date};
 use support::table::{self, Case, Outcome};
 
-/// The tables hold on any day; the last of these has no like in the years around it.
+/// The tables hold on any day; the last of these is a leap day.
 const DAYS: [Date; 3] = [date(2026, 11, 24), date(2027, 1, 1), date(2028, 2, 29)];
 
 #[test]

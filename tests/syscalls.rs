@@ -10,7 +10,7 @@ const TABLE: &str = "src/profile/syscalls.txt";
 /// has the same number everywhere.
 const NEWER: [(&str, u32); 2] = [("listns", 470), ("rseq_slice_yield", 471)];
 
-/// What libseccomp 2.5.4 resolves besides, on 32-bit Arm or on architectures
+/// Calls that libseccomp 2.5.4 also resolves, on 32-bit Arm or on architectures
 /// that the tables do not have.
 const RESOLVED: [(&str, Option<u32>); 9] = [
     ("breakpoint", Some(983_041)),
@@ -26,7 +26,7 @@ const RESOLVED: [(&str, Option<u32>); 9] = [
 
 const ARM: usize = 2;
 
-/// What the tables call otherwise on some architectures.
+/// Calls with another name in the tables of some architectures.
 const BESIDES: [(&str, &[usize], u32); 1] = [("newfstatat", &[3, 5, 7], 79)];
 
 type Columns = [Option<u32>; 8];

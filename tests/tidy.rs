@@ -1,4 +1,4 @@
-//! Keeps the promises of ARCHITECTURE.md that the compiler cannot keep.
+//! Enforces the invariants of ARCHITECTURE.md that the compiler cannot enforce.
 
 use std::{
     collections::BTreeSet,

@@ -1,6 +1,6 @@
-//! The worst bodies that there is room for: what is read of them, and what that takes.
+//! The worst bodies within the limits: how much of them is read, and the memory that takes.
 //!
-//! `cargo test --test worst -- --nocapture` prints what each body takes.
+//! `cargo test --test worst -- --nocapture` prints the memory for each body.
 
 #![expect(clippy::print_stdout, reason = "figures, for whoever wants to see them")]
 

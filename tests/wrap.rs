@@ -1,6 +1,6 @@
-//! Runs the table of what becomes of profile files, `tests/wrap.yaml`, and the
-//! command that makes it so. That Docker's own code agrees is tested in
-//! `e2e/oracle`, that an API server takes it in `e2e/tests/wrap.rs`.
+//! Runs the table of profile files and their objects, `tests/wrap.yaml`, and the
+//! command that converts them. `e2e/oracle` compares with Docker's own code, and
+//! `e2e/tests/wrap.rs` sends the objects to an API server.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ struct Case {
     said: Vec<String>,
     spec: Option<Value>,
     undecided: Option<Place>,
-    /// Why Docker makes something else of it; for the oracle.
+    /// Why Docker's result differs; for the oracle.
     #[serde(rename = "ours")]
     _ours: Option<String>,
 }

@@ -1,7 +1,7 @@
-//! The authority that all replicas share, in a whole cluster: the Secret, the
+//! The CA that all replicas share, in a whole cluster: the Secret, the webhook
 //! configurations, the API server's calls through the Service.
 //!
-//! Its laws are shown on the control plane alone (`e2e/tests/authority.rs`);
+//! `e2e/tests/authority.rs` has the details, on a control plane without nodes;
 //! here the caller is the API server itself.
 
 use std::{sync::Arc, time::Duration};

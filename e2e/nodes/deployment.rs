@@ -101,7 +101,7 @@ impl Deployment {
         }
     }
 
-    /// What the replicas have said lately.
+    /// The recent log of the replicas.
     pub(crate) async fn logs(&self) -> String {
         let select = "--selector=app.kubernetes.io/component=webhook";
         let words = ["-n", "callgate-system", "logs", select, "--prefix", "--tail=20"];
@@ -117,12 +117,12 @@ impl Deployment {
         replicas
     }
 
-    /// Makes a namespace that obeys the policy `restricted`.
+    /// Creates a namespace with the policy `restricted`.
     pub(crate) async fn namespace(&self, name: &str) -> String {
         self.namespace_obeying(name, "restricted").await
     }
 
-    /// Makes a policy, or changes it.
+    /// Creates a policy, or changes it.
     pub(crate) async fn policy(&self, name: &str, spec: Value) {
         let policy = json!({
             "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
@@ -170,12 +170,12 @@ impl Deployment {
         trust::stored(&self.api, SECRET, key).await
     }
 
-    /// What all our webhooks trust, if they agree.
+    /// The `caBundle` of all our webhooks, if it is the same.
     pub(crate) async fn bundle(&self) -> Option<String> {
         trust::bundle(&self.api, &configurations()).await
     }
 
-    /// The steps by which the replicas that are there changed the Secret.
+    /// The steps by which the current replicas changed the Secret.
     pub(crate) async fn steps(&self) -> Vec<String> {
         let select = "--selector=app.kubernetes.io/component=webhook";
         let said = self.kubectl_ok(&["-n", "callgate-system", "logs", select, "--tail=-1"]).await;
@@ -186,7 +186,7 @@ impl Deployment {
             .collect()
     }
 
-    /// Whether the cluster was made for this suite, which then reaches all its parts.
+    /// Whether the cluster was created by this suite, which can then reach all its parts.
     pub(crate) fn is_our_own_cluster(&self) -> bool {
         self.site.directory.is_some()
     }

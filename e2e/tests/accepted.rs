@@ -1,4 +1,4 @@
-//! Policies and profiles say what is made of them.
+//! The condition `Accepted` of policies and profiles.
 
 use serde_json::{Value, json};
 use support::wait::eventually;
@@ -22,7 +22,7 @@ fn object(kind: &str, name: &str, spec: &Value) -> Value {
     })
 }
 
-/// The condition once it is about the spec that is stored.
+/// The condition, once it refers to the stored spec.
 async fn accepted(it: &Test, path: &str) -> Value {
     eventually("its condition is about this spec", async || {
         let object = it.api().get(path).await.expect_ok("the object");
@@ -60,8 +60,8 @@ async fn a_valid_object_is_accepted_for_every_spec(it: Test) {
     it.api().delete(&path).await.expect_ok("its end");
 }
 
-/// Lets objects past the webhook for which the expression does not hold, as they would be while it
-/// is away; `mark` is the name of this exception.
+/// Skips the webhook for objects for which the expression does not hold, as if it were down;
+/// `mark` is the name of this exception.
 pub(super) async fn look_away(it: &Test, mark: &str, expression: &str) {
     eventually("the webhook looks away", async || {
         let mut hooks = it.api().get(HOOKS).await.expect_ok("the configuration");

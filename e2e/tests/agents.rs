@@ -1,4 +1,4 @@
-//! An agent on a directory of its own, for a node that runs nothing.
+//! An agent on its own directory, for a node that runs nothing.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ const NODES: &str = "/api/v1/nodes";
 const REPORTS: &str = "/apis/callgate.dev/v1alpha1/seccompnodes";
 const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
 
-/// How deep managed fields are that no reader of JSON takes that has a usual limit.
+/// A depth of `managedFields` beyond the usual limit of JSON parsers.
 const DEEP: usize = 500;
 
 /// The real binary. It ends when dropped.
@@ -32,7 +32,7 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// For a node, by this way to the API server.
+    /// For a node, with this connection to the API server.
     pub(super) fn start(node: &str, kubeconfig: &Path) -> Self {
         let directory = tempfile::tempdir().expect("there is room for temporary files");
         fs::create_dir_all(directory.path().join("seccomp/callgate")).expect("it is new");
@@ -125,7 +125,7 @@ async fn malformed_objects_stop_no_agent(it: Test) {
     api.post(NODES, &object("Node", &own)).await.expect_ok("the node");
     api.merge_text(&node_path, deep(DEEP, "")).await.expect_ok("deep fields of the node");
 
-    // One that starts now installs all of them, and reports.
+    // An agent that starts now installs all of them, and reports.
     let agent = Agent::start(&own, &it.world.site.kubeconfig);
     for profile in &profiles {
         agent.installs(&it, &own, profile, "mkdir").await;
@@ -142,7 +142,7 @@ async fn malformed_objects_stop_no_agent(it: Test) {
     })
     .await;
 
-    // While it runs, each of them becomes as deep as it was, and others change.
+    // While it runs, each of them gets such a depth again, and others change.
     api.merge_text(&report, deep(DEEP, "")).await.expect_ok("deep fields of the report");
     api.merge_text(&node_path, deep(DEEP, "")).await.expect_ok("deep fields of the node");
     let (late, changed) = (name("late"), format!("{PROFILES}/{}", profiles[0]));

@@ -1,5 +1,5 @@
-//! The authority that all replicas share: in a Secret, and in the
-//! configurations (design, section 6).
+//! The CA that all replicas share: in a Secret, and in the webhook
+//! configurations.
 
 use std::{sync::Arc, time::Duration};
 
@@ -163,7 +163,7 @@ async fn a_ca_bundle_that_is_overwritten_is_restored(it: Test) {
         site.api.apply(path, &manifest).await.expect_ok("overwritten by an apply");
         site.await_bundle("the bundle heals", |it| *it == authority).await;
     }
-    // A webhook that is not ours keeps its own.
+    // A webhook that is not callgate's keeps its own `caBundle`.
     let [path, _] = &site.configurations;
     let mut webhooks = site.api.get(path).await.body["webhooks"].clone();
     let webhooks = webhooks.as_array_mut().expect("it lists webhooks");

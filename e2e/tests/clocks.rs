@@ -20,8 +20,8 @@ trials![
 const WRONG: &str =
     "the clock or the API server's is wrong: not ready, and the Secret is left alone";
 
-/// A clock that a test can set, of one process alone: libfaketime comes between
-/// it and the C library.
+/// A clock that a test can set for one process: libfaketime replaces functions of
+/// the C library.
 struct Clock(tempfile::NamedTempFile);
 
 impl Clock {
@@ -42,7 +42,7 @@ impl Clock {
             ("LD_PRELOAD", library()),
             ("FAKETIME_TIMESTAMP_FILE", file),
             ("FAKETIME_NO_CACHE", "1".to_owned()),
-            // Time-outs are as long as ever.
+            // Time-outs keep their length.
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
         ];
         all.map(|(name, it)| (name.to_owned(), it)).into()
@@ -101,7 +101,7 @@ async fn a_replica_whose_clock_goes_wrong_steps_back_and_no_creation_fails(it: T
             eventually("it comes back", async || moved.ask("/readyz").await).await;
             load.goes_on().await;
         }
-        // Worth a warning, and no more.
+        // This leads only to a warning.
         clock.set("+2m");
         let message = "the clock is not the API server's";
         eventually("it warns", async || moved.said(message).pop()).await;
@@ -124,14 +124,14 @@ async fn a_replica_that_starts_with_a_wrong_clock_creates_and_publishes_no_ca(it
         let wrong = pair.add(&it, clock.environment()).await;
         await_wrong(&wrong, 1).await;
     }
-    // For a clock that is so wrong the API server's own certificate is not valid.
+    // With this clock the API server's own certificate is not valid.
     let wrong = pair.add(&it, clocks[2].environment()).await;
     let message = "cannot reconcile the CA, retrying";
     eventually("it says that it has no answer", async || wrong.said(message).pop()).await;
     assert_eq!(it.api().get(&pair.secret).await.status, 404);
     assert_eq!(pair.bundle().await, None);
 
-    // One whose clock is right is enough, and the others do not disturb it.
+    // One replica with a correct clock is enough, and the others do not disturb it.
     pair.add(&it, BTreeMap::new()).await;
     pair.are_called().await;
     let (secret, bundle) = (pair.stored().await, pair.bundle().await);
@@ -148,7 +148,7 @@ async fn a_replica_that_starts_with_a_wrong_clock_creates_and_publishes_no_ca(it
     for wrong in &pair.replicas[..3] {
         assert!(wrong.ask("/readyz").await.is_none());
     }
-    // What was wrong is put right: it joins the others.
+    // After its clock is corrected, it joins the others.
     clocks[0].set("+0");
     eventually("it is ready", async || pair.replicas[0].ask("/readyz").await).await;
     pair.uninstall().await;

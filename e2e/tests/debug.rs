@@ -1,4 +1,4 @@
-//! Debug containers: neither a way around nor a dead end (S19).
+//! Debug containers: judged like all others, and never stuck (S19).
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ trials![
     a_debug_container_without_a_profile_gets_one,
 ];
 
-/// Adds a debug container to a pod that is there.
+/// Adds a debug container to an existing pod.
 async fn add(it: &Test, name: &str, context: &serde_json::Value) -> Reply {
     let mut object = it.api().get(&it.pod(name)).await.expect_ok("the pod is there");
     let mut debug = container("debug", context);
@@ -57,7 +57,7 @@ async fn kubectl_debug_is_denied_with_profile_sysadmin_and_accepted_with_restric
 }
 
 async fn a_good_debug_container_is_accepted_on_a_pod_that_was_bad_before(it: Test) {
-    // It is there before its namespace opts in.
+    // The pod exists before its namespace opts in.
     let it = Test { namespace: it.plain_namespace().await, ..it };
     let spec = json!({
         "securityContext": { "seccompProfile": { "type": "Unconfined" } },

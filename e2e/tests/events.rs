@@ -1,4 +1,4 @@
-//! The owner of refused pods is told, once for all of them.
+//! Denied pods lead to one Event on their owner.
 
 use serde_json::{Value, json};
 use support::{e2e::api::Api, wait::eventually};
@@ -42,7 +42,7 @@ async fn a_replica_set_whose_pods_are_denied_has_one_event_with_a_count(it: Test
     .await;
     let uid = set["metadata"]["uid"].as_str().expect("it has a uid");
 
-    // Its controller tries again and again, after longer and longer pauses.
+    // Its controller tries again and again, with growing pauses.
     let event = eventually("its event counts", async || {
         let events = events(it.api(), namespace, uid).await;
         assert!(events.len() <= 1, "one for all: {events:?}");

@@ -1,4 +1,4 @@
-//! Somebody else writes what callgate keeps, again and again.
+//! Another client overwrites the `caBundle` or the Secret again and again.
 
 use std::collections::BTreeMap;
 
@@ -22,10 +22,10 @@ trials![
     a_ca_bundle_that_was_reset_many_times_is_restored_as_soon_as_the_first_time,
 ];
 
-/// More than may be put back without a pause.
+/// More than callgate restores without a pause.
 const RESETS: usize = 20;
 
-/// Two replicas that are called.
+/// Two replicas that the API server calls.
 async fn called(it: &Test) -> Pair {
     let mut pair = Pair::of(it, "fight").await;
     for _ in 0..2 {
@@ -122,7 +122,7 @@ async fn a_ca_bundle_that_was_reset_many_times_is_restored_as_soon_as_the_first_
     .await;
     outcome.report("bundles removed as soon as they were put back");
     outcome.allows_no_bad_pod();
-    // In as many seconds, where the machine has time.
+    // In this many seconds, on an idle machine.
     let failed = outcome.failed_since(last);
     assert!(failed < 2 * MANY, "{failed} pods were refused");
     let message = "another field manager overwrote the caBundle, restored";

@@ -54,7 +54,7 @@ fn own(it: &Test) -> String {
 async fn obey(it: &Test, policy: &str) {
     let label = json!({ "metadata": { "labels": { "callgate.dev/policy": policy } } });
     let path = format!("/api/v1/namespaces/{}", it.namespace);
-    // The webhook learns of the policy by its watch.
+    // The webhook receives the policy by its watch.
     eventually("the label is accepted", async || {
         it.api().merge(&path, &label).await.is_ok().then_some(())
     })

@@ -1,4 +1,4 @@
-//! What must be seen on a real API server.
+//! Tests that need a real API server.
 
 mod accepted;
 mod agents;

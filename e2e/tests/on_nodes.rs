@@ -1,4 +1,4 @@
-//! Nodes that run nothing, with what their agents would say: what becomes of pods that could land there.
+//! Verdicts on pods that could land on nodes, with Node objects and the reports that agents would write.
 
 use callgate::{pod::Kind, policy::Builtin, profile::Digest};
 use serde_json::{Value, json};
@@ -24,10 +24,10 @@ const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
 const CLASSES: &str = "/apis/node.k8s.io/v1/runtimeclasses";
 const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
 
-/// The label and the taint of the nodes of one case: pods of others neither see nor bear them.
+/// The label and the taint of the nodes of one case, which pods of other cases neither select nor tolerate.
 const CASE: &str = "callgate.test/case";
 
-/// Cases of one policy and mode, with all that they need in the cluster.
+/// Cases of one policy and mode, with the objects that they need in the cluster.
 pub(super) struct Stage {
     pub(super) namespace: String,
     /// Its policies and profiles, under the names that they have in the cluster.
@@ -46,7 +46,7 @@ impl Stage {
     ) -> Self {
         it.opt_in().await;
         let namespace = it.plain_namespace().await;
-        // The last word of the name is a number of its own.
+        // The last word of the name is a unique number.
         let own = namespace.rsplit('-').next().unwrap_or_default().to_owned();
         let mut stage = Self {
             namespace,
@@ -80,7 +80,7 @@ impl Stage {
         stage
     }
 
-    /// Makes the policy an object, and returns its name.
+    /// Creates the policy as an object, and returns its name.
     async fn policy(&mut self, it: &Test, name: &str, own: &str) -> String {
         if Builtin::named(name).is_some() {
             return name.to_owned();
@@ -97,7 +97,7 @@ impl Stage {
         own
     }
 
-    /// The case among nodes of its own, and what the function says of it there.
+    /// The case with its own nodes, and the verdict of the function there.
     fn moved(&self, case: &Case, policy: &str, own: &str) -> Case {
         let mut case = case.clone();
         policy.clone_into(&mut case.policy);
@@ -126,7 +126,7 @@ impl Stage {
     }
 }
 
-/// Makes the pod one for the nodes of this case alone.
+/// Restricts the pod to the nodes of this case.
 fn keep_to(object: &mut Value, kind: Kind, own: &str) {
     let path = format!("/{}spec", kind.prefix().replace('.', "/"));
     let spec = object.pointer_mut(&path).expect("cases have a spec");
@@ -143,7 +143,7 @@ fn keep_to(object: &mut Value, kind: Kind, own: &str) {
     }
 }
 
-/// Makes the nodes of a case, and what their agents say; returns their names.
+/// Creates the nodes of a case, and the reports of their agents; returns their names.
 async fn put(it: &Test, table: &Table, case: &Case, own: &str) -> Vec<String> {
     for (name, node) in &case.nodes {
         let taint = |key: &str, value: &str, effect: &str| json!({ "key": key, "value": value, "effect": effect });
@@ -194,7 +194,7 @@ async fn report(it: &Test, name: &str, status: Value) {
     it.api().merge(&path, &json!({ "status": status })).await.expect_ok("what it says");
 }
 
-/// Waits until the webhook knows of all that was made before: watches keep the order.
+/// Waits until the webhook has received all earlier objects: watches keep the order.
 async fn await_news(it: &Test, own: &str, managed: impl Iterator<Item = &String>) -> String {
     let (name, path) = (format!("last-{own}"), format!("last-{own}.json"));
     let labels = json!({ CASE: name });
@@ -204,7 +204,7 @@ async fn await_news(it: &Test, own: &str, managed: impl Iterator<Item = &String>
     let mut paths = vec![path];
     paths.extend(managed.map(|it| format!("callgate/{it}.json")));
     for path in paths {
-        // No node has this label, so what is in the catalog is let pass.
+        // No node has this label, so the catalog decides, and allows the pod.
         let mut pod = naming(&path);
         pod["spec"]["nodeSelector"] = json!({ CASE: "of-none" });
         eventually("the webhook knows of the profile", async || {
@@ -215,7 +215,7 @@ async fn await_news(it: &Test, own: &str, managed: impl Iterator<Item = &String>
     name
 }
 
-/// Makes the runtime classes of a table. They stay: all that make them agree.
+/// Creates the runtime classes of a table. They stay, since they are the same for all cases.
 pub(super) async fn define_classes(it: &Test, table: &Table) {
     for (name, handler) in &table.classes {
         let class = json!({
@@ -226,7 +226,7 @@ pub(super) async fn define_classes(it: &Test, table: &Table) {
     }
 }
 
-/// Waits until the webhook knows of all classes of a table.
+/// Waits until the webhook has received all classes of a table.
 async fn await_classes(it: &Test, table: &Table) {
     for name in table.classes.keys() {
         let template = json!({

@@ -1,8 +1,8 @@
-//! Where a pod can land is for the scheduler to say.
+//! Compares the eligible nodes of pods with a real scheduler.
 //!
-//! A real one, with the plugins that look at labels, affinity, taints and
-//! cordon, tells an extender which nodes passed them all. The extender then
-//! turns them down, so that no pod ever leaves the queue.
+//! A scheduler with the plugins for labels, affinity, taints and cordon calls an
+//! extender with the nodes that passed all of them. The extender then rejects
+//! these nodes, so that no pod ever leaves the queue.
 
 use std::{
     collections::BTreeMap,
@@ -40,7 +40,7 @@ const PODS: usize = 300;
 /// The names of the nodes that passed, by pod.
 type Feasible = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
 
-/// A scheduler of its own for the pods that name it. It ends when dropped.
+/// A separate scheduler for the pods that name it. It ends when dropped.
 struct Scheduler {
     process: Child,
     directory: TempDir,
@@ -53,7 +53,7 @@ async fn nodes_are_eligible_where_the_scheduler_finds_them_feasible(it: Test) {
     };
     let mut runner = TestRunner::deterministic();
     let mut any = || node().new_tree(&mut runner).expect("nodes can be generated").current();
-    // Some that demands name, and some that they do not.
+    // Some names that the generated pods require, and some that they do not.
     let others = (0..6).map(|it| format!("node-{it}"));
     let mut nodes: BTreeMap<_, _> =
         NAMES.map(str::to_owned).into_iter().chain(others).map(|name| (name, any())).collect();
@@ -92,7 +92,7 @@ async fn nodes_are_eligible_where_the_scheduler_finds_them_feasible(it: Test) {
         let text = pod.to_string();
         let read: Pod<'_> = serde_json::from_str(&text).expect("a stored pod is readable");
         let mut theirs = feasible[name].clone();
-        // Of nodes that other tests have we know nothing.
+        // Nodes of other tests are not compared.
         theirs.retain(|it| nodes.contains_key(it));
         places += theirs.len();
         // The kubelet, not the scheduler, looks at the operating system.
@@ -136,8 +136,8 @@ async fn create(api: &Api, nodes: &BTreeMap<String, Node>) {
     }
 }
 
-/// The nodes as they are stored, once the controller manager has given the
-/// cordoned ones their taint and taken from all that of not being ready.
+/// The stored nodes, once the controller manager has added the taint of cordoned
+/// ones and removed the not-ready taint from all.
 async fn settled(api: &Api, nodes: &BTreeMap<String, Node>) -> BTreeMap<String, Node> {
     eventually("the nodes have their taints", async || {
         let list = api.get("/api/v1/nodes").await.expect_ok("the nodes");
@@ -187,7 +187,7 @@ impl Scheduler {
         tokio::spawn(async move { axum::serve(listener, router).await });
 
         let plugin = |name: &&str| json!({ "name": name });
-        // The first and the last there must be.
+        // These two are required.
         let plugins = [
             "PrioritySort",
             "NodeName",
@@ -251,7 +251,7 @@ impl Scheduler {
         let names = names.iter().map(|it| it.as_str().expect("it has a name").to_owned());
         names
             .map(|name| {
-                // Where no node passes, the extender is not asked.
+                // If no node passes, the extender is not called.
                 let passed = feasible.get(&name).cloned().unwrap_or_default();
                 (name, passed)
             })

@@ -1,4 +1,4 @@
-//! References to profiles: there, missing, misspelt and hollow.
+//! References to profiles: existing, missing, misspelt and hollow.
 
 use crate::trial::{Test, naming, profile_of, trials};
 

@@ -1,4 +1,4 @@
-//! What README shows on a terminal, typed as it stands there.
+//! The terminal session of README, run as it is there.
 
 use std::{env, fs, process::Command};
 
@@ -38,7 +38,7 @@ async fn the_terminal_of_the_readme_shows_what_kubectl_prints(it: Test) {
         let (line, expected) = entry.split_once('\n').expect("a command ends its line");
         assert_eq!(shell(&it, line).trim_end(), expected.trim_end(), "$ {line}");
         if line.starts_with("kubectl label") {
-            // The API server learns of the label by a watch of its own.
+            // The API server receives the label by its own watch.
             it.world.await_calls(&it.world.webhook, &namespace).await;
         }
         typed += 1;

@@ -1,4 +1,4 @@
-//! Objects that change again and again, and what replicas write of them.
+//! Objects that change again and again, and how often replicas write their conditions.
 
 use std::time::{Duration, Instant};
 
@@ -24,12 +24,12 @@ const UPDATES: usize = 1000;
 const NODES: &str = "/api/v1/nodes";
 const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
 
-/// How many conditions two replicas write at most of a storm that ends: one at its end, and those
-/// of pauses that a busy machine makes.
+/// How many conditions two replicas write at most for a storm of updates: one at its end, and
+/// those in pauses, which a busy machine causes.
 const MOST_WRITES: usize = 20;
 
-/// How often two agents write of it: each reports, which takes up to three writes, in longer and
-/// longer pauses.
+/// How often two agents write because of it: each reports, which takes up to three writes, at
+/// growing intervals.
 const MOST_REPORTS: usize = 60;
 
 fn profile(name: &str, errno: usize) -> Value {
@@ -52,7 +52,7 @@ async fn observed(it: &Test, path: &str) {
     .await;
 }
 
-/// Two replicas and two agents of its own, beside the replica of the suite.
+/// Two further replicas and two agents, beside the replica of the suite.
 async fn a_storm_of_updates_is_answered_by_few_writes(it: Test) {
     let stem = &it.namespace[it.namespace.len() - 8..];
     let name = format!("storm-{stem}");
@@ -127,7 +127,7 @@ fn churn() -> Duration {
     Duration::from_secs(seconds.unwrap_or(20))
 }
 
-/// The median of a part of what was measured.
+/// The median of a part of the measurements.
 fn median(of: &[u64]) -> u64 {
     let mut sorted = of.to_vec();
     sorted.sort_unstable();
@@ -135,8 +135,8 @@ fn median(of: &[u64]) -> u64 {
 }
 
 /// Profiles, policies and namespaces come, change and go, and pods are denied, while the memory of
-/// a replica and of an agent is measured. Of the second half nothing may be left over: it is
-/// compared with the third quarter, when what is kept for a while has come.
+/// a replica and of an agent is measured. It must not grow towards the end: the last quarter is
+/// compared with the third, when caches are full.
 async fn memory_stays_flat_under_churn(it: Test) {
     let stem = &it.namespace[it.namespace.len() - 8..];
     let namespace = it.plain_namespace().await;

@@ -1,4 +1,4 @@
-//! Authorities that somebody else put into the Secret, and that the API server would not accept.
+//! CAs that another client wrote into the Secret, and that the API server would not accept.
 
 use std::fs;
 
@@ -53,7 +53,7 @@ async fn a_ca_that_the_api_server_would_not_accept_never_signs(it: Test) {
     assert!(log.contains("the stored CA cannot be used"));
 }
 
-/// Each would have been introduced, promoted, and unknown to the API server.
+/// Without a check, each would be introduced and promoted, and rejected by the API server.
 fn strangers() -> [(&'static str, String, String); 3] {
     let (for_clients, its_key) =
         foreign(|it| it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);

@@ -1,4 +1,4 @@
-//! What `callgate profile wrap` prints, given to an API server as `kubectl` would.
+//! The output of `callgate profile wrap`, sent to an API server as `kubectl` does.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ trials![
 
 const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
 
-/// Without a word about dropped fields, and without storing anything.
+/// Strict about unknown fields, and without storing anything.
 const STRICTLY: &str = "fieldValidation=Strict&dryRun=All";
 
 #[derive(Deserialize)]

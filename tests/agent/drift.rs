@@ -1,4 +1,4 @@
-//! Profiles get to their place, and stay as they are.
+//! Profiles are written, and restored when their files change.
 
 use std::{
     fs::{self, Permissions},
@@ -82,7 +82,7 @@ fn an_edit_with_a_restored_mtime_is_seen() {
     node.pass(&wanted);
     let file = node.file("web");
     let modified = fs::metadata(&file).unwrap().modified().unwrap();
-    // As long as the old text, and as old.
+    // The same length and the same mtime as the old text.
     fs::write(&file, NEW).unwrap();
     fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
     assert_eq!(OLD.len(), NEW.len());

@@ -1,5 +1,5 @@
-//! Whatever stands in the way, nothing outside of our directory is touched, and
-//! it is told.
+//! Obstacles in place of our files are reported, and nothing outside of our
+//! directory is changed.
 
 use std::{
     fs,

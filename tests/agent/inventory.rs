@@ -34,7 +34,7 @@ fn files_of_other_programs_are_reported_with_their_problems() {
     assert_eq!(found.entries[2].digest, Some(Digest::of(NEW.as_bytes())));
     assert_eq!(found.entries[2].size, NEW.len() as u64);
     assert_eq!((found.entries[4].digest, found.entries[4].size), (None, 1 << 30));
-    // Looked at again, they are the same.
+    // A second pass reports the same.
     assert_eq!(node.pass(&wanted([("web", OLD)])).entries, found.entries);
 }
 

@@ -1,4 +1,4 @@
-//! A pod can name whatever lies under the seccomp directory as its profile.
+//! A pod can name every file under the seccomp directory as its profile.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::node::{KEEP, NOTHING, Node, OLD, names, say, wanted};
 
 const HALF: Duration = Duration::from_secs(50);
 
-/// What stands for the profile in the configuration of a container.
+/// The placeholder for the profile in the configuration of a container.
 const HERE: &str = "\"the bytes of the file\"";
 
 /// A container that says whether it is filtered; none, where there is no runc.
@@ -51,8 +51,7 @@ impl Container {
         Some(Self { folder, config: config.to_string() })
     }
 
-    /// What becomes of a container whose profile is that file, read as JSON as
-    /// containerd reads it.
+    /// Runs a container whose profile is that file, parsed as JSON as containerd does.
     fn run_under(&self, file: &[u8]) -> Output {
         let text = String::from_utf8_lossy(file);
         let folder = self.folder.path();
@@ -65,7 +64,7 @@ impl Container {
     }
 }
 
-/// The contents of all that is in our directory and is no profile.
+/// The contents of all files in our directory that are no profiles.
 fn others(own: &Path) -> Vec<(String, Vec<u8>)> {
     let all = names(own).into_iter().filter(|it| it.starts_with('.'));
     all.map(|it| (it.clone(), fs::read(own.join(it)).expect("it can be read"))).collect()
@@ -90,7 +89,7 @@ fn no_container_starts_under_a_state_file_of_the_agent() {
     }
 }
 
-/// What a killed agent leaves behind is a beginning of one of these.
+/// A killed agent leaves such a truncated file behind.
 #[test]
 fn no_truncated_state_file_or_profile_loads_as_a_profile() {
     let mut node = Node::new();
@@ -113,13 +112,13 @@ fn the_old_state_file_is_read_once_and_removed() {
     let mut node = Node::new();
     fs::write(node.file("web"), OLD).unwrap();
     fs::write(node.own().join(".released"), r#"{"web": 50}"#).unwrap();
-    // It does not wait until it is known what is wanted.
+    // It does not wait until the wanted profiles are known.
     node.reconciler.pass(None, NOTHING);
     assert_eq!(node.names(), [".kept", "web.json"]);
     node.restart();
     assert_eq!(node.pass(&Wanted::new()).removed, []);
     assert_eq!(node.reconciler.pass(Some(&Wanted::new()), HALF).removed.len(), 1);
-    // And one of an agent of that version that ran in between.
+    // And a file of an agent of that version that ran in between.
     fs::write(node.own().join(".released"), r#"{"web": 50}"#).unwrap();
     node.reconciler.pass(Some(&Wanted::new()), KEEP);
     assert_eq!(node.names(), [".kept"]);

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 pub(crate) const KEEP: Duration = Duration::from_secs(100);
 
-/// What passes while nothing does.
+/// No time has passed.
 pub(crate) const NOTHING: Duration = Duration::ZERO;
 
 pub(crate) const OLD: &str = "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"names\": [\"mkdir\"], \"action\": \"SCMP_ACT_ERRNO\"}]}\n";
@@ -24,7 +24,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// One that has been prepared, with nothing on it.
+    /// A prepared, empty node.
     pub(crate) fn new() -> Self {
         let node = Self::unprepared();
         fs::create_dir(node.own()).expect("it is not there yet");
@@ -38,7 +38,7 @@ impl Node {
         Self { directory, reconciler }
     }
 
-    /// Another life of the agent, which remembers nothing.
+    /// Restarts the agent, which loses its memory.
     pub(crate) fn restart(&mut self) {
         self.reconciler = reconciler(self.root());
     }
@@ -67,13 +67,13 @@ impl Node {
         fs::read_to_string(self.file(name)).unwrap_or_else(|it| panic!("{name}: {it}"))
     }
 
-    /// The names of all that is in our directory, hidden or not.
+    /// The names of all files in our directory, hidden or not.
     pub(crate) fn names(&self) -> Vec<String> {
         names(&self.own())
     }
 }
 
-/// One that has all texts in memory.
+/// A reconciler that has all texts in memory.
 pub(crate) fn reconciler(root: PathBuf) -> Reconciler {
     Reconciler::new(root, KEEP, Box::new(|name| panic!("nobody asks for {name}")))
 }
@@ -98,7 +98,7 @@ pub(crate) fn name(text: &str) -> Name {
     Name::parse(text).expect("names of tests are right")
 }
 
-/// What is reported of each file: path, source, problem.
+/// What is reported about each file: path, source, problem.
 pub(crate) fn lines(found: &Found) -> Vec<String> {
     let line = |it: &Entry| {
         let problem = it.problem.map_or("sound", |it| it.as_str());
@@ -112,7 +112,7 @@ pub(crate) fn mount(options: &str, at: &Path) -> Option<Mount> {
     mount_with(&["-t", "tmpfs", "-o", options, "callgate-test"], at)
 }
 
-/// Has `at` lead to `what`, as the file systems of pods do.
+/// Bind-mounts `what` at `at`, as for the volumes of pods.
 pub(crate) fn bind(what: &Path, at: &Path) -> Option<Mount> {
     mount_with(&["--bind", &what.to_string_lossy()], at)
 }

@@ -1,4 +1,4 @@
-//! Files whose profile is gone stay for a while, whatever the clocks say.
+//! Files whose profile is deleted are kept for a while, independent of the system clock.
 
 use std::{fs, time::Duration};
 

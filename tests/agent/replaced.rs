@@ -1,4 +1,4 @@
-//! The seccomp directory is another one than the agent has mounted.
+//! The seccomp directory of the node is no longer the one that the agent has mounted.
 
 use std::{fs, path::PathBuf, process::Command};
 

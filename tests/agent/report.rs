@@ -1,4 +1,4 @@
-//! What an agent writes is what the schema says.
+//! The reports of an agent comply with the schema.
 
 use callgate::{
     agent::{Seen, Source, Write, writes},

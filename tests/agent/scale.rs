@@ -1,4 +1,4 @@
-//! Limits, and the times that are promised.
+//! Limits, and promised times.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ fn ten_thousand_files_are_read_and_a_thousand_reported_ours_first() {
     assert_eq!(found.unlisted, 9001);
 }
 
-/// As where CI makes profiles with the digest of a commit in their names.
+/// As if CI created profiles with the hash of a commit in their names.
 #[test]
 fn profiles_are_listed_before_released_files_and_those_before_foreign_files() {
     let mut node = Node::new();
@@ -64,8 +64,8 @@ fn a_directory_of_very_many_files_is_not_read_to_the_end() {
     assert!(found.unlisted > 18_000, "{}", found.unlisted);
 }
 
-/// etcd takes 1.5 MiB, and the API server writes down beside every entry who
-/// set it, under its path once more.
+/// etcd accepts 1.5 MiB, and for every entry the API server also stores its field
+/// manager, with the path once more.
 #[test]
 fn a_report_of_the_longest_paths_fits_into_etcd() {
     let mut node = Node::new();
@@ -87,8 +87,8 @@ fn a_report_of_the_longest_paths_fits_into_etcd() {
     assert!(size + paths < 768 * 1024, "{size} + {paths}");
 }
 
-/// As issue 5 demands of a fresh node; of three, the one that was held up least
-/// by whatever else runs here.
+/// The promised time for a fresh node; the fastest of three runs, since other
+/// processes delay them.
 #[test]
 fn two_hundred_profiles_are_in_place_within_two_seconds() {
     // As large as the default profile of the Docker engine.

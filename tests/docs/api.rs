@@ -24,7 +24,7 @@ fn docs_api_is_generated_from_the_schemas() {
     assert_current("docs/api.md", &page);
 }
 
-/// `kubectl explain` has nothing else to say of a field.
+/// `kubectl explain` shows only this about a field.
 #[test]
 fn every_field_has_a_description() {
     for definition in callgate::api::definitions() {

@@ -1,4 +1,4 @@
-//! The pages in docs that are generated, and what README promises.
+//! The generated pages in docs, and the limits of README.
 
 #![expect(clippy::format_push_string, reason = "pages are short")]
 

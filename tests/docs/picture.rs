@@ -82,7 +82,7 @@ fn centre(lane: usize) -> usize {
     lane * COLUMN + COLUMN / 2
 }
 
-/// What is ours is coloured.
+/// callgate's own parts are coloured.
 fn fill(title: &str) -> &'static str {
     if title.starts_with("callgate") { "#cde5ff" } else { "#eef0f2" }
 }

@@ -1,4 +1,4 @@
-//! What README promises of itself, and the links of all documents.
+//! The limits of README, and the links of all documents.
 
 use std::{
     collections::BTreeSet,

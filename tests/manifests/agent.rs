@@ -1,4 +1,4 @@
-//! What runs on every node.
+//! The agent's `DaemonSet` and the objects that belong to it.
 
 use std::path::PathBuf;
 
@@ -135,7 +135,7 @@ fn the_init_container_prepares_the_directory_of_the_agent() {
     }
 }
 
-/// Nothing but the admin port is open, and that is what is scraped, as a job that is not the webhook's.
+/// Only the admin port is open, and it is scraped, as another job than the webhook.
 #[test]
 fn its_admin_port_is_reached_and_scraped_as_a_job_of_its_own() {
     let Some(built) = kustomize::all() else { return };

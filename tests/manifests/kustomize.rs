@@ -1,4 +1,4 @@
-//! What `kubectl kustomize` makes of the manifests, by the kubectl of e2e/cluster; no cluster is needed.
+//! The output of `kubectl kustomize` for the manifests, by the kubectl of e2e/cluster; no cluster is needed.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// Everything that can be installed, by what it is made of.
+/// The objects of everything that can be installed, by overlay or component.
 #[derive(Debug)]
 pub(crate) struct Built(BTreeMap<String, Vec<Value>>);
 

@@ -1,4 +1,4 @@
-//! The manifests say what the code says.
+//! The manifests agree with the code.
 
 mod agent;
 mod kustomize;

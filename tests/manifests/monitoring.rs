@@ -1,4 +1,4 @@
-//! What alerts and dashboards ask for is there. What Prometheus makes of it, e2e/oracle asks it.
+//! The metrics in alerts and dashboards exist. e2e/oracle evaluates the expressions with Prometheus.
 
 use std::{
     collections::BTreeSet,

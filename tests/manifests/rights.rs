@@ -1,4 +1,4 @@
-//! What callgate may do in a cluster is what it does there.
+//! Compares callgate's rights in a cluster with the calls that it makes.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What runs in a cluster: the Deployment, and what belongs to it.
+//! The Deployment, and the objects that belong to it.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(crate) fn told(container: &Value, command: &str) -> ArgMatches {
     matches.clone()
 }
 
-/// What callgate says of a pod of this template, under the strictest policy.
+/// The verdict on a pod of this template, under the strictest policy.
 pub(crate) async fn judge(template: &Value, namespace: &str) -> (Value, Value) {
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",

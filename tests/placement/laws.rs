@@ -1,4 +1,4 @@
-//! What holds for all nodes and all demands, not only for those of the table.
+//! Laws for all nodes and all scheduling constraints, not only for those of the table.
 //!
 //! `PROPTEST_CASES` sets how many are tried; `make test-long` sets it high.
 

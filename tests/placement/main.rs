@@ -1,5 +1,5 @@
-//! Runs the table of pods and nodes, `tests/placement.yaml`. That the real
-//! scheduler sees it the same way is tested in `e2e/tests/placement.rs`.
+//! Runs the table of pods and nodes, `tests/placement.yaml`.
+//! `e2e/tests/placement.rs` compares with the real scheduler.
 
 mod laws;
 mod refusals;

@@ -1,4 +1,4 @@
-//! What the report of one node may lead to for the pods of all.
+//! The consequences of one node's report for pods of all nodes.
 
 use std::collections::BTreeMap;
 

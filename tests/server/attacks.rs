@@ -1,4 +1,4 @@
-//! Clients that take all there is and give nothing back, beside one that has a review.
+//! Clients that take connections and memory without using them, beside one that sends reviews.
 
 use std::{
     net::Ipv4Addr,
@@ -30,11 +30,11 @@ async fn patient(flags: &[&str]) -> Rig {
     Rig::start(echo(), &[&PATIENT, flags].concat()).await
 }
 
-/// Three times as many connections as there may be.
+/// Three times as many connections as the server accepts.
 const TOO_MANY: usize = 12;
 const FEW: &str = "--max-connections=4";
 
-/// Two reviews, on a connection from before the attack and on one of now.
+/// Two reviews, on a connection from before the attack and on a new one.
 async fn is_served(rig: &Rig, mut old: Encrypted) {
     assert_eq!(old.post("/", "on the old connection").await.body, "on the old connection");
     let mut new = rig.connect_from(API_SERVER).await;
@@ -73,7 +73,7 @@ async fn unfinished_handshakes_block_no_other_client() {
     is_served(&rig, old).await;
 }
 
-/// Has many connections that write this and no more.
+/// Opens many connections that write only this.
 async fn written_by_many(rig: &Rig, text: &str) -> Vec<Encrypted> {
     let mut hoard = Vec::new();
     for _ in 0..TOO_MANY {
@@ -160,7 +160,7 @@ async fn bodies_that_fill_the_memory_and_stop_are_cut_for_others() {
     assert!(end.contains(&false), "nobody has made room");
 }
 
-/// As many as there is room for come through at once, and the others after them.
+/// As many as the memory allows are answered at once, and the others after them.
 #[tokio::test]
 async fn bodies_that_arrive_in_full_are_all_answered_even_with_little_memory() {
     let rig = Arc::new(Rig::start(echo(), &["--max-buffered-bytes=3000000"]).await);

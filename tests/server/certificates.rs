@@ -24,10 +24,10 @@ use crate::{
     rig::{Rig, echo},
 };
 
-/// As whom the client knows the server.
+/// The name of the server that the client expects.
 const NAME: &str = "callgate.callgate-system.svc";
 
-/// How often files are looked at.
+/// How often files are checked.
 const INTERVAL: Duration = Duration::from_millis(5);
 
 /// Lets the reader of the files check them ten times more. The clock stands still
@@ -63,7 +63,7 @@ impl Volume {
         self.try_swap(certificate, key).expect("the volume can be written");
     }
 
-    /// What the kubelet does, in its order (`AtomicWriter.Write`).
+    /// The steps of the kubelet, in its order (`AtomicWriter.Write`).
     fn try_swap(&mut self, certificate: &str, key: &str) -> io::Result<()> {
         self.swaps += 1;
         let name = format!("..2026_11_24_06_50_{:02}.1", self.swaps);
@@ -80,7 +80,7 @@ impl Volume {
     }
 }
 
-/// A server that follows a volume.
+/// A server that reads its files from a volume.
 struct Following {
     rig: Rig,
     authority: Authority,

@@ -31,7 +31,7 @@ impl Running {
         Self::start(callgate(), &["serve", "--standalone", "--listen=127.0.0.1:0"])
     }
 
-    /// With no more than so many KiB of memory that it writes to.
+    /// With at most this many KiB of writable memory.
     pub(crate) fn within(
         kibibytes: u64,
         words: &[&str],
@@ -40,7 +40,7 @@ impl Running {
         Self::limited(&format!("ulimit -d {kibibytes}"), words, environment)
     }
 
-    /// Within what a shell sets before.
+    /// Within limits that a shell sets first.
     pub(crate) fn limited(limit: &str, words: &[&str], environment: Vec<(String, String)>) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{limit} && exec \"$@\""), "sh"]);
@@ -48,7 +48,7 @@ impl Running {
         Self::start(command, words)
     }
 
-    /// What a metric without labels is.
+    /// The value of a metric without labels.
     pub(crate) async fn metric(&self, name: &str) -> Option<usize> {
         let page = Client::plain(self.admin).await.get("/metrics").await.body;
         let value = page.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(' '))?;

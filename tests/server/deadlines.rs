@@ -1,4 +1,4 @@
-//! How long a client may take.
+//! The time limits for clients.
 
 use std::{future::pending, sync::atomic::Ordering, time::Duration};
 

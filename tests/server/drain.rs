@@ -34,7 +34,7 @@ fn working() -> Router {
     )
 }
 
-/// What became of the requests of all clients.
+/// The results of the requests of all clients.
 #[derive(Default)]
 struct Outcomes {
     answered: AtomicUsize,

@@ -1,4 +1,4 @@
-//! How much a client may take.
+//! The limits on each client.
 
 use std::{
     process::Command,

@@ -1,4 +1,4 @@
-//! Log lines that nobody reads, and lines that a client would like to be long: the binary itself.
+//! A log that is not read, and long values from clients, with the binary itself.
 
 use std::{
     env, fs,
@@ -45,7 +45,7 @@ struct Process {
 impl Process {
     fn start(words: &[&str], directory: TempDir) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
-        // All else stays: among it may be another clock, which has to be that of the test.
+        // The other variables stay: they may set another clock, which the test shares.
         for (name, _) in
             env::vars_os().filter(|(it, _)| it.to_string_lossy().starts_with("CALLGATE_"))
         {
@@ -138,7 +138,7 @@ fn address(event: &Value, field: &str) -> SocketAddr {
     event[field].as_str().and_then(|it| it.parse().ok()).expect("it logs its addresses")
 }
 
-/// A review that is denied, and so is a line of the log.
+/// A review that is denied, which leads to a line of the log.
 fn denied(uid: &str) -> String {
     let context = json!({ "seccompProfile": { "type": "Unconfined" } });
     json!({
@@ -171,7 +171,7 @@ async fn is_alive(admin: SocketAddr) {
     assert_eq!(Client::plain(admin).await.get("/livez").await.body, "ok\n");
 }
 
-/// What the metrics say of dropped lines.
+/// The metric of dropped lines.
 async fn dropped(admin: SocketAddr) -> u64 {
     let page = Client::plain(admin).await.get("/metrics").await.body;
     let line = page.lines().find_map(|it| it.strip_prefix("callgate_log_lines_dropped_total "));

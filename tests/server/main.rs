@@ -1,4 +1,4 @@
-//! The server as its clients see it: real sockets, real TLS, bytes written by hand.
+//! Tests of the server over real sockets: real TLS, bytes written by hand.
 
 mod admin;
 mod attacks;

@@ -94,13 +94,13 @@ pub(crate) struct Rig {
     pub(crate) follow: Option<Follow>,
     pub(crate) clients: Option<FollowClients>,
     pub(crate) running: JoinHandle<()>,
-    /// Whom its clients trust.
+    /// The CA that its clients trust.
     pub(crate) authority: PathBuf,
     _directory: TempDir,
 }
 
 impl Rig {
-    /// Serves with a certificate of its own, or with the files among the flags.
+    /// Serves with a generated certificate, or with the files in the flags.
     pub(crate) async fn start(router: Router, flags: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("there is room for a directory");
         let authority = directory.path().join("ca.crt");

@@ -1,4 +1,4 @@
-//! What is spoken.
+//! Protocols and versions.
 
 use std::io;
 

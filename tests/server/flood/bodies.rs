@@ -1,4 +1,4 @@
-//! The worst bodies there are.
+//! The most expensive bodies.
 
 use std::{collections::BTreeMap, iter};
 
@@ -34,7 +34,7 @@ pub(super) fn pod(object: &str) -> String {
     review("pods", "CREATE", object, "")
 }
 
-/// What costs most of what a client can send, each as long as may be.
+/// The most expensive bodies that a client can send, each of the maximum length.
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn all() -> BTreeMap<&'static str, String> {
     let spec = r#"{"metadata":{"name":"a"},"spec":{"containers":[{"name":"a","image":"a"}]"#;

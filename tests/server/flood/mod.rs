@@ -1,4 +1,4 @@
-//! A replica that has as much memory as the Deployment gives it, and the worst bodies there are.
+//! The worst bodies, sent to a replica with the memory limit of the Deployment.
 
 mod bodies;
 mod thousand;
@@ -26,7 +26,7 @@ use crate::{commands::Running, rig::plain_from};
 /// Where they come from.
 const POD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// What a replica of a large cluster holds besides (docs/performance.md), in KiB.
+/// The additional memory of a replica in a large cluster (docs/performance.md), in KiB.
 const FACTS: u64 = 20 << 10;
 
 /// Posts from so many connections at once for each kind of body.
@@ -50,7 +50,7 @@ fn a_replica_is_limited_to_128_mib_of_memory() {
     assert!(deployed().0 <= 128 << 10);
 }
 
-/// What a pod is like that people create.
+/// A typical pod.
 fn ordinary() -> String {
     bodies::pod(
         &json!({
@@ -72,7 +72,7 @@ impl Target {
         let directory = tempfile::tempdir().expect("there is room for a directory");
         let authority = directory.path().join("ca.crt");
         let ca_out = format!("--ca-out={}", authority.display());
-        // As long as a machine may take that does other things as well.
+        // Long enough for a busy machine.
         let words = [
             "serve",
             "--standalone",
@@ -143,7 +143,7 @@ async fn the_worst_bodies_neither_crash_a_replica_nor_block_other_clients() {
             (kind, Arc::new(posted("/validate?timeout=30s", &body)))
         })
         .collect();
-    // Each alone, so that it is known which.
+    // One after another, so that a failure names the body.
     let mut fatal = Vec::new();
     for (kind, post) in &posts {
         let status = target.post(post).await.map(|it| it.status);

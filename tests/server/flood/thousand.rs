@@ -22,7 +22,7 @@ const HANDSHAKES: usize = 50;
 const ANNOUNCED: usize = 32 << 10;
 const SENT: usize = 24 << 10;
 
-/// `-- --nocapture` prints what it takes, which docs/performance.md quotes.
+/// `-- --nocapture` prints the memory that it takes, which docs/performance.md quotes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "a figure, for whoever wants to see it")]
 async fn a_thousand_connections_at_once_have_room_beside_the_largest_facts() {

@@ -1,4 +1,4 @@
-//! A client that writes its bytes by hand, and can do all the wrong things.
+//! A client that writes its bytes by hand, and can violate the protocol.
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -49,7 +49,7 @@ pub struct Client<S> {
     read: Vec<u8>,
 }
 
-/// What came back, the head in lower case.
+/// The response, its head in lower case.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -96,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.stream.flush().await
     }
 
-    /// Writes the same over and over, until the server has had enough of it.
+    /// Writes the same again and again, until the server closes the connection.
     pub async fn trickle(&mut self, text: &str) {
         in_time(async {
             while self.write(text).await.is_ok() {

@@ -12,7 +12,7 @@ use jiff::civil::{Date, date};
 use serde_json::Value;
 use tower::ServiceExt;
 
-/// The day on which the stopped clock of tests stands.
+/// The day of the stopped clock of tests.
 pub const TODAY: Date = date(2026, 11, 24);
 
 /// An answer.

@@ -1,7 +1,7 @@
-//! What the tests, the suites on clusters and the benches share.
+//! Code that the tests, the suites on clusters and the benches share.
 //!
-//! A package of its own, so that it is compiled once and each suite takes from
-//! it what it needs.
+//! A separate package, so that it is compiled once and each suite uses the parts
+//! that it needs.
 
 #![allow(clippy::missing_panics_doc, reason = "a test fails by a panic")]
 

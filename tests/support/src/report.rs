@@ -1,4 +1,4 @@
-//! What a suite with a runner of its own prints.
+//! The output of a suite with its own runner.
 
 use std::env;
 

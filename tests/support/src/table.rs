@@ -1,4 +1,4 @@
-//! The tables in `tests/cases/`, one a rule: what they say and how to read them.
+//! The tables in `tests/cases/`, one for each rule: their format and how to read them.
 //!
 //! They name days only in relation to the day on which they are run: `<today>`,
 //! `<yesterday>`, `<a year ago>` and `<in a year>`.
@@ -23,7 +23,7 @@ pub struct Table {
     /// The files under the seccomp directory, by path.
     #[serde(default)]
     pub profiles: BTreeMap<ProfilePath, String>,
-    /// The profiles that agents bring to the nodes, by the name of their object.
+    /// The profiles that agents write to the nodes, by the name of their object.
     #[serde(default)]
     pub managed: BTreeMap<String, String>,
     /// The handler of each runtime class of the cluster; none: there is no cluster.
@@ -38,7 +38,7 @@ pub struct Table {
     pub today: Date,
 }
 
-/// One object, and what becomes of it.
+/// One object, and the verdict on it.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
@@ -54,7 +54,7 @@ pub struct Case {
     #[serde(default = "pod")]
     pub kind: String,
     pub object: Value,
-    /// The object before: what is judged is an update.
+    /// The object before an update.
     #[serde(default)]
     pub old: Option<Value>,
     /// What the update changes.
@@ -73,8 +73,8 @@ pub struct Case {
     /// The JSON Patch of `/mutate`.
     #[serde(default)]
     pub patch: Vec<Value>,
-    /// What a real API server does with it, where that does not follow from
-    /// the rest: `/validate` sees what `/mutate` has left.
+    /// What a real API server does with it, if that does not follow from the
+    /// rest: `/validate` gets the object that `/mutate` has changed.
     #[serde(default)]
     pub server: Option<Server>,
 }
@@ -90,7 +90,7 @@ pub enum Changes {
     Pod,
 }
 
-/// A node, and what its agent says.
+/// A node, and the report of its agent.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaseNode {
@@ -121,8 +121,8 @@ pub struct CaseTaint {
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaseFile {
-    /// The first twelve digits; the others are zeros. Or `current`: what agents
-    /// make of the profile of that name.
+    /// The first twelve digits; the others are zeros. Or `current`: the digest of
+    /// the file that agents write for the profile of that name.
     #[serde(default)]
     digest: Option<String>,
     #[serde(default)]
@@ -148,13 +148,13 @@ pub enum CaseMode {
     Audit,
 }
 
-/// What a real API server does, where that is not plain from `denied`.
+/// What a real API server does, if that does not follow from `denied`.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Server {
     /// It rejects the object by its own validation, with a message that contains this.
     Refuses(String),
-    /// It cannot be asked, for the reason given.
+    /// It cannot decide the case, for the given reason.
     Unasked(String),
 }
 
@@ -199,7 +199,7 @@ pub fn of(rule: &str, today: Date) -> Table {
 }
 
 impl Table {
-    /// What is known of profiles: by files, by objects, and by what nodes say.
+    /// The facts about profiles: from files, from objects, and from reports of nodes.
     pub fn catalog(&self, case: &Case) -> Catalog {
         let inspect = |text: &String| Document::appraise(text.as_bytes());
         let nodes = self.nodes(case);
@@ -281,7 +281,7 @@ impl Table {
         RuntimeClasses::of_cluster(self.classes.clone())
     }
 
-    /// What the function says of `object`, put in the place of the case's own.
+    /// The verdict of the function on `object`, in place of the case's own.
     pub fn judge(&self, case: &Case, object: &Value) -> Outcome {
         let text = object.to_string();
         let kind = case.kind();
@@ -309,8 +309,8 @@ impl Table {
 }
 
 impl Case {
-    /// Whether it is about objects of a cluster: nodes, profiles that agents bring
-    /// to them, runtime classes.
+    /// Whether it needs objects of a cluster: nodes, profiles that agents write to
+    /// them, runtime classes.
     pub fn is_about_a_cluster(&self, table: &Table) -> bool {
         let policy = table.policies.get(&self.policy).map(Value::to_string).unwrap_or_default();
         let text = self.object.to_string() + &policy;

@@ -1,4 +1,4 @@
-//! Waiting for what becomes true by itself.
+//! Waiting for conditions.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 /// fast anything has to be.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Asks again until there is an answer.
+/// Polls until there is an answer.
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {

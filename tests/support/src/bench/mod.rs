@@ -1,4 +1,4 @@
-//! What benches send, and how they measure a process.
+//! The reviews that benches send, and how they measure a process.
 
 pub mod review;
 pub mod server;

@@ -1,4 +1,4 @@
-//! Reviews of pods as large as people write them, as the API server sends them.
+//! Reviews of pods of typical size, as the API server sends them.
 
 use std::fmt::Write;
 
@@ -46,7 +46,7 @@ const MEASURES: [Measure; 2] = [
     },
 ];
 
-/// `/mutate` sees each pod without a profile, and `/validate` as `/mutate` left it.
+/// `/mutate` gets each pod without a profile, and `/validate` as `/mutate` returned it.
 pub fn all() -> Vec<Review> {
     let profile = r#","seccompProfile":{"type":"RuntimeDefault"}"#;
     let of = |it: &Measure| {

@@ -1,4 +1,4 @@
-//! A server in a process of its own, and what it takes from the machine.
+//! A server in a separate process, and its CPU time and memory.
 
 use std::{
     io::{BufRead, BufReader, Read, stderr},

@@ -1,4 +1,4 @@
-//! What a process takes from the machine.
+//! The CPU time and memory of a process.
 
 use std::{fs, time::Duration};
 

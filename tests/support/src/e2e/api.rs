@@ -1,4 +1,4 @@
-//! Talks to the API server as kubectl would see it: status, warnings and body.
+//! A client of the API server that returns what kubectl sees: status, warnings and body.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 #[derive(Clone)]
 pub struct Api(Client);
 
-/// What came back.
+/// The response.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
@@ -88,12 +88,12 @@ impl Api {
         self.send_text(Method::PATCH, path, "application/merge-patch+json", change).await
     }
 
-    /// What `kubectl create` would do with the text.
+    /// Like `kubectl create` with the text.
     pub async fn post_yaml(&self, path: &str, object: &str) -> Reply {
         self.send_text(Method::POST, path, "application/yaml", object.to_owned()).await
     }
 
-    /// What `kubectl apply --server-side` would do with the text.
+    /// Like `kubectl apply --server-side` with the text.
     pub async fn apply_yaml(&self, path: &str, object: &str) -> Reply {
         let content_type = "application/apply-patch+yaml";
         self.send_text(Method::PATCH, path, content_type, object.to_owned()).await

@@ -1,4 +1,4 @@
-//! Where a suite runs: in a cluster of its own, or against one that is there.
+//! Where a suite runs: in its own cluster, or against an existing one.
 
 use std::{
     env,
@@ -12,7 +12,7 @@ use std::{
 /// Says that this process is inside the rig's network already; holds its directory.
 const INSIDE: &str = "CALLGATE_E2E_INSIDE";
 
-/// What the rig exits with where it is not allowed to run.
+/// The exit code of the rig if it is not allowed to run.
 const NOT_ALLOWED: i32 = 77;
 
 /// The root of this tree.
@@ -46,13 +46,13 @@ pub enum Failure {
     Broken(String),
 }
 
-/// What a cluster of our own has to have.
+/// The requirements on our own cluster.
 #[derive(Default)]
 pub struct Needs {
     pub nodes: usize,
-    /// Archives of what runs on them.
+    /// Archives of the images that run on them.
     pub images: Vec<PathBuf>,
-    /// Nothing beside the API server takes the processor: no controller manager, no scheduler.
+    /// Leaves the CPU to the API server: no controller manager, no scheduler.
     pub quiet: bool,
     /// Writes configuration of the API server into a directory, and returns the flag for it.
     pub told: Option<fn(&Path) -> io::Result<String>>,

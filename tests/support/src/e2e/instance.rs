@@ -20,7 +20,7 @@ use tokio::{
 use super::{api::Api, cluster::Site, manifests::manifests};
 use crate::wait::eventually;
 
-/// How an instance decides, and for whom.
+/// The configuration of an instance.
 #[derive(Default)]
 pub struct Setup {
     /// The name of a built-in policy, or the text of one; none: the policies
@@ -31,7 +31,7 @@ pub struct Setup {
     /// Further flags.
     pub flags: Vec<String>,
     pub profiles: BTreeMap<String, String>,
-    /// The namespaces that it is for, by name; none: all that opt in by label,
+    /// The namespaces that it judges, by name; none: all that opt in by label,
     /// by the webhook configurations exactly as they are in manifests/base.
     pub namespaces: Vec<String>,
     /// Empty for a line for every review, which is how tests see calls.
@@ -44,7 +44,7 @@ pub struct Setup {
     pub day: Option<Date>,
     /// Another callgate than this build's.
     pub program: Option<PathBuf>,
-    /// Another way to the API server than the suite's own.
+    /// Another connection to the API server than the suite's own.
     pub kubeconfig: Option<PathBuf>,
     /// Further variables of its environment.
     pub environment: BTreeMap<String, String>,
@@ -76,7 +76,7 @@ impl Instance {
         instance
     }
 
-    /// Starts the binary, of which the API server knows nothing yet.
+    /// Starts the binary, without registering it at the API server.
     pub async fn spawn(site: &Site, name: &str, setup: &Setup) -> Self {
         let Site { address, kubeconfig, .. } = site;
         let address = *address;
@@ -164,12 +164,12 @@ impl Instance {
         self.process.id()
     }
 
-    /// What its admin port answers, if that is a 200.
+    /// The response of its admin port, if that is a 200.
     pub async fn ask(&self, path: &str) -> Option<String> {
         self.answer(path).await.filter(|it| it.0 == "200").map(|it| it.1)
     }
 
-    /// The status and the body of what its admin port answers.
+    /// The status and the body of the response of its admin port.
     pub async fn answer(&self, path: &str) -> Option<(String, String)> {
         let mut answer = String::new();
         let mut stream = TcpStream::connect(self.addresses?.1).await.ok()?;
@@ -218,7 +218,7 @@ impl Instance {
         lines.filter(|it| it["message"] == message).collect()
     }
 
-    /// What a metric of its is, labels and all.
+    /// The value of a metric, given with its labels.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let page = self.ask("/metrics").await?;
         let value = page.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(' '))?;
@@ -267,7 +267,7 @@ fn certify(name: &str, key_file: &Path, certificate_file: &Path) {
     fs::write(certificate_file, certificate.pem()).expect("the directory is ours");
 }
 
-/// The environment in which a program takes this day for today.
+/// The environment in which this day is today for a program.
 fn moved_to(day: Date) -> [(&'static str, String); 3] {
     let noon = day.at(12, 0, 0, 0).to_zoned(TimeZone::UTC).expect("UTC has no gaps").timestamp();
     let seconds = noon.as_second() - Timestamp::now().as_second();
@@ -277,7 +277,7 @@ fn moved_to(day: Date) -> [(&'static str, String); 3] {
         // Time-outs use the monotonic clock.
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
     ];
-    // A library that is not there is only warned about.
+    // A missing library only leads to a warning.
     let date = Command::new("date").args(["-u", "+%F"]).envs(moved.clone()).output();
     let date = String::from_utf8(date.expect("there is date").stdout).expect("it is text");
     assert_eq!(date.trim(), day.to_string(), "e2e/setup installs faketime");
@@ -298,7 +298,7 @@ pub async fn register(
         configuration["metadata"]["name"] = json!(name);
         let webhooks = configuration["webhooks"].as_array_mut().expect("it lists webhooks");
         if !namespaces.is_empty() {
-            // Policies and labels are not of one namespace.
+            // Policies and labels are cluster-scoped.
             webhooks.retain(|it| it["name"] != "objects.callgate.dev");
         }
         for webhook in webhooks {

@@ -14,14 +14,14 @@ use tokio::time::MissedTickBehavior;
 use super::api::{Api, Reply};
 use crate::{report::report_details, wait::eventually};
 
-/// What became of the pods.
+/// The results of the pods.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     pub created: usize,
     pub refused: Vec<Refusal>,
-    /// Those that the API server itself had no answer to.
+    /// Those that the API server did not answer.
     pub unanswered: Vec<Refusal>,
-    /// Those that got in without a filter.
+    /// Those that were created without a filter.
     pub unprotected: usize,
 }
 
@@ -44,14 +44,13 @@ pub struct Load {
 const CALLERS: usize = 4;
 const BEAT: Duration = Duration::from_millis(20);
 
-/// So many pods after an event have been sent after it, whichever caller is slow, and over whichever connection.
+/// After this many more answers, pods have been sent after an event, even if some callers or connections are slow.
 pub const MANY: usize = 200;
 
-/// Lets pods be created in the namespace, all the while and until `happening`
-/// has come to its end.
+/// Creates pods in the namespace without a pause, until `happening` has ended.
 ///
-/// It is a dry run: the API server does all that it does for a pod, but for
-/// writing it down, so that a thousand pods do not fill two nodes.
+/// It is a dry run: the API server does everything for a pod except storing it, so
+/// that a thousand pods do not fill two nodes.
 pub async fn during<T>(
     api: &Api,
     namespace: &str,

@@ -1,4 +1,4 @@
-//! The files of this tree that a cluster is given.
+//! The files of this tree that are applied to a cluster.
 
 use std::{collections::BTreeMap, fs};
 

@@ -1,4 +1,4 @@
-//! The authority that all replicas share, as its clients see it.
+//! The CA that all replicas share, as its clients see it.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -16,17 +16,17 @@ use tokio_rustls::TlsConnector;
 
 use super::api::Api;
 
-/// As whom the API server knows a server that runs where the manifests put it.
+/// The name that the API server expects of a server installed by the manifests.
 pub const NAME: &str = "callgate.callgate-system.svc";
 
-/// What the Secret at the path holds under a key, as text.
+/// The value of a key of the Secret at the path, as text.
 pub async fn stored(api: &Api, secret: &str, key: &str) -> Option<String> {
     let secret = api.get(secret).await.body;
     let bytes = STANDARD.decode(secret["data"][key].as_str()?).ok()?;
     String::from_utf8(bytes).ok()
 }
 
-/// What every webhook of ours in the configurations trusts, if all agree.
+/// The `caBundle` of all our webhooks in the configurations, if it is the same.
 pub async fn bundle(api: &Api, configurations: &[String]) -> Option<String> {
     let mut bundles = Vec::new();
     for path in configurations {

@@ -1,4 +1,4 @@
-//! Pods that nobody thought of.
+//! Generated pods.
 
 pub mod nodes;
 

@@ -1,7 +1,7 @@
-//! Nodes that nobody thought of, and what pods demand of them.
+//! Generated nodes, and generated scheduling constraints of pods.
 //!
-//! The words are few, so that demands are often met; all are such that an API
-//! server takes them.
+//! There are few different values, so that constraints are often met; an API
+//! server accepts all of them.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ pub fn node() -> impl Strategy<Value = Node> {
     })
 }
 
-/// A spec with nothing but what it demands of nodes, and bound to none.
+/// A spec with only scheduling constraints, not bound to a node.
 pub fn demands() -> impl Strategy<Value = Value> {
     let selector = btree_map(select(KEYS[..3].to_vec()), select(VALUES.to_vec()), 0..2);
     (option::weighted(0.3, selector), option::weighted(0.8, vec(term(), 1..4)), tolerations())
