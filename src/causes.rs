@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_is_told_once() {
+    fn every_cause_is_written_once() {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let error = told("cannot list", told("client error (Connect)", refused()));
         assert_eq!(chain(&error), "cannot list: client error (Connect): connection refused");

@@ -165,7 +165,7 @@ mod tests {
                        [unconfined]\n  more: callgate explain unconfined";
 
     #[tokio::test]
-    async fn the_controller_of_a_refused_pod_is_told_of_without_the_name_of_the_pod() {
+    async fn the_controller_of_a_denied_pod_is_reported_without_the_name_of_the_pod() {
         let told = told("/validate", |_| ()).await;
         assert_eq!(told, [format!("apps/v1 ReplicaSet web-5d u-2: {WHY}")]);
     }
@@ -211,12 +211,12 @@ mod tests {
         it["object"]["spec"]["ephemeralContainers"] = it["object"]["spec"]["containers"].clone();
     })]
     #[tokio::test]
-    async fn nobody_is_told_of(#[case] change: fn(&mut Value)) {
+    async fn no_event_is_written_for(#[case] change: fn(&mut Value)) {
         assert_eq!(told("/validate", change).await, Vec::<String>::new());
     }
 
     #[tokio::test]
-    async fn what_is_repaired_is_told_to_nobody() {
+    async fn a_fixed_pod_leads_to_no_event() {
         assert_eq!(told("/mutate", |_| ()).await, Vec::<String>::new());
     }
 }

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_much_too_large_is_not_even_parsed() {
+    fn a_much_too_large_profile_is_not_parsed() {
         let refused = Want::Refused("it is too large [too-large]".to_owned());
         assert_eq!(want(&"[".repeat(1024 * 1024)), refused);
         assert_eq!(want(&format!("[{}]", "0,".repeat(40_000))), refused);

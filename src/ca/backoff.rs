@@ -122,7 +122,7 @@ mod tests {
     #[rstest]
     #[case::the_fastest_replica(0_f64)]
     #[case::the_slowest_replica(1_f64)]
-    fn whoever_writes_twice_a_second_never_waits(#[case] jitter: f64) {
+    fn two_writes_a_second_never_wait(#[case] jitter: f64) {
         let start = Instant::now();
         let mut bucket = TokenBucket::new(start, jitter);
         for write in 0..1000 {

@@ -151,7 +151,7 @@ async fn the_secret_is_read_after_the_configurations_and_nothing_is_written_with
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_creates_second_reads_what_the_first_created() {
+async fn the_second_creator_reads_the_secret_of_the_first() {
     let (calls, kept, _) = an_hour_with(|number, call| {
         Some(match (number, &call.method) {
             (2, _) => status(StatusCode::NOT_FOUND, "NotFound"),
@@ -168,7 +168,7 @@ async fn whoever_creates_second_reads_what_the_first_created() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_bundle_that_differs_is_replaced_and_a_lost_race_is_no_failure() {
+async fn only_a_ca_bundle_that_differs_is_replaced_and_a_conflict_is_no_failure() {
     let (calls, kept, _) = an_hour_with(|number, call| {
         Some(match (number, &call.method) {
             (0..=6, &Method::GET) if call.kind.starts_with("Mutating") => configuration(call, ""),
@@ -214,7 +214,7 @@ async fn an_api_server_that_comes_back_is_heard() {
 
 /// A look takes three calls here, and no time; a write begins another.
 #[tokio::test(start_paused = true)]
-async fn whoever_overwrites_us_all_the_time_is_answered_four_times_a_second_and_the_leaf_renewed() {
+async fn a_ca_bundle_overwritten_endlessly_is_restored_four_times_a_second_and_the_leaf_renewed() {
     let (calls, kept, asked) = a_while_with(Duration::from_mins(1), |_, call| {
         Some(if call.kind == "Secret" { secret() } else { configuration(call, "") })
     })
@@ -227,7 +227,7 @@ async fn whoever_overwrites_us_all_the_time_is_answered_four_times_a_second_and_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_race_that_is_lost_again_and_again_is_no_race() {
+async fn a_write_that_conflicts_again_and_again_is_a_failure() {
     let (calls, kept, _) = a_while_with(Duration::from_mins(1), |_, call| {
         Some(match (&*call.kind, &call.method) {
             ("Secret", &Method::GET) => status(StatusCode::NOT_FOUND, "NotFound"),
@@ -267,7 +267,7 @@ async fn a_secret_that_we_may_not_write_does_not_make_us_hurry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_configuration_that_is_away_does_not_keep_the_other_from_its_bundle() {
+async fn a_missing_configuration_does_not_prevent_the_ca_bundle_of_the_other() {
     let (calls, kept, _) = an_hour_with(|_, call| {
         Some(match (&*call.kind, &call.method) {
             ("MutatingWebhookConfiguration", _) => status(StatusCode::NOT_FOUND, "NotFound"),

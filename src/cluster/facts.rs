@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_labels_of_a_namespace_ours_alone_are_read() {
+    fn only_our_labels_of_a_namespace_are_read() {
         let read = |labels: Value| {
             let text = json!({ "metadata": { "name": "shop", "labels": labels } }).to_string();
             labels_of(&text)
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sound_on_some_node_is_in_the_catalog_and_an_object_has_the_last_word() {
+    fn a_profile_sound_on_some_node_is_in_the_catalog_and_an_object_takes_precedence() {
         let hollow = json!({ "metadata": { "name": "web" }, "spec": {} });
         let mut facts =
             Facts { profiles: listed("web", Managed::of_object(&hollow)), ..Facts::default() };

@@ -163,7 +163,7 @@ mod tests {
         r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}"#;
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_there_is_asked_for_once_a_second_and_what_is_there_each_time() {
+    async fn a_missing_object_is_looked_up_once_a_second_and_an_existing_one_each_time() {
         let server = Server::default();
         let live = server.live(Duration::ZERO, |number| {
             if number < 2 { StatusCode::NOT_FOUND } else { StatusCode::OK }

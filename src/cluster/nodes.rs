@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_of_life_is_no_news() {
+    fn a_heartbeat_alone_makes_no_new_snapshot() {
         let mut store = NodeStore::default();
         assert!(node(&mut store, "a", labelled("ssd")));
         assert!(!node(&mut store, "a", labelled("ssd")));
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_agent_said_counts_from_the_moment_that_its_node_is_there() {
+    fn a_report_counts_as_soon_as_its_node_exists() {
         let mut store = NodeStore::default();
         says(&mut store, "a", inventory(&[]));
         assert_eq!(distribution(&store), (0, 0, 0));
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_silent_agent_reported_is_unknown_until_it_is_heard_again() {
+    async fn the_files_of_a_silent_agent_are_unknown_until_its_next_heartbeat() {
         let mut store = NodeStore::new(Duration::from_mins(1));
         let mut now = Instant::now();
         store.confirmed(now);
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_in_a_list_is_gone_when_it_ends() {
+    fn objects_missing_in_a_list_are_removed_at_its_end() {
         let mut store = NodeStore::default();
         node(&mut store, "a", labelled("ssd"));
         node(&mut store, "b", labelled("ssd"));

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_has_said_nothing_has_not_said_that_nothing_is_there() {
+    fn an_agent_without_a_report_does_not_count_as_an_empty_node() {
         let inventory = |status: Value| {
             let object = json!({ "metadata": { "name": "node-a" }, "spec": {}, "status": status });
             seccomp_node(&Object::read(&object.to_string()).unwrap()).unwrap()

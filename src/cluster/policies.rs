@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_name_is_no_policy_and_nobody_is_asked() {
+    async fn an_invalid_name_is_no_policy_and_is_not_looked_up() {
         let service =
             service_fn(async |request: Request<Body>| -> Result<Response<Body>, String> {
                 Err(format!("asked for {}", request.uri()))

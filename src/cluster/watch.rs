@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_change_is_told_of_at_once_and_those_that_follow_are_gathered() {
+    async fn the_first_change_is_reported_at_once_and_later_ones_are_gathered() {
         let more = (0..1000).map(|at| put(&format!("team-{at}"), None));
         // While it is told of, nothing else can be; then it is quiet for ten times as long.
         let told = told(more, Duration::from_millis(5)).await;
@@ -213,7 +213,7 @@ mod tests {
 
     /// To tell takes no time, so every change is told of by itself.
     #[tokio::test(start_paused = true)]
-    async fn what_changes_nothing_of_ours_is_not_told_of() {
+    async fn a_change_without_effect_is_not_reported() {
         let same = (0..10).map(|_| put("shop", Some("restricted")));
         let gone = Any::Namespace(Change::Gone("bank".to_owned()));
         let told = told(same.chain([gone]), Duration::ZERO).await;

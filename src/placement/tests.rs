@@ -52,7 +52,7 @@ fn what_is_gone_is_forgotten() {
 }
 
 #[test]
-fn a_pod_that_is_bound_to_nobody_knows_what_is_on_one_unknown_node() {
+fn a_pod_that_is_bound_to_an_unknown_node_has_one_unknown_node() {
     let mut nodes = Nodes::default();
     nodes.put("node-a", Node::default());
     nodes.report("node-a", Some(inventory("web.json", 7)));
@@ -113,7 +113,7 @@ fn the_first_nodes_that_lack_it_are_named_and_the_most_common_content_comes_firs
 }
 
 #[test]
-fn what_is_not_in_a_list_that_was_cut_is_unknown_and_a_label_with_its_digest_is_evidence() {
+fn a_file_not_in_a_truncated_list_is_unknown_unless_a_label_has_its_digest() {
     let mut nodes = Nodes::default();
     let cut = |it| Inventory { is_cut: true, ..it };
     nodes.put("cut", Node::default());
@@ -152,7 +152,7 @@ fn what_is_not_in_a_list_that_was_cut_is_unknown_and_a_label_with_its_digest_is_
 }
 
 #[test]
-fn a_taint_or_a_cordon_keeps_nobody_away_for_good_but_a_label_does() {
+fn a_taint_or_a_cordon_may_be_lifted_but_a_label_is_permanent() {
     let mut nodes = Nodes::default();
     let taint = Taint { key: "gpu".into(), value: String::new(), effect: "NoExecute".into() };
     nodes.put("tainted", Node { taints: vec![taint], ..labelled("zone", "z1") });
@@ -181,7 +181,7 @@ fn a_node_with_a_hollow_file_makes_it_worth_looking_for_one() {
 }
 
 #[test]
-fn of_a_node_that_nobody_has_seen_or_reported_nothing_is_kept() {
+fn a_node_without_an_object_and_a_report_is_not_kept() {
     let mut nodes = Nodes::default();
     nodes.report("node-a", Some(Inventory::default()));
     nodes.report("node-a", None);

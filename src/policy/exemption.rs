@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_for_an_image_matches_nothing() {
+    fn a_text_too_long_for_an_image_matches_no_pattern() {
         let matches =
             |length| Glob("*".to_owned()).matches(&"a".repeat(length), &mut { MOST_STEPS });
         assert_eq!([1024, 1025].map(matches), [true, false]);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_too_much_to_compare_is_not_exempt() {
+    fn images_that_cost_too_much_to_compare_are_not_exempt() {
         let all = exempting(|it| format!("{}*{it}", "a*".repeat(400)));
         let pod: Pod<'_> = serde_json::from_str("{}").unwrap();
         let mut exemptions = Exemptions::of(&all, &pod, "shop");

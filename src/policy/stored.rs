@@ -181,7 +181,7 @@ mod tests {
         "spec.bindings[0].profile.extra"
     )]
     #[case::a_level_of_a_rule_to_come("/spec/rules", "no-such-rule", "spec.rules.no-such-rule")]
-    fn a_field_to_come_is_told_and_changes_nothing(
+    fn an_unknown_field_is_reported_and_changes_nothing(
         #[case] pointer: &str,
         #[case] field: &str,
         #[case] told: &str,
@@ -228,7 +228,10 @@ mod tests {
     #[case::a_level("/spec/rules", "privileged")]
     #[case::a_type_of_profile("/spec/default", "type")]
     #[case::a_version("", "apiVersion")]
-    fn what_could_weaken_it_makes_it_unreadable(#[case] pointer: &str, #[case] field: &str) {
+    fn an_unknown_field_that_could_weaken_a_policy_makes_it_unreadable(
+        #[case] pointer: &str,
+        #[case] field: &str,
+    ) {
         assert!(Stored::read(&with(pointer, field)).is_err());
     }
 

@@ -197,7 +197,7 @@ mod tests {
         Presence::Unknown,
         Some("policy \"new\" does not exist; the policies are baseline, restricted")
     )]
-    fn the_cluster_knows_better_than_the_book(
+    fn a_live_look_up_overrides_the_snapshot(
         #[case] name: &str,
         #[case] policy: Presence,
         #[case] expected: Option<&str>,
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn who_obeys_a_policy_is_for_the_cluster_to_say() {
+    fn the_live_look_up_decides_which_namespaces_name_a_policy() {
         let objection =
             |live: &[String]| index(None).validate_policy_deletion("restricted", Some(live));
         assert_eq!(objection(&[]), None, "they have been labelled otherwise since");

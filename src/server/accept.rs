@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_comes_along_when_the_listener_closes() {
+    async fn connections_in_the_accept_queue_are_taken_when_the_listener_closes() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let intake = intake(listener, 8);

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_was_never_served_goes_first_then_whose_peer_has_most_then_the_oldest() {
+    async fn never_served_connections_close_first_then_those_of_the_largest_peer_then_the_oldest() {
         let mut scene = Scene::new();
         served(scene.comes(1).await);
         served(scene.comes(2).await);
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_is_told_to_go_while_somebody_is_going() {
+    async fn no_connection_is_closed_while_another_one_is_closing() {
         let mut scene = Scene::new();
         scene.comes(1).await;
         scene.comes(1).await;
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn memory_is_given_up_to_who_has_clearly_more_right_to_it() {
+    async fn memory_is_given_up_only_to_connections_with_clearly_higher_priority() {
         let fast = Duration::from_millis(10);
         // Never served, for whoever was.
         assert!(gives_way((1, false, 1), (2, true), fast).await);

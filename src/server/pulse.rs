@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_served_and_sends_the_next_request_need_not_go() {
+    fn a_served_connection_with_a_new_request_is_not_closed() {
         let pulse = pulse();
         for (is_served, stays) in [(false, false), (true, true)] {
             assert_eq!(pulse.standing().served, is_served);

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_missing_where_nothing_is_asked() {
+    fn nothing_is_missing_without_conditions() {
         assert!(Readiness::new().missing().is_empty());
     }
 
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_is_woken_by_the_last_condition() {
+    async fn a_waiter_is_woken_by_the_last_condition() {
         let readiness = Readiness::new();
         let (first, second) = (readiness.condition("first"), readiness.condition("second"));
         let waiting = tokio::spawn({

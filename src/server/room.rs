@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_than_all_is_never_there() {
+    async fn a_body_larger_than_all_memory_is_never_admitted() {
         let pulse = pulse(true);
         assert!(room(10).take(11, &pulse).await.is_err());
         // A quarter is for small bodies alone.
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_was_served_before_comes_first_and_then_who_wants_least() {
+    async fn served_connections_get_memory_first_and_then_the_smallest_requests() {
         let (room, new, old) = (room(10), pulse(false), pulse(true));
         let all = room.take(10, &new).await.unwrap();
         let mut large = pin!(room.take(6, &new));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_gives_up_holds_up_nobody_and_keeps_nothing() {
+    async fn a_cancelled_request_for_memory_delays_no_other_and_keeps_nothing() {
         let (room, pulse) = (room(10), pulse(false));
         let all = room.take(10, &pulse).await.unwrap();
         {

@@ -78,7 +78,7 @@ spec: {}
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_new_profile_and_a_new_policy_are_told_of() {
+    async fn a_new_profile_file_and_a_new_policy_file_are_reported() {
         let directory = tempfile::tempdir().unwrap();
         let mut told = followed(&directory);
         fs::write(directory.path().join("profiles/a.json"), "{}").unwrap();

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_named() {
+    fn a_missing_directory_is_named_in_the_error() {
         let error = read(Path::new("/nonexistent")).unwrap_err().to_string();
         assert_eq!(error, r#"cannot read the profile directory "/nonexistent""#);
     }

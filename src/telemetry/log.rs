@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_dropped_and_told_in_its_place() {
+    fn lines_that_do_not_fit_are_dropped_and_reported_in_their_place() {
         let (log, reader, dropped) = log();
         push(&log, Level::INFO, "first\n");
         taken(&log);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reader_who_has_gone_missed_is_counted_and_stops_nothing() {
+    fn lines_lost_by_a_closed_reader_are_counted_and_stop_nothing() {
         let (log, reader, dropped) = log();
         drop(reader);
         for count in 1..4 {
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_written_before_the_process_ends_by_a_panic() {
+    fn queued_lines_are_written_before_a_panic_ends_the_process() {
         let written = Arc::new(Mutex::new(Vec::new()));
         let ended = catch_unwind(|| {
             let log = Log::counting(Counter::default());

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_asked_for_again_is_there_once() {
+    fn a_repeated_name_is_in_the_certificate_once() {
         let again = NAMES.map(str::to_owned);
         let leaf = authority().issue(&again, now(), now() + DAY).unwrap();
         let der = leaf.identity.end_entity_cert().unwrap();
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_is_impersonated() {
+    fn a_certificate_is_not_valid_for_other_names() {
         assert!(!verify(&[], "example.com", now()));
     }
 
@@ -254,14 +254,14 @@ mod tests {
     }
 
     #[test]
-    fn a_leaf_ends_with_its_authority() {
+    fn a_leaf_expires_with_its_ca_at_the_latest() {
         let leaf = authority().issue(&[], now(), now() + 366 * DAY).unwrap();
         assert_eq!(leaf.validity.not_after, now() + 365 * DAY);
         assert_eq!(super::super::files::not_after(&leaf.identity), leaf.validity.not_after);
     }
 
     #[test]
-    fn the_authority_signs_servers_and_no_authorities() {
+    fn the_ca_signs_only_server_certificates() {
         let authority = authority();
         let der = authority.certificate.der();
         let (_, certificate) = x509_parser::parse_x509_certificate(der).unwrap();
@@ -278,7 +278,7 @@ mod tests {
     #[case::empty("")]
     #[case::not_ascii("b\u{fc}cher.example")]
     #[case::with_port("localhost:8443")]
-    fn refuses_what_is_no_name(#[case] name: &str) {
+    fn rejects_invalid_names(#[case] name: &str) {
         let error = authority().issue(&[name.to_owned()], now(), now() + DAY).err().unwrap();
         assert!(error.to_string().contains(&format!("{name:?}")), "{error}");
     }
@@ -307,14 +307,14 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_of_somebody_else_can_be_used() {
+    fn a_ca_from_another_tool_can_be_used() {
         let (certificate, key) = foreign(|it| it.distinguished_name = named("our company"));
         load(&certificate, &key, &[]).unwrap();
     }
 
     /// One name that is not allowed spoils the certificate for all the others.
     #[test]
-    fn an_authority_has_to_be_allowed_to_sign_for_what_is_asked_for() {
+    fn a_ca_must_be_allowed_to_sign_the_requested_names() {
         let (certificate, key) = foreign(|it| {
             it.name_constraints = Some(rcgen::NameConstraints {
                 permitted_subtrees: vec![],

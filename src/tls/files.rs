@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_named() {
+    fn a_missing_file_is_named_in_the_error() {
         let missing = Path::new("/nowhere/tls.crt");
         let error = read(missing).unwrap_err();
         assert_eq!(error.to_string(), "cannot read \"/nowhere/tls.crt\"");
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_somebody_planted_is_not_followed() {
+    fn a_planted_link_is_not_followed() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name| directory.path().join(name);
         fs::write(at("victim"), "precious").unwrap();

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_is_written_where_a_client_can_find_it() {
+    fn the_ca_certificate_is_written_to_the_file_for_clients() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("dev/ca.crt");
         let mut tls = parse(&[]).unwrap();

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_cannot_be_read_is_told_by_its_place_and_the_others_are_read() {
+    fn an_unreadable_part_is_reported_with_its_place_and_the_others_are_read() {
         let text = format!(r#"{{"metadata":{{"name":"web","labels":7}},"spec":{}}}"#, nested(200));
         let object = Object::read(&text).unwrap();
         let start =

@@ -78,7 +78,7 @@ fn reports_are_written_in_the_order_in_which_others_rely_on_them() {
 }
 
 #[test]
-fn what_has_been_told_is_not_told_again() {
+fn a_report_is_not_repeated() {
     assert_eq!(writes(&found(), &told(), false), []);
     assert_eq!(writes(&found(), &told(), true), [Write::Condition(true_of_one())]);
 }
@@ -93,7 +93,7 @@ fn a_node_that_was_made_anew_owns_the_object() {
 }
 
 #[test]
-fn nobody_is_let_in_before_all_is_in_place() {
+fn the_start_up_taint_stays_until_all_profiles_are_in_place() {
     let found = lacking("cannot write profile \"web\": no space left on device");
     let seen = Seen { is_tainted: true, ..told() };
     let condition =
@@ -154,7 +154,7 @@ fn a_message_names_three_and_counts_the_rest() {
 }
 
 #[test]
-fn before_it_is_known_what_is_wanted_an_earlier_word_stands_if_it_is_still_true() {
+fn before_the_profiles_are_known_an_earlier_report_stays_if_it_still_holds() {
     let start = Found { is_decided: false, wanted: 0, ..found() };
     assert_eq!(writes(&start, &told(), true), []);
     let tainted = Seen { is_tainted: true, ..told() };
@@ -166,7 +166,7 @@ fn before_it_is_known_what_is_wanted_an_earlier_word_stands_if_it_is_still_true(
 }
 
 #[test]
-fn a_disk_that_is_another_makes_an_earlier_word_void() {
+fn a_replaced_disk_invalidates_the_earlier_report() {
     let wiped = Found::default();
     let starting = Condition::not("Starting", "the files are not those that were reported last");
     assert_eq!(
@@ -184,14 +184,14 @@ fn a_disk_that_is_another_makes_an_earlier_word_void() {
 }
 
 #[test]
-fn before_it_is_known_what_is_wanted_no_label_is_added() {
+fn before_the_profiles_are_known_no_label_is_added() {
     let start = Found { is_decided: false, ..found() };
     let seen = Seen { labels: BTreeMap::new(), ..told() };
     assert_eq!(writes(&start, &seen, false), []);
 }
 
 #[test]
-fn a_new_node_is_told_of_what_is_there_at_once() {
+fn the_files_of_a_new_node_are_reported_at_once() {
     let start = Found { is_decided: false, ..found() };
     let seen = Seen { node_uid: "n-1".to_owned(), is_tainted: true, ..Seen::default() };
     assert_eq!(
@@ -212,7 +212,7 @@ fn a_label_follows_its_file_and_goes_with_its_profile() {
 }
 
 #[test]
-fn only_what_is_ours_is_read_of_a_node() {
+fn only_our_fields_of_a_node_are_read() {
     let node = json!({
         "metadata": { "uid": "n-1", "labels": { "a": "b", "profile.callgate.dev/web": "1" } },
         "spec": { "taints": [
@@ -256,7 +256,7 @@ fn a_list_that_is_cut_says_so() {
 }
 
 #[test]
-fn a_problem_is_told_in_a_word() {
+fn a_problem_is_reported_as_one_word() {
     let mut found = found();
     found.entries[0].problem = Some(Problem::TooLarge);
     found.entries[0].digest = None;
@@ -267,7 +267,7 @@ fn a_problem_is_told_in_a_word() {
 }
 
 #[test]
-fn a_doubt_is_told_in_a_word() {
+fn a_doubt_is_reported_as_one_word() {
     let mut found = found();
     found.entries[0].doubt = Some(Doubt::NoStart);
     assert_eq!(status(&found)["profiles"][0]["doubt"], "no-start");

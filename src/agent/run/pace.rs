@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_once_is_told_at_once_and_what_goes_on_less_and_less() {
+    fn a_single_change_is_reported_at_once_and_repeated_ones_less_often() {
         let pace = || Pace::new(LEAST, MOST);
         let hour = Duration::from_hours(1);
         assert_eq!(reports(pace(), every(0, 1), hour), [Duration::ZERO]);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn two_nodes_wait_for_nobody() {
+    fn two_nodes_report_without_a_delay() {
         assert!(spread_of(2) < LEAST);
         assert_ne!(phase("node-a").to_bits(), phase("node-b").to_bits());
     }

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_ours_is_told_at_once_whatever_a_log_does() {
+    fn a_change_of_a_profile_is_reported_at_once_while_another_file_keeps_growing() {
         let mut reasons = quiet();
         for second in 1..1000 {
             let (now, found) = (Duration::from_secs(second), found(1, second));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_at_last_is_told_at_once_among_a_thousand_nodes_too() {
+    fn the_first_complete_report_is_written_at_once_even_with_a_thousand_nodes() {
         let mut reasons = Reasons::new("node-a");
         let undecided = Arc::new(Found { is_decided: false, ..(*found(0, 0)).clone() });
         reasons.success(undecided, 2, true, Some(1000), at(0));

@@ -173,7 +173,7 @@ proptest! {
 
     /// Whatever is done to Secret and bundle, they heal.
     #[test]
-    fn what_was_meddled_with_heals(
+    fn a_damaged_secret_or_ca_bundle_is_repaired(
         clocks in all_clocks(),
         acts in vec(prop_oneof![8 => act(), 1 => meddling()], 0..100),
     ) {

@@ -94,7 +94,7 @@ fn stores(decision: &Decision) -> bool {
 }
 
 #[test]
-fn a_name_that_is_none_is_an_error_before_anything_is_replaced() {
+fn an_invalid_name_is_an_error_before_anything_is_replaced() {
     let names = vec!["gate.example.com".to_owned(), "not a name".to_owned()];
     let error = ReplicaSigner::new(LIFETIMES, names, Arc::default()).unwrap_err();
     assert_eq!(error.to_string(), "\"not a name\" is neither a host name nor an address");
@@ -133,7 +133,7 @@ fn a_ca_is_created_shared_and_rotated() {
 }
 
 #[test]
-fn the_introduction_starts_anew_when_the_bundle_was_overwritten() {
+fn the_introduction_starts_again_after_the_ca_bundle_was_overwritten() {
     let (mut cluster, mut replica) = (Cluster::new(), replica());
     cluster.settle(&mut replica);
     cluster.pass(20 * DAY);
@@ -212,7 +212,7 @@ fn a_ca_stored_by_an_operator_is_introduced_first() {
 }
 
 #[test]
-fn a_new_replica_trusts_who_signed_before_the_key_was_lost() {
+fn a_new_replica_trusts_the_ca_that_signed_before_the_key_was_lost() {
     let (mut cluster, mut old) = (Cluster::new(), replica());
     cluster.settle(&mut old);
     cluster.secret.as_mut().unwrap().remove("ca.key");
@@ -230,7 +230,7 @@ fn what_others_keep_in_the_secret_stays_there() {
 }
 
 #[test]
-fn what_others_keep_is_dropped_where_there_is_no_room_for_ours() {
+fn foreign_keys_are_dropped_if_there_is_no_room_for_ours() {
     let (mut cluster, mut replica) = (Cluster::new(), replica());
     let (small, large) = (vec![0; 512 * 1024], vec![0; 512 * 1024 - 100]);
     cluster.secret = Some(SecretData::from([("a".into(), small), ("b".into(), large.clone())]));
@@ -242,7 +242,7 @@ fn what_others_keep_is_dropped_where_there_is_no_room_for_ours() {
 }
 
 #[test]
-fn a_certificate_that_no_configuration_has_room_for_is_none() {
+fn a_certificate_too_large_for_a_configuration_is_not_used() {
     let (mut cluster, mut replica) = (Cluster::new(), replica());
     let key = rcgen::KeyPair::generate().unwrap();
     let names: Vec<_> = (0..1000).map(|it| format!("name-{it}.example.com")).collect();
@@ -331,7 +331,7 @@ fn a_leaf_is_renewed_though_the_steady_clock_stood_still() {
 }
 
 #[test]
-fn accidents_do_not_make_the_secret_grow_for_ever() {
+fn repeated_damage_does_not_make_the_secret_grow_endlessly() {
     let mut cluster = Cluster::new();
     for accident in 0..20 {
         cluster.settle(&mut replica());

@@ -208,7 +208,7 @@ impl Object {
             return Some(it.next);
         }
         let quiet = self.changed + doubled(QUIET, self.writes, LONGEST_QUIET);
-        let longest = if self.stored.is_told_of_another_generation() {
+        let longest = if self.stored.has_the_same_content_for_another_generation() {
             PAUSE
         } else {
             doubled(LONGEST_WAIT, self.writes, PAUSE)
@@ -225,11 +225,11 @@ impl Stored {
     /// Whether all that is to be said is said; since when does not matter.
     fn is_told(&self) -> bool {
         let observed = self.condition.as_ref().and_then(|it| it.observed_generation);
-        self.is_told_of_another_generation() && observed == Some(self.generation)
+        self.has_the_same_content_for_another_generation() && observed == Some(self.generation)
     }
 
     /// Whether the condition says the same, if maybe of another spec.
-    fn is_told_of_another_generation(&self) -> bool {
+    fn has_the_same_content_for_another_generation(&self) -> bool {
         let Verdict { status, reason, message } = &self.verdict;
         self.condition
             .as_ref()

@@ -394,7 +394,7 @@ async fn only_our_condition_is_written_over_what_was_read() {
 }
 
 #[tokio::test]
-async fn a_lost_race_is_no_failure() {
+async fn a_conflict_is_no_failure() {
     assert_eq!(written(StatusCode::CONFLICT).await.0, None);
     assert_eq!(written(StatusCode::UNPROCESSABLE_ENTITY).await.0, Some(Report::Failed));
 }

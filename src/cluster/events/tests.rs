@@ -66,7 +66,7 @@ fn simulated(refusals: &[(Duration, Refusal)]) -> (Vec<(Duration, Occurrence)>, 
 }
 
 #[test]
-fn a_replica_set_refused_for_an_hour_is_a_dozen_writes_of_one_event() {
+fn a_replica_set_denied_for_an_hour_leads_to_a_dozen_writes_of_one_event() {
     // Once a second: far more often than its controller tries.
     let all = (0..3600).map(|it| (Duration::from_secs(it), refusal("shop", "u", "why")));
     let all: Vec<_> = all.collect();
@@ -97,7 +97,7 @@ fn a_replica_set_refused_for_an_hour_is_a_dozen_writes_of_one_event() {
 }
 
 #[test]
-fn owners_reasons_and_namespaces_are_told_apart() {
+fn owners_reasons_and_namespaces_have_separate_events() {
     let all = [("shop", "u", "a"), ("shop", "u", "b"), ("shop", "v", "a"), ("bank", "u", "a")];
     let all = all.map(|(namespace, uid, why)| (Duration::ZERO, refusal(namespace, uid, why)));
     let (written, _) = simulated(&all);
@@ -156,14 +156,14 @@ fn refusals() -> impl Strategy<Value = Vec<(Duration, Refusal)>> {
 
 proptest! {
     #[test]
-    fn every_refusal_is_counted_once(all in refusals()) {
+    fn every_denial_is_counted_once(all in refusals()) {
         let (written, lost) = simulated(&all);
         let told: u32 = counts(&written).into_iter().sum();
         prop_assert_eq!((usize::try_from(told).unwrap(), lost), (all.len(), 0));
     }
 
     #[test]
-    fn writes_are_few_whatever_is_refused(all in refusals()) {
+    fn writes_are_few_for_any_number_of_denials(all in refusals()) {
         let (written, _) = simulated(&all);
         for (from, (start, _)) in written.iter().enumerate() {
             for (more, (end, _)) in written[from..].iter().enumerate() {
