@@ -1,4 +1,4 @@
-// Asks Go and runc what they make of the profiles in tests/profiles.yaml.
+// Compares the verdicts on the profiles in tests/profiles.yaml with Go and runc.
 package oracle
 
 import (

@@ -17,14 +17,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A container that was granted no capability.
+// A container without added capabilities.
 var powerless = &specs.Spec{Process: &specs.Process{Capabilities: &specs.LinuxCapabilities{}}}
 
 type wrapping struct {
 	Name string
 	Text string
 	Arch string
-	// Why Docker makes something else of it.
+	// Why Docker's result differs.
 	Ours      string
 	Spec      map[string]any
 	Undecided map[string]string
@@ -121,7 +121,7 @@ func TestGeneratedProfilesAreWrappedAsDockerResolvesThem(t *testing.T) {
 }
 
 // wrap runs callgate for a node like this machine, and returns the spec that it
-// prints and the words that it says.
+// prints and its messages.
 func wrap(t *testing.T, text []byte) ([]byte, string, error) {
 	t.Helper()
 	binary := os.Getenv("CALLGATE")
@@ -177,7 +177,7 @@ func compare(t *testing.T, theirs *specs.LinuxSeccomp, spec []byte) {
 	}
 }
 
-// numbers makes numbers of the strings that the API server needs for large ones.
+// numbers converts the strings that the API server needs for large numbers.
 func numbers(tree any) any {
 	switch it := tree.(type) {
 	case []any:
@@ -196,8 +196,8 @@ func numbers(tree any) any {
 	return tree
 }
 
-// plain is a profile without what has no effect: rules without names, and what
-// is in a set for the second time.
+// plain is a profile without parts that have no effect: rules without names, and
+// duplicates in a set.
 func plain(it *specs.LinuxSeccomp) string {
 	it.Syscalls = slices.DeleteFunc(it.Syscalls, func(it specs.LinuxSyscall) bool { return len(it.Names) == 0 })
 	it.Architectures = set(it.Architectures)

@@ -1,4 +1,4 @@
-// Asks Prometheus what it makes of the alerts and of the dashboard in manifests/components/monitoring.
+// Evaluates the alerts and the dashboard in manifests/components/monitoring with Prometheus' own engine.
 package alerts
 
 import (

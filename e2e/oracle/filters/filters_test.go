@@ -1,11 +1,11 @@
 //go:build cgo && seccomp
 
-// Package filters asks runc and libseccomp what becomes of profiles: whether a
-// container starts, and what the program that they make returns for a call.
+// Package filters compares callgate with runc and libseccomp: whether a container
+// starts under a profile, and what the generated program returns for a call.
 //
 // runc itself makes the program, as for a container, and hands it to the
-// kernel; a trap takes it instead. Each profile is for a process of its own
-// kind: libseccomp does not come back from some.
+// kernel; a trap takes it instead. Each profile runs in a worker process, because
+// libseccomp never returns for some.
 package filters
 
 import (
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A verdict is what callgate makes of a profile (e2e/oracle/verdicts.rs).
+// A verdict is callgate's verdict on a profile (e2e/oracle/verdicts.rs).
 type verdict struct {
 	Problem   string
 	Words     string
@@ -107,7 +107,7 @@ type tableCase struct {
 	Sound  bool
 	Hollow string
 	Broken string
-	// Why we call broken what runc takes.
+	// Why a profile that runc accepts counts as broken.
 	Stricter string
 }
 
@@ -225,7 +225,7 @@ func TestGeneratedProfilesAreWhatRuncMakesOfThem(t *testing.T) {
 	}
 }
 
-// A pair is runc and callgate, which are asked the same.
+// A pair is runc and callgate, which get the same questions.
 type pair struct {
 	runc, callgate *process
 	counted        counted
@@ -234,9 +234,9 @@ type pair struct {
 type counted struct {
 	// Profiles.
 	loaded, refused, hollow, undecided int
-	// Refused or never made by libseccomp for conditions that overlap.
+	// Rejected or never finished by libseccomp for conditions that overlap.
 	tangled, endless int
-	// With words that this libseccomp is too old for.
+	// With names that this libseccomp is too old for.
 	newer int
 	// Calls.
 	certain, open int
@@ -367,13 +367,13 @@ func manyCalls(text string) []call {
 	return calls
 }
 
-// isNewer tells whether runc refuses what another libseccomp takes.
+// isNewer reports whether runc rejects what another libseccomp accepts.
 func isNewer(why string) bool {
 	return strings.Contains(why, "is not supported on this version of the library") ||
 		strings.Contains(why, "requires libseccomp >=")
 }
 
-// namesNewer tells whether a profile names calls that this libseccomp is too old
+// namesNewer reports whether a profile names calls that this libseccomp is too old
 // for: runc skips them.
 func namesNewer(text string) bool {
 	var profile profile
@@ -395,7 +395,7 @@ func namesNewer(text string) bool {
 	return false
 }
 
-// tangled tells whether two rules for one call have conditions that libseccomp
+// tangled reports whether two rules for one call have conditions that libseccomp
 // may take for the same ones or lead into a circle: several on different
 // arguments, with an inequality among them, or for calls that have another one
 // in common (SECURITY.md).
@@ -446,7 +446,7 @@ type process struct {
 	words   *bytes.Buffer
 }
 
-// ask tells whether there was an answer in time. The limit is far above what
+// ask reports whether there was an answer in time. The limit is far above what
 // any profile takes that ends at all, also on a machine that is busy.
 func (it *process) ask(asked question, answered any) (bool, error) {
 	const limit = 20 * time.Second

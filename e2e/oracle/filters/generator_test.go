@@ -37,8 +37,8 @@ func one[T any](it generator, of ...T) T { return of[it.IntN(len(of))] }
 
 func (it generator) chance(percent int) bool { return it.IntN(100) < percent }
 
-// profile makes one in which rules get into each other's way: few calls, few
-// values, a default that mostly lets through.
+// profile makes one in which rules interfere with each other: few calls, few
+// values, a default that mostly allows.
 func (it generator) profile() profile {
 	profile := profile{DefaultAction: one(it, "SCMP_ACT_ALLOW", "SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_ERRNO",
 		"SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP", "SCMP_ACT_TRACE")}
@@ -136,7 +136,7 @@ func (it generator) name() string {
 		"personality", "socketcall", "ipc", "stat64", "arm_fadvise64_64", "s390_pci_mmio_read", "bind", "read")
 }
 
-// calls are those to ask about: of every name and architecture of the profile,
+// calls are those to compare: of every name and architecture of the profile,
 // with arguments on both sides of where its conditions begin to hold.
 func (it generator) calls(profile profile) []call {
 	archs := append([]string{"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_AARCH64"}, profile.Architectures...)
@@ -145,7 +145,7 @@ func (it generator) calls(profile profile) []call {
 	for _, rule := range profile.Syscalls {
 		for _, name := range rule.Names {
 			for range 8 {
-				// socketcall and ipc tell by the first argument what is meant.
+				// The first argument of socketcall and ipc selects the call.
 				call := call{Arch: one(it, archs...), Name: one(it, name, name, name, "socketcall", "ipc", "getpid")}
 				for at := range call.Args {
 					call.Args[at] = one(it, edges...)

@@ -14,7 +14,7 @@ import (
 )
 
 // A trap takes the filters that the thread loads from now on instead of the
-// kernel: whoever loads one is told that it is in force, and nothing is.
+// kernel: the caller gets a success, but no filter is in force.
 type trap struct {
 	listener int
 	program  chan []bpf.RawInstruction

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/net/bpf"
 )
 
-// A question is a profile, and calls of which to say what becomes of them.
+// A question is a profile, and calls whose results to compute.
 type question struct {
 	Profile string `json:"profile"`
 	Calls   []call `json:"calls"`
@@ -31,12 +31,12 @@ type call struct {
 	Args [6]uint64 `json:"args"`
 }
 
-// An answer is what runc makes of it.
+// An answer is the result of runc.
 type answer struct {
 	// loads, refuses or disables
 	Deed string `json:"deed"`
 	Why  string `json:"why,omitempty"`
-	// What the program returns for each call; nothing for one that is none there.
+	// What the program returns for each call; nothing for one that does not exist there.
 	Returns []*uint32 `json:"returns,omitempty"`
 }
 
@@ -92,7 +92,7 @@ func (it *trap) answer(asked question) answer {
 	if err != nil {
 		return refuses(err)
 	}
-	// What the parent of the container's process says (libcontainer/process_linux.go).
+	// What the parent of the container's process reports (libcontainer/process_linux.go).
 	if listener != -1 && config.ListenerPath == "" {
 		return refuses(fmt.Errorf("seccomp listenerPath is not set"))
 	}

@@ -1,4 +1,4 @@
-// Asks kind what it makes of e2e/kind.yaml.
+// Verifies that kind accepts e2e/kind.yaml.
 package kind
 
 import (
@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/kind/pkg/cluster"
 )
 
-// A docker that knows itself and no cluster, and fails as soon as something is to be started: kind has
-// read and validated everything by then.
+// A fake docker without clusters, which fails when a container is to be started: by then kind has read
+// and validated everything.
 const docker = `#!/bin/sh
 case "$1" in
 info) echo '{"CgroupVersion":"2","MemoryLimit":true,"PidsLimit":true,"CPUShares":true}' ;;
@@ -20,7 +20,7 @@ ps | inspect) ;;
 esac
 `
 
-// create does all that kind does before it starts the first node, and returns why it ended.
+// create does everything that kind does before it starts the first node, and returns why it ended.
 func create(t *testing.T, config string) string {
 	t.Helper()
 	programs := t.TempDir()
