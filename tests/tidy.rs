@@ -33,8 +33,19 @@ const OUTSIDE: &[&str] = &[
 ];
 
 /// The rooms outside the core.
-const ADAPTERS: &[&str] =
-    &["admission", "agent", "api", "ca", "cluster", "server", "standalone", "telemetry", "tls"];
+const ADAPTERS: &[&str] = &[
+    "admission",
+    "agent",
+    "api",
+    "ca",
+    "call",
+    "cluster",
+    "log_once",
+    "server",
+    "standalone",
+    "telemetry",
+    "tls",
+];
 
 #[test]
 fn the_core_names_nothing_outside() {

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 use kube::{Client, core::Request};
-use tokio::{join, sync::watch, time::timeout};
+use tokio::{join, sync::watch};
 
 use super::{
     name::Name,
@@ -11,6 +11,7 @@ use super::{
     wanted::{Want, Wanted, are_the_same, put, want},
 };
 use crate::{
+    call::within,
     causes::chain,
     group::{NODE, PROFILE},
     watch::{Change, Event, Object, Source, Timing, stream},
@@ -169,9 +170,6 @@ fn source(path: &str, fields: String) -> Source {
 pub(super) async fn fetch(client: &Client, name: &Name) -> Result<Want, String> {
     let request = Request::new(PROFILE.path).get(name.as_str(), &<_>::default());
     let answer = client.request_text(request.map_err(|it| chain(&it))?);
-    let text = match timeout(DEADLINE, answer).await {
-        Ok(it) => it.map_err(|it| chain(&it))?,
-        Err(_) => return Err(format!("no answer within {} s", DEADLINE.as_secs())),
-    };
+    let text = within(DEADLINE, answer).await.map_err(|it| chain(&it))?;
     Ok(want(Object::read(&text)?.spec_text().unwrap_or("null")))
 }

@@ -1,8 +1,8 @@
-//! Calls of the API server with a deadline.
+//! Calls of the API server, and why a round failed.
 
 use std::{error::Error, time::Duration};
 
-use tokio::time::timeout;
+use crate::call;
 
 /// The longest time for one call, with the retries of kube, which by themselves go on for half an
 /// hour.
@@ -12,9 +12,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
     #[error("cannot {what}")]
-    Refused { what: String, source: kube::Error },
-    #[error("cannot {what}: no answer within {} s", DEADLINE.as_secs())]
-    Late { what: String },
+    Call { what: String, source: call::CallError },
     #[error("cannot publish the CA: there is no {what}")]
     Missing { what: String },
     #[error("cannot publish the CA: no webhook of {what} is called *{domain}", domain = crate::group::WEBHOOK_SUFFIX)]
@@ -42,11 +40,8 @@ pub(super) async fn call<T>(
     what: impl FnOnce() -> String,
     answer: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, CallError> {
-    match timeout(DEADLINE, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(source)) => Err(CallError::Refused { what: what(), source }),
-        Err(_) => Err(CallError::Late { what: what() }),
-    }
+    let answer = call::within(DEADLINE, answer).await;
+    answer.map_err(|source| CallError::Call { what: what(), source })
 }
 
 /// The same for a write, whose conflicts are no errors.
@@ -60,11 +55,9 @@ pub(super) async fn write<T>(
     };
     match call(what, answer).await {
         Ok(_) => Ok(WriteOutcome::Done),
-        Err(CallError::Refused { source: kube::Error::Api(status), .. })
-            if is_conflict(&status) =>
-        {
-            Ok(WriteOutcome::Conflict)
-        }
+        Err(CallError::Call {
+            source: call::CallError::Answer(kube::Error::Api(status)), ..
+        }) if is_conflict(&status) => Ok(WriteOutcome::Conflict),
         Err(error) => Err(error),
     }
 }

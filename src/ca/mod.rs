@@ -14,7 +14,6 @@ mod configuration;
 mod event;
 mod flags;
 mod lifetimes;
-mod log_once;
 mod overwrite_reporter;
 mod reconcile;
 mod rotation;

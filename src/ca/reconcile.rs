@@ -20,12 +20,12 @@ use super::{
     bundle_publisher::{BundlePublisher, Round},
     call::{CallError, WriteOutcome},
     configuration::{Configuration, ConfigurationSnapshot},
-    log_once::LogOnce,
     secret::{SecretRef, SecretSnapshot},
     server_clock::ServerClock,
     signer::{Observed, Write},
     stored::SecretData,
 };
+use crate::{causes::chain, log_once::LogOnce};
 
 /// Decides what to write. It is called after every read, with `None` if the API server did not
 /// answer; its result is then ignored.
@@ -93,12 +93,18 @@ pub(super) async fn reconcile(
             Ok(Round::Conflict) => sleep(conflicts.next()).await,
             Ok(Round::Throttled(wait)) => sleep(wait.min(pulse)).await,
             Ok(Round::InSync) => {
-                log.success();
+                if log.is_over(&()) {
+                    tracing::info!("the CA is reconciled again");
+                }
                 drop(timeout(pulse, changes.next()).await);
             }
             Err(error) => {
                 report(CaEvent::Failed);
-                log.failure(&error);
+                // With its causes, which kube's own texts leave out.
+                let why = chain(&error);
+                if log.is_new((), why.clone()) {
+                    tracing::warn!(error = why, "cannot reconcile the CA, retrying");
+                }
                 let wait = failures.next().min(pulse);
                 // A stream of changes does not end the pause before its shortest length.
                 let least = wait.min(FAILURE_PAUSES.0);

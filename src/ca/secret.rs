@@ -132,11 +132,10 @@ impl SecretRef {
         let what = || format!("create Secret {:?}", self.name);
         match call(what, self.api.create(&params(dry_run), secret)).await {
             Ok(_) => Ok(WriteOutcome::Done),
-            Err(CallError::Refused { source: kube::Error::Api(status), .. })
-                if status.is_already_exists() =>
-            {
-                Ok(WriteOutcome::Conflict)
-            }
+            Err(CallError::Call {
+                source: crate::call::CallError::Answer(kube::Error::Api(status)),
+                ..
+            }) if status.is_already_exists() => Ok(WriteOutcome::Conflict),
             // A namespace that does not exist is an error, not a conflict.
             Err(error) => Err(error),
         }

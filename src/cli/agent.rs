@@ -1,7 +1,7 @@
 //! `callgate agent`: installs profiles on one node, and reports its inventory.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -18,6 +18,7 @@ use crate::{
     cli::Found as Outcome,
     cluster::{self, Clients},
     duration,
+    log_once::LogOnce,
     server::{self, Admin, Condition, Limits, Order, Readiness, signals},
     telemetry::{AgentMetrics, Log, Logging, Profiles},
     tls,
@@ -156,7 +157,7 @@ fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandle
                 said.passed(found);
             }
             AgentEvent::Reported { found, calls } => {
-                said.calls.clear();
+                said.calls = LogOnce::default();
                 metrics.told(calls);
                 if found.is_decided {
                     metrics.reported(SystemTime::now());
@@ -166,19 +167,19 @@ fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandle
             AgentEvent::ReportFailed(error) => {
                 metrics.failed("report");
                 let error = chain(error);
-                if said.is_new("report", &error) {
+                if said.calls.is_new("report", error.clone()) {
                     tracing::warn!(error, "cannot report, retrying");
                 }
             }
             AgentEvent::WatchFailed { object, why } => {
                 metrics.failed("watch");
-                if said.is_new(object, why) {
+                if said.calls.is_new(object, why.to_owned()) {
                     tracing::warn!(object, error = why, "a watch failed, retrying");
                 }
             }
             AgentEvent::Unreadable { object, why } => {
                 metrics.failed("unreadable");
-                if said.is_new(object, why) {
+                if said.calls.is_new(object, why.to_owned()) {
                     tracing::error!(object, error = why, "an object cannot be read");
                 }
             }
@@ -204,10 +205,11 @@ fn count(metrics: &AgentMetrics, found: &Found) {
 /// logged once.
 #[derive(Default)]
 struct Said {
-    failures: BTreeSet<String>,
+    /// By why.
+    failures: LogOnce<String, &'static str>,
     unlisted: bool,
     /// By what was to be done.
-    calls: BTreeMap<&'static str, String>,
+    calls: LogOnce<&'static str>,
 }
 
 impl Said {
@@ -219,25 +221,18 @@ impl Said {
         for name in removed {
             tracing::info!(profile = name.as_str(), "profile removed, nobody wants it any more");
         }
-        let mut now = BTreeSet::new();
-        for Failure { kind, why, .. } in failures.iter().chain(troubles) {
-            if !self.failures.contains(why) {
-                tracing::error!(kind, error = why, "a profile is not as it should be");
-            }
-            now.insert(why.clone());
-        }
+        let all = failures.iter().chain(troubles);
+        let now: BTreeMap<_, _> =
+            all.map(|Failure { kind, why, .. }| (why.clone(), *kind)).collect();
         if now.is_empty() && !self.failures.is_empty() {
             tracing::info!("all profiles are as they should be again");
         }
-        self.failures = now;
+        for (why, kind) in self.failures.replace(now) {
+            tracing::error!(kind, error = why, "a profile is not as it should be");
+        }
         if *unlisted > 0 && !self.unlisted {
             tracing::warn!(unlisted, "there are more files than can be reported");
         }
         self.unlisted = *unlisted > 0;
-    }
-
-    /// Whether an error of a report or of a watch is another than the last one.
-    fn is_new(&mut self, call: &'static str, error: &str) -> bool {
-        self.calls.insert(call, error.to_owned()).as_deref() != Some(error)
     }
 }

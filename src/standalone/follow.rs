@@ -6,6 +6,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::{
     causes::chain,
+    log_once::LogOnce,
     standalone::{Facts, Sources},
 };
 
@@ -17,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Files that cannot be read change nothing: what was read last stays in
 /// force, and the log says so, once.
 pub async fn follow(sources: Sources, mut known: Facts, changed: impl Fn(Facts)) {
-    let mut last_error = None;
+    let mut log = LogOnce::default();
     loop {
         sleep(INTERVAL).await;
         let again = sources.clone();
@@ -26,7 +27,7 @@ pub async fn follow(sources: Sources, mut known: Facts, changed: impl Fn(Facts))
         };
         match reading {
             Ok(facts) => {
-                last_error = None;
+                log.is_over(&());
                 if facts != known {
                     tracing::info!(
                         policy = facts.policy.name(),
@@ -39,10 +40,9 @@ pub async fn follow(sources: Sources, mut known: Facts, changed: impl Fn(Facts))
             }
             Err(error) => {
                 let text = chain(&error);
-                if last_error.as_ref() != Some(&text) {
+                if log.is_new((), text.clone()) {
                     tracing::error!(error = text, "policy and profiles stay as they were");
                 }
-                last_error = Some(text);
             }
         }
     }

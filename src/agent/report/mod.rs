@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{OWN, found::Found, name::Name};
 use crate::{
+    call::CallError,
     group::{NODE_CONDITION, NOT_READY_TAINT, PROFILE_LABEL_PREFIX},
     profile::Digest,
     watch::Object,
@@ -20,9 +21,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     #[error("cannot {what}")]
-    Refused { what: &'static str, source: kube::Error },
-    #[error("cannot {what}: no answer within {seconds} s")]
-    Late { what: &'static str, seconds: u64 },
+    Call { what: &'static str, source: CallError },
     #[error("cannot {what}: {why}")]
     Unreadable { what: &'static str, why: String },
 }

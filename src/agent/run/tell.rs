@@ -12,13 +12,13 @@ use kube::{
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use crate::{
     agent::{
         found::Found,
         report::{Condition, ReportError, Seen, Write, writes},
     },
+    call::{CallError, within},
     group::{API_VERSION, NODE, NODE_CONDITION, NOT_READY_TAINT},
     watch::Object,
 };
@@ -151,7 +151,9 @@ impl Teller {
         let request = Request::new(path).get(&self.name, &<_>::default());
         match self.call(what, request).await {
             Ok(text) => Ok(Some(text)),
-            Err(ReportError::Refused { source: kube::Error::Api(it), .. }) if it.is_not_found() => {
+            Err(ReportError::Call { source: CallError::Answer(kube::Error::Api(it)), .. })
+                if it.is_not_found() =>
+            {
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -214,10 +216,6 @@ async fn call(
     what: &'static str,
     request: Result<HttpRequest<Vec<u8>>, RequestError>,
 ) -> Result<String, ReportError> {
-    let refused = |source| ReportError::Refused { what, source };
-    let request = request.map_err(|it| refused(kube::Error::BuildRequest(it)))?;
-    match timeout(DEADLINE, client.request_text(request)).await {
-        Ok(answer) => answer.map_err(refused),
-        Err(_) => Err(ReportError::Late { what, seconds: DEADLINE.as_secs() }),
-    }
+    let answer = async { client.request_text(request.map_err(kube::Error::BuildRequest)?).await };
+    within(DEADLINE, answer).await.map_err(|source| ReportError::Call { what, source })
 }

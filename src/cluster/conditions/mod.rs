@@ -22,11 +22,12 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until},
 };
 
 use super::{Report, chain, clock_reading::ClockReading, facts::manifest, kind::Kind};
 use crate::{
+    call::{CallError, within},
     group::API_VERSION,
     watch::{Change, Object},
 };
@@ -148,11 +149,12 @@ async fn write(client: &Client, write: &Write) -> Option<Report> {
     // The answer is the object, with whatever others have written into it: it is not parsed.
     let written =
         async { client.request_text(request.map_err(kube::Error::BuildRequest)?).await.map(drop) };
-    let why = match timeout(PATIENCE, written).await {
-        Ok(Ok(())) => return Some(Report::Written),
-        Ok(Err(kube::Error::Api(it))) if it.is_conflict() || it.is_not_found() => return None,
-        Ok(Err(error)) => chain(&error),
-        Err(_) => "the API server did not answer in time".to_owned(),
+    let why = match within(PATIENCE, written).await {
+        Ok(()) => return Some(Report::Written),
+        Err(CallError::Answer(kube::Error::Api(it))) if it.is_conflict() || it.is_not_found() => {
+            return None;
+        }
+        Err(error) => chain(&error),
     };
     tracing::debug!(kind = kind.name(), name, error = why, "a condition is not written");
     Some(Report::Failed)

@@ -23,10 +23,11 @@ use kube::{
 use serde_json::json;
 use tokio::{
     sync::mpsc::{self, Receiver},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until},
 };
 
 use super::{Report, chain, clock_reading::ClockReading, cut, is_name};
+use crate::call::within;
 use ledger::{Ledger, Occurrence};
 
 /// A pod that was refused, and whose it would have been.
@@ -119,11 +120,9 @@ async fn keep<W: Future<Output = Report>>(
 }
 
 async fn write(client: &Client, instance: &str, occurrence: &Occurrence) -> Report {
-    let written = timeout(PATIENCE, put(client, instance, occurrence)).await;
-    let why = match written {
-        Ok(Ok(())) => return Report::Written,
-        Ok(Err(error)) => chain(&error),
-        Err(_) => "the API server did not answer in time".to_owned(),
+    let why = match within(PATIENCE, put(client, instance, occurrence)).await {
+        Ok(()) => return Report::Written,
+        Err(error) => chain(&error),
     };
     let Refusal { namespace, owner, why: _ } = &occurrence.refusal;
     // Not louder: a namespace that is being deleted takes no new Events.

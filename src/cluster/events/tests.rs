@@ -12,6 +12,7 @@ use kube::{Client, client::Body};
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use tower::service_fn;
 
 use super::*;

@@ -1,18 +1,20 @@
 //! What follows from what the watches of a cluster tell.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use kube::Client;
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval};
 
 use super::{Defaults, Told};
 use crate::{
     admission::Snapshot,
+    call::within,
     cluster::{self, Clients, Facts, Freshness, Kind, News, Watched},
+    log_once::LogOnce,
     placement::MOST_NAMED,
     policy::PolicyIndex,
     profile::{Catalog, ProfilePath},
@@ -40,12 +42,12 @@ struct Follower {
 /// What the log has been told already.
 #[derive(Default)]
 struct Said {
-    failures: BTreeMap<Kind, String>,
-    unreadable: BTreeMap<(Kind, String), String>,
-    unknown: BTreeMap<String, Vec<String>>,
-    missing: BTreeSet<(String, ProfilePath)>,
-    nameless: BTreeSet<(Kind, String)>,
-    silent: BTreeSet<String>,
+    failures: LogOnce<Kind>,
+    unreadable: LogOnce<(Kind, String)>,
+    unknown: LogOnce<String, Vec<String>>,
+    missing: LogOnce<(String, ProfilePath), ()>,
+    nameless: LogOnce<(Kind, String), ()>,
+    silent: LogOnce<String, ()>,
 }
 
 /// Follows the facts in the background, for ever.
@@ -75,18 +77,18 @@ impl Follower {
             Watched::Confirmed { kind, at } => {
                 lock(&self.freshness).confirmed(kind, at);
                 metrics.watches().confirmed(kind.as_str(), SystemTime::now() - at.elapsed());
-                lock(&self.said).failures.remove(&kind);
+                lock(&self.said).failures.is_over(&kind);
             }
             Watched::Failed { kind, why, is_answer } => {
                 lock(&self.freshness).failed(kind, is_answer);
                 metrics.watches().failed();
                 // It is tried again every few seconds: the log is told of each failure once.
-                if lock(&self.said).failures.insert(kind, why.clone()).as_ref() != Some(&why) {
+                if lock(&self.said).failures.is_new(kind, why.clone()) {
                     tracing::warn!(object = kind.as_str(), error = why, "a watch failed, retrying");
                 }
             }
             Watched::Nameless { kind, why } => {
-                if lock(&self.said).nameless.insert((kind, why.clone())) {
+                if lock(&self.said).nameless.is_new((kind, why.clone()), ()) {
                     tracing::error!(
                         object = kind.as_str(),
                         error = why,
@@ -138,22 +140,22 @@ impl Follower {
         let all = facts.unknown();
         self.told.metrics.watches().policies_of_newer_versions(all.len());
         let mut said = lock(&self.said);
-        for (policy, fields) in all.iter().filter(|(name, it)| said.unknown.get(*name) != Some(it))
-        {
+        for (policy, fields) in said.unknown.replace(all) {
             let fields = fields.join("; ");
             tracing::warn!(policy, fields, "policy has fields that this version does not know");
         }
-        said.unknown = all;
     }
 
     fn say_unreadable(&self, facts: &Facts) {
         let all =
             facts.unreadable().map(|(kind, name, why)| ((kind, name.to_owned()), why.to_owned()));
         let all: BTreeMap<_, _> = all.collect();
-        let mut said = lock(&self.said);
-        for ((kind, name), why) in
-            all.iter().filter(|(key, why)| said.unreadable.get(key) != Some(why))
-        {
+        let count = |kind| all.keys().filter(|it| it.0 == kind).count();
+        self.told.metrics.watches().policies_unreadable(count(Kind::Policy));
+        for kind in Kind::ALL.into_iter().filter(|it| *it != Kind::Policy) {
+            self.told.metrics.watches().unreadable(kind.as_str(), count(kind));
+        }
+        for ((kind, name), why) in lock(&self.said).unreadable.replace(all) {
             if *kind == Kind::Policy {
                 tracing::error!(policy = name, error = why, "policy cannot be read");
             } else {
@@ -165,40 +167,30 @@ impl Follower {
                 );
             }
         }
-        let count = |kind| all.keys().filter(|it| it.0 == kind).count();
-        self.told.metrics.watches().policies_unreadable(count(Kind::Policy));
-        for kind in Kind::ALL.into_iter().filter(|it| *it != Kind::Policy) {
-            self.told.metrics.watches().unreadable(kind.as_str(), count(kind));
-        }
-        said.unreadable = all;
     }
 
     /// Agents that fall silent are logged once, with the names of the first: a
     /// cluster may lose thousands at once.
     fn say_silent(&self, facts: &Facts) {
-        let all: BTreeSet<_> = facts.silent_agents().map(str::to_owned).collect();
+        let all: Vec<_> = facts.silent_agents().map(|it| (it.to_owned(), ())).collect();
         self.told.metrics.watches().agents_silent(all.len());
         let mut said = lock(&self.said);
-        let new: Vec<_> = all.difference(&said.silent).map(String::as_str).collect();
+        let new: Vec<_> = said.silent.replace(all).map(|(node, ())| node.as_str()).collect();
         if !new.is_empty() {
             let nodes = new[..new.len().min(MOST_NAMED)].join(",");
             tracing::warn!(count = new.len(), nodes, "agents are silent");
         }
-        said.silent = all;
     }
 
     /// Pods that get such a profile are refused: better to say so before the first.
     fn say_missing(&self, Snapshot { policies, catalog, .. }: &Snapshot) {
         let all = policies.iter().flat_map(|policy| {
             let missing = policy.injected_paths().filter(|it| catalog.get(it) != Some(None));
-            missing.map(|it| (policy.name().to_owned(), it.clone()))
+            missing.map(|it| ((policy.name().to_owned(), it.clone()), ()))
         });
-        let all: BTreeSet<_> = all.collect();
-        let mut said = lock(&self.said);
-        for (policy, path) in all.difference(&said.missing) {
+        for ((policy, path), ()) in lock(&self.said).missing.replace(all) {
             super::warn_of(policy, path);
         }
-        said.missing = all;
     }
 }
 
@@ -208,8 +200,7 @@ async fn stay_in_touch(client: Client, metrics: Arc<Metrics>, freshness: Arc<Mut
     let mut ticks = interval(HEARTBEAT);
     loop {
         ticks.tick().await;
-        let asked = timeout(PATIENCE, client.apiserver_version()).await;
-        if matches!(asked, Ok(Ok(_))) {
+        if within(PATIENCE, client.apiserver_version()).await.is_ok() {
             metrics.watches().answered(SystemTime::now());
             lock(&freshness).answered(Instant::now());
         }
