@@ -24,7 +24,7 @@ pub(crate) fn write(directory: &Path) -> io::Result<String> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let certificate = params.self_signed(&key).map_err(io::Error::other)?;
-    fs::write(authority(directory), certificate.pem())?;
+    fs::write(ca(directory), certificate.pem())?;
     let issuer = Issuer::new(params, key);
     let users: Vec<_> = CALLERS
         .iter()
@@ -51,7 +51,7 @@ pub(crate) fn write(directory: &Path) -> io::Result<String> {
 }
 
 /// The CA certificate of the client certificates.
-pub(crate) fn authority(directory: &Path) -> PathBuf {
+pub(crate) fn ca(directory: &Path) -> PathBuf {
     directory.join("callers.crt")
 }
 

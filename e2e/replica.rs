@@ -210,9 +210,9 @@ impl Site {
         trust::verify(Arc::new(self.clock.clone()), replica, name, trusted).await
     }
 
-    pub(crate) async fn await_signer(&self, replica: &Replica, authority: &str) {
-        eventually("the replica serves by that authority", async || {
-            self.verify(replica.address, authority).await.ok()
+    pub(crate) async fn await_signer(&self, replica: &Replica, ca: &str) {
+        eventually("the replica serves by that CA", async || {
+            self.verify(replica.address, ca).await.ok()
         })
         .await;
     }

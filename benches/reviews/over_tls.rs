@@ -116,7 +116,7 @@ impl OverTls {
 impl Side {
     async fn connect(server: Process) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(server.authority.clone()).expect("an authority");
+        roots.add(server.ca.clone()).expect("a CA");
         let config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
             .with_protocol_versions(&[&TLS13])
             .expect("the provider speaks TLS 1.3")

@@ -249,10 +249,10 @@ pub(crate) fn configurations() -> [String; 2] {
 
 impl Replica {
     /// Whether a client that trusts only this CA trusts the replica.
-    pub(crate) async fn serves_by(&self, authority: &str) -> bool {
+    pub(crate) async fn serves_by(&self, ca: &str) -> bool {
         let address = self.address.expect("a replica that is ready has an address");
         let clock = Arc::new(DefaultTimeProvider);
-        trust::verify(clock, address, trust::NAME, authority).await.is_ok()
+        trust::verify(clock, address, trust::NAME, ca).await.is_ok()
     }
 
     pub(crate) fn read(pod: &Value) -> Self {

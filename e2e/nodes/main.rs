@@ -5,7 +5,7 @@
 //! `CALLGATE_E2E_KUBECONFIG` it uses a cluster that is there and has the image.
 
 mod agent;
-mod authority;
+mod ca;
 mod deployment;
 mod image;
 mod outage;
@@ -99,5 +99,5 @@ fn without_a_cluster() -> Vec<Trial> {
 /// change a node last. These need the files of the nodes.
 fn all() -> impl Iterator<Item = tests::Entry> {
     let on_nodes = if cluster::is_ours() { agent::ALL } else { &[] };
-    [tests::ALL, authority::ALL, outage::ALL, on_nodes].into_iter().flatten().copied()
+    [tests::ALL, ca::ALL, outage::ALL, on_nodes].into_iter().flatten().copied()
 }

@@ -101,7 +101,7 @@ pub(crate) async fn what_the_runbook_says_comes_true(it: Arc<Deployment>) {
     reader.run("Upgrade").await;
     applying_on_the_server(&it, &mut reader).await;
     being_down(&it, &mut reader).await;
-    the_authority(&it, &mut reader).await;
+    the_ca(&it, &mut reader).await;
     uninstalling(&it, &mut reader).await;
     assert!(reader.blocks.is_empty(), "nobody runs {:?}", reader.blocks);
 
@@ -245,10 +245,10 @@ async fn being_down(it: &Deployment, reader: &mut Reader) {
     assert_eq!(reader.run("Back to normal").await, "unnoticed\n");
 }
 
-async fn the_authority(it: &Deployment, reader: &mut Reader) {
-    let first = authority(it).await;
+async fn the_ca(it: &Deployment, reader: &mut Reader) {
+    let first = ca(it).await;
     reader.run("The Secret was deleted or spoilt").await;
-    assert_eq!(authority(it).await, first, "it is put back");
+    assert_eq!(ca(it).await, first, "it is put back");
 
     let said = reader.run("A clock is wrong").await;
     let ahead = said.lines().filter_map(|it| it.strip_prefix("callgate_clock_ahead_seconds "));
@@ -259,7 +259,7 @@ async fn the_authority(it: &Deployment, reader: &mut Reader) {
     it.api.delete(SECRET).await.expect_ok("the Secret is lost");
     scale(it, 2).await;
     it.rolled_out().await;
-    assert_ne!(authority(it).await, first, "another one was made");
+    assert_ne!(ca(it).await, first, "another one was made");
     reader.run("Keep a copy, and restore it").await;
     await_authority(it, "the copy signs", |it| *it == first).await;
 
@@ -328,7 +328,7 @@ async fn scale(it: &Deployment, replicas: usize) {
 }
 
 /// The certificate in the Secret.
-async fn authority(it: &Deployment) -> String {
+async fn ca(it: &Deployment) -> String {
     let secret = it.api.get(SECRET).await.expect_ok("the Secret");
     decoded(&secret["data"]["ca.crt"])
 }
@@ -338,7 +338,7 @@ async fn await_authority(it: &Deployment, what: &str, wanted: impl Fn(&String) -
     eventually(what, async || {
         let configuration = it.api.get(CONFIGURATION).await.body;
         let published = decoded(&configuration["webhooks"][0]["clientConfig"]["caBundle"]);
-        let stored = authority(it).await;
+        let stored = ca(it).await;
         (published == stored && wanted(&stored)).then_some(())
     })
     .await;

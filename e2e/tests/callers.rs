@@ -19,7 +19,7 @@ async fn only_an_api_server_with_the_right_name_in_its_certificate_is_served(it:
     let Some(directory) = it.world.site.directory.as_ref().and_then(|it| it.parent()) else {
         return;
     };
-    let client_ca = callers::authority(directory).to_string_lossy().into_owned();
+    let client_ca = callers::ca(directory).to_string_lossy().into_owned();
     let privileged = container("app", &json!({ "privileged": true }));
     let bad = pod("web", &json!({ "containers": [privileged] }));
     let line = "spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an \

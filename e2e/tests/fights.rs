@@ -45,16 +45,16 @@ async fn reset(it: &Test, pair: &Pair, manager: &str, bundle: &Value) {
     }
 }
 
-async fn healed(pair: &Pair, authority: &str) {
+async fn healed(pair: &Pair, ca: &str) {
     eventually("the bundle is put back", async || {
-        pair.bundle().await.filter(|it| it == authority).map(drop)
+        pair.bundle().await.filter(|it| it == ca).map(drop)
     })
     .await;
 }
 
 async fn a_tool_that_resets_the_ca_bundle_every_second_fails_at_most_one_pod_in_twenty(it: Test) {
     let pair = called(&it).await;
-    let authority = pair.bundle().await.expect("it is published");
+    let ca = pair.bundle().await.expect("it is published");
     let theirs = json!(STANDARD.encode(stranger().0));
     let ((), outcome) = load::during(it.api(), &pair.namespace, async |load| {
         load.goes_on().await;
@@ -62,7 +62,7 @@ async fn a_tool_that_resets_the_ca_bundle_every_second_fails_at_most_one_pod_in_
             reset(&it, &pair, "some-tool", &theirs).await;
             load.is_sent().await;
         }
-        healed(&pair, &authority).await;
+        healed(&pair, &ca).await;
         load.goes_on().await;
     })
     .await;
@@ -98,7 +98,7 @@ async fn a_tool_that_resets_the_ca_bundle_every_second_fails_at_most_one_pod_in_
     assert!(kinds.contains(&event["regarding"]["kind"].as_str().expect("a kind")));
     assert_eq!(event["regarding"]["name"], configuration["metadata"]["name"]);
     // No replica created a new CA because of that.
-    assert_eq!(pair.bundle().await, Some(authority));
+    assert_eq!(pair.bundle().await, Some(ca));
     pair.uninstall().await;
 }
 
@@ -106,16 +106,16 @@ async fn a_tool_that_resets_the_ca_bundle_every_second_fails_at_most_one_pod_in_
 /// pause, so that more writes are needed than may follow each other at once.
 async fn a_ca_bundle_that_was_reset_many_times_is_restored_as_soon_as_the_first_time(it: Test) {
     let pair = called(&it).await;
-    let authority = pair.bundle().await.expect("it is published");
+    let ca = pair.bundle().await.expect("it is published");
     let (last, outcome) = load::during(it.api(), &pair.namespace, async |load| {
         load.goes_on().await;
         for _ in 0..RESETS {
             reset(&it, &pair, "another-tool", &Value::Null).await;
-            healed(&pair, &authority).await;
+            healed(&pair, &ca).await;
         }
         let last = load.now();
         reset(&it, &pair, "another-tool", &Value::Null).await;
-        healed(&pair, &authority).await;
+        healed(&pair, &ca).await;
         load.recovers().await;
         last
     })

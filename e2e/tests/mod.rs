@@ -3,7 +3,7 @@
 mod accepted;
 mod agents;
 mod annotations;
-mod authority;
+mod ca;
 mod callers;
 mod clocks;
 mod conditions;
@@ -51,7 +51,7 @@ pub(crate) fn all() -> Vec<Entry> {
         events::trials(),
         accepted::trials(),
         conditions::trials(),
-        authority::trials(),
+        ca::trials(),
         watches::trials(),
         agents::trials(),
         storms::trials(),

@@ -95,12 +95,12 @@ impl Injector {
     async fn start(it: &Test, patch: Value) -> Self {
         let address = it.world.site.address;
         let directory = tempfile::tempdir().expect("there is room for temporary files");
-        let authority = directory.path().join("ca.crt");
+        let ca = directory.path().join("ca.crt");
         let san = format!("--tls-san={address}");
-        let ca_out = format!("--ca-out={}", authority.display());
+        let ca_out = format!("--ca-out={}", ca.display());
         let Flags { limits, tls } = Flags::parse_from(["injector", &san, &ca_out]);
         let tls = tls.open(SystemTime::now()).expect("a certificate can be made").config;
-        let authority = fs::read_to_string(authority).expect("it was written");
+        let ca = fs::read_to_string(ca).expect("it was written");
         let listener = TcpListener::bind((address, 0)).await.expect("the address is ours");
         let port = listener.local_addr().expect("it is bound").port();
         let server = Server {
@@ -116,7 +116,7 @@ impl Injector {
             let (_order, orders) = watch::channel(Order::Serve);
             server.run(orders).await;
         });
-        register(it, &format!("https://{address}:{port}/"), &authority).await;
+        register(it, &format!("https://{address}:{port}/"), &ca).await;
         Self(task.abort_handle())
     }
 }
@@ -127,12 +127,12 @@ impl Drop for Injector {
     }
 }
 
-async fn register(it: &Test, url: &str, authority: &str) {
+async fn register(it: &Test, url: &str, ca: &str) {
     // Configurations are called in the order of their names: after "callgate".
     let name = format!("zz-{}", it.namespace);
     let webhook = json!({
         "name": "injector.example.com",
-        "clientConfig": { "url": url, "caBundle": STANDARD.encode(authority) },
+        "clientConfig": { "url": url, "caBundle": STANDARD.encode(ca) },
         "rules": [{
             "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
         }],

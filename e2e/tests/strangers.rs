@@ -32,14 +32,14 @@ async fn a_ca_that_the_api_server_would_not_accept_never_signs(it: Test) {
     let it = Test { namespace, world: it.world.clone() };
 
     let secret = "/api/v1/namespaces/callgate-system/secrets/strangers-ca";
-    let ours = trust::stored(it.api(), secret, "ca.crt").await.expect("there is an authority");
+    let ours = trust::stored(it.api(), secret, "ca.crt").await.expect("there is a CA");
     let bad =
         pod("web", &json!({ "containers": [container("app", &json!({ "privileged": true }))] }));
     for (case, certificate, key) in strangers() {
         let there = |text: &str| STANDARD.encode(text);
         let change = json!({ "data": { "ca.crt": there(&certificate), "ca.key": there(&key) } });
         it.api().merge(secret, &change).await.expect_ok(case);
-        eventually(&format!("an authority {case} is gone"), async || {
+        eventually(&format!("a CA {case} is gone"), async || {
             let current = trust::stored(it.api(), secret, "ca.crt").await?;
             let next = trust::stored(it.api(), secret, "next.crt").await;
             (current == ours && next.is_none()).then_some(())

@@ -7,7 +7,7 @@ use support::wait::eventually;
 
 use crate::{
     replica::{Replica, Site},
-    tests::authority::started,
+    tests::ca::started,
     trial::{Test, trials},
 };
 
@@ -19,10 +19,10 @@ trials![
 ];
 
 /// Waits until the Secret has the complete CA.
-async fn healed(site: &Site, authority: &str) -> Value {
+async fn healed(site: &Site, ca: &str) -> Value {
     eventually("the Secret heals", async || {
         let key = site.stored("ca.key").await?;
-        let whole = key.contains("PRIVATE KEY") && site.stored("ca.crt").await? == authority;
+        let whole = key.contains("PRIVATE KEY") && site.stored("ca.crt").await? == ca;
         whole.then_some(())
     })
     .await;
@@ -31,13 +31,13 @@ async fn healed(site: &Site, authority: &str) -> Value {
 
 async fn an_immutable_ca_secret_is_recreated_and_no_call_fails(it: Test) {
     let (site, replicas) = started(&it).await;
-    let authority = site.stored("ca.crt").await.expect("the Secret holds an authority");
+    let ca = site.stored("ca.crt").await.expect("the Secret holds a CA");
     let caller = site.caller(&[&replicas[0], &replicas[1]]);
     let metadata = json!({ "labels": { "team": "shop" }, "annotations": { "why": "audit" } });
     let change =
         json!({ "metadata": metadata, "immutable": true, "data": { "ca.key": null, "x": "eA==" } });
     let before = site.api.merge(&site.secret, &change).await.expect_ok("an immutable Secret");
-    healed(&site, &authority).await;
+    healed(&site, &ca).await;
     // If the other replica was faster, the keys that it does not know are added after its write.
     let after = eventually("what others keep there is there again", async || {
         let secret = site.api.get(&site.secret).await.body;
@@ -53,21 +53,21 @@ async fn an_immutable_ca_secret_is_recreated_and_no_call_fails(it: Test) {
     let change = json!({ "immutable": true });
     site.api.merge(&site.secret, &change).await.expect_ok("an immutable Secret");
     let third = site.replica().await;
-    site.await_signer(&third, &authority).await;
+    site.await_signer(&third, &ca).await;
     assert_eq!(site.api.get(&site.secret).await.body["immutable"], true);
     caller.finish().await;
-    assert_eq!(site.bundle().await, Some(authority));
+    assert_eq!(site.bundle().await, Some(ca));
     site.uninstall().await;
 }
 
 async fn a_full_ca_secret_loses_foreign_keys_and_no_call_fails(it: Test) {
     let (site, replicas) = started(&it).await;
-    let authority = site.stored("ca.crt").await.expect("the Secret holds an authority");
+    let ca = site.stored("ca.crt").await.expect("the Secret holds a CA");
     let caller = site.caller(&[&replicas[0], &replicas[1]]);
-    let junk = STANDARD.encode(vec![b'x'; 1024 * 1024 - authority.len() - 1]);
+    let junk = STANDARD.encode(vec![b'x'; 1024 * 1024 - ca.len() - 1]);
     let change = json!({ "data": { "ca.key": null, "junk": junk, "x": "eA==" } });
     site.api.merge(&site.secret, &change).await.expect_ok("a Secret that is full");
-    let after = healed(&site, &authority).await;
+    let after = healed(&site, &ca).await;
     assert_eq!((&after["data"]["junk"], &after["data"]["x"]), (&Value::Null, &json!("eA==")));
     caller.finish().await;
     site.uninstall().await;
@@ -129,7 +129,7 @@ async fn fail(replicas: &[Replica]) {
 
 async fn an_immutable_ca_secret_stays_if_no_other_may_be_created(it: Test) {
     let (site, replicas) = started(&it).await;
-    let authority = site.stored("ca.crt").await.expect("the Secret holds an authority");
+    let ca = site.stored("ca.crt").await.expect("the Secret holds a CA");
     let caller = site.caller(&[&replicas[0], &replicas[1]]);
     let rule = forbid_creating(&site).await;
     let change = json!({ "immutable": true, "data": { "ca.key": null } });
@@ -138,21 +138,21 @@ async fn an_immutable_ca_secret_stays_if_no_other_may_be_created(it: Test) {
     let after = site.api.get(&site.secret).await.body;
     assert_eq!(after["metadata"]["uid"], before["metadata"]["uid"]);
     permit(&site, rule).await;
-    healed(&site, &authority).await;
+    healed(&site, &ca).await;
     caller.finish().await;
     site.uninstall().await;
 }
 
 async fn a_ca_secret_that_cannot_be_written_counts_as_a_failure_until_it_can(it: Test) {
     let (site, replicas) = started(&it).await;
-    let authority = site.stored("ca.crt").await.expect("the Secret holds an authority");
+    let ca = site.stored("ca.crt").await.expect("the Secret holds a CA");
     let caller = site.caller(&[&replicas[0], &replicas[1]]);
     let rule = forbid_creating(&site).await;
     site.api.delete(&site.secret).await.expect_ok("the Secret");
     fail(&replicas).await;
     assert_eq!(site.api.get(&site.secret).await.status, 404);
     permit(&site, rule).await;
-    healed(&site, &authority).await;
+    healed(&site, &ca).await;
     caller.finish().await;
     site.uninstall().await;
 }

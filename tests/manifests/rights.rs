@@ -18,7 +18,7 @@ struct Right {
     name: Option<&'static str>,
     verb: &'static str,
     /// Only for callgate's own CA, which it does not have with cert-manager.
-    for_authority: bool,
+    for_ca: bool,
     because: &'static str,
 }
 
@@ -29,16 +29,7 @@ const fn right(
     verb: &'static str,
     because: &'static str,
 ) -> Right {
-    Right {
-        account: WEBHOOK,
-        role,
-        group,
-        resource,
-        name: None,
-        verb,
-        for_authority: false,
-        because,
-    }
+    Right { account: WEBHOOK, role, group, resource, name: None, verb, for_ca: false, because }
 }
 
 const fn of_agent(
@@ -50,14 +41,14 @@ const fn of_agent(
     Right { account: AGENT, ..right(CLUSTER, group, resource, verb, because) }
 }
 
-const fn of_authority(
+const fn of_ca(
     role: &'static str,
     group: &'static str,
     (resource, name): (&'static str, Option<&'static str>),
     verb: &'static str,
     because: &'static str,
 ) -> Right {
-    Right { name, for_authority: true, ..right(role, group, resource, verb, because) }
+    Right { name, for_ca: true, ..right(role, group, resource, verb, because) }
 }
 
 const WEBHOOK: &str = "callgate";
@@ -91,20 +82,20 @@ const RIGHTS: &[Right] = &[
     right(CLUSTER, "events.k8s.io", "events", "patch", "cluster/events counts on instead of writing another"),
     right(CLUSTER, "callgate.dev", "seccomppolicies/status", "patch", "cluster/conditions applies what is made of it"),
     right(CLUSTER, "callgate.dev", "seccompprofiles/status", "patch", "cluster/conditions applies what is made of it"),
-    of_authority(CLUSTER, HOOKS, MUTATING, "get", "a replica is ready once its authority is in the bundle"),
-    of_authority(CLUSTER, HOOKS, MUTATING, "list", "a watch of one object begins with a list of it"),
-    of_authority(CLUSTER, HOOKS, MUTATING, "watch", "what somebody else wrote over the bundle is seen at once"),
-    of_authority(CLUSTER, HOOKS, MUTATING, "patch", "the bundle is applied by the server"),
-    of_authority(CLUSTER, HOOKS, VALIDATING, "get", "a replica is ready once its authority is in the bundle"),
-    of_authority(CLUSTER, HOOKS, VALIDATING, "list", "a watch of one object begins with a list of it"),
-    of_authority(CLUSTER, HOOKS, VALIDATING, "watch", "what somebody else wrote over the bundle is seen at once"),
-    of_authority(CLUSTER, HOOKS, VALIDATING, "patch", "the bundle is applied by the server"),
-    of_authority(OWN, "", CA, "get", "the authority is read before it is changed"),
-    of_authority(OWN, "", CA, "list", "a watch of one object begins with a list of it"),
-    of_authority(OWN, "", CA, "update", "one authority follows another, by compare-and-swap"),
-    of_authority(OWN, "", CA, "delete", "one that somebody made immutable is made anew"),
-    of_authority(OWN, "", CA, "watch", "what another replica did is seen at once"),
-    of_authority(OWN, "", ANY_SECRET, "create", "the first replica makes it; what is to be made has no name yet"),
+    of_ca(CLUSTER, HOOKS, MUTATING, "get", "a replica is ready once its CA is in the bundle"),
+    of_ca(CLUSTER, HOOKS, MUTATING, "list", "a watch of one object begins with a list of it"),
+    of_ca(CLUSTER, HOOKS, MUTATING, "watch", "what somebody else wrote over the bundle is seen at once"),
+    of_ca(CLUSTER, HOOKS, MUTATING, "patch", "the bundle is applied by the server"),
+    of_ca(CLUSTER, HOOKS, VALIDATING, "get", "a replica is ready once its CA is in the bundle"),
+    of_ca(CLUSTER, HOOKS, VALIDATING, "list", "a watch of one object begins with a list of it"),
+    of_ca(CLUSTER, HOOKS, VALIDATING, "watch", "what somebody else wrote over the bundle is seen at once"),
+    of_ca(CLUSTER, HOOKS, VALIDATING, "patch", "the bundle is applied by the server"),
+    of_ca(OWN, "", CA, "get", "the CA is read before it is changed"),
+    of_ca(OWN, "", CA, "list", "a watch of one object begins with a list of it"),
+    of_ca(OWN, "", CA, "update", "one CA follows another, by compare-and-swap"),
+    of_ca(OWN, "", CA, "delete", "one that somebody made immutable is made anew"),
+    of_ca(OWN, "", CA, "watch", "what another replica did is seen at once"),
+    of_ca(OWN, "", ANY_SECRET, "create", "the first replica makes it; what is to be made has no name yet"),
     of_agent("callgate.dev", "seccompprofiles", "get", "a text that is not kept in memory is read when it is to be written"),
     of_agent("callgate.dev", "seccompprofiles", "list", "agent/watch.rs begins with all of them"),
     of_agent("callgate.dev", "seccompprofiles", "watch", "agent/watch.rs follows them"),
@@ -131,7 +122,7 @@ fn the_rights_are_exactly_those_that_are_needed() {
         let with_agent = objects.iter().any(|it| is(it, &["DaemonSet"]));
         let needed: BTreeSet<_> = RIGHTS
             .iter()
-            .filter(|it| by_itself || !it.for_authority)
+            .filter(|it| by_itself || !it.for_ca)
             .filter(|it| with_agent || it.account != AGENT)
             .map(Right::written)
             .collect();

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    pki::{Authority, Issued},
+    pki::{Ca, Issued},
     rig::{Rig, echo},
 };
 
@@ -83,7 +83,7 @@ impl Volume {
 /// A server that reads its files from a volume.
 struct Following {
     rig: Rig,
-    authority: Authority,
+    ca: Ca,
     first: Issued,
     volume: Volume,
     reloads: UnboundedReceiver<Reload>,
@@ -91,8 +91,8 @@ struct Following {
 
 impl Following {
     async fn start() -> Self {
-        let authority = Authority::new();
-        let first = authority.issue(NAME);
+        let ca = Ca::new();
+        let first = ca.issue(NAME);
         let volume = Volume::new(&first).expect("the volume can be written");
         let flags = [
             format!("--tls-cert={}", volume.path("tls.crt").display()),
@@ -101,15 +101,15 @@ impl Following {
         ];
         let flags: Vec<_> = flags.iter().map(String::as_str).collect();
         let mut rig = Rig::start(echo(), &flags).await;
-        fs::write(&rig.authority, authority.pem()).expect("the authority can be written");
+        fs::write(&rig.ca, ca.pem()).expect("the CA can be written");
         let (report, reloads) = unbounded_channel();
         let follow = rig.follow.take().expect("files are followed");
         tokio::spawn(follow.run(move |it| report.send(it).expect("the test listens")));
-        Self { rig, authority, first, volume, reloads }
+        Self { rig, ca, first, volume, reloads }
     }
 
     async fn connect(&self) -> Encrypted {
-        let client = trusting(&self.rig.authority, &[&TLS13]).with_no_client_auth();
+        let client = trusting(&self.rig.ca, &[&TLS13]).with_no_client_auth();
         handshake(self.rig.address, client).await.expect("some certificate is served")
     }
 
@@ -129,7 +129,7 @@ async fn a_swapped_volume_is_served_and_open_connections_go_on() {
     let mut following = Following::start().await;
     assert!(following.serves(&following.first).await);
     let mut open = following.connect().await;
-    let second = following.authority.issue(NAME);
+    let second = following.ca.issue(NAME);
     following.volume.swap(&second.certificate, &second.key);
     let Reload::Renewed { not_after } = following.reload().await else {
         panic!("the second certificate is as good as the first");
@@ -142,7 +142,7 @@ async fn a_swapped_volume_is_served_and_open_connections_go_on() {
 #[tokio::test]
 async fn an_unusable_certificate_keeps_the_old_one_and_is_reported_once() {
     let mut following = Following::start().await;
-    let (second, third) = (following.authority.issue(NAME), following.authority.issue(NAME));
+    let (second, third) = (following.ca.issue(NAME), following.ca.issue(NAME));
     let half = &second.certificate[..second.certificate.len() / 2];
     for (certificate, key) in [
         (second.certificate.as_str(), third.key.as_str()),
@@ -170,7 +170,7 @@ async fn missing_files_keep_the_old_certificate_and_are_reported_once() {
     ten_looks().await;
     assert!(following.reloads.is_empty());
     assert!(following.serves(&following.first).await);
-    let second = following.authority.issue(NAME);
+    let second = following.ca.issue(NAME);
     following.volume.swap(&second.certificate, &second.key);
     assert!(matches!(following.reload().await, Reload::Renewed { .. }));
     assert!(following.serves(&second).await);

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::{
-    pki::{Authority, Issued},
+    pki::{Ca, Issued},
     rig::{Rig, echo},
 };
 
@@ -25,7 +25,7 @@ use crate::{
 struct MutualTls {
     rig: Rig,
     file: PathBuf,
-    ours: Authority,
+    ours: Ca,
     reloads: UnboundedReceiver<Reload>,
     _directory: TempDir,
 }
@@ -34,7 +34,7 @@ impl MutualTls {
     async fn open(flags: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("there is room");
         let file = directory.path().join("clients.crt");
-        let ours = Authority::new();
+        let ours = Ca::new();
         fs::write(&file, ours.pem()).expect("the directory is ours");
         let path = file.to_str().expect("it is text");
         let all = ["--client-ca", path, "--tls-reload-interval", "5ms"];
@@ -47,7 +47,7 @@ impl MutualTls {
 
     fn client(&self, Issued { der, key, .. }: Issued) -> ClientConfig {
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a new key is PEM");
-        trusting(&self.rig.authority, &[&TLS13, &TLS12])
+        trusting(&self.rig.ca, &[&TLS13, &TLS12])
             .with_client_auth_cert(vec![der], key)
             .expect("certificate and key belong together")
     }
@@ -75,8 +75,8 @@ impl MutualTls {
 async fn with_a_client_ca_only_its_clients_are_served() {
     let server = MutualTls::open(&[]).await;
     assert!(server.serves(server.client(server.ours.issue("apiserver"))).await);
-    assert!(!server.serves(server.client(Authority::new().issue("apiserver"))).await);
-    let anonymous = trusting(&server.rig.authority, &[&TLS13]).with_no_client_auth();
+    assert!(!server.serves(server.client(Ca::new().issue("apiserver"))).await);
+    let anonymous = trusting(&server.rig.ca, &[&TLS13]).with_no_client_auth();
     assert!(!server.serves(anonymous).await);
 }
 
@@ -92,7 +92,7 @@ async fn only_clients_of_the_ca_with_an_expected_name_are_served() {
         (server.ours.issue("*.example.com"), false),
         (server.ours.issue_to("kube-apiserver "), false),
         (server.ours.issue_to("Kube-Apiserver"), false),
-        (Authority::new().issue_to("kube-apiserver"), false),
+        (Ca::new().issue_to("kube-apiserver"), false),
     ] {
         let name = issued.name.clone();
         assert_eq!(server.serves(server.client(issued)).await, is_served, "{name}");
@@ -102,7 +102,7 @@ async fn only_clients_of_the_ca_with_an_expected_name_are_served() {
 #[tokio::test]
 async fn client_cas_are_read_again_when_they_change() {
     let mut server = MutualTls::open(&["--client-name", "apiserver"]).await;
-    let next = Authority::new();
+    let next = Ca::new();
     let [old, new] = [&server.ours, &next].map(|it| server.client(it.issue("apiserver")));
     assert!(server.serves(old.clone()).await && !server.serves(new.clone()).await);
     let both = server.ours.pem() + &next.pem();
@@ -125,7 +125,7 @@ async fn client_cas_that_cannot_be_read_keep_the_old_ones_and_are_reported_once(
     assert_eq!(in_time(server.reloads.recv()).await, Some(Reload::Failed));
     assert!(server.serves(ours.clone()).await);
     // The next report is of the next content: none came twice.
-    let next = Authority::new().pem();
+    let next = Ca::new().pem();
     assert_eq!(server.changes_to(&next).await, Reload::Clients);
     assert!(!server.serves(ours).await);
 }
@@ -136,12 +136,12 @@ async fn a_session_does_not_outlive_the_ca_of_its_client() {
         let mut server = MutualTls::open(&[]).await;
         let Issued { der, key, .. } = server.ours.issue("apiserver");
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a new key is PEM");
-        let mut client = trusting(&server.rig.authority, versions)
+        let mut client = trusting(&server.rig.ca, versions)
             .with_client_auth_cert(vec![der], key)
             .expect("certificate and key belong together");
         client.resumption = Resumption::in_memory_sessions(8);
         assert!(server.serves(client.clone()).await);
-        assert_eq!(server.changes_to(&Authority::new().pem()).await, Reload::Clients);
+        assert_eq!(server.changes_to(&Ca::new().pem()).await, Reload::Clients);
         assert!(!server.serves(client).await);
     }
 }

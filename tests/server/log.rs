@@ -64,10 +64,10 @@ impl Process {
 
     fn serve() -> Self {
         let directory = tempfile::tempdir().expect("there is room");
-        let authority = directory.path().join("ca.crt");
-        let authority = authority.to_str().expect("it is text");
+        let ca = directory.path().join("ca.crt");
+        let ca = ca.to_str().expect("it is text");
         let listen = ["--listen", "127.0.0.1:0", "--drain-delay", "0s"];
-        let words = ["serve", "--standalone", "--ca-out", authority];
+        let words = ["serve", "--standalone", "--ca-out", ca];
         Self::start(&[&words[..], &listen].concat(), directory)
     }
 
@@ -106,8 +106,8 @@ impl Process {
     }
 
     async fn connect(&self, address: SocketAddr) -> Encrypted {
-        let authority = self.directory.path().join("ca.crt");
-        let client = trusting(&authority, &[&TLS13]).with_no_client_auth();
+        let ca = self.directory.path().join("ca.crt");
+        let client = trusting(&ca, &[&TLS13]).with_no_client_auth();
         handshake(address, client).await.expect("it serves")
     }
 

@@ -4,7 +4,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::pki_types::CertificateDer;
 
 /// Another CA.
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key.
 pub(crate) struct Issued {
@@ -14,7 +14,7 @@ pub(crate) struct Issued {
     pub(crate) der: CertificateDer<'static>,
 }
 
-impl Authority {
+impl Ca {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -39,7 +39,7 @@ impl Authority {
 
     fn sign(&self, name: &str, params: &CertificateParams) -> Issued {
         let key = key();
-        let certificate = params.signed_by(&key, &self.0).expect("an authority can sign");
+        let certificate = params.signed_by(&key, &self.0).expect("a CA can sign");
         Issued {
             certificate: certificate.pem(),
             key: key.serialize_pem(),

@@ -95,7 +95,7 @@ pub(crate) struct Rig {
     pub(crate) clients: Option<FollowClients>,
     pub(crate) running: JoinHandle<()>,
     /// The CA that its clients trust.
-    pub(crate) authority: PathBuf,
+    pub(crate) ca: PathBuf,
     _directory: TempDir,
 }
 
@@ -103,10 +103,10 @@ impl Rig {
     /// Serves with a generated certificate, or with the files in the flags.
     pub(crate) async fn start(router: Router, flags: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("there is room for a directory");
-        let authority = directory.path().join("ca.crt");
+        let ca = directory.path().join("ca.crt");
         let Flags { limits, mut tls } = parse(flags);
         if tls.tls_cert.is_none() {
-            tls.ca_out = Some(authority.clone());
+            tls.ca_out = Some(ca.clone());
         }
         let opened = tls.open(SystemTime::now()).expect("the certificate can be served");
         let follow = match opened.identity {
@@ -135,7 +135,7 @@ impl Rig {
             follow,
             clients: opened.clients,
             running: tokio::spawn(server.run(ordered)),
-            authority,
+            ca,
             _directory: directory,
         }
     }
@@ -162,7 +162,7 @@ impl Rig {
     }
 
     fn client(&self) -> ClientConfig {
-        trusting(&self.authority, &[&TLS13, &TLS12]).with_no_client_auth()
+        trusting(&self.ca, &[&TLS13, &TLS12]).with_no_client_auth()
     }
 
     /// Orders the drain and waits until no client can connect any more.

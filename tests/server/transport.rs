@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::rig::{Rig, echo};
 
 async fn offering(rig: &Rig, protocols: &[&str]) -> io::Result<Encrypted> {
-    let mut client = trusting(&rig.authority, &[&TLS13]).with_no_client_auth();
+    let mut client = trusting(&rig.ca, &[&TLS13]).with_no_client_auth();
     client.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
     handshake(rig.address, client).await
 }
@@ -48,7 +48,7 @@ async fn tls_1_3_is_used_and_tls_1_2_for_clients_without_it() {
         (&[&TLS13, &TLS12][..], ProtocolVersion::TLSv1_3),
         (&[&TLS12][..], ProtocolVersion::TLSv1_2),
     ] {
-        let client = trusting(&rig.authority, versions).with_no_client_auth();
+        let client = trusting(&rig.ca, versions).with_no_client_auth();
         let mut client = handshake(rig.address, client).await.unwrap();
         assert_eq!(client.stream.get_ref().1.protocol_version(), Some(expected));
         assert_eq!(client.post("/", "hello").await.status, 200);

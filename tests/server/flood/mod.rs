@@ -70,8 +70,8 @@ impl Target {
     fn start() -> Self {
         let (limit, environment) = deployed();
         let directory = tempfile::tempdir().expect("there is room for a directory");
-        let authority = directory.path().join("ca.crt");
-        let ca_out = format!("--ca-out={}", authority.display());
+        let ca = directory.path().join("ca.crt");
+        let ca_out = format!("--ca-out={}", ca.display());
         // Long enough for a busy machine.
         let words = [
             "serve",
@@ -84,7 +84,7 @@ impl Target {
             "--body-timeout=20s",
         ];
         let running = Running::within(limit - FACTS, &words, environment);
-        let client = trusting(&authority, &[&TLS13]).with_no_client_auth();
+        let client = trusting(&ca, &[&TLS13]).with_no_client_auth();
         Self { running, client }
     }
 

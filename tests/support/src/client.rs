@@ -21,12 +21,12 @@ pub type Encrypted = Client<TlsStream<TcpStream>>;
 
 /// A client that trusts the CA in a file.
 pub fn trusting(
-    authority: &Path,
+    ca: &Path,
     versions: &[&'static SupportedProtocolVersion],
 ) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let mut roots = RootCertStore::empty();
-    let certificate = CertificateDer::from_pem_file(authority).expect("an authority is PEM");
-    roots.add(certificate).expect("an authority can be trusted");
+    let certificate = CertificateDer::from_pem_file(ca).expect("a CA is PEM");
+    roots.add(certificate).expect("a CA can be trusted");
     ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(versions)
         .expect("the provider knows the versions")

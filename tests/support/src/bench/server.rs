@@ -16,7 +16,7 @@ use super::usage::Usage;
 pub struct Process {
     child: Child,
     pub address: SocketAddr,
-    pub authority: CertificateDer<'static>,
+    pub ca: CertificateDer<'static>,
 }
 
 /// Says where a server listens, as the log of `callgate serve` does.
@@ -28,16 +28,16 @@ pub fn announce(address: SocketAddr) {
 impl Process {
     /// Starts a server and waits until it says where it listens.
     pub fn start(command: &mut Command, directory: &Path) -> Self {
-        let authority = directory.join("ca.crt");
-        command.arg("--ca-out").arg(&authority).stdin(Stdio::null()).stderr(Stdio::piped());
+        let ca = directory.join("ca.crt");
+        command.arg("--ca-out").arg(&ca).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the server starts");
         let mut log = BufReader::new(child.stderr.take().expect("it is piped"));
         let address = address(&mut log);
         // A container runtime reads the log too: it is neither thrown away by the
         // kernel nor left to fill the pipe.
         thread::spawn(move || drain(log));
-        let authority = CertificateDer::from_pem_file(authority).expect("it has been written");
-        Self { child, address, authority }
+        let ca = CertificateDer::from_pem_file(ca).expect("it has been written");
+        Self { child, address, ca }
     }
 
     pub fn usage(&self) -> Usage {

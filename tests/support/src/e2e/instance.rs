@@ -70,8 +70,8 @@ impl Instance {
     ) -> Self {
         let instance = Self::spawn(site, name, setup).await;
         instance.publish(api, name, name, true).await;
-        let authority = fs::read(instance.directory.path().join("ca.crt")).ok();
-        register(api, name, authority.as_deref(), &setup.namespaces, change).await;
+        let ca = fs::read(instance.directory.path().join("ca.crt")).ok();
+        register(api, name, ca.as_deref(), &setup.namespaces, change).await;
         eventually("the webhook is ready", async || instance.ask("/readyz").await).await;
         instance
     }
@@ -101,7 +101,7 @@ impl Instance {
             facts = ["--standalone", "--mode", mode, "--policy", &policy].map(str::to_owned).into();
         }
         // In a cluster it manages its own CA, and publishes it to the API server.
-        let authority: Vec<String> = if setup.day.is_some() {
+        let ca: Vec<String> = if setup.day.is_some() {
             certify(name, &at("tls.key"), &at("ca.crt"));
             let path = |it: &str| at(it).to_string_lossy().into_owned();
             ["--tls-cert".into(), path("ca.crt"), "--tls-key".into(), path("tls.key")].into()
@@ -136,7 +136,7 @@ impl Instance {
             .args(["--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"])
             .arg("--profiles")
             .arg(at("profiles"))
-            .args(authority)
+            .args(ca)
             .args(san)
             .envs(setup.day.map(moved_to).into_iter().flatten())
             .stdin(Stdio::null())
@@ -289,7 +289,7 @@ fn moved_to(day: Date) -> [(&'static str, String); 3] {
 pub async fn register(
     api: &Api,
     name: &str,
-    authority: Option<&[u8]>,
+    ca: Option<&[u8]>,
     namespaces: &[String],
     change: impl Fn(&mut Value),
 ) {
@@ -303,8 +303,8 @@ pub async fn register(
         }
         for webhook in webhooks {
             change(webhook);
-            if let Some(authority) = authority {
-                webhook["clientConfig"]["caBundle"] = json!(STANDARD.encode(authority));
+            if let Some(ca) = ca {
+                webhook["clientConfig"]["caBundle"] = json!(STANDARD.encode(ca));
             }
             webhook["clientConfig"]["service"]["name"] = json!(name);
             if !namespaces.is_empty() {

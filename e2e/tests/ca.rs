@@ -39,7 +39,7 @@ pub(crate) async fn started(it: &Test) -> (Arc<Site>, [Replica; 2]) {
 }
 
 async fn current(site: &Site) -> String {
-    site.stored("ca.crt").await.expect("the Secret holds an authority")
+    site.stored("ca.crt").await.expect("the Secret holds a CA")
 }
 
 async fn replicas_that_start_together_without_a_secret_agree_on_one_ca(it: Test) {
@@ -114,7 +114,7 @@ async fn the_ca_is_rotated_and_no_call_fails(it: Test) {
 
 async fn a_ca_secret_that_is_deleted_or_damaged_is_restored_and_no_call_fails(it: Test) {
     let (site, replicas) = started(&it).await;
-    let authority = current(&site).await;
+    let ca = current(&site).await;
     let caller = site.caller(&[&replicas[0], &replicas[1]]);
     let nonsense = STANDARD.encode("nonsense");
     for (damage, change) in [
@@ -130,7 +130,7 @@ async fn a_ca_secret_that_is_deleted_or_damaged_is_restored_and_no_call_fails(it
         };
         eventually(&format!("a Secret that is {damage} heals"), async || {
             let key = site.stored("ca.key").await?;
-            let whole = key.contains("PRIVATE KEY") && site.stored("ca.crt").await? == authority;
+            let whole = key.contains("PRIVATE KEY") && site.stored("ca.crt").await? == ca;
             whole.then_some(())
         })
         .await;
@@ -138,21 +138,21 @@ async fn a_ca_secret_that_is_deleted_or_damaged_is_restored_and_no_call_fails(it
     caller.finish().await;
     // A new replica can sign with the restored CA.
     let third = site.replica().await;
-    site.await_signer(&third, &authority).await;
-    assert_eq!(site.bundle().await, Some(authority));
+    site.await_signer(&third, &ca).await;
+    assert_eq!(site.bundle().await, Some(ca));
     site.uninstall().await;
 }
 
 async fn a_ca_bundle_that_is_overwritten_is_restored(it: Test) {
     let (site, replicas) = started(&it).await;
-    let authority = current(&site).await;
+    let ca = current(&site).await;
     let theirs = STANDARD.encode(stranger().0);
     for path in &site.configurations {
         let configuration = site.api.get(path).await.body;
         for bundle in [json!(theirs), Value::Null] {
             let change = overwritten(&configuration, &bundle);
             site.api.merge(path, &change).await.expect_ok("overwritten by hand");
-            site.await_bundle("the bundle heals", |it| *it == authority).await;
+            site.await_bundle("the bundle heals", |it| *it == ca).await;
         }
     }
     // By another client, with a forced apply.
@@ -161,7 +161,7 @@ async fn a_ca_bundle_that_is_overwritten_is_restored(it: Test) {
             webhook["clientConfig"]["caBundle"] = json!(theirs);
         }
         site.api.apply(path, &manifest).await.expect_ok("overwritten by an apply");
-        site.await_bundle("the bundle heals", |it| *it == authority).await;
+        site.await_bundle("the bundle heals", |it| *it == ca).await;
     }
     // A webhook that is not callgate's keeps its own `caBundle`.
     let [path, _] = &site.configurations;
@@ -173,7 +173,7 @@ async fn a_ca_bundle_that_is_overwritten_is_restored(it: Test) {
     webhooks[0]["clientConfig"]["caBundle"] = json!(theirs);
     webhooks.push(other);
     site.api.merge(path, &json!({ "webhooks": webhooks })).await.expect_ok("a neighbour");
-    site.await_bundle("the bundle heals", |it| *it == authority).await;
+    site.await_bundle("the bundle heals", |it| *it == ca).await;
     let configuration = site.api.get(path).await.body;
     assert_eq!(configuration["webhooks"][1]["clientConfig"]["caBundle"], json!(theirs));
     // No replica created a new CA because of that.
@@ -190,7 +190,7 @@ async fn a_ca_written_by_hand_takes_over_and_no_call_fails(it: Test) {
     let data = json!({ "data": {
         "ca.crt": STANDARD.encode(&certificate), "ca.key": STANDARD.encode(key),
     }});
-    site.api.merge(&site.secret, &data).await.expect_ok("another authority");
+    site.api.merge(&site.secret, &data).await.expect_ok("another CA");
     for replica in &replicas {
         site.await_signer(replica, &certificate).await;
     }
@@ -217,9 +217,9 @@ async fn a_missing_webhook_configuration_is_not_created_and_gets_its_ca_bundle_l
     assert!(!replica.news().contains(&CaEvent::Trusted(true)));
 
     site.api.apply(mutating, &manifests[0]).await.expect_ok("the mutating configuration");
-    let authority = current(&site).await;
-    site.await_bundle("both have it", |it| *it == authority).await;
-    site.await_signer(&replica, &authority).await;
+    let ca = current(&site).await;
+    site.await_bundle("both have it", |it| *it == ca).await;
+    site.await_signer(&replica, &ca).await;
     site.uninstall().await;
 }
 

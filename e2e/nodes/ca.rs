@@ -1,7 +1,7 @@
 //! The CA that all replicas share, in a whole cluster: the Secret, the webhook
 //! configurations, the API server's calls through the Service.
 //!
-//! `e2e/tests/authority.rs` has the details, on a control plane without nodes;
+//! `e2e/tests/ca.rs` has the details, on a control plane without nodes;
 //! here the caller is the API server itself.
 
 use std::{sync::Arc, time::Duration};
@@ -32,18 +32,18 @@ pub(crate) const ALL: &[Entry] = entries![
 const INTRODUCTION: Duration = Duration::from_secs(15);
 
 async fn current(it: &Deployment) -> String {
-    it.stored("ca.crt").await.expect("the Secret holds an authority")
+    it.stored("ca.crt").await.expect("the Secret holds a CA")
 }
 
 /// Calls the replicas directly, where they can be reached.
-async fn all_serve_by(it: &Deployment, authority: &str) -> bool {
+async fn all_serve_by(it: &Deployment, ca: &str) -> bool {
     if !it.is_our_own_cluster() {
-        return current(it).await == authority;
+        return current(it).await == ca;
     }
     let replicas = it.replicas().await;
     let mut all = replicas.len() == 2;
     for replica in replicas {
-        all &= replica.serves_by(authority).await;
+        all &= replica.serves_by(ca).await;
     }
     all
 }
@@ -82,7 +82,7 @@ async fn a_ca_bundle_that_is_overwritten_is_restored_and_no_bad_pod_is_allowed(
     it: Arc<Deployment>,
 ) {
     let namespace = it.namespace("overwritten").await;
-    let authority = current(&it).await;
+    let ca = current(&it).await;
     let theirs = json!(STANDARD.encode(stranger().0));
     let (healed, outcome) = load::during(&it.api, &namespace, async |load| {
         load.goes_on().await;
@@ -91,10 +91,8 @@ async fn a_ca_bundle_that_is_overwritten_is_restored_and_no_bad_pod_is_allowed(
             let change = overwritten(&configuration, &theirs);
             it.api.merge(path, &change).await.expect_ok("overwritten by hand");
         }
-        eventually("the bundle heals", async || {
-            it.bundle().await.filter(|it| *it == authority).map(drop)
-        })
-        .await;
+        eventually("the bundle heals", async || it.bundle().await.filter(|it| *it == ca).map(drop))
+            .await;
         load.recovers().await
     })
     .await;
@@ -105,7 +103,7 @@ async fn a_ca_bundle_that_is_overwritten_is_restored_and_no_bad_pod_is_allowed(
     outcome.has_no_failures_since(healed);
     outcome.allows_no_bad_pod();
     // No replica created a new CA because of that.
-    assert_eq!(current(&it).await, authority);
+    assert_eq!(current(&it).await, ca);
 }
 
 async fn the_ca_is_rotated_and_no_pod_is_denied(it: Arc<Deployment>) {
@@ -171,10 +169,10 @@ async fn replicas_that_start_together_without_a_secret_agree_on_one_ca(it: Arc<D
         load.recovers().await
     })
     .await;
-    let authority = current(&it).await;
-    assert_ne!(authority, old);
-    assert_eq!(it.bundle().await.as_ref(), Some(&authority));
-    assert!(all_serve_by(&it, &authority).await);
+    let ca = current(&it).await;
+    assert_ne!(ca, old);
+    assert_eq!(it.bundle().await.as_ref(), Some(&ca));
+    assert!(all_serve_by(&it, &ca).await);
     // The second replica used the CA of the first.
     assert_eq!(it.steps().await, ["create"]);
     outcome.report("started on nothing");
