@@ -102,13 +102,13 @@ impl Front {
 
     /// How many requests have been made whose URI is one of these.
     pub(crate) fn asked(&self, is: impl Fn(&str) -> bool) -> usize {
-        let asked = self.shared.asked.lock().expect("nobody panics with it");
+        let asked = self.shared.asked.lock().expect("no thread panics with it");
         asked.iter().filter(|it| is(it)).count()
     }
 
     /// How many requests were answered with that status whose URI is one of these.
     pub(crate) fn answered(&self, status: StatusCode, is: impl Fn(&str) -> bool) -> usize {
-        let answered = self.shared.answered.lock().expect("nobody panics with it");
+        let answered = self.shared.answered.lock().expect("no thread panics with it");
         answered.iter().filter(|it| it.1 == status && is(&it.0)).count()
     }
 }
@@ -141,7 +141,7 @@ async fn relay(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Res
     let began = *shared.frozen.borrow();
     let (head, body) = request.into_parts();
     let uri = head.uri.to_string();
-    shared.asked.lock().expect("nobody panics with it").push(uri.clone());
+    shared.asked.lock().expect("no thread panics with it").push(uri.clone());
     if shared.way(&head.method, &uri, began).await == Way::Refused {
         return StatusCode::NOT_FOUND.into_response();
     }
@@ -157,7 +157,7 @@ async fn relay(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Res
         return StatusCode::BAD_GATEWAY.into_response();
     };
     let (answer, body) = response.into_parts();
-    shared.answered.lock().expect("nobody panics with it").push((uri.clone(), answer.status));
+    shared.answered.lock().expect("no thread panics with it").push((uri.clone(), answer.status));
     let state = Answer { shared, method: head.method, uri, began, body };
     let frames = unfold(state, |mut it| async move {
         let frame = it.body.frame().await;

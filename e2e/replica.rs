@@ -164,7 +164,7 @@ impl Site {
             vec![],
             current,
             move || clock.now(),
-            move |it| told.lock().expect("nobody panics with it").push(it),
+            move |it| told.lock().expect("no thread panics with it").push(it),
         )
         .expect("the times fit together");
         let serve = async move {
@@ -253,7 +253,7 @@ impl Site {
 
 impl Replica {
     pub(crate) fn news(&self) -> Vec<CaEvent> {
-        self.news.lock().expect("nobody panics with it").clone()
+        self.news.lock().expect("no thread panics with it").clone()
     }
 
     /// The steps by which this replica changed the Secret.

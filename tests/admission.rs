@@ -270,7 +270,7 @@ async fn a_mirror_pod_is_left_alone_when_a_kubelet_shows_it() {
         "spec": { "containers": [{ "name": "a" }] },
     }));
     let mutation = post(&restricted(), "/mutate", review.to_string()).await.response();
-    assert!(patch_of(&mutation).is_empty(), "whoever asks: to change it is to lie");
+    assert!(patch_of(&mutation).is_empty(), "a mirror pod is never changed");
     let fake = post(&restricted(), "/validate", review.to_string()).await.response();
     assert_eq!(fake["allowed"], false);
     review["request"]["userInfo"] = json!({ "groups": ["system:nodes"] });

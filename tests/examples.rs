@@ -86,7 +86,7 @@ fn decision(validation: &Reply) -> Vec<String> {
         return vec!["accepted".to_owned()];
     }
     let message = response["status"]["message"].as_str().expect("a refusal has a message");
-    harness::split_denial(message).1.iter().map(|it| format!("refused: {it}")).collect()
+    harness::split_denial(message).1.iter().map(|it| format!("denied: {it}")).collect()
 }
 
 fn note(reply: &Reply, key: &str) -> Option<String> {

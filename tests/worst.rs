@@ -2,7 +2,7 @@
 //!
 //! `cargo test --test worst -- --nocapture` prints the memory for each body.
 
-#![expect(clippy::print_stdout, reason = "figures, for whoever wants to see them")]
+#![expect(clippy::print_stdout, reason = "figures, with --nocapture")]
 
 use std::{fs, time::Instant};
 
@@ -113,7 +113,7 @@ fn all() -> Vec<Worst> {
             "cannot read pod \"web\": spec.nodeSelector",
         ),
         worst(
-            "owners of a refused pod",
+            "owners of a denied pod",
             pod(
                 r#"{"spec":{"containers":[{"securityContext":{"privileged":true}}]},"metadata":{"ownerReferences":["#,
                 "{}",

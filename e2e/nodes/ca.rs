@@ -91,8 +91,10 @@ async fn a_ca_bundle_that_is_overwritten_is_restored_and_no_bad_pod_is_allowed(
             let change = overwritten(&configuration, &theirs);
             it.api.merge(path, &change).await.expect_ok("overwritten by hand");
         }
-        eventually("the bundle heals", async || it.bundle().await.filter(|it| *it == ca).map(drop))
-            .await;
+        eventually("the caBundle is restored", async || {
+            it.bundle().await.filter(|it| *it == ca).map(drop)
+        })
+        .await;
         load.recovers().await
     })
     .await;

@@ -20,7 +20,7 @@ async fn while_the_api_server_is_restarted_no_bad_pod_is_allowed_and_then_all_po
     it: Arc<Deployment>,
 ) {
     if !it.is_our_own_cluster() {
-        return report("skipped: somebody else's API server");
+        return report("skipped: the API server of another cluster");
     }
     it.policy("lasting", json!({ "default": { "type": "RuntimeDefault" } })).await;
     let namespace = it.namespace_obeying("lasting", "lasting").await;
@@ -72,7 +72,7 @@ async fn without_a_replica_pods_are_denied_and_system_namespaces_work(it: Arc<De
         it.create("default", &privileged("free")).await.expect_ok("a namespace without a policy");
         runs_on_both_nodes(&it).await;
         // Pods that callgate has to judge are denied until it is back.
-        it.api.delete(&path_of_policy("doomed")).await.expect_ok("nobody objects");
+        it.api.delete(&path_of_policy("doomed")).await.expect_ok("no webhook denies it");
         it.scale(2).await;
         load.recovers().await
     })

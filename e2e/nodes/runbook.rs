@@ -103,7 +103,7 @@ pub(crate) async fn what_the_runbook_says_comes_true(it: Arc<Deployment>) {
     being_down(&it, &mut reader).await;
     the_ca(&it, &mut reader).await;
     uninstalling(&it, &mut reader).await;
-    assert!(reader.blocks.is_empty(), "nobody runs {:?}", reader.blocks);
+    assert!(reader.blocks.is_empty(), "no test runs {:?}", reader.blocks);
 
     it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
     it.rolled_out().await;
@@ -222,7 +222,7 @@ async fn being_down(it: &Deployment, reader: &mut Reader) {
     }
     let mut good = bare("good");
     good["spec"]["securityContext"] = json!({ "seccompProfile": { "type": "RuntimeDefault" } });
-    try_out(it, "shop", &good).await.expect_ok("a pod about which nobody is asked");
+    try_out(it, "shop", &good).await.expect_ok("a pod for which no webhook is called");
     let said = reader.run("Find out why").await;
     assert!(said.contains("deployment.apps/callgate"), "{said}");
 
@@ -248,7 +248,7 @@ async fn being_down(it: &Deployment, reader: &mut Reader) {
 async fn the_ca(it: &Deployment, reader: &mut Reader) {
     let first = ca(it).await;
     reader.run("The Secret was deleted or spoilt").await;
-    assert_eq!(ca(it).await, first, "it is put back");
+    assert_eq!(ca(it).await, first, "it is restored");
 
     let said = reader.run("A clock is wrong").await;
     let ahead = said.lines().filter_map(|it| it.strip_prefix("callgate_clock_ahead_seconds "));
@@ -305,7 +305,7 @@ async fn try_out(it: &Deployment, namespace: &str, pod: &Value) -> Reply {
 }
 
 async fn await_refusal(it: &Deployment, namespace: &str, why: &str) {
-    eventually(&format!("a bad pod in {namespace} is refused: {why}"), async || {
+    eventually(&format!("a bad pod in {namespace} is denied: {why}"), async || {
         try_out(it, namespace, &privileged("bad")).await.message().contains(why).then_some(())
     })
     .await;

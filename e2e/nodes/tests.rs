@@ -150,7 +150,7 @@ async fn a_policy_can_be_deleted_once_no_namespace_names_it(it: Arc<Deployment>)
         let label = json!({ "metadata": { "labels": { "callgate.dev/policy": "restricted" } } });
         let object = format!("/api/v1/namespaces/{namespace}");
         it.api.merge(&object, &label).await.expect_ok("another label");
-        eventually("nobody obeys it any more", async || {
+        eventually("no namespace names it any more", async || {
             it.api.delete(&path).await.is_ok().then_some(())
         })
         .await;

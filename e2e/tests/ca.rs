@@ -152,7 +152,7 @@ async fn a_ca_bundle_that_is_overwritten_is_restored(it: Test) {
         for bundle in [json!(theirs), Value::Null] {
             let change = overwritten(&configuration, &bundle);
             site.api.merge(path, &change).await.expect_ok("overwritten by hand");
-            site.await_bundle("the bundle heals", |it| *it == ca).await;
+            site.await_bundle("the caBundle is restored", |it| *it == ca).await;
         }
     }
     // By another client, with a forced apply.
@@ -161,7 +161,7 @@ async fn a_ca_bundle_that_is_overwritten_is_restored(it: Test) {
             webhook["clientConfig"]["caBundle"] = json!(theirs);
         }
         site.api.apply(path, &manifest).await.expect_ok("overwritten by an apply");
-        site.await_bundle("the bundle heals", |it| *it == ca).await;
+        site.await_bundle("the caBundle is restored", |it| *it == ca).await;
     }
     // A webhook that is not callgate's keeps its own `caBundle`.
     let [path, _] = &site.configurations;
@@ -173,7 +173,7 @@ async fn a_ca_bundle_that_is_overwritten_is_restored(it: Test) {
     webhooks[0]["clientConfig"]["caBundle"] = json!(theirs);
     webhooks.push(other);
     site.api.merge(path, &json!({ "webhooks": webhooks })).await.expect_ok("a neighbour");
-    site.await_bundle("the bundle heals", |it| *it == ca).await;
+    site.await_bundle("the caBundle is restored", |it| *it == ca).await;
     let configuration = site.api.get(path).await.body;
     assert_eq!(configuration["webhooks"][1]["clientConfig"]["caBundle"], json!(theirs));
     // No replica created a new CA because of that.

@@ -82,7 +82,7 @@ async fn a_dry_run_and_a_pod_without_an_owner_lead_to_no_event(it: Test) {
     // Reported last, so Events that were reported before would exist as well.
     let last = "11111111-2222-3333-4444-000000000002";
     create("", &owned(last)).await;
-    eventually("the last is told of", async || {
+    eventually("the last is reported", async || {
         events(it.api(), &it.namespace, last).await.into_iter().next()
     })
     .await;

@@ -186,7 +186,7 @@ fn accepted(case: &Case, warned: &[String], reply: &Reply) -> Result<(), String>
     }
     let removals = case.patch.iter().filter(|it| it["op"] == "remove").count();
     if reply.warnings.iter().filter(|it| it.ends_with(", removed")).count() != removals {
-        return Err(format!("{removals} removals are not told of: {:?}", reply.warnings));
+        return Err(format!("{removals} removals are not reported: {:?}", reply.warnings));
     }
     for step in &case.patch {
         let path = step["path"].as_str().unwrap_or_default();

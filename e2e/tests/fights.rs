@@ -46,7 +46,7 @@ async fn reset(it: &Test, pair: &Pair, manager: &str, bundle: &Value) {
 }
 
 async fn healed(pair: &Pair, ca: &str) {
-    eventually("the bundle is put back", async || {
+    eventually("the caBundle is restored", async || {
         pair.bundle().await.filter(|it| it == ca).map(drop)
     })
     .await;
@@ -120,11 +120,11 @@ async fn a_ca_bundle_that_was_reset_many_times_is_restored_as_soon_as_the_first_
         last
     })
     .await;
-    outcome.report("bundles removed as soon as they were put back");
+    outcome.report("caBundles removed as soon as they were restored");
     outcome.allows_no_bad_pod();
     // In this many seconds, on an idle machine.
     let failed = outcome.failed_since(last);
-    assert!(failed < 2 * MANY, "{failed} pods were refused");
+    assert!(failed < 2 * MANY, "{failed} pods were denied");
     let message = "another field manager overwrote the caBundle, restored";
     let lines: Vec<_> = pair.replicas.iter().flat_map(|it| it.said(message)).collect();
     assert!(!lines.is_empty() && lines.iter().all(|it| it["manager"] == ""), "{lines:?}");

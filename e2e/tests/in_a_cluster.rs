@@ -106,7 +106,7 @@ async fn a_policy_that_a_namespace_names_cannot_be_deleted(it: Test) {
         )
     );
     obey(&it, "restricted").await;
-    eventually("nobody obeys it any more", async || {
+    eventually("no namespace names it any more", async || {
         it.api().delete(&path).await.is_ok().then_some(())
     })
     .await;
@@ -144,7 +144,7 @@ async fn a_policy_cannot_be_deleted_just_after_a_namespace_named_it(it: Test) {
         );
         assert!(reply.message().ends_with(&why), "{number}: {} {}", reply.status, reply.message());
         it.api().merge(&namespace, &label("restricted")).await.expect_ok("another label");
-        it.api().delete(&path).await.expect_ok("the end of what nobody obeys, at once");
+        it.api().delete(&path).await.expect_ok("the deletion of a policy that no namespace names");
     }
 }
 

@@ -71,7 +71,10 @@ async fn an_exemption_by_image_does_not_cover_another_image_set_later(it: Test) 
     assert_eq!(stored["spec"]["containers"][0]["image"], EXEMPT);
 
     let other = json!({ "spec": { "containers": [{ "name": "log", "image": "log:2" }] } });
-    it.api().strategic(&it.pod("web"), &other).await.expect_ok("an image that is nobody's concern");
+    it.api()
+        .strategic(&it.pod("web"), &other)
+        .await
+        .expect_ok("an image of a container without a finding");
     it.api().strategic(&it.pod("web"), &image(EXEMPT)).await.expect_ok("nothing new");
     it.api().delete(&it.pod("web")).await.expect_ok("a deletion");
 }

@@ -247,7 +247,7 @@ impl Scheduler {
             (names.len() == count).then_some(names)
         })
         .await;
-        let feasible = self.feasible.lock().expect("nobody panics with it");
+        let feasible = self.feasible.lock().expect("no thread panics with it");
         let names = names.iter().map(|it| it.as_str().expect("it has a name").to_owned());
         names
             .map(|name| {
@@ -281,6 +281,6 @@ fn filter(feasible: &Feasible, body: &Bytes) -> String {
     nodes.sort_unstable();
     let failed: BTreeMap<_, _> = nodes.iter().map(|it| (it, "it is only a question")).collect();
     let answer = json!({ "NodeNames": [], "FailedNodes": failed });
-    feasible.lock().expect("nobody panics with it").insert(pod, nodes);
+    feasible.lock().expect("no thread panics with it").insert(pod, nodes);
     answer.to_string()
 }

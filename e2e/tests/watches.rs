@@ -251,7 +251,8 @@ async fn a_replica_whose_watches_are_silent_logs_it_and_is_not_ready(it: Test) {
     assert!(age(&replica, "nodes").await < Some(30), "of that watch alone");
     // If the API server rejects a watch, no other replica has newer facts.
     front.decide(move |_, uri| if is_watch(uri) { Way::Refused } else { Way::Through });
-    eventually("it is ready where all are refused", async || replica.ask("/readyz").await).await;
+    eventually("it is ready if all watches are rejected", async || replica.ask("/readyz").await)
+        .await;
     front.decide(move |_, uri| if is_watch(uri) { Way::Silent } else { Way::Through });
     eventually("it is not ready again", async || {
         replica.ask("/readyz").await.is_none().then_some(())
@@ -321,7 +322,7 @@ async fn look_ups_that_hang_do_not_delay_other_reviews(it: Test) {
     }
     for one in hanging {
         let reply = one.await.expect("it does not panic");
-        assert!(!reply.is_ok(), "a pod that nobody judged was let in");
+        assert!(!reply.is_ok(), "a pod was created without a verdict");
     }
     it.api().delete(&format!("/api/v1/namespaces/{new}")).await.expect_ok("its end");
 }
@@ -415,7 +416,7 @@ async fn an_unreadable_object_is_logged_once_and_metadata_changes_make_no_snapsh
         let is_ours = |line: &&str| line.contains("policy cannot be read") && line.contains(&stem);
         log.lines().filter(is_ours).count()
     };
-    eventually("each is told", async || (told() >= COUNT).then_some(())).await;
+    eventually("each is logged", async || (told() >= COUNT).then_some(())).await;
     for at in 0..COUNT {
         let touch = json!({ "metadata": { "annotations": { "example.com/touched": "yes" } } });
         it.api().merge(&odd(at), &touch).await.expect_ok("an annotation");
@@ -429,7 +430,7 @@ async fn an_unreadable_object_is_logged_once_and_metadata_changes_make_no_snapsh
         it.api().post(&pods, &privileged("web")).await.is_ok().then_some(())
     })
     .await;
-    assert_eq!(told(), COUNT, "each is told once");
+    assert_eq!(told(), COUNT, "each is logged once");
     for at in 0..COUNT {
         it.api().delete(&odd(at)).await.expect_ok("its end");
     }

@@ -109,7 +109,7 @@ fn a_profile_with_a_lint_error_does_not_replace_its_file_and_is_reported() {
     ]);
     let found = node.reconciler.pass(Some(&refused), KEEP);
     assert_eq!(node.text("web"), OLD);
-    assert_eq!(node.text("db"), NEW, "it stops nobody else");
+    assert_eq!(node.text("db"), NEW, "other files are written");
     let why: Vec<_> = found.failures.iter().map(|it| (it.kind, it.why.as_str())).collect();
     assert_eq!(why, [("lint", "profile \"web\" is not installed: it is no good [some-lint]")]);
     assert!(!found.is_ready());

@@ -142,6 +142,6 @@ fn a_file_with_another_content_does_not_count_as_installed() {
     fs::remove_dir(node.file("web")).unwrap();
     fs::write(node.file("web"), "{}").unwrap();
     let before = node.reconciler.pass(None, NOTHING);
-    assert_eq!(lines(&before), ["callgate/web.json callgate hollow"], "nobody knows better");
+    assert_eq!(lines(&before), ["callgate/web.json callgate hollow"], "the catalog is unknown");
     assert!(before.usable.is_empty(), "a hollow one is of no use");
 }

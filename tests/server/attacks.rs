@@ -157,7 +157,7 @@ async fn bodies_that_fill_the_memory_and_stop_are_cut_for_others() {
     for client in &mut hoard {
         end.push(client.write(&large[1..]).await.is_ok());
     }
-    assert!(end.contains(&false), "nobody has made room");
+    assert!(end.contains(&false), "no connection has made room");
 }
 
 /// As many as the memory allows are answered at once, and the others after them.

@@ -60,9 +60,9 @@ const (
 )
 
 var examples = []example{
-	{"CallgateAbsent", "nobody has ever been seen", true, nil},
-	{"CallgateAbsent", "nobody answers", true, []string{`up{job="callgate",pod="a"} 0x5`, `up{job="callgate",pod="b"} 0x5`}},
-	{"CallgateAbsent", "somebody answers", false, []string{`up{job="callgate",pod="a"} 0x5`, `up{job="callgate",pod="b"} 1x5`}},
+	{"CallgateAbsent", "no replica has ever been seen", true, nil},
+	{"CallgateAbsent", "no replica answers", true, []string{`up{job="callgate",pod="a"} 0x5`, `up{job="callgate",pod="b"} 0x5`}},
+	{"CallgateAbsent", "one replica answers", false, []string{`up{job="callgate",pod="a"} 0x5`, `up{job="callgate",pod="b"} 1x5`}},
 	{"CallgateCertificateExpires", "in less than a day", true, []string{expiry + "86999x10"}},
 	{"CallgateCertificateExpires", "in a day", false, []string{expiry + "87000x10"}},
 	{"CallgateCertificateNotReloaded", "once", true, []string{failures + "0x5 1x5"}},
@@ -81,7 +81,7 @@ var examples = []example{
 	{"CallgateClockDiffers", "a year behind", true, []string{clock + "-31536000x5"}},
 	{"CallgateClockDiffers", "a minute", false, []string{clock + "60x5"}},
 	{"CallgateBundleOverwritten", "once a minute", true, []string{putBack + "0+1x10"}},
-	{"CallgateBundleOverwritten", "by both replicas put back in turn", true, []string{putBack + "0 0 1 1 2 2 3 3 4 4 4", strings.Replace(putBack, `"a"`, `"b"`, 1) + "0 1 1 2 2 3 3 4 4 4 4"}},
+	{"CallgateBundleOverwritten", "restored by both replicas in turn", true, []string{putBack + "0 0 1 1 2 2 3 3 4 4 4", strings.Replace(putBack, `"a"`, `"b"`, 1) + "0 1 1 2 2 3 3 4 4 4 4"}},
 	{"CallgateBundleOverwritten", "once", false, []string{putBack + "0x5 1x5"}},
 	{"CallgateAuthorityNotKept", "twice a minute", true, []string{notKept + "0+2x10"}},
 	{"CallgateAuthorityNotKept", "a few times", false, []string{notKept + "0x5 4x5"}},
@@ -111,8 +111,8 @@ var examples = []example{
 	{"CallgateAgentDown", "one", true, []string{answers + "0x5", strings.Replace(answers, `"a"`, `"b"`, 1) + "1x5"}},
 	{"CallgateAgentDown", "none", false, []string{answers + "1x5"}},
 	{"CallgateAgentDown", "there are no agents", false, nil},
-	{"CallgateAgentOutOfTouch", "never told anything", true, []string{reported + "0x20"}},
-	{"CallgateAgentOutOfTouch", "told it five minutes ago", false, []string{reported + "900x20"}},
+	{"CallgateAgentOutOfTouch", "never reported anything", true, []string{reported + "0x20"}},
+	{"CallgateAgentOutOfTouch", "reported five minutes ago", false, []string{reported + "900x20"}},
 	{"CallgateAgentProfilesNotInstalled", "one of three", true, []string{wanted + "3x5", installed + "2x5"}},
 	{"CallgateAgentProfilesNotInstalled", "none is missing", false, []string{wanted + "3x5", installed + "3x5"}},
 	{"CallgateAgentFailing", "at every pass", true, []string{obstacles + "0+6x10"}},

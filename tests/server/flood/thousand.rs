@@ -24,7 +24,7 @@ const SENT: usize = 24 << 10;
 
 /// `-- --nocapture` prints the memory that it takes, which docs/performance.md quotes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "a figure, for whoever wants to see it")]
+#[expect(clippy::print_stdout, reason = "a figure, with --nocapture")]
 async fn a_thousand_connections_at_once_have_room_beside_the_largest_facts() {
     let _ = callgate::server::room_for_clients();
     let target = Arc::new(Target::start());

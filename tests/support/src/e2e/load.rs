@@ -116,7 +116,7 @@ impl Load {
 
     /// Waits until many more pods have been denied.
     pub async fn is_refused(&self) {
-        self.sees("many more pods are refused", |it| it.refused.len()).await;
+        self.sees("many more pods are denied", |it| it.refused.len()).await;
     }
 
     /// Waits until pods are created again, and then for many more; returns since when
@@ -134,7 +134,7 @@ impl Load {
     }
 
     fn outcome(&self) -> MutexGuard<'_, Outcome> {
-        self.outcome.lock().expect("nobody panics with it")
+        self.outcome.lock().expect("no thread panics with it")
     }
 }
 
@@ -171,7 +171,7 @@ impl Outcome {
         let failed = || refused.iter().chain(unanswered).map(|it| it.at.as_millis());
         let (first, last) = (failed().min().unwrap_or(0), failed().max().unwrap_or(0));
         report_details(&format!(
-            "{event}: {} of {} pods refused, {} not answered, from {first} to {last} ms",
+            "{event}: {} of {} pods denied, {} not answered, from {first} to {last} ms",
             refused.len(),
             created + refused.len() + unanswered.len(),
             unanswered.len(),
@@ -200,7 +200,7 @@ impl Outcome {
     pub fn has_no_failures_since(&self, since: Duration) {
         let all = self.refused.iter().chain(&self.unanswered);
         let late: Vec<_> = all.filter(|it| it.at >= since).collect();
-        assert!(late.is_empty(), "{} refused: {:#?}", late.len(), &late[..late.len().min(3)]);
+        assert!(late.is_empty(), "{} failed: {:#?}", late.len(), &late[..late.len().min(3)]);
     }
 
     /// Regardless of failures, no pod was created without a filter.
