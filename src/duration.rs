@@ -1,4 +1,7 @@
 //! Durations as Go writes them: in our flags and in the API server's `?timeout=`.
+//!
+//! The friendly format of jiff is another: it has no `.5s`, `5.s`, `1s1h` nor a
+//! bare `0`, which Go reads, and it has days, which Go does not.
 
 use std::time::Duration;
 

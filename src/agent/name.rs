@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::profile::is_subdomain;
+
 /// The name of a `SeccompProfile` whose file can be told from all others: it
 /// stays inside of its directory and is not hidden, as our own notes are.
 ///
@@ -18,11 +20,7 @@ const LONGEST: usize = 255 - SUFFIX.len();
 impl Name {
     /// Reads the name of an object; none, where no file can bear it.
     pub fn parse(name: &str) -> Option<Self> {
-        let plain = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
-        let inside = |it: u8| plain(it) || it == b'-' || it == b'.';
-        let (first, last) = (name.bytes().next()?, name.bytes().last()?);
-        let is_one = plain(first) && plain(last) && name.bytes().all(inside);
-        (is_one && name.len() <= LONGEST).then(|| Self(name.to_owned()))
+        (is_subdomain(name) && name.len() <= LONGEST).then(|| Self(name.to_owned()))
     }
 
     /// The profile that a file in our directory is of.
@@ -77,6 +75,7 @@ mod tests {
     #[case::ends_with_a_dot("web.")]
     #[case::a_line_feed("web\n")]
     #[case::a_zero("web\0")]
+    #[case::an_empty_label("a..b")]
     #[case::longer_than_a_file_name(&"a".repeat(251))]
     fn is_no_name(#[case] name: &str) {
         assert_eq!(Name::parse(name), None);

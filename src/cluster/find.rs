@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::{facts::labels, is_name, live::Live};
-use crate::{policy::Labels, watch::Object};
+use super::{facts::labels, live::Live};
+use crate::{policy::Labels, profile::is_subdomain, watch::Object};
 
 /// The metadata of an object, and nothing else of it.
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
@@ -19,7 +19,7 @@ pub fn find_namespace(live: Live) -> Find {
         let (live, name) = (live.clone(), name.to_owned());
         Box::pin(async move {
             let absent = || format!("namespace {name:?} does not exist");
-            if !is_name(&name) {
+            if !is_subdomain(&name) {
                 return Err(absent());
             }
             let unknown = |why| format!("namespace {name:?} is not known yet: {why}");

@@ -73,13 +73,6 @@ pub async fn clients() -> Result<Clients, String> {
     Ok(Clients { client: client(config)?, watches: client(watches)? })
 }
 
-/// Whether an object that we ask for can have this name, which others have
-/// chosen: kube writes it into the path of a request as it is.
-fn is_name(name: &str) -> bool {
-    let may_be = |it| matches!(it, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
-    name.bytes().all(may_be) && name.starts_with(|it: char| it.is_ascii_alphanumeric())
-}
-
 /// The beginning of a text, of at most so many bytes.
 fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]

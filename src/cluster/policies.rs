@@ -6,10 +6,11 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{is_name, live::Live};
+use super::live::Live;
 use crate::{
     group::{POLICY, POLICY_LABEL},
     policy::{Presence, Stored},
+    profile::is_subdomain,
 };
 
 /// The metadata of objects, and nothing else of them.
@@ -48,7 +49,7 @@ pub fn find_policy(live: Live) -> FindPolicy {
     Arc::new(move |name| {
         let (live, name) = (live.clone(), name.to_owned());
         Box::pin(async move {
-            if !is_name(&name) {
+            if !is_subdomain(&name) {
                 return Presence::Absent;
             }
             // To list is our right already; to get would be another.
@@ -66,7 +67,7 @@ pub fn find_obeying(live: Live) -> FindObeying {
     Arc::new(move |name| {
         let (live, name) = (live.clone(), name.to_owned());
         Box::pin(async move {
-            if !is_name(&name) {
+            if !is_subdomain(&name) {
                 return Some(Vec::new());
             }
             let label = POLICY_LABEL.replace('/', "%2F");

@@ -16,7 +16,7 @@ use crate::{
         BUILTIN, Exemption, Level, Placement, PolicyError, RULES, Rule, runtime::Handlers,
         selector::Selector,
     },
-    profile::ProfilePath,
+    profile::{self, ProfilePath},
     spelling,
 };
 
@@ -267,10 +267,7 @@ impl TryFrom<String> for Name {
 
 /// A DNS label (RFC 1123).
 pub(super) fn is_label(name: &str) -> bool {
-    (1..=63).contains(&name.len())
-        && name.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-')
-        && !name.starts_with('-')
-        && !name.ends_with('-')
+    name.len() <= 63 && profile::is_label(name)
 }
 
 fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Exemption>, D::Error> {

@@ -31,6 +31,6 @@ pub use inventory::{Digest, File, Inventory, MOST_LISTED, Problem};
 pub use json::{Json, Malformed, Position, SourceLocation, Span};
 pub use lints::{Finding, LINTS, Lint, Severity, errors, lint, lint_tree};
 pub use managed::Managed;
-pub use name::{InvalidName, ObjectName};
+pub use name::{InvalidName, ObjectName, is_label, is_subdomain};
 pub use object::spec_of;
 pub use path::{InvalidPath, ProfilePath};

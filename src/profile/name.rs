@@ -28,18 +28,26 @@ impl FromStr for ObjectName {
     type Err = InvalidName;
 
     fn from_str(name: &str) -> Result<Self, InvalidName> {
-        let solid = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
-        let is_label = |label: &str| {
-            let ends = [label.bytes().next(), label.bytes().next_back()];
-            let inside = label.bytes().all(|it| solid(it) || it == b'-');
-            inside && ends.iter().all(|it| it.is_some_and(solid))
-        };
-        if name.len() <= Self::LONGEST && name.split('.').all(is_label) {
+        if name.len() <= Self::LONGEST && is_subdomain(name) {
             Ok(Self(name.to_owned()))
         } else {
             Err(InvalidName(name.to_owned()))
         }
     }
+}
+
+/// Whether a text is a DNS subdomain (RFC 1123), of any length: what the API
+/// server accepts as a name of most objects.
+pub fn is_subdomain(name: &str) -> bool {
+    name.split('.').all(is_label)
+}
+
+/// Whether a text is a DNS label (RFC 1123), of any length.
+pub fn is_label(label: &str) -> bool {
+    let solid = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
+    let ends = [label.bytes().next(), label.bytes().next_back()];
+    let inside = label.bytes().all(|it| solid(it) || it == b'-');
+    inside && ends.iter().all(|it| it.is_some_and(solid))
 }
 
 impl fmt::Display for ObjectName {

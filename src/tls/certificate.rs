@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use pem::{EncodeConfig, LineEnding, Pem};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::{
     certificate::X509Certificate,
@@ -71,17 +71,8 @@ impl Certificate {
     }
 
     pub(crate) fn pem(&self) -> String {
-        const WIDTH: usize = 64;
-        let text = STANDARD.encode(&self.der);
-        let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-        for (at, character) in text.char_indices() {
-            if at > 0 && at % WIDTH == 0 {
-                pem.push('\n');
-            }
-            pem.push(character);
-        }
-        pem.push_str("\n-----END CERTIFICATE-----\n");
-        pem
+        let unix = EncodeConfig::new().set_line_ending(LineEnding::LF);
+        pem::encode_config(&Pem::new("CERTIFICATE", self.der.as_ref()), unix)
     }
 }
 

@@ -26,8 +26,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Report, chain, clock_reading::ClockReading, cut, is_name};
-use crate::call::within;
+use super::{Report, chain, clock_reading::ClockReading, cut};
+use crate::{call::within, profile::is_subdomain};
 use ledger::{Ledger, Occurrence};
 
 /// A pod that was refused, and whose it would have been.
@@ -197,7 +197,7 @@ impl Refusal {
     fn shortened(mut self) -> Option<Self> {
         let Owner { api_version, kind, name, uid } = &self.owner;
         let texts = [api_version, kind, name, uid, &self.namespace];
-        if texts.iter().any(|it| it.len() > LONGEST_NAME) || !is_name(name) {
+        if texts.iter().any(|it| it.len() > LONGEST_NAME) || !is_subdomain(name) {
             return None;
         }
         if self.why.len() > LONGEST_NOTE {
