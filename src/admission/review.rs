@@ -1,4 +1,9 @@
-//! Reads an `AdmissionReview` in one pass, without copying.
+//! Reads an `AdmissionReview` in one pass, without copying; a review that cannot be read so is
+//! read again, object by object, for the path of the field that is wrong.
+//!
+//! The second reader alone would do, and costs too much: with it in place of the first, a review
+//! of 8 KB took 31.7 µs instead of 13.3, and one of 60 KB 188.7 instead of 58.4
+//! (`cargo bench --bench reviews`, in process, `/mutate`, best).
 
 use std::fmt;
 
