@@ -3,25 +3,42 @@
 use std::time::SystemTime;
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
-    registry::{Registry, Unit},
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
 };
 
-use super::{log, metrics::seconds_of};
+use super::{
+    declare::{Counters, Gauges, metrics},
+    metrics::{registry, render, seconds_of, whole},
+};
 
 /// The metrics of an agent.
 #[derive(Debug)]
 pub struct AgentMetrics {
     registry: Registry,
-    profiles: Family<State, Gauge>,
-    files: Gauge,
-    files_unlisted: Gauge,
-    errors: Family<Kind, Counter>,
-    writes: Counter,
-    removals: Counter,
-    report: Gauge,
-    report_writes: Counter,
+    node: Node,
+}
+
+metrics! {
+    struct Node {
+        /// Profiles, by what became of them
+        profiles: Gauges<State> = "agent_profiles",
+        /// Files that were reported
+        files: Gauge = "agent_files",
+        /// Files that were not reported, as there are too many
+        files_unlisted: Gauge = "agent_files_unlisted",
+        /// What could not be done, by kind
+        errors: Counters<Failure> = "agent_errors",
+        /// Files that were written
+        writes: Counter = "agent_writes",
+        /// Files that were removed
+        removals: Counter = "agent_removals",
+        /// When the API server was told of everything last, in seconds since 1970
+        report: Gauge = "agent_report_timestamp" in Seconds,
+        /// Calls of the API server that wrote what is on the node
+        report_writes: Counter = "agent_report_writes",
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -30,7 +47,7 @@ struct State {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Kind {
+struct Failure {
     kind: &'static str,
 }
 
@@ -45,47 +62,9 @@ pub struct Profiles {
 impl AgentMetrics {
     /// Everything at zero, and `callgate_build_info` for this version.
     pub fn new(version: &'static str) -> Self {
-        let mut registry = Registry::with_prefix("callgate");
-        let profiles = Family::<State, Gauge>::default();
-        let errors = Family::<Kind, Counter>::default();
-        let (files, files_unlisted, report) =
-            (Gauge::default(), Gauge::default(), Gauge::default());
-        let (writes, removals, report_writes) =
-            (Counter::default(), Counter::default(), Counter::default());
-        registry.register("agent_profiles", "Profiles, by what became of them", profiles.clone());
-        registry.register("agent_files", "Files that were reported", files.clone());
-        registry.register(
-            "agent_files_unlisted",
-            "Files that were not reported, as there are too many",
-            files_unlisted.clone(),
-        );
-        registry.register("agent_errors", "What could not be done, by kind", errors.clone());
-        registry.register("agent_writes", "Files that were written", writes.clone());
-        registry.register("agent_removals", "Files that were removed", removals.clone());
-        registry.register_with_unit(
-            "agent_report_timestamp",
-            "When the API server was told of everything last, in seconds since 1970",
-            Unit::Seconds,
-            report.clone(),
-        );
-        log::register(&mut registry);
-        registry.register(
-            "agent_report_writes",
-            "Calls of the API server that wrote what is on the node",
-            report_writes.clone(),
-        );
-        registry.register("build", "The version that runs", Info::new([("version", version)]));
-        Self {
-            registry,
-            profiles,
-            files,
-            files_unlisted,
-            errors,
-            writes,
-            removals,
-            report,
-            report_writes,
-        }
+        let mut registry = registry(version);
+        let node = Node::register(&mut registry);
+        Self { registry, node }
     }
 
     /// Notes how many profiles there are (`callgate_agent_profiles`).
@@ -93,52 +72,45 @@ impl AgentMetrics {
         let Profiles { wanted, installed, released } = count;
         let all = [("wanted", wanted), ("installed", installed), ("released", released)];
         for (state, count) in all {
-            self.profiles.get_or_create(&State { state }).set(whole(count));
+            self.node.profiles.get_or_create(&State { state }).set(whole(count));
         }
     }
 
     /// Notes how many files were reported (`callgate_agent_files`), and how many
     /// more there are (`callgate_agent_files_unlisted`).
     pub fn files(&self, listed: usize, unlisted: usize) {
-        self.files.set(whole(listed));
-        self.files_unlisted.set(whole(unlisted));
+        self.node.files.set(whole(listed));
+        self.node.files_unlisted.set(whole(unlisted));
     }
 
     /// Counts a failure (`callgate_agent_errors_total`).
     pub fn failed(&self, kind: &'static str) {
-        self.errors.get_or_create(&Kind { kind }).inc();
+        self.node.errors.get_or_create(&Failure { kind }).inc();
     }
 
     /// Counts files that were written and removed (`callgate_agent_writes_total`,
     /// `callgate_agent_removals_total`).
     pub fn changed(&self, written: usize, removed: usize) {
-        self.writes.inc_by(written as u64);
-        self.removals.inc_by(removed as u64);
+        self.node.writes.inc_by(written as u64);
+        self.node.removals.inc_by(removed as u64);
     }
 
     /// Sets when the last report to the API server was complete, in seconds since
     /// 1970 (`callgate_agent_report_timestamp_seconds`).
     pub fn reported(&self, now: SystemTime) {
-        self.report.set(seconds_of(now));
+        self.node.report.set(seconds_of(now));
     }
 
     /// Counts the calls of a report to the API server
     /// (`callgate_agent_report_writes_total`).
     pub fn told(&self, calls: usize) {
-        self.report_writes.inc_by(calls as u64);
+        self.node.report_writes.inc_by(calls as u64);
     }
 
     /// The page of this instant, in the text format of `OpenMetrics`.
-    #[expect(clippy::missing_panics_doc, reason = "a String takes all that is written to it")]
     pub fn render(&self) -> String {
-        let mut page = String::new();
-        text::encode(&mut page, &self.registry).expect("a String takes all that is written to it");
-        page
+        render(&self.registry)
     }
-}
-
-fn whole(count: usize) -> i64 {
-    count.try_into().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

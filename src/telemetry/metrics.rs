@@ -7,10 +7,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
-    registry::{Registry, Unit},
+    registry::Registry,
 };
 
-use crate::telemetry::{Traffic, Watches, log};
+use super::{
+    Traffic, Watches,
+    declare::{Counters, metrics},
+    log,
+};
 
 /// Upper bounds of the buckets of `callgate_review_duration_seconds`.
 ///
@@ -25,19 +29,38 @@ const REVIEW_SECONDS: [f64; 14] = [
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    reviews: Family<Review, Counter>,
-    review_duration: Family<Webhook, Histogram>,
-    findings: Family<Finding, Counter>,
-    certificate_expiry: Gauge,
-    certificate_reload_failures: Counter,
+    own: Own,
     traffic: Traffic,
     watches: Watches,
-    authority_expiry: Gauge,
-    authority_failures: Counter,
-    bundles_put_back: Family<Configuration, Counter>,
-    clock_ahead: Gauge,
-    reports: Family<Report, Counter>,
 }
+
+metrics! {
+    struct Own {
+        /// Reviews answered, by webhook, operation and verdict
+        reviews: Counters<Review> = "reviews",
+        /// Time from having read a review to its verdict
+        review_duration: Durations = "review_duration" in Seconds
+            as Family::new_with_constructor(|| Histogram::new(REVIEW_SECONDS)),
+        /// Findings, by rule and what they led to
+        findings: Counters<Finding> = "findings",
+        /// When the serving certificate ends, in seconds since 1970
+        certificate_expiry: Gauge = "certificate_expiry_timestamp" in Seconds,
+        /// Certificates on disk that could not be served
+        certificate_reload_failures: Counter = "certificate_reload_failures",
+        /// When the authority that replicas share ends, in seconds since 1970
+        authority_expiry: Gauge = "authority_expiry_timestamp" in Seconds,
+        /// Tries to keep the shared authority that failed
+        authority_failures: Counter = "authority_failures",
+        /// Bundles that somebody else had overwritten and that were put back, by configuration
+        bundles_put_back: Counters<Configuration> = "bundles_put_back",
+        /// By how much the clock is ahead of the API server's
+        clock_ahead: Gauge = "clock_ahead" in Seconds,
+        /// What was to be told to the cluster, by where and what became of it
+        reports: Counters<Report> = "reports",
+    }
+}
+
+type Durations = Family<Webhook, Histogram, fn() -> Histogram>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Review {
@@ -71,22 +94,15 @@ struct Configuration {
 impl Metrics {
     /// Everything at zero, and `callgate_build_info` for this version.
     pub fn new(version: &'static str) -> Self {
-        let metrics = Self {
-            registry: Registry::with_prefix("callgate"),
-            reviews: Family::default(),
-            review_duration: Family::new_with_constructor(|| Histogram::new(REVIEW_SECONDS)),
-            findings: Family::default(),
-            certificate_expiry: Gauge::default(),
-            certificate_reload_failures: Counter::default(),
-            traffic: Traffic::default(),
-            watches: Watches::default(),
-            authority_expiry: Gauge::default(),
-            authority_failures: Counter::default(),
-            bundles_put_back: Family::default(),
-            clock_ahead: Gauge::default(),
-            reports: Family::default(),
-        };
-        metrics.registered(version)
+        let mut registry = registry(version);
+        let own = Own::register(&mut registry);
+        for configuration in ["mutating", "validating"] {
+            // The series starts at 0: its first value would be no increase.
+            drop(own.bundles_put_back.get_or_create(&Configuration { configuration }));
+        }
+        let traffic = Traffic::register(&mut registry);
+        let watches = Watches::register(&mut registry);
+        Self { registry, own, traffic, watches }
     }
 
     /// Counts one answered review (`callgate_reviews_total`) and the time from
@@ -98,8 +114,8 @@ impl Metrics {
         verdict: &'static str,
         took: Duration,
     ) {
-        self.reviews.get_or_create(&Review { webhook, operation, verdict }).inc();
-        self.review_duration.get_or_create(&Webhook { webhook }).observe(took.as_secs_f64());
+        self.own.reviews.get_or_create(&Review { webhook, operation, verdict }).inc();
+        self.own.review_duration.get_or_create(&Webhook { webhook }).observe(took.as_secs_f64());
     }
 
     /// Counts one finding of a rule (`callgate_findings_total`).
@@ -110,48 +126,48 @@ impl Metrics {
     /// Counts several findings of a rule (`callgate_findings_total`).
     pub fn findings(&self, rule: &'static str, level: &'static str, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
-        self.findings.get_or_create(&Finding { rule, level }).inc_by(count);
+        self.own.findings.get_or_create(&Finding { rule, level }).inc_by(count);
     }
 
     /// Notes when the authority that all replicas share ends, in seconds since
     /// 1970 (`callgate_authority_expiry_timestamp_seconds`).
     pub fn authority_expires(&self, not_after: SystemTime) {
-        self.authority_expiry.set(seconds_of(not_after));
+        self.own.authority_expiry.set(seconds_of(not_after));
     }
 
     /// Counts a try to read or write the shared authority, or to publish it,
     /// that failed (`callgate_authority_failures_total`).
     pub fn authority_failed(&self) {
-        self.authority_failures.inc();
+        self.own.authority_failures.inc();
     }
 
     /// Counts a bundle that was put back into a webhook configuration, after
     /// somebody else had overwritten it (`callgate_bundles_put_back_total`).
     pub fn bundle_put_back(&self, configuration: &'static str) {
-        self.bundles_put_back.get_or_create(&Configuration { configuration }).inc();
+        self.own.bundles_put_back.get_or_create(&Configuration { configuration }).inc();
     }
 
     /// Sets by how much the clock is ahead of the API server's
     /// (`callgate_clock_ahead_seconds`).
     pub fn clock_is_ahead(&self, seconds: i64) {
-        self.clock_ahead.set(seconds);
+        self.own.clock_ahead.set(seconds);
     }
 
     /// Counts a report to the cluster (`callgate_reports_total`).
     pub fn reported(&self, object: &'static str, outcome: &'static str) {
-        self.reports.get_or_create(&Report { object, outcome }).inc();
+        self.own.reports.get_or_create(&Report { object, outcome }).inc();
     }
 
     /// Notes when the certificate now served ends, in seconds since 1970
     /// (`callgate_certificate_expiry_timestamp_seconds`).
     pub fn certificate_expires(&self, not_after: SystemTime) {
-        self.certificate_expiry.set(seconds_of(not_after));
+        self.own.certificate_expiry.set(seconds_of(not_after));
     }
 
     /// Counts a certificate on disk that cannot be served
     /// (`callgate_certificate_reload_failures_total`).
     pub fn certificate_reload_failed(&self) {
-        self.certificate_reload_failures.inc();
+        self.own.certificate_reload_failures.inc();
     }
 
     /// The metrics of watches.
@@ -165,91 +181,28 @@ impl Metrics {
     }
 
     /// Renders the current values in the text format of `OpenMetrics`.
-    #[expect(clippy::missing_panics_doc, reason = "a String takes all that is written to it")]
     pub fn render(&self) -> String {
-        let mut page = String::new();
-        text::encode(&mut page, &self.registry).expect("a String takes all that is written to it");
-        page
+        render(&self.registry)
     }
+}
 
-    /// The names under which operators know the fields; the registry adds
-    /// prefix, unit and `_total`.
-    fn registered(mut self, version: &'static str) -> Self {
-        let Self {
-            registry,
-            reviews,
-            review_duration,
-            findings,
-            certificate_expiry,
-            certificate_reload_failures,
-            traffic,
-            watches,
-            authority_expiry,
-            authority_failures,
-            bundles_put_back,
-            clock_ahead,
-            reports,
-        } = &mut self;
-        registry.register(
-            "reviews",
-            "Reviews answered, by webhook, operation and verdict",
-            reviews.clone(),
-        );
-        registry.register_with_unit(
-            "review_duration",
-            "Time from having read a review to its verdict",
-            Unit::Seconds,
-            review_duration.clone(),
-        );
-        registry.register("findings", "Findings, by rule and what they led to", findings.clone());
-        registry.register_with_unit(
-            "certificate_expiry_timestamp",
-            "When the serving certificate ends, in seconds since 1970",
-            Unit::Seconds,
-            certificate_expiry.clone(),
-        );
-        registry.register(
-            "certificate_reload_failures",
-            "Certificates on disk that could not be served",
-            certificate_reload_failures.clone(),
-        );
-        traffic.register(registry);
-        watches.register(registry);
-        registry.register_with_unit(
-            "authority_expiry_timestamp",
-            "When the authority that replicas share ends, in seconds since 1970",
-            Unit::Seconds,
-            authority_expiry.clone(),
-        );
-        registry.register(
-            "authority_failures",
-            "Tries to keep the shared authority that failed",
-            authority_failures.clone(),
-        );
-        for configuration in ["mutating", "validating"] {
-            // The series starts at 0: its first value would be no increase.
-            drop(bundles_put_back.get_or_create(&Configuration { configuration }));
-        }
-        registry.register(
-            "bundles_put_back",
-            "Bundles that somebody else had overwritten and that were put back, by configuration",
-            bundles_put_back.clone(),
-        );
-        registry.register_with_unit(
-            "clock_ahead",
-            "By how much the clock is ahead of the API server's",
-            Unit::Seconds,
-            clock_ahead.clone(),
-        );
-        registry.register(
-            "reports",
-            "What was to be told to the cluster, by where and what became of it",
-            reports.clone(),
-        );
-        log::register(registry);
-        registry.register("build", "The version that runs", Info::new([("version", version)]));
-        self
-    }
+/// A registry with what every program of ours has.
+pub(super) fn registry(version: &'static str) -> Registry {
+    let mut registry = Registry::with_prefix("callgate");
+    log::register(&mut registry);
+    registry.register("build", "The version that runs", Info::new([("version", version)]));
+    registry
+}
+
+/// The current values in the text format of `OpenMetrics`.
+pub(super) fn render(registry: &Registry) -> String {
+    let mut page = String::new();
+    text::encode(&mut page, registry).expect("a String takes all that is written to it");
+    page
+}
+
+pub(super) fn whole(count: usize) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
 }
 
 pub(super) fn seconds_of(time: SystemTime) -> i64 {

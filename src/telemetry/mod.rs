@@ -1,6 +1,7 @@
 //! Logs on stderr, and metrics for Prometheus.
 
 mod agent;
+mod declare;
 mod lines;
 mod log;
 mod logging;

@@ -1,18 +1,23 @@
 //! The metrics of connections, and of requests that are shed.
 
-use prometheus_client::{
-    metrics::{counter::Counter, gauge::Gauge},
-    registry::Registry,
-};
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 
-/// The metrics of connections on the webhook's port.
-#[derive(Debug, Default)]
-pub struct Traffic {
-    connections: Gauge,
-    refused: Counter,
-    replaced: Counter,
-    requests_shed: Counter,
-    bodies_shed: Counter,
+use super::declare::metrics;
+
+metrics! {
+    /// The metrics of connections on the webhook's port.
+    pub struct Traffic {
+        /// Connections now open
+        connections: Gauge = "connections",
+        /// Connections closed at once because too many were open and at work
+        refused: Counter = "connections_refused",
+        /// Connections closed while they waited for their clients, to make room for others
+        replaced: Counter = "connections_replaced",
+        /// Requests answered 503 because too many were in flight
+        requests_shed: Counter = "requests_shed",
+        /// Requests answered 503 because there was no memory for their bodies
+        bodies_shed: Counter = "bodies_shed",
+    }
 }
 
 impl Traffic {
@@ -48,34 +53,5 @@ impl Traffic {
     /// (`callgate_bodies_shed_total`).
     pub fn body_shed(&self) {
         self.bodies_shed.inc();
-    }
-
-    pub(super) fn register(&self, registry: &mut Registry) {
-        let Self { connections, refused, replaced, requests_shed, bodies_shed } = self;
-        registry.register("connections", "Connections now open", connections.clone());
-        for (name, help, counter) in [
-            (
-                "connections_refused",
-                "Connections closed at once because too many were open and at work",
-                refused,
-            ),
-            (
-                "connections_replaced",
-                "Connections closed while they waited for their clients, to make room for others",
-                replaced,
-            ),
-            (
-                "requests_shed",
-                "Requests answered 503 because too many were in flight",
-                requests_shed,
-            ),
-            (
-                "bodies_shed",
-                "Requests answered 503 because there was no memory for their bodies",
-                bodies_shed,
-            ),
-        ] {
-            registry.register(name, help, counter.clone());
-        }
     }
 }

@@ -2,29 +2,31 @@
 
 use std::time::SystemTime;
 
-use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::{Registry, Unit},
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+
+use super::{
+    declare::{Gauges, Object, metrics},
+    metrics::{seconds_of, whole},
 };
 
-use super::metrics::seconds_of;
-
-/// The age of the facts, and how many objects cannot be read.
-#[derive(Debug, Default)]
-pub struct Watches {
-    contact: Gauge,
-    failures: Counter,
-    confirmed: Family<Object, Gauge>,
-    policies_unreadable: Gauge,
-    unreadable: Family<Object, Gauge>,
-    policies_of_newer_versions: Gauge,
-    agents_silent: Gauge,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Object {
-    object: &'static str,
+metrics! {
+    /// The age of the facts, and how many objects cannot be read.
+    pub struct Watches {
+        /// When the API server answered last, in seconds since 1970
+        contact: Gauge = "cluster_contact_timestamp" in Seconds,
+        /// Watches of the cluster that failed and were tried again
+        failures: Counter = "watch_failures",
+        /// Until when everything is known of these objects, in seconds since 1970
+        confirmed: Gauges<Object> = "watch_confirmed_timestamp" in Seconds,
+        /// Policies that are stored and cannot be read
+        policies_unreadable: Gauge = "policies_unreadable",
+        /// Other objects that are stored and cannot be read, by type
+        unreadable: Gauges<Object> = "objects_unreadable",
+        /// Policies with fields that this version does not know
+        policies_of_newer_versions: Gauge = "policies_of_newer_versions",
+        /// Nodes whose agent has reported something and is silent since
+        agents_silent: Gauge = "agents_silent",
+    }
 }
 
 impl Watches {
@@ -48,65 +50,24 @@ impl Watches {
     /// Notes how many policies are stored that cannot be read
     /// (`callgate_policies_unreadable`).
     pub fn policies_unreadable(&self, count: usize) {
-        self.policies_unreadable.set(count.try_into().unwrap_or(i64::MAX));
+        self.policies_unreadable.set(whole(count));
     }
 
     /// Notes how many objects of another type cannot be read
     /// (`callgate_objects_unreadable`).
     pub fn unreadable(&self, object: &'static str, count: usize) {
-        let count = count.try_into().unwrap_or(i64::MAX);
-        self.unreadable.get_or_create(&Object { object }).set(count);
+        self.unreadable.get_or_create(&Object { object }).set(whole(count));
     }
 
     /// Notes how many policies have fields that this version does not know
     /// (`callgate_policies_of_newer_versions`).
     pub fn policies_of_newer_versions(&self, count: usize) {
-        self.policies_of_newer_versions.set(count.try_into().unwrap_or(i64::MAX));
+        self.policies_of_newer_versions.set(whole(count));
     }
 
     /// Notes how many agents have reported something and are silent since
     /// (`callgate_agents_silent`).
     pub fn agents_silent(&self, count: usize) {
-        self.agents_silent.set(count.try_into().unwrap_or(i64::MAX));
-    }
-
-    pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register_with_unit(
-            "cluster_contact_timestamp",
-            "When the API server answered last, in seconds since 1970",
-            Unit::Seconds,
-            self.contact.clone(),
-        );
-        registry.register(
-            "watch_failures",
-            "Watches of the cluster that failed and were tried again",
-            self.failures.clone(),
-        );
-        registry.register_with_unit(
-            "watch_confirmed_timestamp",
-            "Until when everything is known of these objects, in seconds since 1970",
-            Unit::Seconds,
-            self.confirmed.clone(),
-        );
-        registry.register(
-            "policies_unreadable",
-            "Policies that are stored and cannot be read",
-            self.policies_unreadable.clone(),
-        );
-        registry.register(
-            "objects_unreadable",
-            "Other objects that are stored and cannot be read, by type",
-            self.unreadable.clone(),
-        );
-        registry.register(
-            "policies_of_newer_versions",
-            "Policies with fields that this version does not know",
-            self.policies_of_newer_versions.clone(),
-        );
-        registry.register(
-            "agents_silent",
-            "Nodes whose agent has reported something and is silent since",
-            self.agents_silent.clone(),
-        );
+        self.agents_silent.set(whole(count));
     }
 }
