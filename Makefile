@@ -15,7 +15,7 @@ run:
 	exec target/debug/callgate serve --standalone --policy restricted --profiles profiles \
 	    --listen $(WEBHOOK) --admin-listen $(ADMIN) --ca-out certs/dev/ca.crt
 
-## Runs all tests, on a real API server too. What is missing for it is set up first.
+## Runs all tests, also those on a real API server. Missing packages are installed first.
 test:
 	@e2e/setup
 	@e2e/cluster/build >/dev/null
@@ -30,8 +30,8 @@ test-dates:
 	@e2e/setup
 	CARGO=$(CARGO) tests/dates
 
-## Tries the laws on many more inputs than CI has time for, asks runc of 20,000 profiles, kills agents, floods a replica,
-## and measures for an hour what a replica and an agent hold in memory while objects come and go.
+## Checks the laws on many more inputs than CI, compares 20,000 profiles with runc, kills agents, floods a replica, and
+## measures for an hour the memory of a replica and an agent while objects are created and deleted.
 test-long:
 	@e2e/setup
 	$(CARGO) build --locked --example verdicts
@@ -45,7 +45,7 @@ test-long:
 e2e:
 	$(CARGO) test --locked --test e2e --test nodes
 
-## The same suites on two nodes of kind's; needs Docker, kind, kubectl and root.
+## The same suites on two kind nodes; needs Docker, kind, kubectl and root.
 e2e-kind: image
 	e2e/kind
 
@@ -66,7 +66,7 @@ fix:
 	$(CARGO) clippy --locked --workspace --all-targets --fix --allow-dirty
 	gofmt -w e2e
 
-## Two real nodes, callgate on them, and a walk through the story of the README.
+## Shows the examples of the README on two real nodes.
 demo:
 	$(CARGO) build --locked
 	e2e/demo
@@ -74,7 +74,7 @@ demo:
 bench:
 	$(CARGO) bench --locked --bench reviews --bench placement
 
-## What a create costs on a real API server, and what a replica of a large cluster holds in memory.
+## The cost of a create on a real API server, and the memory of a replica in a large cluster.
 bench-cluster:
 	@e2e/cluster/check
 	@e2e/cluster/build >/dev/null
