@@ -6,7 +6,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     admission::{
@@ -17,7 +17,7 @@ use crate::{
     json::{Bounded, Entry, objects},
     pod::{Kind, Metadata, Scope, Str},
     policy::{Labels, Policy},
-    profile::{Json, lint_tree, spec_of},
+    profile::StoredProfile,
 };
 
 /// The limit of the spec of a policy in bytes, as of a policy file.
@@ -142,8 +142,8 @@ impl<'a> RawRequest<'a> {
             ReviewTarget::Profile => {
                 let spec = spec(object()?, LARGEST_PROFILE)?.map(Value::deserialize);
                 let spec = spec.transpose().map_err(|it| format!("spec: {it}"))?;
-                let object = json!({ "spec": spec });
-                Ok(Object::Own(Own::Profile(lint_tree(&Json::from(&spec_of(&object))))))
+                let profile = StoredProfile::of_spec(spec.unwrap_or_default());
+                Ok(Object::Own(Own::Profile(profile.findings())))
             }
         }
     }

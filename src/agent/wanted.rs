@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{name::Name, native};
-use crate::profile::{Digest, Document, Lint, MOST_FILE_BYTES, Problem, Severity, lint, spec_of};
+use crate::profile::{Digest, Lint, MOST_FILE_BYTES, Problem, Severity, StoredProfile};
 
 /// Every profile of the cluster, by name. A clone is cheap.
 pub type Wanted = BTreeMap<Name, Want>;
@@ -47,15 +47,14 @@ pub fn want(spec: &str) -> Want {
     let Ok(spec) = serde_json::from_str::<Value>(spec) else {
         return Want::Refused("it is no JSON".to_owned());
     };
-    let spec = spec_of(&json!({ "spec": spec })).to_string();
-    let errors = lint(spec.as_bytes()).into_iter();
-    let mut errors = errors.filter(|it| it.lint.severity == Severity::Error);
-    if let Some(error) = errors.next() {
+    let profile = StoredProfile::of_spec(spec);
+    let findings = profile.findings();
+    if let Some(error) = findings.iter().find(|it| it.lint.severity == Severity::Error) {
         return Want::Refused(error.to_string());
     }
-    match Document::parse(spec.as_bytes()) {
+    match profile.document() {
         Ok(document) => {
-            let problem = native::defect(&document).as_ref().and_then(Problem::of);
+            let problem = native::defect(document).as_ref().and_then(Problem::of);
             Want::Install(Content { problem, ..Content::sound(document.canonical()) })
         }
         Err(broken) => Want::Refused(broken.to_string()),
@@ -124,6 +123,8 @@ impl Want {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn read(spec: &Value) -> Want {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::profile::{Broken, Defect, Digest, Document, spec_of};
+use crate::profile::{Broken, Defect, Digest, StoredProfile};
 
 /// A profile that agents install on every node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,14 +15,7 @@ pub struct Managed {
 impl Managed {
     /// Reads a `SeccompProfile`.
     pub fn of_object(object: &Value) -> Self {
-        Self::of_spec(spec_of(object).to_string().as_bytes())
-    }
-
-    /// Reads the `spec` of a `SeccompProfile` in the form of a file.
-    pub fn of_spec(text: &[u8]) -> Self {
-        let document = Document::parse(text).ok();
-        let digest = document.map(|it| Digest::of(it.canonical().as_bytes()));
-        Self { defect: Document::appraise(text), digest }
+        StoredProfile::of_object(object).managed()
     }
 
     /// An object that cannot be read.

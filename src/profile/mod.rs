@@ -32,5 +32,5 @@ pub use json::{Json, Malformed, Position, SourceLocation, Span};
 pub use lints::{Finding, LINTS, Lint, Severity, errors, lint, lint_tree};
 pub use managed::Managed;
 pub use name::{InvalidName, ObjectName, is_label, is_subdomain};
-pub use object::spec_of;
+pub use object::{StoredProfile, spec_of};
 pub use path::{InvalidPath, ProfilePath};

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     cluster::{cut, facts},
     policy::{Builtin, MOST_LINES},
-    profile::{Defect, Document, Json, errors, lint_tree, spec_of},
+    profile::{Defect, StoredProfile, errors},
 };
 
 /// In bytes: more is no message but a document.
@@ -54,12 +54,12 @@ impl Verdict {
     /// By the linter that it had to pass to be written, and by what its
     /// runtime would make of it.
     pub(super) fn of_profile(object: &Value, name: &str) -> Self {
-        let spec = spec_of(object);
+        let profile = StoredProfile::of_object(object);
         let path = format!("callgate/{name}.json");
-        if let Some(lines) = errors(&lint_tree(&Json::from(&spec)), MOST_LINES) {
+        if let Some(lines) = errors(&profile.findings(), MOST_LINES) {
             return Self::no(format!("it is not one to run under:{lines}"));
         }
-        match Document::inspect(spec.to_string().as_bytes()) {
+        match profile.defect() {
             Some(Defect::Broken(why)) => Self::no(format!("no runtime can load it: {why}")),
             Some(Defect::Hollow(why)) => {
                 Self::yes("Hollow", format!("{path:?} stops nothing: {why}"))

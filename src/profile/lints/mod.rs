@@ -172,8 +172,17 @@ const DOUBTS: [(Lint, Doubt); 2] =
 pub(super) fn doubt(text: &[u8]) -> Option<Doubt> {
     let json = Json::parse(text).ok()?;
     let (document, mismatches) = Document::decode(&json);
-    let calls = Calls::of(&document);
-    let reading = Reading { json: &json, document: &document, mismatches: &mismatches, calls };
+    doubt_about(&json, &document, &mismatches)
+}
+
+/// The same of `json` and the document that was decoded from it.
+pub(super) fn doubt_about(
+    json: &Json,
+    document: &Document,
+    mismatches: &[TypeMismatch],
+) -> Option<Doubt> {
+    let calls = Calls::of(document);
+    let reading = Reading { json, document, mismatches, calls };
     let finds = |lint: &Lint| match lint.check {
         Check::Profile(check) => !check(&reading).is_empty(),
         Check::Text(_) => false,

@@ -10,7 +10,10 @@ use callgate::{
     placement::{Node, Nodes, Taint},
     pod::{Kind, List, Pod, Scope, Subject},
     policy::{Builtin, Facts, Level, Mode, Policy, PolicyIndex, RuntimeClasses, Verdict},
-    profile::{Catalog, Digest, Document, Doubt, File, Inventory, Managed, Problem, ProfilePath},
+    profile::{
+        Catalog, Digest, Document, Doubt, File, Inventory, Managed, Problem, ProfilePath,
+        StoredProfile,
+    },
 };
 use jiff::{ToSpan, civil::Date};
 use serde::Deserialize;
@@ -206,10 +209,7 @@ impl Table {
         let on_nodes = nodes.paths().into_iter().filter(|(_, is_sound)| *is_sound);
         let on_nodes = on_nodes.map(|(path, _)| (path.clone(), None));
         let files = self.profiles.iter().map(|(path, text)| (path.clone(), inspect(text)));
-        let objects = self
-            .managed
-            .iter()
-            .map(|(name, text)| (path_of(name), Managed::of_spec(text.as_bytes())));
+        let objects = self.managed.iter().map(|(name, text)| (path_of(name), managed_of(text)));
         on_nodes.chain(files).collect::<Catalog>().with_managed(objects)
     }
 
@@ -271,7 +271,7 @@ impl Table {
         }
         let (_, text) =
             self.managed.iter().find(|it| path_of(it.0) == *path).expect("it is managed");
-        Some(Managed::of_spec(text.as_bytes()).digest.expect("it is sound").to_string())
+        Some(managed_of(text).digest.expect("it is sound").to_string())
     }
 
     fn classes(&self) -> RuntimeClasses {
@@ -420,5 +420,13 @@ impl From<CaseMode> for Mode {
             CaseMode::Warn => Self::Warn,
             CaseMode::Audit => Self::Audit,
         }
+    }
+}
+
+/// What a cluster has of a profile with this text for its `spec`.
+fn managed_of(text: &str) -> Managed {
+    match serde_json::from_str(text) {
+        Ok(spec) => StoredProfile::of_spec(spec).managed(),
+        Err(error) => Managed::unreadable(error.to_string()),
     }
 }
