@@ -12,3 +12,4 @@ mod released;
 mod replaced;
 mod report;
 mod scale;
+mod together;

@@ -12,6 +12,7 @@ mod walk;
 use std::{
     error::Error,
     fs::File,
+    hash::{BuildHasher, RandomState},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -85,8 +86,9 @@ pub enum HostError {
 /// The seccomp directory of a node, opened.
 pub struct Root(OwnedFd);
 
-/// The directory in it that is ours, opened.
-pub struct ManagedDir(OwnedFd);
+/// The directory in it that is ours, opened, and a number that nobody else has who opened it: a
+/// node may have two agents, and each must move into place what it wrote itself.
+pub struct ManagedDir(OwnedFd, u64);
 
 impl Root {
     /// Opens it, whatever links lead to it: that is the word of whoever
@@ -102,7 +104,7 @@ impl Root {
     pub fn own(&self) -> Result<ManagedDir, HostError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&self.0, OWN, flags, Mode::empty())
-            .map(ManagedDir)
+            .map(|it| ManagedDir(it, RandomState::new().hash_one(())))
             .map_err(|it| HostError::ManagedDir { source: it.into() })
     }
 }
@@ -124,7 +126,7 @@ impl ManagedDir {
     }
 
     fn move_in(&self, files: &[(&Name, &str)]) -> Vec<Result<(), HostError>> {
-        let temporary = |at: usize| format!("{NEW}{at}");
+        let temporary = |at: usize| self.temporary(&at.to_string());
         let write = |(at, (_, text)): (usize, &(&Name, &str))| self.write(&temporary(at), text);
         let written: Vec<_> = files.iter().enumerate().map(write).collect();
         let move_in = |(at, (file, (name, _))): (usize, (io::Result<File>, &(&Name, &str)))| {
@@ -155,6 +157,10 @@ impl ManagedDir {
                 tracing::warn!(file = name, %error, "cannot remove what was left behind");
             }
         }
+    }
+
+    fn temporary(&self, what: &str) -> String {
+        format!("{NEW}{:016x}-{what}", self.1)
     }
 
     /// Writes a temporary neighbour, as a rename is atomic only within a file

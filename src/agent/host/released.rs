@@ -17,8 +17,6 @@ const NOTE: &str = ".kept";
 /// The note of versions before this one, which is JSON.
 const OLD_NOTE: &str = ".released";
 
-const NEW_NOTE: &str = ".new-note";
-
 /// The first line of the note. No JSON begins so.
 const HEAD: &str = "callgate: seconds for which files of deleted profiles have been kept\n";
 
@@ -66,12 +64,13 @@ impl ManagedDir {
         for (name, it) in released {
             writeln!(text, "{} {name}", it.as_secs()).expect("a string takes all");
         }
+        let new = self.temporary("note");
         let write = || {
-            self.write(NEW_NOTE, &text)?.sync_all()?;
-            self.rename(NEW_NOTE, NOTE)
+            self.write(&new, &text)?.sync_all()?;
+            self.rename(&new, NOTE)
         };
         write().map_err(|source| {
-            self.give_up(NEW_NOTE);
+            self.give_up(&new);
             HostError::Note { source }
         })
     }
