@@ -1,10 +1,15 @@
 //! What happens to pods while a part of the cluster is down.
 
-use std::sync::Arc;
+use std::{process::Command, sync::Arc};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use support::report::report;
 use support::{e2e::load, wait::eventually};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
     deployment::{Deployment, path_of_policy, pod, privileged},
@@ -13,6 +18,7 @@ use crate::{
 
 pub(crate) const ALL: &[Entry] = entries![
     while_the_api_server_is_restarted_no_bad_pod_is_allowed_and_then_all_pods_work,
+    a_replica_whose_resource_version_is_compacted_lists_again,
     without_a_replica_pods_are_denied_and_system_namespaces_work,
 ];
 
@@ -53,6 +59,79 @@ async fn while_the_api_server_is_restarted_no_bad_pod_is_allowed_and_then_all_po
         reply.message().contains("[unset]").then_some(())
     })
     .await;
+}
+
+/// A replica is stopped, and continues to watch from a resource version that is compacted in etcd,
+/// and older than the cache of the API server, which was restarted meanwhile.
+async fn a_replica_whose_resource_version_is_compacted_lists_again(it: Arc<Deployment>) {
+    if !it.is_our_own_cluster() {
+        return report("skipped: the etcd of another cluster");
+    }
+    let rules = |level: &str| json!({ "rules": { "privileged": level, "unset": "Off" } });
+    it.policy("compacted", rules("Warn")).await;
+    let namespace = it.namespace_obeying("compacted", "compacted").await;
+    it.scale(1).await;
+    let replica = eventually("one replica is left", async || {
+        <[_; 1]>::try_from(it.replicas().await).ok().map(|[it]| it)
+    })
+    .await;
+    let privileged = privileged("bad");
+    eventually("it obeys the policy", async || {
+        it.create(&namespace, &privileged).await.is_ok().then_some(())
+    })
+    .await;
+
+    let process = replica.process();
+    signal("STOP", &process);
+    it.policy("compacted", rules("Deny")).await;
+    compact().await;
+    it.restart("kube-apiserver").await;
+    eventually("the API server is ready", async || {
+        it.api.try_get("/readyz").await.is_ok_and(|it| it.is_ok()).then_some(())
+    })
+    .await;
+    signal("CONT", &process);
+
+    let pods = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+    eventually("the change is obeyed", async || {
+        let reply = it.api.try_post(&pods, &privileged).await.ok()?;
+        reply.message().contains("[privileged]").then_some(())
+    })
+    .await;
+    let after = it.replicas().await;
+    assert_eq!((&after[0].uid, after[0].restarts), (&replica.uid, replica.restarts), "the same");
+    let log = it.kubectl_ok(&["-n", "callgate-system", "logs", &replica.name]).await;
+    let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+    let expired = |it: &Value| {
+        it["object"] == "seccomppolicies"
+            && it["error"].as_str().is_some_and(|it| it.contains("too old resource version"))
+    };
+    assert!(lines.into_iter().any(|it| expired(&it)), "no watch was too old: {log}");
+    it.scale(2).await;
+}
+
+fn signal(name: &str, process: &str) {
+    let status = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status();
+    assert!(status.expect("a shell starts").success());
+}
+
+/// Removes from etcd all versions of objects but the last.
+async fn compact() {
+    let any = json!({ "key": STANDARD.encode("/registry/any") });
+    let revision = etcd("/v3/kv/range", &any).await["header"]["revision"].clone();
+    let reply = etcd("/v3/kv/compaction", &json!({ "revision": revision, "physical": true })).await;
+    assert!(reply["header"].is_object(), "{reply}");
+}
+
+async fn etcd(path: &str, body: &Value) -> Value {
+    let mut stream = TcpStream::connect("127.0.0.1:2379").await.expect("etcd is there");
+    let (body, mut answer) = (body.to_string(), String::new());
+    let length = body.len();
+    let request = format!("POST {path} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).await.expect("etcd reads");
+    stream.read_to_string(&mut answer).await.expect("etcd answers");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("it is HTTP");
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
 async fn without_a_replica_pods_are_denied_and_system_namespaces_work(it: Arc<Deployment>) {
