@@ -14,6 +14,7 @@ use support::{
     e2e::{
         api::Reply,
         cluster::{self, Place, Site},
+        load,
     },
     wait::eventually,
 };
@@ -103,6 +104,7 @@ pub(crate) async fn what_the_runbook_says_comes_true(it: Arc<Deployment>) {
     being_down(&it, &mut reader).await;
     the_ca(&it, &mut reader).await;
     uninstalling(&it, &mut reader).await;
+    uninstalling_in_another_order(&it, &mut reader).await;
     assert!(reader.blocks.is_empty(), "no test runs {:?}", reader.blocks);
 
     it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
@@ -270,7 +272,8 @@ async fn the_ca(it: &Deployment, reader: &mut Reader) {
 async fn uninstalling(it: &Deployment, reader: &mut Reader) {
     let policy = json!({
         "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
-        "metadata": { "name": "to-be-kept" }, "spec": {},
+        "metadata": { "name": "to-be-kept" },
+        "spec": { "default": { "type": "RuntimeDefault" } },
     });
     let policies = "/apis/callgate.dev/v1alpha1/seccomppolicies";
     it.api.post(policies, &policy).await.expect_ok("a policy");
@@ -293,6 +296,44 @@ async fn uninstalling(it: &Deployment, reader: &mut Reader) {
     fs::write(&file, all).expect("the folder is ours");
     let file = file.to_str().expect("it is text");
     assert_eq!(it.kubectl_ok(&["get", "--ignore-not-found", "-f", file]).await, "");
+}
+
+async fn uninstalling_in_another_order(it: &Deployment, reader: &mut Reader) {
+    it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
+    it.rolled_out().await;
+    let mut copy = vec!["apply", "-f"];
+    let path = reader.folder.path().join("callgate-objects.yaml");
+    copy.push(path.to_str().expect("it is text"));
+    it.kubectl_ok(&copy).await;
+    let label = json!({ "metadata": { "labels": { "callgate.dev/policy": "to-be-kept" } } });
+    eventually("the policy can be named", async || {
+        it.api.merge("/api/v1/namespaces/shop", &label).await.is_ok().then_some(())
+    })
+    .await;
+    await_refusal(it, "shop", "[privileged]").await;
+
+    // The definitions first, while replicas run.
+    let ((), outcome) = load::during(&it.api, "shop", async |load| {
+        load.goes_on().await;
+        it.kubectl_ok(&["delete", "crd", "-l", "app.kubernetes.io/name=callgate"]).await;
+        await_refusal(it, "shop", "policy \"to-be-kept\" does not exist").await;
+        load.goes_on().await;
+        it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
+        it.rolled_out().await;
+        reader.run("In another order").await;
+        await_refusal(it, "shop", "[privileged]").await;
+        load.recovers().await;
+    })
+    .await;
+    outcome.report("definitions deleted and made anew");
+    outcome.allows_no_bad_pod();
+
+    // Then the namespace, while the configurations are there.
+    it.kubectl_ok(&["delete", "namespace", "callgate-system"]).await;
+    await_refusal(it, "shop", AWAY).await;
+    let configurations = "validatingwebhookconfiguration,mutatingwebhookconfiguration";
+    it.kubectl_ok(&["delete", configurations, "callgate"]).await;
+    await_acceptance(it, "shop").await;
 }
 
 /// A pod that sets nothing, and stays.
