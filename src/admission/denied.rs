@@ -1,7 +1,7 @@
 //! Denied pods, and the owners on which an Event reports them.
 
 use crate::{
-    admission::{review::AdmissionRequest, reviewer::Judgement, target::ReviewTarget},
+    admission::{request::AdmissionRequest, reviewer::Judgement, target::ReviewTarget},
     json::{Bounded, Entry, objects},
     pod::{Kind, Str},
 };

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use crate::{
     admission::{
         FindNamespace, RecentChanges,
-        review::{AdmissionRequest, Object, Own},
+        request::{AdmissionRequest, Object, Own},
     },
     policy::{Builtin, Presence},
 };

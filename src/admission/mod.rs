@@ -5,12 +5,14 @@
 
 mod answer;
 mod body;
+mod decode;
 mod denied;
 mod live;
 mod own;
 mod raw;
 mod recent;
 mod record;
+mod request;
 mod review;
 mod reviewer;
 mod target;
@@ -35,7 +37,7 @@ use crate::{
     profile::Catalog,
 };
 use live::Live;
-use review::{AdmissionRequest, Object};
+use request::{AdmissionRequest, Object};
 use reviewer::{Judgement, Reviewer};
 
 pub use denied::{DeniedPod, Owner};

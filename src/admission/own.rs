@@ -5,7 +5,7 @@ use crate::{
     admission::{
         Outcome,
         answer::Answer,
-        review::Own,
+        request::Own,
         reviewer::{Judgement, Reviewer},
     },
     group::{MODE_LABEL, POLICY_LABEL},

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::{
-    admission::review::{AdmissionRequest, Object, Own},
+    admission::request::{AdmissionRequest, Object, Own},
     recent::RecentNames,
 };
 

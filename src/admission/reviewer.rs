@@ -7,7 +7,7 @@ use crate::{
         Outcome, Snapshot, Webhook,
         answer::Answer,
         live::Live,
-        review::{AdmissionRequest, Object},
+        request::{AdmissionRequest, Object},
         target::ReviewTarget,
     },
     pod::{Kind, Scope, Subject},

@@ -16,7 +16,7 @@ use crate::{
         BUILTIN, Exemption, Level, Placement, PolicyError, RULES, Rule, runtime::Handlers,
         selector::Selector,
     },
-    profile::{self, ProfilePath},
+    profile::{ProfilePath, is_label},
     spelling,
 };
 
@@ -263,11 +263,6 @@ impl TryFrom<String> for Name {
             "{name:?} is no name for a policy: at most 63 lower case letters, digits and hyphens"
         ))
     }
-}
-
-/// A DNS label (RFC 1123).
-pub(super) fn is_label(name: &str) -> bool {
-    name.len() <= 63 && profile::is_label(name)
 }
 
 fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Exemption>, D::Error> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     pod::{Pod, Required, Term},
-    policy::{Operation, patch::Added},
+    policy::operation::{Added, Operation},
     profile::{Catalog, Digest, ProfilePath},
 };
 

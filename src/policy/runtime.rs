@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::document::is_label;
-use crate::spelling;
+use crate::{profile::is_label, spelling};
 
 /// The handler of each `RuntimeClass`. Outside a cluster the classes are unknown: each then has
 /// a handler of the same name.

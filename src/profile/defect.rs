@@ -1,6 +1,6 @@
 //! The defects of a profile, by their effect on a container that uses it.
 
-use crate::profile::{Doubt, runtime::Action};
+use crate::profile::{Doubt, action::Action};
 
 /// Why a profile does not confine a container that uses it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

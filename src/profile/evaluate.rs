@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::profile::{
     Document,
+    action::{Action, Effect},
     architecture::Architecture,
-    calls::{Calls, Effect, Outcome, shared},
-    runtime::Action,
+    calls::{Calls, Outcome, shared},
     syscalls,
 };
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::{
     profile::{
         Broken, Defect, Doubt, Hollow,
+        action::Action,
         architecture::Architecture,
         calls::{Calls, Clash, can_hold},
         defect::Idle,
         document::{Document, Spanned, Syscall},
         json::NodeId,
-        runtime::Action,
         syscalls,
     },
     spelling,

@@ -1,5 +1,6 @@
 //! Seccomp profiles: their paths, what a file makes the runtime do, the lints, and the catalog.
 
+mod action;
 mod architecture;
 mod calls;
 mod canonical;
@@ -20,8 +21,9 @@ mod path;
 mod runtime;
 mod syscalls;
 
+pub use action::Effect;
 pub use architecture::Architecture;
-pub use calls::{Effect, Outcome};
+pub use calls::Outcome;
 pub use catalog::Catalog;
 pub use defect::{Broken, Defect, Hollow, Idle};
 pub use document::{Document, MAX_BYTES, MOST_FILE_BYTES};

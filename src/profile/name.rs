@@ -39,11 +39,15 @@ impl FromStr for ObjectName {
 /// Whether a text is a DNS subdomain (RFC 1123), of any length: what the API
 /// server accepts as a name of most objects.
 pub fn is_subdomain(name: &str) -> bool {
-    name.split('.').all(is_label)
+    name.split('.').all(is_long_label)
 }
 
-/// Whether a text is a DNS label (RFC 1123), of any length.
-pub fn is_label(label: &str) -> bool {
+/// Whether a text is a DNS label (RFC 1123), of at most 63 characters.
+pub fn is_label(text: &str) -> bool {
+    text.len() <= 63 && is_long_label(text)
+}
+
+fn is_long_label(label: &str) -> bool {
     let solid = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
     let ends = [label.bytes().next(), label.bytes().next_back()];
     let inside = label.bytes().all(|it| solid(it) || it == b'-');

@@ -2,62 +2,11 @@
 
 use crate::profile::{
     Broken,
+    action::{Action, Effect, Operator},
     architecture::Architecture,
-    calls::Effect,
     document::{Document, Spanned, Syscall},
     syscalls,
 };
-
-/// What a rule or the default does to a system call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Action {
-    Kill,
-    KillProcess,
-    KillThread,
-    Trap,
-    Errno,
-    Trace,
-    Allow,
-    Log,
-    Notify,
-}
-
-/// libcontainer/seccomp/config.go of runc.
-pub(super) const ACTIONS: &[(&str, Action)] = &[
-    ("SCMP_ACT_KILL", Action::Kill),
-    ("SCMP_ACT_KILL_PROCESS", Action::KillProcess),
-    ("SCMP_ACT_KILL_THREAD", Action::KillThread),
-    ("SCMP_ACT_TRAP", Action::Trap),
-    ("SCMP_ACT_ERRNO", Action::Errno),
-    ("SCMP_ACT_TRACE", Action::Trace),
-    ("SCMP_ACT_ALLOW", Action::Allow),
-    ("SCMP_ACT_LOG", Action::Log),
-    ("SCMP_ACT_NOTIFY", Action::Notify),
-];
-
-/// How a condition compares an argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Operator {
-    Ne,
-    Lt,
-    Le,
-    Eq,
-    Ge,
-    Gt,
-    /// Compares the bits of a mask only.
-    MaskedEq,
-}
-
-/// libcontainer/seccomp/config.go of runc.
-const OPERATORS: &[(&str, Operator)] = &[
-    ("SCMP_CMP_NE", Operator::Ne),
-    ("SCMP_CMP_LT", Operator::Lt),
-    ("SCMP_CMP_LE", Operator::Le),
-    ("SCMP_CMP_EQ", Operator::Eq),
-    ("SCMP_CMP_GE", Operator::Ge),
-    ("SCMP_CMP_GT", Operator::Gt),
-    ("SCMP_CMP_MASKED_EQ", Operator::MaskedEq),
-];
 
 /// libcontainer/seccomp/config.go of runc.
 pub(super) const FLAGS: &[&str] = &[
@@ -66,40 +15,6 @@ pub(super) const FLAGS: &[&str] = &[
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
     "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
 ];
-
-impl Action {
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        ACTIONS.iter().find(|it| it.0 == name).map(|it| it.1)
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        ACTIONS.iter().find(|it| it.1 == self).expect("every action has its name").0
-    }
-
-    /// Whether the system call is executed; a logged call is.
-    pub(super) fn lets_through(self) -> bool {
-        matches!(self, Self::Allow | Self::Log)
-    }
-
-    /// The largest errno that libseccomp takes (`MAX_ERRNO` in src/system.c).
-    pub(super) const LARGEST_ERRNO: u64 = 4094;
-
-    /// Whether the action uses `errnoRet`: as an error number, or as a message to
-    /// the tracer.
-    pub(super) fn takes_errno(self) -> bool {
-        matches!(self, Self::Errno | Self::Trace)
-    }
-}
-
-impl Operator {
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        OPERATORS.iter().find(|it| it.0 == name).map(|it| it.1)
-    }
-
-    pub(super) fn names() -> impl Iterator<Item = &'static str> + Clone {
-        OPERATORS.iter().map(|it| it.0)
-    }
-}
 
 impl Document {
     /// Returns the first error with which runc rejects the profile on every node

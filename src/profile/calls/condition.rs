@@ -1,6 +1,6 @@
 //! A condition on one argument of a system call.
 
-use crate::profile::{architecture::Width, document::Arg, runtime::Operator};
+use crate::profile::{action::Operator, architecture::Width, document::Arg};
 
 /// A condition on one argument. Equal conditions are one node in the tree that
 /// libseccomp makes of the rules for a call.

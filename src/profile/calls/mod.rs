@@ -16,20 +16,12 @@ use condition::Condition;
 pub(super) use multiplexed::shared;
 
 use crate::profile::{
+    action::{Action, Effect, Operator},
     architecture::{Architecture, Width},
     document::{Arg, Document, Spanned, Syscall},
     json::NodeId,
-    runtime::{Action, Operator},
     syscalls,
 };
-
-/// The effect on a call. As in libseccomp, `KILL` and `KILL_THREAD` are the same,
-/// and the error number is part of the action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Effect {
-    action: Action,
-    code: u16,
-}
 
 /// The rules of a profile by system call.
 pub(super) struct Calls<'a> {
@@ -62,48 +54,6 @@ pub(super) enum Clash {
     /// An earlier rule has the same conditions, or more, and another action:
     /// libseccomp rejects the profile.
     Conflicting,
-}
-
-impl Effect {
-    /// Converts as runc does: 16 bits of `errno`, and `EPERM` by default.
-    pub(super) fn of(action: Action, errno: Option<u64>) -> Self {
-        const EPERM: u64 = 1;
-        let [low, high, ..] = errno.unwrap_or(EPERM).to_le_bytes();
-        let code = if action.takes_errno() { u16::from_le_bytes([low, high]) } else { 0 };
-        let action = if action == Action::Kill { Action::KillThread } else { action };
-        Self { action, code }
-    }
-
-    /// The call fails with this error.
-    pub(super) fn error(code: u16) -> Self {
-        Self { action: Action::Errno, code }
-    }
-
-    /// The name of the action, `SCMP_ACT_…`.
-    pub fn action(self) -> &'static str {
-        self.action.name()
-    }
-
-    /// The error number or, for a tracer, the message.
-    pub fn code(self) -> u16 {
-        self.code
-    }
-
-    /// Whether the call is or may be executed: a supervisor can allow it
-    /// (`NOTIFY`), but a container has no tracer that could (`TRACE`).
-    pub fn lets_through(self) -> bool {
-        self.action.lets_through() || self.action == Action::Notify
-    }
-
-    /// Whether the call is denied unless a supervisor or tracer allows it.
-    pub fn stops(self) -> bool {
-        !self.action.lets_through()
-    }
-
-    /// Whether libseccomp rejects the action (`sys_chk_seccomp_action`).
-    pub(super) fn is_refused(self) -> bool {
-        self.action == Action::Errno && u64::from(self.code) > Action::LARGEST_ERRNO
-    }
 }
 
 impl<'a> Calls<'a> {

@@ -7,9 +7,9 @@ use super::{
     remark::{listed, quoted},
 };
 use crate::profile::{
+    action::Action,
     document::Syscall,
     json::{Content, Value, same_key},
-    runtime::Action,
 };
 
 /// L2: containerd drops the keys that Docker and Podman add to the format, which

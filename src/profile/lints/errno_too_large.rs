@@ -1,7 +1,7 @@
 #![doc = include_str!("errno-too-large.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
-use crate::profile::{document::Spanned, runtime::Action};
+use crate::profile::{action::Action, document::Spanned};
 
 /// runc keeps 16 bits (1.10.1), and libseccomp takes none from 4095 on.
 pub(super) const LINT: Lint = Lint {

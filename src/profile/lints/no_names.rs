@@ -2,8 +2,8 @@
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
 use crate::profile::{
+    action::Action,
     document::{Spanned, Syscall},
-    runtime::Action,
 };
 
 /// 1.10.1: the specification requires a name, runc does not.

@@ -1,7 +1,7 @@
 #![doc = include_str!("notify.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
-use crate::profile::{document::Spanned, runtime::Action};
+use crate::profile::{action::Action, document::Spanned};
 
 /// L6: the container would depend on a program on its node.
 pub(super) const LINT: Lint = Lint {

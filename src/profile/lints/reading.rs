@@ -1,11 +1,11 @@
 //! The input of lints: a profile as written and as the runtime decodes it.
 
 use crate::profile::{
+    action::Action,
     calls::Calls,
     decode::TypeMismatch,
     document::{Arg, Document, Spanned, Syscall},
     json::{Json, Value, same_key},
-    runtime::Action,
 };
 
 /// A profile, its decoded document, and its evaluated rules.

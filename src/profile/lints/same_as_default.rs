@@ -1,7 +1,7 @@
 #![doc = include_str!("same-as-default.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
-use crate::profile::{calls::Effect, runtime::Action};
+use crate::profile::{action::Action, action::Effect};
 
 /// 1.10.1: runc and crun skip a rule whose action is the default action.
 pub(super) const LINT: Lint = Lint {

@@ -1,7 +1,7 @@
 #![doc = include_str!("stray-errno.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
-use crate::profile::{document::Spanned, runtime::Action};
+use crate::profile::{action::Action, document::Spanned};
 
 /// 1.10.1: the specification requires an error; crun returns one, runc does not.
 pub(super) const LINT: Lint = Lint {

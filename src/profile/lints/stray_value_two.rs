@@ -1,7 +1,7 @@
 #![doc = include_str!("stray-value-two.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity};
-use crate::profile::runtime::Operator;
+use crate::profile::action::Operator;
 
 /// 1.10.1: only `SCMP_CMP_MASKED_EQ` has two operands.
 pub(super) const LINT: Lint = Lint {

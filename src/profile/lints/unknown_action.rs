@@ -1,7 +1,7 @@
 #![doc = include_str!("unknown-action.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity, constants::Constants};
-use crate::profile::runtime::ACTIONS;
+use crate::profile::action::ACTIONS;
 
 /// 1.10.1: runc compares exactly, with case and prefix.
 pub(super) const LINT: Lint = Lint {

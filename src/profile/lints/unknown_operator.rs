@@ -1,7 +1,7 @@
 #![doc = include_str!("unknown-operator.md")]
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity, constants::Constants};
-use crate::profile::runtime::Operator;
+use crate::profile::action::Operator;
 
 /// 1.10.1: runc compares exactly, with case and prefix.
 pub(super) const LINT: Lint = Lint {

@@ -2,7 +2,7 @@
 
 use super::{Anchor, Check, Lint, Reading, Remark, Severity, remark::quoted};
 use crate::{
-    profile::{runtime::Action, syscalls},
+    profile::{action::Action, syscalls},
     spelling,
 };
 
