@@ -59,12 +59,24 @@ fn every_lint_is_explained() {
 }
 
 #[test]
-fn an_unknown_rule_leads_to_the_list_of_rules_and_lints() {
-    let output = callgate(&["explain", "unsett"]);
-    let said = said(&output);
-    let start = "error: there is no rule or lint \"unsett\"; rules: privileged, unset, ";
-    assert!(said.starts_with(start), "{said}");
-    assert!(said.contains("; lints: not-json, wrong-type, "), "{said}");
+fn an_unknown_rule_leads_to_the_nearest_and_to_the_list_of_rules_and_lints() {
+    for (name, hint) in [("unsett", ", did you mean \"unset\"?"), ("seccomp", "")] {
+        let output = callgate(&["explain", name]);
+        let said = said(&output);
+        let start =
+            format!("error: there is no rule or lint {name:?}{hint}; rules: privileged, unset, ");
+        assert!(said.starts_with(&start), "{said}");
+        assert!(said.contains("; lints: not-json, wrong-type, "), "{said}");
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
+
+#[test]
+fn an_agent_takes_no_name_that_a_node_cannot_have() {
+    let output = callgate(&["agent", "--node-name", "../pods/a"]);
+    let expected = "error: invalid value '../pods/a' for '--node-name <NAME>': expected the name \
+        of a Node: lower case letters, digits, hyphens and dots, between letters and digits\n";
+    assert!(said(&output).starts_with(expected), "{}", said(&output));
     assert_eq!(output.status.code(), Some(2));
 }
 

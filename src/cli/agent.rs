@@ -19,6 +19,7 @@ use crate::{
     cluster::{self, Clients},
     duration,
     log_once::LogOnce,
+    profile::is_subdomain,
     server::{self, Admin, Condition, Limits, Order, Readiness, signals},
     telemetry::{AgentMetrics, Log, Logging, Profiles},
     tls,
@@ -32,6 +33,7 @@ pub(super) struct Agent {
         long,
         value_name = "NAME",
         required_unless_present = "prepare",
+        value_parser = node_name,
         env = "CALLGATE_NODE_NAME"
     )]
     node_name: Option<String>,
@@ -144,6 +146,13 @@ async fn serve(agent: agent::Agent, listener: TcpListener) -> anyhow::Result<()>
         _ = orders.wait_for(|it| *it >= Order::Drain) => tracing::info!("stopped"),
     }
     Ok(())
+}
+
+/// The name becomes a part of paths of the API server.
+fn node_name(text: &str) -> Result<String, &'static str> {
+    let expected = "expected the name of a Node: lower case letters, digits, hyphens and dots, \
+        between letters and digits";
+    if is_subdomain(text) { Ok(text.to_owned()) } else { Err(expected) }
 }
 
 /// Counts the events of the agent, and logs those that are new.

@@ -9,6 +9,7 @@ use crate::{
     cli::Found,
     policy::{BUILTIN, Builtin, RULES},
     profile::LINTS,
+    spelling,
 };
 
 /// Explain a rule or a lint, or print a built-in policy
@@ -45,14 +46,18 @@ impl Explain {
                 let id = rule.unwrap_or_default();
                 let rule = RULES.iter().find(|it| it.id == id).map(|it| it.page);
                 let lint = || LINTS.iter().find(|it| it.id == id).map(|it| it.page);
-                match rule.or_else(lint) {
-                    Some(page) => page,
-                    None => bail!(
-                        "there is no rule or lint {id:?}; rules: {}; lints: {}",
+                let Some(page) = rule.or_else(lint) else {
+                    let known = RULES.iter().map(|it| it.id).chain(LINTS.iter().map(|it| it.id));
+                    let near = spelling::nearest(&id, known);
+                    let hint = near.map(|it| format!(", did you mean {it:?}?"));
+                    bail!(
+                        "there is no rule or lint {id:?}{}; rules: {}; lints: {}",
+                        hint.unwrap_or_default(),
                         names(RULES, |it| it.id),
                         names(LINTS, |it| it.id)
-                    ),
-                }
+                    )
+                };
+                page
             }
         };
         io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
