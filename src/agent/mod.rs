@@ -6,6 +6,7 @@
 //! then report.
 
 mod bring;
+mod event;
 mod found;
 pub mod host;
 mod name;
@@ -19,12 +20,13 @@ mod watch;
 
 pub use self::{
     bring::Fetch,
+    event::{AgentEvent, EventHandler},
     found::{Entry, Failure, Found, Source},
     name::Name,
     plan::{Plan, Present, Released, Step, plan},
     reconciler::Reconciler,
     report::{Condition, ReportError, Seen, Write, writes},
-    run::{Agent, AgentEvent, EventHandler},
+    run::Agent,
     wanted::{Content, Want, Wanted, want},
 };
 

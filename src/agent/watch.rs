@@ -6,8 +6,8 @@ use kube::{Client, core::Request};
 use tokio::{join, sync::watch};
 
 use super::{
+    event::{AgentEvent, EventHandler},
     name::Name,
-    run::{AgentEvent, EventHandler, NODES},
     wanted::{Want, Wanted, are_the_same, put, want},
 };
 use crate::{
@@ -16,6 +16,9 @@ use crate::{
     group::{NODE, PROFILE},
     watch::{Change, Event, Object, Source, Timing, stream},
 };
+
+/// Where the API server has Nodes.
+pub(super) const NODES: &str = "/api/v1/nodes";
 
 /// Thousands of agents watch, so their watches are long. The API server sends a bookmark at least
 /// once a minute: a connection on which nothing comes for longer is dead.

@@ -19,17 +19,16 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-pub(super) use self::tell::NODES;
 use self::{
     pace::phase,
     reasons::Reasons,
     tell::{Teller, delete_pod},
 };
 use super::{
+    event::{AgentEvent, EventHandler},
     found::Found,
     name::Name,
     reconciler::Reconciler,
-    report::ReportError,
     wanted::Wanted,
     watch::{fetch, follow, touches},
 };
@@ -59,33 +58,6 @@ pub struct Agent {
     /// The namespace and the name of the pod in which it runs, if it does.
     pub pod: Option<(String, String)>,
 }
-
-/// What an agent has to tell.
-pub enum AgentEvent<'a> {
-    /// The files were looked at.
-    Passed(&'a Found),
-    /// The API server knows all that was found, which is that profiles are in
-    /// place, if it was known which are wanted.
-    Reported {
-        found: &'a Found,
-        /// How many calls that took which write.
-        calls: usize,
-    },
-    ReportFailed(&'a ReportError),
-    /// A watch failed and is tried again; what is known stands.
-    WatchFailed {
-        object: &'static str,
-        why: &'a str,
-    },
-    /// There is an object of which not even the name can be read.
-    Unreadable {
-        object: &'static str,
-        why: &'a str,
-    },
-}
-
-/// Handles an event; it must not block.
-pub type EventHandler = Arc<dyn Fn(AgentEvent<'_>) + Send + Sync>;
 
 impl Agent {
     /// Runs until the seccomp directory is no longer the one that the kubelet

@@ -17,13 +17,12 @@ use crate::{
     agent::{
         found::Found,
         report::{Condition, ReportError, Seen, Write, writes},
+        watch::NODES,
     },
     call::{CallError, within},
     group::{API_VERSION, NODE, NODE_CONDITION, NOT_READY_TAINT},
     watch::Object,
 };
-
-pub(in crate::agent) const NODES: &str = "/api/v1/nodes";
 
 /// As whom we write: the API server notes who set which field.
 const MANAGER: &str = "callgate-agent";
