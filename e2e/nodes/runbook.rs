@@ -317,7 +317,7 @@ async fn uninstalling_in_another_order(it: &Deployment, reader: &mut Reader) {
         load.goes_on().await;
         it.kubectl_ok(&["delete", "crd", "-l", "app.kubernetes.io/name=callgate"]).await;
         await_refusal(it, "shop", "policy \"to-be-kept\" does not exist").await;
-        load.goes_on().await;
+        load.is_refused().await;
         it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
         it.rolled_out().await;
         reader.run("In another order").await;
