@@ -191,13 +191,9 @@ impl Deployment {
         self.site.directory.is_some()
     }
 
-    /// Ends a program of the control plane as a crash does; a new one starts.
-    pub(crate) async fn restart(&self, program: &'static str) {
-        let directory = self.site.directory.clone().expect("the cluster is ours");
-        let restart = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/cluster/restart");
-        let run = move || Command::new(restart).arg(directory).arg(program).status();
-        let status = tokio::task::spawn_blocking(run).await.expect("it does not panic");
-        assert!(status.expect("it starts").success(), "{program} is not restarted");
+    /// The directory of a cluster that was made for this suite.
+    pub(crate) fn directory(&self) -> &Path {
+        self.site.directory.as_deref().expect("the cluster is ours")
     }
 
     pub(crate) async fn create(&self, namespace: &str, pod: &Value) -> Reply {
@@ -267,31 +263,6 @@ impl Replica {
             is_ready: conditions.any(|it| it["type"] == "Ready" && it["status"] == "True"),
             restarts: pod["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap_or(0),
         }
-    }
-
-    /// Ends its process, as the kernel does when memory runs out.
-    pub(crate) fn kill(&self) {
-        let kill = format!("kill -KILL {}", self.process());
-        let status = Command::new("sh").args(["-c", &kill]).status();
-        assert!(status.expect("a shell starts").success());
-    }
-
-    /// The number of its process.
-    pub(crate) fn process(&self) -> String {
-        // Pods write their uid into the name of their cgroup, some with `_` for `-`.
-        let uids = [self.uid.clone(), self.uid.replace('-', "_")];
-        let processes = fs::read_dir("/proc").expect("it is there").filter_map(Result::ok);
-        let mut ours = Vec::new();
-        for process in processes.map(|it| it.path()) {
-            let read = |name: &str| fs::read(process.join(name)).unwrap_or_default();
-            let text = String::from_utf8_lossy(&read("cgroup")).into_owned();
-            let is_ours = uids.iter().any(|it| text.contains(it.as_str()));
-            if is_ours && read("cmdline").starts_with(b"/bin/callgate\0") {
-                ours.push(process.file_name().expect("it has one").to_string_lossy().into_owned());
-            }
-        }
-        assert_eq!(ours.len(), 1, "processes of {}: {ours:?}", self.name);
-        ours.remove(0)
     }
 }
 

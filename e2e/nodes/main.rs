@@ -9,6 +9,7 @@ mod ca;
 mod deployment;
 mod image;
 mod outage;
+mod programs;
 mod runbook;
 mod tests;
 mod upgrade;

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use support::wait::eventually;
 
 use super::node::{
-    self, AGENTS, NODE, SECCOMP_NODE, agent_on, agents, apply, delete, file, installed, outcome,
-    tutorial,
+    self, AGENTS, NODE, agent_on, agents, apply, delete, file, installed, is_tainted, outcome,
+    taint, tutorial,
 };
 use crate::deployment::Deployment;
 
@@ -70,41 +70,6 @@ pub(super) async fn whoever_reads_while_agents_are_killed_sees_a_whole_file(it: 
     delete(&it, "torn").await;
 }
 
-/// kube-proxy ends when its node is deleted, and the cluster with it: so another
-/// node is, whose report is owned as an agent has it.
-pub(super) async fn what_is_said_of_a_node_goes_with_it(it: Arc<Deployment>) {
-    let real = it.api.get(&format!("{SECCOMP_NODE}/node-a")).await.expect_ok("a report");
-    let uid = &node::node(&it, "node-a").await["metadata"]["uid"];
-    let owner = |name: &str, uid: &Value| json!([{ "apiVersion": "v1", "kind": "Node", "name": name, "uid": uid }]);
-    assert_eq!(real["metadata"]["ownerReferences"], owner("node-a", uid));
-
-    let new = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "node-x" } });
-    let new = it.api.post(NODE, &new).await.expect_ok("a node");
-    let report = json!({
-        "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompNode", "spec": {},
-        "metadata": {
-            "name": "node-x", "ownerReferences": owner("node-x", &new["metadata"]["uid"]),
-        },
-    });
-    it.api.post(SECCOMP_NODE, &report).await.expect_ok("its report");
-    it.api.delete(&format!("{NODE}/node-x")).await.expect_ok("the node");
-    eventually("what was said of it is gone with it", async || {
-        (it.api.get(&format!("{SECCOMP_NODE}/node-x")).await.status == 404).then_some(())
-    })
-    .await;
-
-    // And one that was taken away from its node by hand is given back to it.
-    let path = format!("{SECCOMP_NODE}/node-b");
-    let stray = json!({ "metadata": { "ownerReferences": null } });
-    it.api.merge(&path, &stray).await.expect_ok("the report");
-    let uid = node::node(&it, "node-b").await["metadata"]["uid"].clone();
-    eventually("the node owns it again", async || {
-        let report = it.api.get(&path).await.body;
-        (report["metadata"]["ownerReferences"] == owner("node-b", &uid)).then_some(())
-    })
-    .await;
-}
-
 /// As a node that joins with the taint of `kubelet --register-with-taints`, and
 /// worse: with everything that was said in an earlier life, and an empty disk.
 pub(super) async fn a_node_that_begins_anew_gets_its_profiles_before_it_gets_pods(
@@ -120,9 +85,8 @@ pub(super) async fn a_node_that_begins_anew_gets_its_profiles_before_it_gets_pod
     eventually("the agents are gone", async || agents(&it).await.is_empty().then_some(())).await;
     let own = it.seccomp_root("node-b").join("callgate");
     fs::remove_dir_all(&own).expect("we are root");
-    let taint = json!([{ "key": "callgate.dev/agent-not-ready", "effect": "NoSchedule" }]);
     let path = format!("{NODE}/node-b");
-    it.api.merge(&path, &json!({ "spec": { "taints": taint } })).await.expect_ok("the node");
+    it.api.merge(&path, &json!({ "spec": { "taints": taint() } })).await.expect_ok("the node");
 
     let namespace = it.namespace("new-node").await;
     let mut pod = tutorial("early", "callgate/block-mkdir.json");
@@ -146,8 +110,7 @@ pub(super) async fn a_node_that_begins_anew_gets_its_profiles_before_it_gets_pod
     })
     .await;
     let object = node::node(&it, "node-b").await;
-    let taints = object["spec"]["taints"].as_array().cloned().unwrap_or_default();
-    assert!(taints.iter().all(|it| it["key"] != "callgate.dev/agent-not-ready"), "{taints:?}");
+    assert!(!is_tainted(&object), "{object:#}");
     let (said, code) = outcome(&it, &namespace, "early").await;
     assert_eq!((said.as_str(), code), ("Seccomp:\t2\nBad system call\n", 159));
     installed(&it, "block-mkdir", "mkdir").await;

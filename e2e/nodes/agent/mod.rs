@@ -1,6 +1,7 @@
 //! What must be seen of the agent: profiles get to real nodes, and pods run under them.
 
 mod directory;
+mod faults;
 mod hostile;
 mod identity;
 mod landing;
@@ -11,6 +12,12 @@ mod story;
 
 use self::{
     directory::an_agent_whose_directory_is_replaced_is_recreated_with_the_new_one,
+    faults::{
+        a_report_that_is_deleted_or_taken_away_from_its_node_is_there_again,
+        a_taint_outlives_an_outage_until_the_profiles_are_there,
+        profiles_change_while_the_kubelet_and_containerd_are_killed,
+        what_is_said_of_a_node_goes_with_it_and_comes_back_with_it,
+    },
     hostile::{
         no_pod_runs_under_a_note_of_the_agent,
         what_stands_in_the_way_is_told_and_nothing_outside_is_touched,
@@ -19,7 +26,6 @@ use self::{
     landing::a_profile_that_one_node_has_is_judged_by_where_the_pod_can_land,
     lives::{
         a_node_that_begins_anew_gets_its_profiles_before_it_gets_pods,
-        what_is_said_of_a_node_goes_with_it,
         whoever_reads_while_agents_are_killed_sees_a_whole_file,
     },
     scale::two_hundred_profiles_take_two_seconds_and_little_memory,
@@ -42,6 +48,9 @@ pub(crate) const ALL: &[Entry] = entries![
     an_agent_whose_directory_is_replaced_is_recreated_with_the_new_one,
     two_hundred_profiles_take_two_seconds_and_little_memory,
     whoever_reads_while_agents_are_killed_sees_a_whole_file,
-    what_is_said_of_a_node_goes_with_it,
+    a_report_that_is_deleted_or_taken_away_from_its_node_is_there_again,
+    profiles_change_while_the_kubelet_and_containerd_are_killed,
+    a_taint_outlives_an_outage_until_the_profiles_are_there,
+    what_is_said_of_a_node_goes_with_it_and_comes_back_with_it,
     a_node_that_begins_anew_gets_its_profiles_before_it_gets_pods,
 ];

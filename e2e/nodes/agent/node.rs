@@ -11,6 +11,7 @@ use crate::deployment::{Deployment, Replica, pod};
 pub(super) const NODES: [&str; 2] = ["node-a", "node-b"];
 pub(super) const NODE: &str = "/api/v1/nodes";
 pub(super) const SECCOMP_NODE: &str = "/apis/callgate.dev/v1alpha1/seccompnodes";
+pub(super) const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
 pub(super) const AGENTS: &str = "/api/v1/namespaces/callgate-agent/pods";
 
 pub(super) fn profile(name: &str, call: &str) -> Value {
@@ -25,12 +26,12 @@ pub(super) fn profile(name: &str, call: &str) -> Value {
 }
 
 pub(super) async fn apply(it: &Deployment, name: &str, call: &str) {
-    let path = format!("/apis/callgate.dev/v1alpha1/seccompprofiles/{name}");
+    let path = format!("{PROFILES}/{name}");
     it.api.apply(&path, &profile(name, call)).await.expect_ok("the profile");
 }
 
 pub(super) async fn delete(it: &Deployment, name: &str) {
-    let path = format!("/apis/callgate.dev/v1alpha1/seccompprofiles/{name}");
+    let path = format!("{PROFILES}/{name}");
     it.api.delete(&path).await.expect_ok("the profile");
 }
 
@@ -48,6 +49,22 @@ pub(super) async fn reported(it: &Deployment, node: &str, name: &str) -> Option<
 
 pub(super) async fn node(it: &Deployment, name: &str) -> Value {
     it.api.get(&format!("{NODE}/{name}")).await.expect_ok("the node")
+}
+
+/// What a node may join with.
+pub(super) fn taint() -> Value {
+    json!([{ "key": "callgate.dev/agent-not-ready", "effect": "NoSchedule" }])
+}
+
+pub(super) fn is_tainted(node: &Value) -> bool {
+    let taints = node["spec"]["taints"].as_array();
+    taints.into_iter().flatten().any(|it| it["key"] == "callgate.dev/agent-not-ready")
+}
+
+/// As whose the report of this node is to be known.
+pub(super) fn owner(node: &Value) -> Value {
+    let (name, uid) = (&node["metadata"]["name"], &node["metadata"]["uid"]);
+    json!([{ "apiVersion": "v1", "kind": "Node", "name": name, "uid": uid }])
 }
 
 pub(super) fn label<'a>(node: &'a Value, name: &str) -> Option<&'a str> {

@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 use support::report::report_details;
 use support::wait::eventually;
 
-use super::node::{AGENTS, agent_on};
+use super::node::{AGENTS, PROFILES, agent_on};
 use crate::deployment::Deployment;
 
-const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
 const COUNT: usize = 200;
 
 const LONGEST: Duration = Duration::from_secs(2);

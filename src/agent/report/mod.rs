@@ -24,6 +24,9 @@ pub enum ReportError {
     Call { what: &'static str, source: CallError },
     #[error("cannot {what}: {why}")]
     Unreadable { what: &'static str, why: String },
+    /// Nothing is known of it by anybody, and everything is reported once it is there.
+    #[error("there is no Node {name:?}")]
+    NoNode { name: String },
 }
 
 /// How many profiles a message names.

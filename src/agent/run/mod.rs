@@ -29,6 +29,7 @@ use super::{
     found::Found,
     name::Name,
     reconciler::Reconciler,
+    report::ReportError,
     wanted::Wanted,
     watch::{fetch, follow, touches},
 };
@@ -168,7 +169,14 @@ async fn report(
                 }
                 Err(error) => {
                     handler(AgentEvent::ReportFailed(&error));
-                    reasons.failure(start.elapsed());
+                    match error {
+                        // There is no use in trying again before the watch tells of it.
+                        ReportError::NoNode { .. } => {
+                            let told = Arc::clone(tells);
+                            reasons.success(told, 0, refresh, nodes, start.elapsed());
+                        }
+                        _ => reasons.failure(start.elapsed()),
+                    }
                 }
             }
             if found.is_replaced {

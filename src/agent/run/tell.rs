@@ -59,8 +59,8 @@ impl Teller {
     /// Tells what is new of it, and says in how many calls. The first one that
     /// fails ends it, so that nothing is told before what it rests on.
     pub(super) async fn tell(&self, found: &Found, refresh: bool) -> Result<usize, ReportError> {
-        // A node that is gone has nobody to be told of.
-        let Some(node) = self.get("read the node", NODES).await? else { return Ok(0) };
+        let node = self.get("read the node", NODES).await?;
+        let node = node.ok_or_else(|| ReportError::NoNode { name: self.name.clone() })?;
         let object = self.get("read the SeccompNode", NODE.path).await?;
         let node = read("read the node", &node)?;
         let object = object.as_deref().map(|it| read("read the SeccompNode", it)).transpose()?;
