@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// Conditions and Events carry the time of the wall clock. Durations are measured by the
-/// monotonic clock, which nobody can set.
+/// Conditions and Events carry the time of the wall clock. Durations are measured by the monotonic
+/// clock, which cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClockReading {
     pub(super) wall: Timestamp,

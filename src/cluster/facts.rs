@@ -1,4 +1,4 @@
-//! All that is known of a cluster, kept up to date event by event.
+//! What is known about a cluster, updated with each watch event.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -23,20 +23,20 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each part is new by itself")]
 pub struct News {
-    /// Who obeys what.
+    /// The policies, or which namespace uses which.
     pub policies: bool,
-    /// The profiles of the cluster, or where some node has one.
+    /// The profiles of the cluster, or which of them are on some node.
     pub catalog: bool,
     /// The handlers of runtime classes.
     pub classes: bool,
     pub nodes: bool,
-    /// What cannot be read, and why.
+    /// The objects that cannot be read, and why.
     pub unreadable: bool,
 }
 
-/// A change of any type; what cannot be read comes with the reason.
+/// A change of any type; an unreadable object carries the reason.
 pub(super) enum Any {
-    /// None of one that is being deleted.
+    /// `None` for a namespace that is being deleted.
     Namespace(Change<Result<Option<Labels>, String>>),
     Policy(Change<Result<Stored, String>>),
     Profile(Change<Result<Managed, String>>),
@@ -45,7 +45,7 @@ pub(super) enum Any {
     SeccompNode(Change<Result<PartialSeccompNode, String>>),
 }
 
-/// The policies and profiles of a cluster, who obeys what, and what is on the nodes.
+/// The policies and profiles of a cluster, the namespaces that use them, and what is on the nodes.
 #[derive(Debug, Default)]
 pub struct Facts {
     pub(super) namespaces: Objects<Labels>,
@@ -54,12 +54,12 @@ pub struct Facts {
     /// The handlers of the runtime classes.
     pub(super) classes: Objects<String>,
     pub(super) store: NodeStore,
-    /// Why objects cannot be read, by type. None of them stops the others.
+    /// Why objects cannot be read, by type. An unreadable object does not affect the others.
     unreadable: BTreeMap<Kind, Objects<String>>,
 }
 
 impl Any {
-    /// The namespace that has changed, or gone.
+    /// The namespace that has changed or is gone.
     pub(super) fn namespace(&self) -> Option<String> {
         match self {
             Self::Namespace(Change::Put(name, _) | Change::Gone(name)) => Some(name.clone()),
@@ -69,7 +69,7 @@ impl Any {
 }
 
 impl News {
-    /// What is new in either.
+    /// What is new in either of the two.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             policies: self.policies || other.policies,
@@ -82,12 +82,13 @@ impl News {
 }
 
 impl Facts {
-    /// What an agent reported counts until it has been silent for longer than that.
+    /// The report of an agent counts until the agent has been silent for longer than
+    /// `silent_after`.
     pub(super) fn new(silent_after: Duration) -> Self {
         Self { store: NodeStore::new(silent_after), ..Self::default() }
     }
 
-    /// Whether everything has been listed once: before that nothing can be judged.
+    /// Whether every type has been listed once: before that no pod can be judged.
     pub fn is_complete(&self) -> bool {
         self.namespaces.is_complete
             && self.policies.is_complete
@@ -96,12 +97,12 @@ impl Facts {
             && self.store.is_complete()
     }
 
-    /// Each node, and what its agent says.
+    /// Each node, and the report of its agent.
     pub fn nodes(&self) -> &Nodes {
         self.store.nodes()
     }
 
-    /// The nodes whose agents have reported something and are silent since.
+    /// The nodes whose agents have sent a report and have been silent since.
     pub fn silent_agents(&self) -> impl Iterator<Item = &str> {
         self.store.silent()
     }
@@ -110,7 +111,7 @@ impl Facts {
         RuntimeClasses::of_cluster(self.classes.known.clone())
     }
 
-    /// What follows for judgements; `default` is what namespaces without a label obey.
+    /// The policies for reviews; namespaces without a label use `default`.
     pub fn policy_index(&self, default: Option<&str>) -> PolicyIndex {
         let policies =
             self.policies.known.values().filter_map(|it| Some(it.as_ref().ok()?.policy.clone()));
@@ -123,9 +124,8 @@ impl Facts {
             .with_unreadable(unreadable)
     }
 
-    /// The profiles of the cluster and those on its nodes, beside those that are
-    /// known from elsewhere. Of a path that several speak of, an object has the
-    /// last word, and a node the first.
+    /// The profiles of the cluster and those on its nodes, added to `others`. Where several sources
+    /// have the same path, a `SeccompProfile` takes precedence, then `others`, then the nodes.
     pub fn catalog(&self, others: &Catalog) -> Catalog {
         let others = others.iter().map(|(path, defect)| (path.clone(), defect.cloned()));
         let own = self.profiles.known.iter().filter_map(|(name, profile)| {
@@ -135,7 +135,7 @@ impl Facts {
         on_nodes.chain(others).collect::<Catalog>().with_managed(own)
     }
 
-    /// Of each policy that a newer version wrote, what this version does not know.
+    /// The fields that this version does not know, for each policy that a newer version wrote.
     pub fn unknown(&self) -> BTreeMap<String, Vec<String>> {
         let readable =
             self.policies.known.iter().filter_map(|(name, it)| Some((name, it.as_ref().ok()?)));
@@ -143,23 +143,23 @@ impl Facts {
         strange.map(|(name, it)| (name.clone(), it.unknown.clone())).collect()
     }
 
-    /// The objects that cannot be read, and why not.
+    /// The objects that cannot be read, and why.
     pub fn unreadable(&self) -> impl Iterator<Item = (Kind, &str, &str)> {
         let all =
             self.unreadable.iter().flat_map(|(kind, it)| it.known.iter().map(move |it| (kind, it)));
         all.map(|(kind, (name, why))| (*kind, name.as_str(), why.as_str()))
     }
 
-    /// Takes a change in; says what is new by it.
+    /// Applies a change; returns what is new because of it.
     pub(super) fn take(&mut self, change: Any) -> News {
         let mut news = News::default();
         match change {
             Any::Namespace(it) => {
                 news.unreadable = self.note(Kind::Namespace, &it);
-                // As if nobody had told of it: whoever asks about its pods has the API server
-                // asked, and they are refused while its labels cannot be read.
-                // In one that is being deleted no pod can be created: if one is, the name is that of
-                // another by now.
+                // An unreadable namespace counts as unknown: a review of its pods makes a live
+                // request to the API server, and denies them while its labels cannot be read. So
+                // does one that is being deleted. No pod can be created in it; if one is, another
+                // namespace has its name by then.
                 news.policies = self.namespaces.take(known(it.map(|it| it.ok().flatten())));
             }
             Any::Policy(it) => {
@@ -173,24 +173,24 @@ impl Facts {
             }
             Any::Class(it) => {
                 news.unreadable = self.note(Kind::RuntimeClass, &it);
-                // As if there was no such class: pods that name it are found.
+                // An unreadable class counts as missing, so that pods that name it get a finding.
                 news.classes = self.classes.take(known(it.map(Result::ok)));
             }
             Any::Node(it) => {
                 news.unreadable = self.note(Kind::Node, &it);
-                // One of which nothing is known.
+                // An unreadable node counts as one without labels and taints.
                 news.nodes = self.store.take_node(it.map(Result::unwrap_or_default));
             }
             Any::SeccompNode(it) => {
                 news.unreadable = self.note(Kind::SeccompNode, &it);
-                // As if its agent had said nothing.
+                // An unreadable report counts as none.
                 news.nodes = self.store.take_report(it.map(Result::unwrap_or_default));
             }
         }
         news
     }
 
-    /// Notes whether an object can be read; says whether that is new.
+    /// Records whether an object can be read; returns whether that has changed.
     fn note<T>(&mut self, kind: Kind, change: &Change<Result<T, String>>) -> bool {
         let why = |it: &Result<T, String>| it.as_ref().err().cloned();
         let change = match change {
@@ -220,18 +220,18 @@ struct OwnLabels {
     mode: Option<String>,
 }
 
-/// What the labels of a namespace say to us.
+/// Reads our labels of a namespace.
 pub(super) fn labels(object: &Object<'_>) -> Result<Labels, String> {
     let OwnLabels { policy, mode } = object.labels()?;
     Ok(Labels { policy, mode })
 }
 
-/// The same, of a namespace that is not being deleted.
+/// Reads the same; `None` for a namespace that is being deleted.
 pub(super) fn labels_in_use(object: &Object<'_>) -> Result<Option<Labels>, String> {
     if object.is_terminating() { Ok(None) } else { labels(object).map(Some) }
 }
 
-/// An object of ours of that kind, without what others have written into its metadata.
+/// One of our objects, with its name and spec only: metadata that others wrote is left out.
 pub(super) fn manifest(object: &Object<'_>, kind: Kind) -> Result<Value, String> {
     Ok(json!({
         "apiVersion": API_VERSION,
@@ -241,12 +241,12 @@ pub(super) fn manifest(object: &Object<'_>, kind: Kind) -> Result<Value, String>
     }))
 }
 
-/// Which handler of the nodes runs the pods of a `RuntimeClass`.
+/// The handler that runs the pods of a `RuntimeClass` on the nodes.
 pub(super) fn handler(object: &Object<'_>) -> Result<String, String> {
     object.handler()
 }
 
-/// Reads a policy as it is stored.
+/// Reads a stored policy.
 pub(super) fn policy(object: &Object<'_>) -> Result<Stored, String> {
     policy_of(&manifest(object, Kind::Policy)?)
 }
@@ -255,7 +255,7 @@ pub(super) fn policy_of(manifest: &Value) -> Result<Stored, String> {
     Stored::read(manifest).map_err(|it| it.to_string())
 }
 
-/// Looks into a profile as it is stored: its spec is the profile.
+/// Reads a stored profile: its spec is the profile.
 pub(super) fn profile(object: &Object<'_>) -> Result<Managed, String> {
     Ok(Managed::of_object(&manifest(object, Kind::Profile)?))
 }
@@ -308,7 +308,7 @@ mod tests {
         labels(&Object::read(text)?)
     }
 
-    /// No pod is created in it any more; if one is, another namespace has its name by now.
+    /// No pod can be created in it; if one is, another namespace has its name by then.
     #[test]
     fn a_namespace_that_is_being_deleted_is_not_known() {
         let text = json!({ "metadata": {
@@ -374,8 +374,8 @@ mod tests {
         assert_eq!(Managed::of_object(&object).defect, Some(Defect::Doubtful(Doubt::NoStart)));
     }
 
-    /// An update that changes nothing but the text has to reach the snapshot, by
-    /// which nodes that have the text of before are found.
+    /// An update that changes only the content has to reach the snapshot, which is compared with
+    /// the nodes to find those with the old content.
     #[test]
     fn a_changed_text_of_a_profile_makes_a_new_snapshot() {
         let mut facts = Facts::default();

@@ -1,4 +1,4 @@
-//! Asks for one namespace, when a pod comes before the watch has told of it.
+//! Looks up one namespace when a pod is created in it before the watch has reported it.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use futures_util::future::BoxFuture;
 use super::{facts::labels, live::Live};
 use crate::{policy::Labels, profile::is_subdomain, watch::Object};
 
-/// The metadata of an object, and nothing else of it.
+/// Requests the metadata of an object only.
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
-/// Answers with the labels of a namespace, or with the reason why there are none.
+/// Returns the labels of a namespace, or the reason why they are not known.
 pub type Find = Arc<dyn Fn(&str) -> BoxFuture<'static, Result<Labels, String>> + Send + Sync>;
 
-/// Asks the API server for the labels of a namespace.
+/// Requests the labels of a namespace from the API server.
 pub fn find_namespace(live: Live) -> Find {
     Arc::new(move |name| {
         let (live, name) = (live.clone(), name.to_owned());

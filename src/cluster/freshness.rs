@@ -1,4 +1,4 @@
-//! How old is what is known, and whether that is this replica's fault alone.
+//! How fresh the watches are, and whether only this replica is behind.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,32 +6,32 @@ use tokio::time::Instant;
 
 use super::kind::Kind;
 
-/// A watch is confirmed every ten seconds: nothing that is older is up to date.
+/// A watch is confirmed every ten seconds: one that is older than this is not up to date.
 const BEHIND: Duration = Duration::from_secs(15);
 
-/// For how long an answer of the API server shows that it answers.
+/// How long an answer of the API server counts as a sign that it answers.
 const CONTACT: Duration = Duration::from_secs(10);
 
-/// What is known of the watches, and of the API server besides them.
+/// The state of the watches, and whether the API server answers other requests.
 #[derive(Debug, Default)]
 pub struct Freshness {
     watches: BTreeMap<Kind, Watch>,
     contact: Option<Contact>,
 }
 
-/// Answers of the API server to questions that have nothing to do with watches.
+/// The answers of the API server to requests other than watches.
 #[derive(Clone, Copy, Debug)]
 struct Contact {
-    /// Since when each has followed the one before within [`CONTACT`].
+    /// Since when each answer has followed the one before within [`CONTACT`].
     since: Instant,
     last: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Watch {
-    /// Up to then everything has been told.
+    /// Every change until then has been reported.
     confirmed: Instant,
-    /// Whether the API server has refused it since.
+    /// Whether the API server has rejected the watch since.
     is_refused: bool,
 }
 
@@ -40,7 +40,7 @@ impl Freshness {
         self.watches.insert(kind, Watch { confirmed: at, is_refused: false });
     }
 
-    /// A watch failed: by an answer of the API server, or by silence.
+    /// A watch failed: the API server rejected it (`is_answer`) or did not answer.
     pub fn failed(&mut self, kind: Kind, is_answer: bool) {
         if let Some(watch) = self.watches.get_mut(&kind) {
             watch.is_refused = is_answer;
@@ -53,12 +53,12 @@ impl Freshness {
         self.contact = Some(Contact { since, last: now });
     }
 
-    /// Whether a watch stays silent while the API server answers: then other replicas know more
-    /// than this one.
+    /// Whether a watch is silent while the API server answers other requests: then other replicas
+    /// are more up to date than this one.
     ///
-    /// While the API server is away, and where it refuses a watch to everybody, they know no more,
-    /// and to take all of them away would refuse every pod. When it comes back, watches have as
-    /// long to begin anew as they have to be confirmed.
+    /// While the API server is away, or rejects a watch for every replica, the other replicas are
+    /// no better, and if all of them became unready, every pod would be denied. When the API server
+    /// comes back, a watch has as long to start again as it has to be confirmed.
     pub fn is_behind(&self, now: Instant) -> bool {
         let age = |since: Instant| now.saturating_duration_since(since);
         let answers =
@@ -75,8 +75,8 @@ mod tests {
 
     use super::*;
 
-    /// Everything was confirmed at the beginning; then one watch stayed behind for so many seconds,
-    /// while the API server answered every five seconds in some of them.
+    /// At first every watch is confirmed. Then one watch stays behind for `silent_for` seconds, and
+    /// the API server answers every five seconds during `answers`.
     #[rstest]
     #[case::all_is_well(14, None, 0..=14, false)]
     #[case::one_is_silent_while_the_api_server_answers(16, None, 0..=16, true)]

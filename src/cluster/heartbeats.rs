@@ -1,4 +1,4 @@
-//! Which agents no longer report. Pure.
+//! Finds the agents that no longer report. Pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,24 +7,24 @@ use std::{
 
 use tokio::time::Instant;
 
-/// A watch is confirmed every ten seconds. Of a longer pause nothing is known,
-/// and an agent that could not be heard meanwhile is not silent.
+/// A watch is confirmed every ten seconds. A longer pause counts as this long only: heartbeats
+/// could not be received in it, so it does not make an agent silent.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// When something of each agent was seen last.
+/// When the last change of each agent's heartbeat was observed.
 ///
-/// Only the clock of this replica counts, and only while its watch of the nodes
-/// is up to date: what a node says of the time is never compared with it.
+/// Only the clock of this replica counts, and only while its watch of the nodes is up to date. It
+/// is never compared with a time that a node reports.
 #[derive(Debug, Default)]
 pub(super) struct Heartbeats {
-    /// For how long the watch has been up to date, all in all.
+    /// The total time for which the watch has been up to date.
     observed: Duration,
     confirmed: Option<Instant>,
     last: BTreeMap<String, Sign>,
     silent: BTreeSet<String>,
 }
 
-/// What was seen of an agent, and when.
+/// The last heartbeat of an agent, and when it was first observed.
 #[derive(Debug)]
 struct Sign {
     heartbeat: Option<String>,
@@ -32,15 +32,14 @@ struct Sign {
 }
 
 impl Heartbeats {
-    /// Notes that everything is known up to that instant.
+    /// Records that the watch is up to date as of that instant.
     pub(super) fn confirmed(&mut self, at: Instant) {
         let before = *self.confirmed.get_or_insert(at);
         self.observed += at.saturating_duration_since(before).min(LONGEST_PAUSE);
         self.confirmed = Some(before.max(at));
     }
 
-    /// Notes what stands on a node as the heartbeat of its agent; says whether
-    /// the agent was silent and is no more.
+    /// Records the heartbeat on a node. Returns whether the agent had been silent until now.
     pub(super) fn seen(&mut self, node: &str, heartbeat: Option<&str>) -> bool {
         match self.last.get_mut(node) {
             Some(it) if it.heartbeat.as_deref() == heartbeat => false,
@@ -56,7 +55,7 @@ impl Heartbeats {
         }
     }
 
-    /// Notes that the agent of a node reported something new.
+    /// Records that the agent of a node has changed its report.
     pub(super) fn reported(&mut self, node: &str) {
         if let Some(it) = self.last.get_mut(node) {
             it.at = self.observed;
@@ -69,8 +68,7 @@ impl Heartbeats {
         self.silent.remove(node);
     }
 
-    /// The agents that have become silent: of which nothing was seen for longer
-    /// than that.
+    /// The agents that have become silent: no change was observed for longer than `after`.
     pub(super) fn newly_silent(&mut self, after: Duration) -> Vec<String> {
         let is_silent = |it: &Sign| self.observed.saturating_sub(it.at) > after;
         let silent = self.last.iter().filter(|it| is_silent(it.1)).map(|it| it.0);
@@ -91,7 +89,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_mins(16);
 
-    /// Confirmations every ten seconds, for so long.
+    /// Confirms the watch every ten seconds for that time; returns the agents that become silent.
     fn pass(heartbeats: &mut Heartbeats, start: &mut Instant, time: Duration) -> Vec<String> {
         let mut silent = Vec::new();
         for _ in 0..time.as_secs() / 10 {
@@ -109,7 +107,7 @@ mod tests {
         it.seen("a", Some("10:00"));
         it.seen("b", Some("in a hundred years"));
         assert!(pass(&mut it, &mut now, LIMIT).is_empty());
-        // What the heartbeat says is no matter, only that it is another one.
+        // Only the change of the heartbeat counts, not its time.
         it.seen("b", Some("a hundred years ago"));
         it.seen("a", Some("10:00"));
         assert_eq!(pass(&mut it, &mut now, Duration::from_secs(10)), ["a"]);
@@ -125,7 +123,7 @@ mod tests {
         assert_eq!(it.silent().collect::<Vec<_>>(), ["b"]);
     }
 
-    /// While the API server is away no agent can be heard.
+    /// While the API server is away, no heartbeat can be received.
     #[tokio::test]
     async fn time_in_which_the_watch_was_not_up_to_date_does_not_count() {
         let (mut it, mut now) = (Heartbeats::default(), Instant::now());

@@ -7,12 +7,12 @@ use crate::{
     watch::{Source, Timing},
 };
 
-/// A watch is short: when the API server ends it, every change until then has been reported, and
-/// that is how a replica knows how old its knowledge is. One that is silent for longer is given up,
-/// and its connection with it. Three replicas with six watches each begin about two in a second.
+/// A watch is short: when the API server ends it, every change until then has been reported, which
+/// shows a replica how fresh its state is. A watch that is silent for longer is given up together
+/// with its connection. Three replicas with six watches each begin about two watches per second.
 const TIMING: Timing = Timing {
     term: Duration::from_secs(10),
-    // Its end confirms that we are up to date again.
+    // The end of the first watch confirms that the state is up to date again.
     first_term: Duration::from_secs(1),
     silence: Duration::from_secs(12),
     patience: Duration::from_secs(5),
@@ -27,7 +27,7 @@ pub enum Kind {
     Profile,
     RuntimeClass,
     Node,
-    /// What the agent of a node says.
+    /// The report of a node's agent.
     SeccompNode,
 }
 
@@ -41,7 +41,7 @@ impl Kind {
         Self::SeccompNode,
     ];
 
-    /// What metrics and logs call it: the plural by which the API server knows it.
+    /// The plural name in the API, which metrics and logs use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Namespace => "namespaces",
@@ -53,7 +53,7 @@ impl Kind {
         }
     }
 
-    /// What one of them calls itself.
+    /// The `kind` of an object.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Namespace => "Namespace",
@@ -65,7 +65,7 @@ impl Kind {
         }
     }
 
-    /// Where all of them are.
+    /// The API path of all objects of the type.
     pub(super) fn path(self) -> String {
         let root = match self {
             Self::Namespace | Self::Node => "/api/v1",
@@ -75,11 +75,11 @@ impl Kind {
         format!("{root}/{}", self.as_str())
     }
 
-    /// All of them; of namespaces the metadata alone.
+    /// What a watch of the type requests: of namespaces only the metadata.
     pub(super) fn source(self) -> Source {
         let page = match self {
             Self::Namespace | Self::RuntimeClass | Self::Node | Self::SeccompNode => 100,
-            // A profile of ten kilobytes takes ten times that while it is read.
+            // A profile of ten kilobytes takes ten times as much memory while it is parsed.
             Self::Policy | Self::Profile => 20,
         };
         let metadata_only = self == Self::Namespace;

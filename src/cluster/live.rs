@@ -1,8 +1,9 @@
-//! Asks the API server for single objects, when a request comes before the watches have told.
+//! Requests single objects from the API server, when a review needs one that the watches have not
+//! reported yet.
 //!
-//! Whoever can reach the webhook can make it ask: how many requests wait for an answer, how many
-//! are on their way, and how often a name is asked for that is not there are all bounded, so that
-//! look-ups take neither the places of other reviews nor those of the API server.
+//! Every client of the webhook can cause such requests. So the number of waiting requests, the
+//! number of concurrent ones and how often a missing name is requested are all bounded: look-ups
+//! then take neither the places of other reviews nor too much of the API server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,16 +23,16 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long one connection may be silent before another is tried.
 const ATTEMPT: Duration = Duration::from_millis(800);
 
-/// How many requests are on their way to the API server at once.
+/// How many requests to the API server may be in flight at once.
 const ASKING: usize = 8;
 
-/// For how long an object that was not there is not asked for again.
+/// How long an object that was missing is not requested again.
 const ABSENCE: Duration = Duration::from_secs(1);
 
-/// How many names that are not there are remembered.
+/// How many missing names are remembered.
 const ABSENT: usize = 1024;
 
-/// Look-ups of all requests together. A clone is a handle to the same.
+/// The look-ups of all reviews together. A clone shares the same state.
 #[derive(Clone)]
 pub struct Live(Arc<Shared>);
 
@@ -40,27 +41,27 @@ struct Shared {
     patience: Duration,
     waiting: Semaphore,
     asking: Semaphore,
-    /// The paths that were found to lead nowhere.
+    /// The paths that the API server answered with 404.
     absent: RecentNames,
 }
 
 impl Live {
-    /// At most so many requests wait for an answer, further ones are told to come again.
+    /// At most `waiting` requests wait for an answer; further ones fail at once.
     pub fn new(client: Client, waiting: usize) -> Self {
         Self::within(client, waiting, PATIENCE)
     }
 
-    /// The same, where nobody waits for longer than that.
+    /// The same, and no request waits for longer than `patience`.
     pub fn within(client: Client, waiting: usize, patience: Duration) -> Self {
         let (waiting, asking) = (Semaphore::new(waiting), Semaphore::new(ASKING));
         let absent = RecentNames::new(ABSENCE, ABSENT);
         Self(Arc::new(Shared { client, patience, waiting, asking, absent }))
     }
 
-    /// The text of what is there, none if the API server has just said that nothing is, or the
-    /// reason why that cannot be found out now.
+    /// The text of the object at that path; `None` if the API server has just answered that there
+    /// is none; otherwise the reason why that is not known.
     ///
-    /// What is there is asked for each time: an older answer may be the one that changed.
+    /// An existing object is requested each time, since an older answer may be outdated.
     pub(super) async fn get(&self, path: &str, accept: &str) -> Result<Option<String>, String> {
         if self.0.absent.contains(path) {
             return Ok(None);
@@ -80,7 +81,7 @@ impl Live {
         Ok(found)
     }
 
-    /// Dropping a request that is not answered closes its connection, and the next one has another.
+    /// Dropping an unanswered request closes its connection, so the next attempt opens another.
     async fn ask(
         &self,
         path: &str,
@@ -117,7 +118,8 @@ mod tests {
 
     use super::*;
 
-    /// What an API server is asked, how much of that at once, and what it answers.
+    /// Counts the requests to an API server and how many of them are concurrent, and sets its
+    /// answer.
     #[derive(Clone, Default)]
     struct Server {
         asked: Arc<AtomicUsize>,

@@ -1,4 +1,5 @@
-//! What a cluster says, and what it keeps for us.
+//! Reads objects from the API server by watches and live requests, and writes conditions and
+//! Events.
 
 mod clock_reading;
 mod conditions;
@@ -27,13 +28,13 @@ pub use live::Live;
 pub use policies::{FindObeying, FindPolicy, find_obeying, find_policy};
 pub use watch::{Watched, watch};
 
-/// What became of something that we had to tell the cluster.
+/// The outcome of a condition or an Event that was to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
     Written,
-    /// The API server refused it, or did not answer.
+    /// The API server rejected it or did not answer.
     Failed,
-    /// There was more to tell than there was room for.
+    /// The queue was full, or the object cannot exist.
     Dropped,
 }
 
@@ -47,24 +48,25 @@ impl Report {
     }
 }
 
-/// The ways to one API server.
+/// The clients for one API server.
 #[derive(Clone)]
 pub struct Clients {
-    /// Tries again by itself where the API server asks for that.
+    /// Retries a request where the API server asks for that (429, 503, 504).
     pub client: Client,
-    /// For watches, which have to know of each failure, on connections of their own.
+    /// For watches. It does not retry, since a watch must report each failure, and it has its own
+    /// connections.
     pub watches: Client,
 }
 
-/// Finds the cluster as kubectl does, or by the service account of a pod.
+/// Connects with the kubeconfig as kubectl does, or with the service account of the pod.
 ///
 /// # Errors
-/// In words, since kube's own repeat each other.
+/// As one text, since kube's own errors repeat each other.
 pub async fn connect() -> Result<Client, String> {
     Ok(clients().await?.client)
 }
 
-/// The same, with a client for watches besides.
+/// Like [`connect`], with a second client for watches.
 pub async fn clients() -> Result<Clients, String> {
     let config = Config::infer().await.map_err(|it| chain(&it))?;
     let mut watches = config.clone();
@@ -73,7 +75,7 @@ pub async fn clients() -> Result<Clients, String> {
     Ok(Clients { client: client(config)?, watches: client(watches)? })
 }
 
-/// The beginning of a text, of at most so many bytes.
+/// The first `most` bytes of a text at most, cut at the boundary of a character.
 fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }

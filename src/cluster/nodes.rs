@@ -1,4 +1,4 @@
-//! All that is known of the nodes, kept up to date event by event.
+//! What is known about the nodes, updated with each watch event.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,26 +18,27 @@ use crate::{
     watch::Change,
 };
 
-/// For how long an agent may be silent by default: three of its refreshes, which
-/// are five minutes apart, and one more minute.
+/// The default for how long an agent may be silent: three of its refreshes, which are five minutes
+/// apart, and one more minute.
 const SILENT_AFTER: Duration = Duration::from_mins(16);
 
-/// The nodes of a cluster, and what their agents say.
+/// The nodes of a cluster, and what their agents report.
 #[derive(Debug)]
 pub(super) struct NodeStore {
     nodes: Nodes,
-    there: Told<Node>,
-    reporting: Told<PartialSeccompNode>,
+    there: Fingerprints<Node>,
+    reporting: Fingerprints<PartialSeccompNode>,
     heartbeats: Heartbeats,
     silent_after: Duration,
-    /// Where some node has a profile to run under.
+    /// The profiles that at least one node has without a problem.
     paths: BTreeSet<ProfilePath>,
 }
 
-/// What a watch has told, as far as it has to be told from what it tells next.
+/// Fingerprints of the objects that a watch has reported: they show whether the next event of the
+/// watch changes anything.
 #[derive(Debug)]
-struct Told<T> {
-    /// A fingerprint for each name: the objects themselves are with the nodes.
+struct Fingerprints<T> {
+    /// A fingerprint for each name. The objects themselves are kept in `NodeStore`.
     known: BTreeMap<String, u64>,
     listed: BTreeSet<String>,
     is_complete: bool,
@@ -45,7 +46,7 @@ struct Told<T> {
     of: fn(&T, &RandomState) -> u64,
 }
 
-/// What is to be done about one node.
+/// A change to one node.
 enum Step<T> {
     Put(String, T),
     Gone(String),
@@ -61,8 +62,8 @@ impl NodeStore {
     pub(super) fn new(silent_after: Duration) -> Self {
         Self {
             nodes: Nodes::default(),
-            there: Told::default(),
-            reporting: Told::default(),
+            there: Fingerprints::default(),
+            reporting: Fingerprints::default(),
             heartbeats: Heartbeats::default(),
             silent_after,
             paths: BTreeSet::new(),
@@ -77,13 +78,13 @@ impl NodeStore {
         self.there.is_complete && self.reporting.is_complete
     }
 
-    /// Where some node has a profile to run under, as of the last
+    /// The profiles that at least one node has without a problem, as of the last
     /// [`refresh`](Self::refresh).
     pub(super) fn paths(&self) -> impl Iterator<Item = &ProfilePath> {
         self.paths.iter()
     }
 
-    /// Says whether there is anything new in that.
+    /// Applies a change; returns whether it changed anything.
     pub(super) fn take_node(&mut self, change: Change<PartialNode>) -> bool {
         let is_end = matches!(change, Change::End);
         let mut is_new = is_end;
@@ -101,7 +102,7 @@ impl NodeStore {
                 Step::Gone(name) => {
                     self.nodes.gone(&name);
                     self.heartbeats.forget(&name);
-                    // What its agent has said was forgotten with it.
+                    // `Nodes::gone` has removed the report of its agent as well.
                     self.reporting.known.remove(&name);
                 }
             }
@@ -109,7 +110,7 @@ impl NodeStore {
         is_new
     }
 
-    /// Says whether there is anything new in that.
+    /// Applies a change; returns whether it changed anything.
     pub(super) fn take_report(&mut self, change: Change<PartialSeccompNode>) -> bool {
         let is_end = matches!(change, Change::End);
         let steps = self.reporting.take(change);
@@ -126,9 +127,8 @@ impl NodeStore {
         is_new
     }
 
-    /// Takes down that everything is known of the nodes up to that instant; says
-    /// whether there is an agent that has been silent for too long since, so that
-    /// what it reported counts no longer.
+    /// Records that the watch of the nodes is up to date as of `at`. Returns whether an agent has
+    /// now been silent for too long, in which case its report no longer counts.
     pub(super) fn confirmed(&mut self, at: Instant) -> bool {
         self.heartbeats.confirmed(at);
         let silent = self.heartbeats.newly_silent(self.silent_after);
@@ -138,14 +138,13 @@ impl NodeStore {
         !silent.is_empty()
     }
 
-    /// The nodes whose agents have reported something and are silent.
+    /// The nodes whose agents have sent a report and are silent now.
     pub(super) fn silent(&self) -> impl Iterator<Item = &str> {
         let is_reported = |it: &&str| self.reporting.known.contains_key(*it);
         self.heartbeats.silent().filter(is_reported)
     }
 
-    /// Goes through all nodes; says whether a profile is somewhere now that was
-    /// nowhere, or the other way round.
+    /// Recomputes `paths` from all nodes; returns whether they differ from before.
     pub(super) fn refresh(&mut self) -> bool {
         let paths = self.nodes.paths();
         let sound = || paths.iter().filter(|(_, is_sound)| **is_sound).map(|(path, _)| *path);
@@ -157,9 +156,9 @@ impl NodeStore {
     }
 }
 
-impl<T> Told<T> {
-    /// What is new in a change: a node tells every few seconds that it is alive,
-    /// and that is nothing.
+impl<T> Fingerprints<T> {
+    /// The steps that a change requires. A node changes every few seconds because of heartbeats,
+    /// which do not change its fingerprint and so require none.
     fn take(&mut self, change: Change<T>) -> Vec<Step<T>> {
         match change {
             Change::Begin => self.listed.clear(),
@@ -193,7 +192,7 @@ impl<T> Told<T> {
     }
 }
 
-impl Default for Told<Node> {
+impl Default for Fingerprints<Node> {
     fn default() -> Self {
         Self::by(|Node { labels, taints, unschedulable }, keys| {
             let taints: Vec<_> = taints.iter().map(|it| (&it.key, &it.value, &it.effect)).collect();
@@ -202,13 +201,13 @@ impl Default for Told<Node> {
     }
 }
 
-impl Default for Told<PartialSeccompNode> {
+impl Default for Fingerprints<PartialSeccompNode> {
     fn default() -> Self {
         Self::by(|it, keys| keys.hash_one(it.as_ref().map(|it| (&it.files, it.is_cut))))
     }
 }
 
-impl<T> Told<T> {
+impl<T> Fingerprints<T> {
     fn by(of: fn(&T, &RandomState) -> u64) -> Self {
         let (known, listed) = (BTreeMap::new(), BTreeSet::new());
         Self { known, listed, is_complete: false, keys: RandomState::new(), of }

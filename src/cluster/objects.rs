@@ -19,7 +19,7 @@ impl<T> Default for Objects<T> {
 }
 
 impl<T: PartialEq> Objects<T> {
-    /// Takes a change in; says whether anything that matters is different now.
+    /// Applies a change; returns whether anything that is read from the objects differs now.
     pub(super) fn take(&mut self, change: Change<T>) -> bool {
         match change {
             Change::Begin => self.listing.clear(),
@@ -33,7 +33,7 @@ impl<T: PartialEq> Objects<T> {
                 self.is_complete = true;
                 return is_new;
             }
-            // Most changes of an object are none of what we read of it.
+            // Most changes of an object do not affect what is read from it.
             Change::Put(name, object) if self.known.get(&name) == Some(&object) => {}
             Change::Put(name, object) => {
                 self.known.insert(name, object);
@@ -45,13 +45,13 @@ impl<T: PartialEq> Objects<T> {
     }
 }
 
-/// What is not known is not there.
+/// Turns an object that is not known into one that does not exist.
 pub(super) fn known<T>(change: Change<Option<T>>) -> Change<T> {
     match change {
         Change::Begin => Change::Begin,
         Change::End => Change::End,
         Change::Listed(name, Some(it)) => Change::Listed(name, it),
-        // What is not listed is not there when the list ends, and to go twice changes nothing.
+        // The end of a list removes what was not listed; removing it twice changes nothing.
         Change::Listed(name, None) | Change::Put(name, None) | Change::Gone(name) => {
             Change::Gone(name)
         }

@@ -1,5 +1,5 @@
-//! What is kept of objects that say much: a node tells of every image that it has, and its
-//! managed fields are longer than itself.
+//! The fields that are kept of large objects: a `Node` lists every image that it has, and its
+//! managed fields are longer than the rest of it.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -40,12 +40,12 @@ struct RawCondition {
     last_heartbeat_time: Option<String>,
 }
 
-/// A `Node`, as far as the scheduler's choice depends on it.
+/// The fields of a `Node` that the scheduler's choice depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PartialNode {
     pub(super) node: Node,
-    /// When its agent was alive last, by the clock of the node: it is compared
-    /// with nothing but the one before.
+    /// The last heartbeat of its agent, by the clock of the node. It is compared only with the one
+    /// before, never with a clock.
     pub(super) heartbeat: Option<String>,
 }
 
@@ -58,14 +58,14 @@ pub(super) fn node(object: &Object<'_>) -> Result<PartialNode, String> {
         taints: taints.into_iter().flatten().map(taint).collect(),
         unschedulable: unschedulable.unwrap_or_default(),
     };
-    // Where a pod can land does not depend on the status, be it unreadable.
+    // Where a pod can land does not depend on the status, so an unreadable status is ignored.
     let Status { conditions } = object.status().unwrap_or_default();
     let mut conditions = conditions.into_iter().flatten();
     let ours = conditions.find(|it| it.kind == NODE_CONDITION);
     Ok(PartialNode { node, heartbeat: ours.and_then(|it| it.last_heartbeat_time) })
 }
 
-/// What is kept of a `SeccompNode`: none, until its agent has reported.
+/// The inventory in a `SeccompNode`; `None` until its agent has reported.
 pub(super) type PartialSeccompNode = Option<Inventory>;
 
 pub(super) fn seccomp_node(object: &Object<'_>) -> Result<PartialSeccompNode, String> {

@@ -1,4 +1,4 @@
-//! Asks for a policy that somebody is to obey, and for those who obey one that is deleted.
+//! Looks up a policy that an object names, and the namespaces that use a policy being deleted.
 
 use std::sync::Arc;
 
@@ -13,23 +13,23 @@ use crate::{
     profile::is_subdomain,
 };
 
-/// The metadata of objects, and nothing else of them.
+/// Requests the metadata of objects only.
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
-/// More namespaces than these nobody is told of.
+/// A message about a deleted policy counts up to this many namespaces.
 const MOST_NAMESPACES: usize = 500;
 
-/// Answers whether a policy is there.
+/// Returns whether a policy exists.
 pub type FindPolicy = Arc<dyn Fn(&str) -> BoxFuture<'static, Presence> + Send + Sync>;
 
-/// Answers with the names of the namespaces that name a policy; `None` if nobody can say.
+/// Returns the names of the namespaces whose label names a policy; `None` if that is not known.
 pub type FindObeying = Arc<dyn Fn(&str) -> BoxFuture<'static, Option<Vec<String>>> + Send + Sync>;
 
 /// An empty list of metadata has `null` for its items.
 #[derive(Deserialize)]
 #[serde(bound = "T: Deserialize<'de>")]
 struct List<T> {
-    // Named so that the field itself has to be there.
+    // With this attribute the field is required, though it may be `null`.
     #[serde(deserialize_with = "Option::deserialize")]
     items: Option<Vec<T>>,
 }
@@ -44,7 +44,7 @@ struct Name {
     name: String,
 }
 
-/// Asks the API server for one policy. Where it cannot be asked, nothing is known.
+/// Requests one policy from the API server. If the request fails, the answer is unknown.
 pub fn find_policy(live: Live) -> FindPolicy {
     Arc::new(move |name| {
         let (live, name) = (live.clone(), name.to_owned());
@@ -52,7 +52,7 @@ pub fn find_policy(live: Live) -> FindPolicy {
             if !is_subdomain(&name) {
                 return Presence::Absent;
             }
-            // To list is our right already; to get would be another.
+            // The role already allows `list`; `get` would be a further right.
             let path = format!("{}?fieldSelector=metadata.name%3D{name}", POLICY.path);
             match live.get(&path, "application/json").await {
                 Ok(Some(text)) => presence(&text),
@@ -62,7 +62,7 @@ pub fn find_policy(live: Live) -> FindPolicy {
     })
 }
 
-/// Asks the API server for the namespaces whose label names a policy.
+/// Requests the namespaces whose label names a policy from the API server.
 pub fn find_obeying(live: Live) -> FindObeying {
     Arc::new(move |name| {
         let (live, name) = (live.clone(), name.to_owned());
@@ -81,7 +81,7 @@ pub fn find_obeying(live: Live) -> FindObeying {
     })
 }
 
-/// What a list of at most one policy says.
+/// Whether the policy exists, by a list of one policy at most.
 fn presence(list: &str) -> Presence {
     let Ok(List::<Value> { items }) = serde_json::from_str(list) else {
         return Presence::Unknown;

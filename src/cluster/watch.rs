@@ -1,4 +1,4 @@
-//! Watches a cluster and tells what it says, whenever that changes.
+//! Watches a cluster and reports its facts whenever they change.
 
 use std::time::Duration;
 
@@ -17,61 +17,65 @@ use super::{
 };
 use crate::watch::{Change, Event, Failure, stream};
 
-/// What is told of the watches.
+/// What the watches report.
 pub enum Watched<'a> {
-    /// Everything is known, and these parts of it are new.
+    /// All lists are complete, and these parts of the facts are new.
     Changed {
         facts: &'a Facts,
         news: News,
-        /// Namespaces whose labels have changed since everything was listed.
+        /// The namespaces whose labels have changed since everything was listed.
         namespaces: Vec<String>,
     },
-    /// Up to this instant everything is known of these objects.
+    /// The objects of this kind are up to date as of that instant.
     Confirmed { kind: Kind, at: Instant },
-    /// A watch failed, by an answer of the API server or by silence; it is tried again. What was
-    /// known last goes on to count.
+    /// A watch failed: the API server rejected it (`is_answer`) or did not answer. It is tried
+    /// again, and the facts remain as they were.
     Failed { kind: Kind, why: String, is_answer: bool },
-    /// There is an object of which not even the name can be read.
+    /// An object has no readable name.
     Nameless { kind: Kind, why: String },
-    /// A condition of a policy or profile was to be written.
+    /// The outcome of writing a condition of a policy or profile.
     Reported(Report),
 }
 
-/// What one of the streams has told.
-enum Heard {
+/// An event of one of the streams.
+enum StreamEvent {
     Change(Any),
     Nameless(Kind, String),
     Confirmed(Kind, Instant),
     Failed(Kind, Failure),
 }
 
-/// How long changes are gathered at most that follow another one: a list of a thousand namespaces
-/// that are labelled one by one is not a thousand snapshots.
+/// How long changes that follow another one are gathered at most, so that labelling a thousand
+/// namespaces one by one does not make a thousand snapshots.
 const LONGEST_GATHERING: Duration = Duration::from_millis(50);
 
-/// To tell of changes may take this part of the time, as long as they are gathered no longer than
-/// that. The first change is told of at once.
+/// Changes are gathered for this many times as long as it took to report the last ones, up to
+/// [`LONGEST_GATHERING`], so that reporting takes a bounded share of the time. The first change is
+/// reported at once.
 const SHARE: u32 = 10;
 
-/// Follows namespaces (their metadata alone), policies, profiles, runtime classes
-/// and nodes, for ever, and writes into policies and profiles what is made of them by `client`.
+/// Watches namespaces (their metadata only), policies, profiles, runtime classes and nodes, for
+/// ever, and writes the conditions of policies and profiles by `client`.
 ///
-/// What an agent reported counts until it has been silent for longer than `silent_after`.
+/// The report of an agent counts until the agent has been silent for longer than `silent_after`.
 pub async fn watch(
     client: Client,
     watches: Client,
     silent_after: Duration,
-    tell: impl Fn(Watched<'_>),
+    on_event: impl Fn(Watched<'_>),
 ) {
-    let (show, keep) = conditions::reconciler(client, |it| tell(Watched::Reported(it)));
-    let (hear, heard) = mpsc::unbounded_channel();
+    let (observer, conditions) =
+        conditions::reconciler(client, |it| on_event(Watched::Reported(it)));
+    let (sender, events) = mpsc::unbounded_channel();
     let client = &watches;
-    let policies = heard_by(&hear, Kind::Policy, |it| Any::Policy(show.see(Kind::Policy, it)));
-    let profiles = heard_by(&hear, Kind::Profile, |it| Any::Profile(show.see(Kind::Profile, it)));
-    let namespaces = heard_by(&hear, Kind::Namespace, Any::Namespace);
-    let classes = heard_by(&hear, Kind::RuntimeClass, Any::Class);
-    let nodes = heard_by(&hear, Kind::Node, Any::Node);
-    let reports = heard_by(&hear, Kind::SeccompNode, Any::SeccompNode);
+    let policies =
+        forward(&sender, Kind::Policy, |it| Any::Policy(observer.observe(Kind::Policy, it)));
+    let profiles =
+        forward(&sender, Kind::Profile, |it| Any::Profile(observer.observe(Kind::Profile, it)));
+    let namespaces = forward(&sender, Kind::Namespace, Any::Namespace);
+    let classes = forward(&sender, Kind::RuntimeClass, Any::Class);
+    let nodes = forward(&sender, Kind::Node, Any::Node);
+    let reports = forward(&sender, Kind::SeccompNode, Any::SeccompNode);
     tokio::join!(
         stream(client, Kind::Namespace.source(), labels_in_use, namespaces),
         stream(
@@ -89,70 +93,70 @@ pub async fn watch(
         stream(client, Kind::RuntimeClass.source(), handler, classes),
         stream(client, Kind::Node.source(), node, nodes),
         stream(client, Kind::SeccompNode.source(), seccomp_node, reports),
-        follow(heard, silent_after, &tell),
-        keep,
+        follow(events, silent_after, &on_event),
+        conditions,
     );
 }
 
-/// Passes on what a stream tells.
-fn heard_by<T>(
-    hear: &UnboundedSender<Heard>,
+/// Sends the events of one stream to the common channel.
+fn forward<T>(
+    sender: &UnboundedSender<StreamEvent>,
     kind: Kind,
     any: impl Fn(Change<T>) -> Any,
 ) -> impl Fn(Event<T>) {
     move |event| {
-        let heard = match event {
-            Event::Change(it) => Heard::Change(any(it)),
-            Event::Nameless(why) => Heard::Nameless(kind, why),
-            Event::Confirmed(at) => Heard::Confirmed(kind, at),
-            Event::Failed(it) => Heard::Failed(kind, it),
+        let event = match event {
+            Event::Change(it) => StreamEvent::Change(any(it)),
+            Event::Nameless(why) => StreamEvent::Nameless(kind, why),
+            Event::Confirmed(at) => StreamEvent::Confirmed(kind, at),
+            Event::Failed(it) => StreamEvent::Failed(kind, it),
         };
-        // Who hears ends only with us.
-        let _ = hear.send(heard);
+        // The receiver is dropped only together with the streams.
+        let _ = sender.send(event);
     }
 }
 
 async fn follow(
-    mut heard: UnboundedReceiver<Heard>,
+    mut events: UnboundedReceiver<StreamEvent>,
     silent_after: Duration,
-    tell: impl Fn(Watched<'_>),
+    on_event: impl Fn(Watched<'_>),
 ) {
     let mut facts = Facts::new(silent_after);
     let mut news = News::default();
     let mut changed = Vec::new();
-    // Until when changes are gathered since something was told.
+    // Until when changes are gathered after the last report.
     let mut quiet = Instant::now();
     loop {
         let is_news = news != News::default() && facts.is_complete();
         let next = if !is_news {
-            Ok(heard.recv().await)
-        // Asked first: of changes that never pause nobody would ever be told.
+            Ok(events.recv().await)
+        // Checked before the channel: otherwise changes that never pause would never be reported.
         } else if quiet <= Instant::now() {
             Err(())
         } else {
-            timeout_at(quiet, heard.recv()).await.map_err(|_| ())
+            timeout_at(quiet, events.recv()).await.map_err(|_| ())
         };
         match next {
-            Ok(Some(Heard::Change(change))) => {
+            Ok(Some(StreamEvent::Change(change))) => {
                 let namespace = change.namespace();
                 let new = facts.take(change);
                 changed.extend(namespace.filter(|_| new.policies));
                 news = news.and(new);
             }
-            Ok(Some(Heard::Nameless(kind, why))) => tell(Watched::Nameless { kind, why }),
-            Ok(Some(Heard::Confirmed(kind, at))) => {
+            Ok(Some(StreamEvent::Nameless(kind, why))) => on_event(Watched::Nameless { kind, why }),
+            Ok(Some(StreamEvent::Confirmed(kind, at))) => {
                 news.nodes |= kind == Kind::Node && facts.store.confirmed(at);
-                tell(Watched::Confirmed { kind, at });
+                on_event(Watched::Confirmed { kind, at });
             }
-            Ok(Some(Heard::Failed(kind, Failure { why, is_answer }))) => {
-                tell(Watched::Failed { kind, why, is_answer });
+            Ok(Some(StreamEvent::Failed(kind, Failure { why, is_answer }))) => {
+                on_event(Watched::Failed { kind, why, is_answer });
             }
             Ok(None) => return,
             Err(()) => {
                 let began = Instant::now();
                 news.catalog |= news.nodes && facts.store.refresh();
                 let (news, namespaces) = (std::mem::take(&mut news), std::mem::take(&mut changed));
-                tell(Watched::Changed { facts: &facts, news, namespaces });
+                on_event(Watched::Changed { facts: &facts, news, namespaces });
                 quiet = Instant::now() + (began.elapsed() * SHARE).min(LONGEST_GATHERING);
             }
         }
@@ -182,15 +186,15 @@ mod tests {
         ]
     }
 
-    /// What is told of changes that are all there already, where to tell takes so long.
+    /// The news reported of changes that are all there at once, if each report takes that long.
     async fn told(changes: impl IntoIterator<Item = Any>, takes: Duration) -> Vec<News> {
-        let (hear, heard) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::unbounded_channel();
         for change in lists().into_iter().chain(changes) {
-            assert!(hear.send(Heard::Change(change)).is_ok());
+            assert!(sender.send(StreamEvent::Change(change)).is_ok());
         }
-        drop(hear);
+        drop(sender);
         let told = RefCell::new(Vec::new());
-        follow(heard, Duration::from_mins(16), |it| {
+        follow(events, Duration::from_mins(16), |it| {
             if let Watched::Changed { news, .. } = it {
                 std::thread::sleep(takes);
                 told.borrow_mut().push(news);
@@ -203,7 +207,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_change_is_reported_at_once_and_later_ones_are_gathered() {
         let more = (0..1000).map(|at| put(&format!("team-{at}"), None));
-        // While it is told of, nothing else can be; then it is quiet for ten times as long.
+        // While a report is made, changes gather; after it they gather for ten times as long.
         let told = told(more, Duration::from_millis(5)).await;
         let all =
             News { policies: true, catalog: true, classes: true, nodes: true, unreadable: true };
@@ -211,7 +215,7 @@ mod tests {
         assert!(told.len() < 1000, "{} snapshots", told.len());
     }
 
-    /// To tell takes no time, so every change is told of by itself.
+    /// A report takes no time here, so every change is reported separately.
     #[tokio::test(start_paused = true)]
     async fn a_change_without_effect_is_not_reported() {
         let same = (0..10).map(|_| put("shop", Some("restricted")));

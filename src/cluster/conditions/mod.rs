@@ -1,9 +1,8 @@
-//! Writes into policies and profiles what is made of them.
+//! Writes into the status of policies and profiles whether callgate accepts them.
 //!
-//! What means nothing may have been let in while the webhook was away, or by
-//! an older schema. It stops nobody else, and is told of where it stands: in
-//! its condition `Accepted`. All replicas write it, and none writes what is
-//! there already.
+//! An invalid object may have been stored while the webhook was away, or under an older schema. It
+//! does not affect other objects, and its condition `Accepted` shows what is wrong with it. Every
+//! replica writes conditions, and skips those that are already correct.
 
 mod plan;
 mod verdict;
@@ -39,13 +38,13 @@ pub(super) use plan::Stored;
 /// The type of our condition.
 const ACCEPTED: &str = "Accepted";
 
-/// As whom we write: all replicas are one, and none but them writes it.
+/// The field manager. All replicas use the same one, and nothing else uses it.
 const MANAGER: &str = "callgate";
 
-/// How long one write may take, kube's own retries included.
+/// The deadline of one write, kube's own retries included.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a watch told.
+/// What the watches report.
 enum Seen {
     /// A list of all objects follows.
     Begin(Kind),
@@ -53,23 +52,23 @@ enum Seen {
     Gone(Kind, String),
 }
 
-/// Is to be shown every change of policies and profiles.
-pub(super) struct Show(UnboundedSender<Seen>);
+/// Takes every change of policies and profiles.
+pub(super) struct Observer(UnboundedSender<Seen>);
 
-/// What is to be shown every change, and what then writes conditions, for ever. `told` hears what
-/// became of each write, but for those that another replica was quicker with.
+/// Returns what takes every change, and the future that writes the conditions and never ends.
+/// `on_report` receives the outcome of each write, except where another replica wrote first.
 pub(super) fn reconciler(
     client: Client,
-    told: impl Fn(Report),
-) -> (Show, impl Future<Output = ()>) {
-    // No larger than what is stored: the plan has one place for each object.
-    let (show, seen) = mpsc::unbounded_channel();
-    (Show(show), keep(client, seen, told))
+    on_report: impl Fn(Report),
+) -> (Observer, impl Future<Output = ()>) {
+    // Unbounded, but no larger than what is stored: the plan has one place for each object.
+    let (observer, seen) = mpsc::unbounded_channel();
+    (Observer(observer), run(client, seen, on_report))
 }
 
-impl Show {
-    /// Takes note of what is stored, and leaves the rest.
-    pub(super) fn see<T>(&self, kind: Kind, change: Change<(T, Stored)>) -> Change<T> {
+impl Observer {
+    /// Takes what is stored out of a change, and returns the rest.
+    pub(super) fn observe<T>(&self, kind: Kind, change: Change<(T, Stored)>) -> Change<T> {
         let seen = match &change {
             Change::Begin => Some(Seen::Begin(kind)),
             Change::Listed(name, (_, it)) | Change::Put(name, (_, it)) => {
@@ -78,13 +77,13 @@ impl Show {
             Change::End => None,
             Change::Gone(name) => Some(Seen::Gone(kind, name.clone())),
         };
-        // Who reads ends only with us.
+        // The receiver is dropped only together with this sender.
         let _ = seen.map(|it| self.0.send(it));
         change.map(|(it, _)| it)
     }
 }
 
-/// An object with its condition and what is made of it.
+/// The condition of an object, and our verdict on it.
 pub(super) fn stored(kind: Kind, object: &Object<'_>) -> Stored {
     let verdict = match manifest(object, kind) {
         Ok(it) if kind == Kind::Policy => Verdict::of_policy(&it),
@@ -100,19 +99,20 @@ pub(super) fn stored(kind: Kind, object: &Object<'_>) -> Stored {
     }
 }
 
-/// Ours, if it is there and can be read.
+/// Our condition, if it exists and can be read.
 fn condition(status: &Value) -> Option<Condition> {
     let conditions = status["conditions"].as_array()?;
     let ours = conditions.iter().find(|it| it["type"] == ACCEPTED)?;
     serde_json::from_value(ours.clone()).ok()
 }
 
-async fn keep(client: Client, mut seen: UnboundedReceiver<Seen>, told: impl Fn(Report)) {
+async fn run(client: Client, mut seen: UnboundedReceiver<Seen>, on_report: impl Fn(Report)) {
     let mut plan = Plan::new(RandomState::new().hash_one(()));
     loop {
         let wake = plan.wake().map(Instant::from_std);
         tokio::select! {
-            // What is known to be no more is not written.
+            // Changes go first, so that no condition is written to an object that is known to be
+            // gone.
             biased;
             it = seen.recv() => match it {
                 None => return,
@@ -125,7 +125,7 @@ async fn keep(client: Client, mut seen: UnboundedReceiver<Seen>, told: impl Fn(R
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
                 if let Some(it) = plan.next(ClockReading::now()) {
                     match write(&client, &it).await {
-                        Some(report) => told(report),
+                        Some(report) => on_report(report),
                         None => plan.lost(&it, ClockReading::now().monotonic),
                     }
                 }
@@ -134,7 +134,7 @@ async fn keep(client: Client, mut seen: UnboundedReceiver<Seen>, told: impl Fn(R
     }
 }
 
-/// `None` if the object has changed meanwhile: the watch tells how.
+/// `None` if the object has changed in the meantime: the watch will report the new version.
 async fn write(client: &Client, write: &Write) -> Option<Report> {
     let Write { kind, name, version, condition } = write;
     let status = json!({
@@ -146,7 +146,8 @@ async fn write(client: &Client, write: &Write) -> Option<Report> {
     let params = PatchParams::apply(MANAGER).force();
     let status = Patch::Apply(&status);
     let request = Request::new(kind.path()).patch_subresource("status", name, &params, &status);
-    // The answer is the object, with whatever others have written into it: it is not parsed.
+    // The answer is the object, which may hold anything that others wrote into it: it is not
+    // parsed.
     let written =
         async { client.request_text(request.map_err(kube::Error::BuildRequest)?).await.map(drop) };
     let why = match within(PATIENCE, written).await {

@@ -1,8 +1,8 @@
-//! Which condition to write where, and when.
+//! Decides which condition to write, and when.
 //!
-//! Every replica may write every condition, and each of them hears of a write only a moment after
-//! it. So a replica waits until an object has been left alone for a moment, a little longer or
-//! shorter than the others do, and finds by its watch that one of them has written already.
+//! Every replica may write every condition, and each sees the write of another only a moment later.
+//! So a replica waits until an object has not changed for a moment. The wait differs between
+//! replicas, so one of them writes first and the others see that by their watches.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,43 +15,44 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::{Kind, verdict::Verdict};
 use crate::cluster::clock_reading::ClockReading;
 
-/// Two replicas of different versions may make different things of one object,
-/// and each would for ever put right what the other wrote.
+/// How long a replica waits before it writes to the same generation again. Two replicas of
+/// different versions may reach different verdicts on one object, and each would overwrite the
+/// other for ever.
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// For how long an object is left alone before a condition is written. It doubles with every
-/// condition that is written, by whichever replica, until the object was left alone for [`CALM`].
+/// How long an object must be unchanged before a condition is written. It doubles with every
+/// condition that any replica writes, until the object was unchanged for [`CALM`].
 const QUIET: Duration = Duration::from_millis(250);
 const LONGEST_QUIET: Duration = Duration::from_secs(10);
 const CALM: Duration = Duration::from_secs(30);
 
-/// Over how long replicas spread what all of them would write at one moment.
+/// The range over which replicas spread a write that all of them would do at one moment.
 const SPREAD: Duration = Duration::from_millis(750);
 
-/// How long a condition waits that says something else now, of an object that is never left alone.
+/// The longest wait for a condition whose content changes, where the object never stops changing.
 /// It doubles as [`QUIET`] does.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// After how long a write is tried again that somebody else was quicker than. It doubles with each.
+/// The backoff after a conflict with another write. It doubles with each.
 const LOST: Duration = Duration::from_millis(500);
 
-/// How many writes may follow each other at once, and at which pace they go on.
+/// How many writes may follow each other at once, and the interval between further ones.
 const BURST: u32 = 50;
 const EVERY: Duration = Duration::from_millis(50);
 
-/// An object as it was seen last, and what is made of it.
+/// An object as the watch last reported it, and our verdict on it.
 #[derive(Clone, Debug)]
 pub(in crate::cluster) struct Stored {
-    /// Counts the changes of the spec.
+    /// `metadata.generation`, which counts the changes of the spec.
     pub(super) generation: i64,
-    /// Of the object as a whole.
+    /// `metadata.resourceVersion`.
     pub(super) version: String,
-    /// What was said of it until now.
+    /// The condition in its status.
     pub(super) condition: Option<Condition>,
     pub(super) verdict: Verdict,
 }
 
-/// What to write, over exactly that version.
+/// A condition to write, if the object still has that version.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Write {
     pub(super) kind: Kind,
@@ -60,15 +61,15 @@ pub(super) struct Write {
     pub(super) condition: Condition,
 }
 
-/// All objects of ours, as one replica knows them.
+/// All policies and profiles, as one replica knows them.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Differs between replicas.
+    /// Differs between replicas, so that they wait for different times.
     seed: u64,
     objects: BTreeMap<Key, Object>,
-    /// When a condition is to be written, of the objects that need one.
+    /// When to write a condition, for the objects that need one.
     due: BTreeSet<(Instant, Key)>,
-    /// All that was written would have taken until then, one at a time.
+    /// When all writes so far would have ended, had they been [`EVERY`] apart.
     spent: Option<Instant>,
 }
 
@@ -77,23 +78,22 @@ type Key = (Kind, String);
 #[derive(Debug)]
 struct Object {
     stored: Stored,
-    /// When the spec was seen to change last.
+    /// When the last change of the spec was observed.
     changed: Instant,
-    /// Since when the condition is not what it should be; if it was tried to be written meanwhile,
-    /// since then.
+    /// Since when the condition has been wrong, or the last attempt to write it, if that is later.
     since: Instant,
-    /// How many conditions have been written or lost since the object was left alone.
+    /// How many conditions were written or lost to a conflict since the object was last calm.
     writes: u32,
     attempt: Option<Attempt>,
-    /// When a condition is to be written.
+    /// When to write a condition.
     due: Option<Instant>,
 }
 
-/// What this replica tried to write last.
+/// The last attempt of this replica to write.
 #[derive(Clone, Copy, Debug)]
 struct Attempt {
     generation: i64,
-    /// When it is tried again, if the condition is not what it should be then.
+    /// When to try again, if the condition is still wrong then.
     next: Instant,
 }
 
@@ -121,8 +121,8 @@ impl Plan {
         self.due.retain(|(_, (it, _))| *it != kind);
     }
 
-    /// What to write now, if anything. Whether that succeeds is seen by what the watch tells; if it
-    /// does not, it is tried again after a minute.
+    /// The next write that is due, if any. The watch shows whether it succeeded; if it did not, it
+    /// is tried again after a minute.
     pub(super) fn next(&mut self, now: ClockReading) -> Option<Write> {
         if self.wake()? > now.monotonic {
             return None;
@@ -138,7 +138,7 @@ impl Plan {
         Some(Write { kind, name, version, condition })
     }
 
-    /// Somebody has changed the object before that was written: most likely another replica, with
+    /// The write met a conflict: the object has changed, most likely because another replica wrote
     /// the same condition.
     pub(super) fn lost(&mut self, write: &Write, now: Instant) {
         let key = (write.kind, write.name.clone());
@@ -149,7 +149,7 @@ impl Plan {
         self.insert(key, object.attempted(generation, doubled(LOST, writes, PAUSE), now));
     }
 
-    /// When there will be something to write, if nothing else happens.
+    /// When the next write is due, if nothing changes until then.
     pub(super) fn wake(&self) -> Option<Instant> {
         let (due, _) = self.due.first()?;
         let free = self.spent.and_then(|it| it.checked_sub(EVERY * (BURST - 1)));
@@ -170,7 +170,7 @@ impl Plan {
         Some(object)
     }
 
-    /// From 0 to 1: another part for each replica, and for each change.
+    /// A number from 0 to 1 that differs between replicas and between generations.
     fn part(&self, key: &Key, generation: i64) -> f64 {
         let mut hasher = DefaultHasher::new();
         (self.seed, key.0.as_str(), &key.1, generation).hash(&mut hasher);
@@ -189,19 +189,19 @@ impl Object {
         let is_calm = is_change && now.saturating_duration_since(self.changed) > CALM;
         let writes = if is_calm { 0 } else { self.writes + u32::from(is_write) };
         let changed = if is_change { now } else { self.changed };
-        let since = if is_write || self.stored.is_told() { now } else { self.since };
+        let since = if is_write || self.stored.is_current() { now } else { self.since };
         Self { stored, changed, since, writes, due: None, ..self }
     }
 
-    /// Nothing of this generation is written again for so long.
+    /// Records an attempt: this generation is not written again before `pause` is over.
     fn attempted(self, generation: i64, pause: Duration, now: Instant) -> Self {
         let attempt = Some(Attempt { generation, next: now + pause });
         Self { attempt, since: now, ..self }
     }
 
-    /// When a condition is to be written; `spread` is how much later than others this replica is.
+    /// When to write a condition; `spread` is the delay of this replica against the others.
     fn due(&self, spread: Duration) -> Option<Instant> {
-        if self.stored.is_told() {
+        if self.stored.is_current() {
             return None;
         }
         if let Some(it) = self.attempt.filter(|it| it.generation == self.stored.generation) {
@@ -222,13 +222,13 @@ fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
 }
 
 impl Stored {
-    /// Whether all that is to be said is said; since when does not matter.
-    fn is_told(&self) -> bool {
+    /// Whether the stored condition is correct; its time of transition does not matter.
+    fn is_current(&self) -> bool {
         let observed = self.condition.as_ref().and_then(|it| it.observed_generation);
         self.has_the_same_content_for_another_generation() && observed == Some(self.generation)
     }
 
-    /// Whether the condition says the same, if maybe of another spec.
+    /// Whether the condition has the right content, though it may be for another generation.
     fn has_the_same_content_for_another_generation(&self) -> bool {
         let Verdict { status, reason, message } = &self.verdict;
         self.condition

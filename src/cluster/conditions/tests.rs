@@ -1,4 +1,4 @@
-//! Conditions on simulated objects, and what is asked of an API server.
+//! Conditions on simulated objects, and the requests to an API server.
 
 use std::{
     collections::BTreeMap,
@@ -84,15 +84,15 @@ fn of_a_profile(
     assert_eq!((verdict.status, verdict.reason, &*verdict.message), (status, reason, message));
 }
 
-/// Policies on an API server that takes what is written over what was read, and replicas who watch
-/// them, each of which hears of a change a step later.
+/// Policies on a simulated API server that accepts a write only over the version that was read, and
+/// replicas that watch them. Each replica sees a change one step later.
 struct World {
     objects: BTreeMap<String, It>,
-    /// What each replica makes of all of them.
+    /// Each replica, and its verdict.
     replicas: Vec<(Plan, Makes)>,
     start: std::time::Instant,
     elapsed: Duration,
-    /// When who wrote.
+    /// When each write happened, and by which replica.
     written: Vec<(Duration, usize)>,
     lost: usize,
 }
@@ -102,11 +102,11 @@ struct It {
     generation: i64,
     version: u32,
     condition: Option<Condition>,
-    /// Whether replicas have heard of it as it is.
-    is_heard: bool,
+    /// Whether the replicas have seen its current version.
+    is_seen: bool,
 }
 
-/// What a replica makes of a generation.
+/// A replica's verdict on a generation.
 type Makes = fn(i64) -> Verdict;
 
 const STEP: Duration = Duration::from_millis(50);
@@ -119,7 +119,7 @@ fn no(_: i64) -> Verdict {
     Verdict { status: "False", reason: "Invalid", message: "there is no rule \"new\"".to_owned() }
 }
 
-/// Of an object that is changed from good to bad and back.
+/// For an object that changes from valid to invalid and back.
 fn by_turns(generation: i64) -> Verdict {
     if generation % 2 == 0 { yes(generation) } else { no(generation) }
 }
@@ -132,7 +132,7 @@ impl World {
         world
     }
 
-    /// So many policies.
+    /// `count` policies.
     fn of(replicas: &str, count: usize) -> Self {
         let replicas = (0..).zip(replicas.split(' ')).map(|(seed, it)| {
             let makes: Makes = match it {
@@ -157,14 +157,14 @@ impl World {
         let object = self.objects.entry(name.to_owned()).or_default();
         object.generation += 1;
         object.version += 1;
-        object.is_heard = false;
+        object.is_seen = false;
     }
 
-    /// Every watch tells of what has changed.
-    fn tell(&mut self) {
+    /// Every watch reports what has changed.
+    fn deliver(&mut self) {
         let now = self.now().monotonic;
-        for (name, object) in self.objects.iter_mut().filter(|(_, it)| !it.is_heard) {
-            object.is_heard = true;
+        for (name, object) in self.objects.iter_mut().filter(|(_, it)| !it.is_seen) {
+            object.is_seen = true;
             let It { generation, version, condition, .. } = object.clone();
             for (plan, verdict) in &mut self.replicas {
                 let (condition, verdict) = (condition.clone(), verdict(generation));
@@ -183,7 +183,7 @@ impl World {
     fn pass(&mut self, time: Duration) {
         let until = self.elapsed + time;
         while self.elapsed < until {
-            self.tell();
+            self.deliver();
             let now = self.now();
             for replica in 0..self.replicas.len() {
                 while let Some(write) = self.replicas[replica].0.next(now) {
@@ -192,7 +192,7 @@ impl World {
                         self.written.push((self.elapsed, replica));
                         object.condition = Some(write.condition);
                         object.version += 1;
-                        object.is_heard = false;
+                        object.is_seen = false;
                     } else {
                         self.lost += 1;
                         self.replicas[replica].0.lost(&write, now.monotonic);
@@ -291,7 +291,7 @@ fn a_storm_of_updates_is_answered_by_few_conditions_and_the_last_one_is_reported
     }
     let minutes = usize::try_from(every_milliseconds * 1000 / 60_000).unwrap();
     let tried = world.written.len() + world.lost - before;
-    // At the beginning a few, then each replica once a minute, or in longer and longer pauses.
+    // A few at the beginning, then one a minute for each replica, or with longer and longer pauses.
     let most = replicas * 8 + minutes * 7;
     assert!(tried <= most, "{tried} writes of {replicas} replicas in {minutes} minutes");
     world.pass(Duration::from_secs(15));
@@ -307,7 +307,7 @@ fn many_objects_that_change_at_once_are_written_at_a_pace_and_once() {
     const COUNT: usize = 2000;
     let mut world = World::of("yes yes yes", COUNT);
     world.pass(Duration::from_secs(10));
-    // Each replica a burst, then twenty a second.
+    // A burst for each replica, then twenty a second.
     let tried = world.written.len() + world.lost;
     assert!(tried <= 3 * (50 + 10 * 20), "{tried} in ten seconds");
     world.pass(MINUTE);
@@ -319,7 +319,7 @@ fn many_objects_that_change_at_once_are_written_at_a_pace_and_once() {
 #[test]
 fn what_is_gone_is_not_written() {
     let mut world = World::new("yes");
-    world.tell();
+    world.deliver();
     let later = |world: &World| {
         let now = world.now();
         ClockReading { monotonic: now.monotonic + MINUTE, ..now }
@@ -330,7 +330,7 @@ fn what_is_gone_is_not_written() {
     plan.gone(Kind::Policy, "web".to_owned());
     assert_eq!((plan.wake(), plan.next(now)), (None, None));
     world.change_spec("web");
-    world.tell();
+    world.deliver();
     let (plan, _) = &mut world.replicas[0];
     plan.begins(Kind::Profile);
     assert!(plan.wake().is_some(), "a list of another type");
@@ -338,7 +338,7 @@ fn what_is_gone_is_not_written() {
     assert_eq!(plan.wake(), None);
 }
 
-/// What becomes of a write that is answered so, and what was asked.
+/// The outcome of a write that gets that status, and the request.
 async fn written(status: StatusCode) -> (Option<Report>, String, Value) {
     let asked = Arc::<Mutex<Option<(String, Value)>>>::default();
     let seen = Arc::clone(&asked);
@@ -362,7 +362,7 @@ async fn written(status: StatusCode) -> (Option<Report>, String, Value) {
         }
     });
     let mut world = World::new("no");
-    world.tell();
+    world.deliver();
     let mut now = world.now();
     now.monotonic += MINUTE;
     let it = world.replicas[0].0.next(now).unwrap();

@@ -1,4 +1,4 @@
-//! What is made of an object, in the words of a condition.
+//! The verdict on an object, as a condition.
 
 use serde_json::Value;
 
@@ -8,10 +8,10 @@ use crate::{
     profile::{Defect, StoredProfile, errors},
 };
 
-/// In bytes: more is no message but a document.
+/// In bytes. A longer message is cut.
 const LONGEST: usize = 4096;
 
-/// The condition without its dates.
+/// The condition without its times and generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     /// `True` or `False`.
@@ -33,7 +33,7 @@ impl Verdict {
         }
     }
 
-    /// By the code by which namespaces would obey it.
+    /// Reads the policy with the same code that applies it to namespaces.
     pub(super) fn of_policy(object: &Value) -> Self {
         match facts::policy_of(object) {
             Err(why) => Self::no(why),
@@ -51,8 +51,8 @@ impl Verdict {
         }
     }
 
-    /// By the linter that it had to pass to be written, and by what its
-    /// runtime would make of it.
+    /// Checks the profile with the linter that runs at admission, and against the runtime that it
+    /// is for.
     pub(super) fn of_profile(object: &Value, name: &str) -> Self {
         let profile = StoredProfile::of_object(object);
         let path = format!("callgate/{name}.json");
@@ -64,7 +64,7 @@ impl Verdict {
             Some(Defect::Hollow(why)) => {
                 Self::yes("Hollow", format!("{path:?} stops nothing: {why}"))
             }
-            // The linter has said so already.
+            // The linter has reported this already.
             None | Some(Defect::Doubtful(_)) => {
                 Self::yes("Valid", format!("pods can name it {path:?}"))
             }

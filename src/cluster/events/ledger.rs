@@ -1,5 +1,5 @@
-//! When to write which Event: one for all refusals of one owner for one reason,
-//! and seldom, however many there are.
+//! Decides which Event to write and when: one for all denials of one owner for one reason, with few
+//! writes however many denials there are.
 
 use std::{
     collections::BTreeMap,
@@ -11,49 +11,49 @@ use jiff::Timestamp;
 use super::{Owner, Refusal};
 use crate::cluster::clock_reading::ClockReading;
 
-/// How long the count of an Event waits for more, the first time. It doubles
-/// with every write, as the back-off of the controllers that try again does.
+/// How long after its first write an Event is updated at the earliest. It doubles with every write,
+/// like the backoff of the controllers that retry.
 const SHORTEST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_mins(10);
 
-/// Without a refusal for so long a series is over, and the next begins another.
+/// After this long without a denial a series is over, and the next denial begins another.
 ///
-/// A controller tries again after 17 minutes at the latest, and the API server
-/// forgets an Event an hour after it was written, if nobody says otherwise.
+/// A controller retries after 17 minutes at the latest, and by default the API server deletes an
+/// Event an hour after its last write.
 const OVER: Duration = Duration::from_mins(30);
 
-/// How many series are known at a time; the one seen last longest ago makes room.
+/// How many series are kept; the one whose last denial is oldest makes room.
 const MOST: usize = 512;
 
-/// How many of them may be of one namespace, so that none fills all the room.
+/// How many of them may be of one namespace, so that no namespace takes all the room.
 const MOST_OF_ONE: usize = 32;
 
-/// Writes that may follow each other at once, and how many may go on.
+/// How many writes may follow each other at once, and the interval between further ones.
 const BURST: u32 = 50;
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What there is to say of a series now.
+/// The state of a series, to write as an Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Occurrence {
     pub(super) refusal: Refusal,
     pub(super) first: Timestamp,
     pub(super) last: Timestamp,
     pub(super) count: u32,
-    /// Whether nothing has been said of it yet.
+    /// Whether nothing has been written about it yet.
     pub(super) is_new: bool,
 }
 
-/// What was refused lately, and what was said of it.
+/// The recent denials, and what was written about them.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     series: BTreeMap<Key, Series>,
     budget: Budget,
 }
 
-/// What makes refusals the same.
+/// What the denials of one series have in common.
 ///
-/// Whoever creates a pod may write any uid into it: those of one namespace say
-/// nothing about another.
+/// A user who creates a pod may write any uid into its owner reference, so the namespace is part of
+/// the key: a namespace cannot affect the series of another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     namespace: String,
@@ -69,27 +69,26 @@ struct Series {
     first: Timestamp,
     last: ClockReading,
     count: u32,
-    /// The count that was said last; 0 for none.
-    said: u32,
-    /// Nothing is said of it before.
+    /// The count in the last write; 0 if there was none.
+    written: u32,
+    /// The earliest instant for the next write.
     due: Instant,
     pause: Duration,
 }
 
-/// What may still be written, by whichever series.
+/// The rate limit that all series share.
 #[derive(Debug, Default)]
 struct Budget {
-    /// All that was written would have taken until then, one at a time.
+    /// When all writes so far would have ended, had they been [`EVERY`] apart.
     spent: Option<Instant>,
 }
 
 impl Ledger {
-    /// Takes a refusal in. `false` if there was no room, and another was
-    /// forgotten of which nothing had been said.
+    /// Records a denial. Returns `false` if a series had to be dropped before it was written.
     pub(super) fn note(&mut self, refusal: Refusal, now: ClockReading) -> bool {
         let Refusal { namespace, owner: Owner { api_version, kind, name, uid }, why } = refusal;
         let key = Key { namespace, uid, why };
-        let is_over = |it: &Series| now.since(it.last) >= OVER && it.said == it.count;
+        let is_over = |it: &Series| now.since(it.last) >= OVER && it.written == it.count;
         if self.series.get(&key).is_some_and(is_over) {
             self.series.remove(&key);
         }
@@ -103,31 +102,31 @@ impl Ledger {
         let (first, count) = (now.wall, 1);
         let (due, pause) = (now.monotonic, SHORTEST);
         let series =
-            Series { api_version, kind, name, first, last: now, count, said: 0, due, pause };
+            Series { api_version, kind, name, first, last: now, count, written: 0, due, pause };
         self.series.insert(key, series);
         in_full
     }
 
-    /// What to write now, if anything; it counts as said.
+    /// The next Event to write, if one is due; it counts as written.
     pub(super) fn next(&mut self, now: ClockReading) -> Option<Occurrence> {
         if self.budget.free() > Some(now.monotonic) {
             return None;
         }
         let due =
-            self.series.iter_mut().filter(|(_, it)| it.is_untold() && it.due <= now.monotonic);
+            self.series.iter_mut().filter(|(_, it)| it.is_unwritten() && it.due <= now.monotonic);
         let (key, series) = due.min_by_key(|(_, it)| it.due)?;
         self.budget.spend(now.monotonic);
-        let is_new = series.said == 0;
-        series.said = series.count;
+        let is_new = series.written == 0;
+        series.written = series.count;
         series.due = now.monotonic + series.pause;
         series.pause = (series.pause * 2).min(LONGEST);
         Some(series.occurrence(key, is_new))
     }
 
-    /// When there will be something to write, if nothing else happens.
+    /// When the next write is due, if nothing happens until then.
     pub(super) fn wake(&self) -> Option<Instant> {
-        let untold = self.series.values().filter(|it| it.is_untold());
-        let due = untold.map(|it| it.due).min()?;
+        let unwritten = self.series.values().filter(|it| it.is_unwritten());
+        let due = unwritten.map(|it| it.due).min()?;
         Some(self.budget.free().map_or(due, |it| it.max(due)))
     }
 
@@ -139,17 +138,18 @@ impl Ledger {
         }
         let candidates = self.series.iter().filter(|(it, _)| share < MOST_OF_ONE || of_one(it));
         let oldest = candidates.min_by_key(|(_, it)| it.last.monotonic).map(|(key, _)| key.clone());
-        oldest.and_then(|it| self.series.remove(&it)).is_none_or(|it| !it.is_untold())
+        oldest.and_then(|it| self.series.remove(&it)).is_none_or(|it| !it.is_unwritten())
     }
 }
 
 impl Series {
-    fn is_untold(&self) -> bool {
-        self.said < self.count
+    fn is_unwritten(&self) -> bool {
+        self.written < self.count
     }
 
     fn occurrence(&self, key: &Key, is_new: bool) -> Occurrence {
-        let Self { api_version, kind, name, first, last, count, said: _, due: _, pause: _ } = self;
+        let Self { api_version, kind, name, first, last, count, written: _, due: _, pause: _ } =
+            self;
         let Key { namespace, uid, why } = key.clone();
         let (api_version, kind, name) = (api_version.clone(), kind.clone(), name.clone());
         let refusal = Refusal { namespace, owner: Owner { api_version, kind, name, uid }, why };
@@ -158,7 +158,7 @@ impl Series {
 }
 
 impl Budget {
-    /// From when on one more may be written; `None` for always.
+    /// The earliest instant for one more write; `None` if there is no limit yet.
     fn free(&self) -> Option<Instant> {
         self.spent?.checked_sub(EVERY * (BURST - 1))
     }

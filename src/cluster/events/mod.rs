@@ -1,8 +1,8 @@
-//! Tells of refused pods where people look: in Events on their owners.
+//! Reports denied pods as Events on their owners, where users look.
 //!
-//! A pod that was refused is not there to be described. Its `ReplicaSet` or Job
-//! is, and may be refused its pods again and again: `ledger` says what is
-//! worth an Event, the rest here carries that to the API server.
+//! A denied pod does not exist, so it cannot be described. Its `ReplicaSet` or Job exists, and may
+//! have its pods denied again and again: `ledger` decides what is worth an Event, and the rest of
+//! this module writes it to the API server.
 
 mod ledger;
 
@@ -30,17 +30,17 @@ use super::{Report, chain, clock_reading::ClockReading, cut};
 use crate::{call::within, profile::is_subdomain};
 use ledger::{Ledger, Occurrence};
 
-/// A pod that was refused, and whose it would have been.
+/// A denied pod, and its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Of the pod, and so of its owner.
+    /// The namespace of the pod, which is also that of its owner.
     pub namespace: String,
     pub owner: Owner,
-    /// The same for all pods that are refused for the same reason.
+    /// The same text for all pods that are denied for the same reason.
     pub why: String,
 }
 
-/// An object that makes pods, as an `OwnerReference` names it.
+/// An object that creates pods, as an `OwnerReference` names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     pub api_version: String,
@@ -49,56 +49,55 @@ pub struct Owner {
     pub uid: String,
 }
 
-/// Refusals that wait to be looked at, which takes microseconds, unless the
-/// API server keeps an Event waiting.
+/// How many denials may wait for the ledger. Each takes microseconds, except while the API server
+/// delays the write of an Event.
 const QUEUE: usize = 256;
 
-/// How long one write may take, kube's own retries included.
+/// The deadline of one write, kube's own retries included.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// In bytes: what the API server allows (`NoteLengthLimit` in
 /// pkg/apis/core/validation/events.go).
 const LONGEST_NOTE: usize = 1024;
 
-/// In bytes. No object has a longer name, but whoever writes a pod may write
-/// anything into its references.
+/// In bytes. No object has a longer name, but a user who creates a pod may write any text into its
+/// owner references.
 const LONGEST_NAME: usize = 253;
 
-/// In bytes: `ReportingInstanceLengthLimit`, in the same place.
+/// In bytes: `ReportingInstanceLengthLimit` in the same file.
 const LONGEST_INSTANCE: usize = 128;
 
-/// As whom we report.
+/// The `reportingController` of our Events.
 const CONTROLLER: &str = "callgate";
 
-/// How to tell of refusals without waiting, and what then writes Events of
-/// them, for ever. `instance` is the name of this replica.
+/// Returns a function that takes denials without waiting, and the future that writes Events about
+/// them and never ends. `instance` is the name of this replica.
 ///
-/// `told` hears what became of each Event, and of each refusal for which there
-/// was no room. An Event that cannot be written is not tried again before its
-/// owner is refused another pod.
+/// `on_report` receives the outcome of each Event, and of each denial for which there was no room.
+/// An Event that cannot be written is not tried again before another pod of its owner is denied.
 pub fn reporter<T: Fn(Report) + Clone + Send + Sync + 'static>(
     client: Client,
     instance: String,
-    told: T,
+    on_report: T,
 ) -> (impl Fn(Refusal) + Send + Sync + 'static, impl Future<Output = ()> + Send) {
     let (queue, refusals) = mpsc::channel(QUEUE);
-    let tell = told.clone();
+    let report_dropped = on_report.clone();
     let sender = move |refusal: Refusal| {
         if refusal.shortened().is_none_or(|it| queue.try_send(it).is_err()) {
-            tell(Report::Dropped);
+            report_dropped(Report::Dropped);
         }
     };
     let write = move |it: Occurrence| {
         let (client, instance) = (client.clone(), instance.clone());
         async move { write(&client, &instance, &it).await }
     };
-    (sender, keep(refusals, write, told))
+    (sender, run(refusals, write, on_report))
 }
 
-async fn keep<W: Future<Output = Report>>(
+async fn run<W: Future<Output = Report>>(
     mut refusals: Receiver<Refusal>,
     write: impl Fn(Occurrence) -> W,
-    told: impl Fn(Report),
+    on_report: impl Fn(Report),
 ) {
     let mut ledger = Ledger::default();
     loop {
@@ -107,12 +106,12 @@ async fn keep<W: Future<Output = Report>>(
             refusal = refusals.recv() => match refusal {
                 None => return,
                 Some(it) => if !ledger.note(it, ClockReading::now()) {
-                    told(Report::Dropped);
+                    on_report(Report::Dropped);
                 }
             },
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
                 if let Some(it) = ledger.next(ClockReading::now()) {
-                    told(write(it).await);
+                    on_report(write(it).await);
                 }
             }
         }
@@ -125,13 +124,13 @@ async fn write(client: &Client, instance: &str, occurrence: &Occurrence) -> Repo
         Err(error) => chain(&error),
     };
     let Refusal { namespace, owner, why: _ } = &occurrence.refusal;
-    // Not louder: a namespace that is being deleted takes no new Events.
+    // Not louder: a namespace that is being deleted accepts no new Events.
     tracing::debug!(namespace, owner = owner.name, error = why, "an event is not written");
     Report::Failed
 }
 
-/// Events end an hour after they were written last, or sooner: one that is gone
-/// is written whole again.
+/// The API server deletes an Event an hour after its last write, or earlier. An Event that is gone
+/// is created again as a whole.
 async fn put(client: &Client, instance: &str, occurrence: &Occurrence) -> kube::Result<()> {
     let event = event(instance, occurrence);
     let events = Api::<Event>::namespaced(client.clone(), &occurrence.refusal.namespace);
@@ -146,8 +145,8 @@ async fn put(client: &Client, instance: &str, occurrence: &Occurrence) -> kube::
     events.create(&PostParams::default(), &event).await.map(drop)
 }
 
-/// `events.k8s.io/v1`, which `kubectl describe` and `kubectl get events` show
-/// like those of before.
+/// An `events.k8s.io/v1` Event, which `kubectl describe` and `kubectl get events` show like a
+/// core/v1 Event.
 fn event(instance: &str, occurrence: &Occurrence) -> Event {
     let Occurrence { refusal, first, last, count, is_new: _ } = occurrence;
     let Refusal { namespace, owner, why } = refusal;
@@ -178,14 +177,14 @@ fn event(instance: &str, occurrence: &Occurrence) -> Event {
         regarding: Some(regarding),
         reporting_controller: text(CONTROLLER),
         reporting_instance: text(cut(instance, LONGEST_INSTANCE)),
-        // A series of one is none.
+        // A single occurrence has no series.
         series: (count > 1).then_some(EventSeries { count, last_observed_time }),
         ..Event::default()
     }
 }
 
-/// As client-go names them: after the object and the moment, so that no two
-/// replicas write one.
+/// The name that client-go would choose: the name of the owner and the time, so that two replicas
+/// never write the same Event.
 fn name_of(owner: &str, first: Timestamp) -> String {
     let moment = format!(".{:x}", first.as_nanosecond());
     let stem = cut(owner, LONGEST_NAME - moment.len()).trim_end_matches(['.', '-']);
@@ -193,7 +192,7 @@ fn name_of(owner: &str, first: Timestamp) -> String {
 }
 
 impl Refusal {
-    /// As short as Events have to be; `None` if it names no object there can be.
+    /// Cuts the texts to the limits of Events; `None` if it names an object that cannot exist.
     fn shortened(mut self) -> Option<Self> {
         let Owner { api_version, kind, name, uid } = &self.owner;
         let texts = [api_version, kind, name, uid, &self.namespace];

@@ -1,4 +1,4 @@
-//! Events against simulated clocks and an API server that does not answer.
+//! Events with simulated clocks, and an API server that does not answer.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ fn refusal(namespace: &str, uid: &str, why: &str) -> Refusal {
     Refusal { namespace: namespace.to_owned(), owner, why: why.to_owned() }
 }
 
-/// Both clocks, so long after a beginning.
+/// A reading of both clocks, that long after the start.
 struct Clock(Instant);
 
 impl Clock {
@@ -37,8 +37,8 @@ impl Clock {
     }
 }
 
-/// What is written, and after how long, when these refusals come then, and
-/// nothing else happens for an hour after the last. Also, how many went lost.
+/// The Events written, and when, for these denials at these times, followed by an hour without any.
+/// Also returns how many denials were dropped.
 fn simulated(refusals: &[(Duration, Refusal)]) -> (Vec<(Duration, Occurrence)>, usize) {
     let clock = Clock(Instant::now());
     let (mut ledger, mut written, mut lost) = (Ledger::default(), Vec::new(), 0);
@@ -68,7 +68,7 @@ fn simulated(refusals: &[(Duration, Refusal)]) -> (Vec<(Duration, Occurrence)>, 
 
 #[test]
 fn a_replica_set_denied_for_an_hour_leads_to_a_dozen_writes_of_one_event() {
-    // Once a second: far more often than its controller tries.
+    // Once a second: far more often than its controller retries.
     let all = (0..3600).map(|it| (Duration::from_secs(it), refusal("shop", "u", "why")));
     let all: Vec<_> = all.collect();
     let (written, lost) = simulated(&all);
@@ -140,8 +140,7 @@ fn all_together_have_room_for_512_and_are_written_one_by_one() {
     assert_eq!(seconds, expected.collect::<Vec<_>>());
 }
 
-/// Refusals of few enough owners to know all of them, close together and far
-/// apart.
+/// Denials of few enough owners for the ledger to keep all, close together and far apart.
 fn refusals() -> impl Strategy<Value = Vec<(Duration, Refusal)>> {
     let pause = prop_oneof![20 => 0_u64..20, 60 => 0_u64..20_000, 1 => 0_u64..4_000_000];
     let step = (pause, 0_usize..3, 0_usize..32);
@@ -182,7 +181,7 @@ proptest! {
     }
 }
 
-/// The last count that was told of each series.
+/// The last count that was written of each series.
 fn counts(written: &[(Duration, Occurrence)]) -> Vec<u32> {
     let mut last = BTreeMap::new();
     for (_, it) in written {
@@ -236,8 +235,8 @@ fn what_is_too_long_is_cut_and_what_cannot_be_is_left_out() {
     assert_eq!(refusal("shop", &"u".repeat(254), "why").shortened(), None);
 }
 
-/// The name of an Event begins with that of the owner, and is a part of the
-/// path by which the Event is changed.
+/// The name of an Event begins with that of its owner, and is part of the path by which the Event
+/// is patched.
 #[rstest]
 #[case::another_event("victim.18eaf2d571194000?x=")]
 #[case::what_stands_beside_events("../configmaps/victim")]
@@ -253,10 +252,10 @@ fn an_owner_whose_name_would_change_the_path_gets_no_event(#[case] name: &str) {
     assert_eq!(all.shortened(), None);
 }
 
-/// What an API server is asked.
+/// The requests to an API server.
 type Asked = Arc<Mutex<Vec<(String, Value)>>>;
 
-/// An API server that answers so; `None` for never.
+/// An API server that gives that answer; `None` if it never answers.
 fn api(answer: fn(&Method) -> Option<StatusCode>) -> (Client, Asked) {
     let asked = Asked::default();
     let seen = Arc::clone(&asked);
@@ -323,7 +322,7 @@ async fn while_the_api_server_does_not_answer_the_queue_is_bounded_and_no_reques
     assert_eq!(of(Report::Dropped), 1000 - 256, "told at once, before anything was awaited");
     assert!(timeout(Duration::from_hours(1), write).await.is_err(), "it ends");
     assert_eq!(of(Report::Written), 0);
-    // Each was tried at most once.
+    // Each was tried once at most.
     assert_eq!(of(Report::Dropped) + of(Report::Failed), 1000);
     assert_eq!(asked.lock().unwrap().len(), of(Report::Failed));
 }
