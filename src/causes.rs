@@ -25,21 +25,21 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("{words}")]
-    struct Told {
+    struct Failed {
         words: &'static str,
         source: Option<Box<dyn Error>>,
     }
 
-    fn told(words: &'static str, cause: impl Into<Box<dyn Error>>) -> Told {
-        Told { words, source: Some(cause.into()) }
+    fn failed(words: &'static str, cause: impl Into<Box<dyn Error>>) -> Failed {
+        Failed { words, source: Some(cause.into()) }
     }
 
     #[test]
     fn every_cause_is_written_once() {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
-        let error = told("cannot list", told("client error (Connect)", refused()));
+        let error = failed("cannot list", failed("client error (Connect)", refused()));
         assert_eq!(chain(&error), "cannot list: client error (Connect): connection refused");
-        let error = told("cannot connect: connection refused", refused());
+        let error = failed("cannot connect: connection refused", refused());
         assert_eq!(chain(&error), "cannot connect: connection refused");
     }
 }

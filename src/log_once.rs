@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 /// The failures that were logged last, by what failed.
 ///
-/// What failed is a key, such as the kind of a watch; why is mostly a text.
+/// The key is what failed, such as a type of objects that is watched; the value is the cause,
+/// mostly a text.
 #[derive(Debug)]
 pub(crate) struct LogOnce<K = (), V = String>(BTreeMap<K, V>);
 
 impl<K: Ord, V: PartialEq> LogOnce<K, V> {
-    /// Notes a failure; returns whether it differs from the last one of this key,
-    /// so that it is to be logged.
+    /// Records a failure; returns whether it differs from the last one of this key and has to be
+    /// logged.
     pub(crate) fn is_new(&mut self, key: K, why: V) -> bool {
         if self.0.get(&key) == Some(&why) {
             return false;
@@ -19,12 +20,12 @@ impl<K: Ord, V: PartialEq> LogOnce<K, V> {
         true
     }
 
-    /// Notes a success; returns whether there was a failure before.
+    /// Records a success; returns whether there was a failure before.
     pub(crate) fn is_over(&mut self, key: &K) -> bool {
         self.0.remove(key).is_some()
     }
 
-    /// Notes all failures that there are now; returns those to be logged.
+    /// Replaces all failures by the current ones; returns those that have to be logged.
     pub(crate) fn replace(
         &mut self,
         now: impl IntoIterator<Item = (K, V)>,

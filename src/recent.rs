@@ -1,4 +1,4 @@
-//! Names that were noted a moment ago, of which few are remembered.
+//! Remembers names for a moment, and only a limited number of them.
 
 use std::{
     collections::BTreeMap,
@@ -11,11 +11,11 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Names, each remembered for the same time. Where there is no room, further ones are not.
+/// Names that are each remembered for the same time. If there is no room, further names are not.
 #[derive(Debug)]
 pub(crate) struct RecentNames {
     names: Mutex<BTreeMap<String, Instant>>,
-    /// Whether there are any: most look-ups need not wait for the others.
+    /// Whether there are any names: most look-ups then need no lock.
     is_any: AtomicBool,
     lasts: Duration,
     most: usize,
@@ -54,7 +54,7 @@ impl RecentNames {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many are remembered, whether or not they still count.
+    /// How many names are stored, expired ones included.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.names().len()

@@ -102,7 +102,7 @@ mod tests {
         profile::Catalog,
     };
 
-    fn app(told: Arc<Mutex<Vec<String>>>) -> App {
+    fn app(reported: Arc<Mutex<Vec<String>>>) -> App {
         let label = |it: &str| Some(it.to_owned());
         let namespaces = [
             ("shop", Labels { policy: label("restricted"), mode: None }),
@@ -124,14 +124,14 @@ mod tests {
                 let owner = &denied.owner;
                 let words = [&owner.api_version, &owner.kind, &owner.name, &owner.uid];
                 let words: Vec<_> = words.iter().map(|it| &***it).collect();
-                told.lock().unwrap().push(format!("{}: {}", words.join(" "), denied.why));
+                reported.lock().unwrap().push(format!("{}: {}", words.join(" "), denied.why));
             }),
             max_body: 1 << 20,
         }
     }
 
     /// The Event for a denied pod, after a change to its review.
-    async fn told(path: &str, change: impl FnOnce(&mut Value)) -> Vec<String> {
+    async fn reported(path: &str, change: impl FnOnce(&mut Value)) -> Vec<String> {
         let owners = json!([
             { "apiVersion": "example.com/v1", "kind": "Shop", "name": "ours", "uid": "u-1" },
             {
@@ -152,12 +152,12 @@ mod tests {
             },
         });
         change(&mut review["request"]);
-        let told = Arc::default();
+        let reported = Arc::default();
         let request = Request::post(path).header(CONTENT_TYPE, "application/json");
         let request = request.body(Body::from(review.to_string())).unwrap();
-        router(app(Arc::clone(&told))).oneshot(request).await.unwrap();
-        let told = told.lock().unwrap();
-        told.clone()
+        router(app(Arc::clone(&reported))).oneshot(request).await.unwrap();
+        let reported = reported.lock().unwrap();
+        reported.clone()
     }
 
     const WHY: &str = "policy \"restricted\" denies pod in namespace \"shop\": \
@@ -166,25 +166,25 @@ mod tests {
 
     #[tokio::test]
     async fn the_controller_of_a_denied_pod_is_reported_without_the_name_of_the_pod() {
-        let told = told("/validate", |_| ()).await;
-        assert_eq!(told, [format!("apps/v1 ReplicaSet web-5d u-2: {WHY}")]);
+        let reported = reported("/validate", |_| ()).await;
+        assert_eq!(reported, [format!("apps/v1 ReplicaSet web-5d u-2: {WHY}")]);
     }
 
     #[tokio::test]
     async fn where_none_controls_it_is_the_first_owner() {
-        let told = told("/validate", |it| {
+        let reported = reported("/validate", |it| {
             it["object"]["metadata"]["ownerReferences"][1]["controller"] = json!(false);
         })
         .await;
-        assert_eq!(told, [format!("example.com/v1 Shop ours u-1: {WHY}")]);
+        assert_eq!(reported, [format!("example.com/v1 Shop ours u-1: {WHY}")]);
     }
 
     #[tokio::test]
     async fn a_pod_that_nothing_could_judge_has_an_owner_as_well() {
-        let told = told("/validate", |it| it["namespace"] = json!("lost")).await;
+        let reported = reported("/validate", |it| it["namespace"] = json!("lost")).await;
         let why = "apps/v1 ReplicaSet web-5d u-2: pods in namespace \"lost\" cannot be \
                    judged: policy \"gone\" does not exist; the policies are baseline, restricted";
-        assert_eq!(told, [why]);
+        assert_eq!(reported, [why]);
     }
 
     #[rstest]
@@ -212,11 +212,11 @@ mod tests {
     })]
     #[tokio::test]
     async fn no_event_is_written_for(#[case] change: fn(&mut Value)) {
-        assert_eq!(told("/validate", change).await, Vec::<String>::new());
+        assert_eq!(reported("/validate", change).await, Vec::<String>::new());
     }
 
     #[tokio::test]
     async fn a_fixed_pod_leads_to_no_event() {
-        assert_eq!(told("/mutate", |_| ()).await, Vec::<String>::new());
+        assert_eq!(reported("/mutate", |_| ()).await, Vec::<String>::new());
     }
 }

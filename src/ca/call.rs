@@ -4,8 +4,7 @@ use std::{error::Error, time::Duration};
 
 use crate::call;
 
-/// The longest time for one call, with the retries of kube, which by themselves go on for half an
-/// hour.
+/// The deadline of one call, with kube's retries, which alone can go on for half an hour.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Why a round failed.
@@ -44,13 +43,14 @@ pub(super) async fn call<T>(
     answer.map_err(|source| CallError::Call { what: what(), source })
 }
 
-/// The same for a write, whose conflicts are no errors.
+/// The same for a write; a conflict is not an error.
 pub(super) async fn write<T>(
     what: impl FnOnce() -> String,
     answer: impl Future<Output = kube::Result<T>>,
 ) -> Result<WriteOutcome, CallError> {
     let is_conflict = |status: &kube::core::Status| {
-        // Not found: deleted after it was read, alone or with its namespace. The next read tells.
+        // Not found: deleted after it was read, alone or with its namespace. The next read shows
+        // which.
         status.is_conflict() || status.is_already_exists() || status.is_not_found()
     };
     match call(what, answer).await {

@@ -53,7 +53,7 @@ pub(super) struct TimeRange {
 }
 
 impl LocalTime {
-    /// What our wall clock showed then, if it was not set since.
+    /// What our wall clock showed at that instant, unless it was set since.
     fn wall_at(self, then: Instant) -> SystemTime {
         self.wall - self.monotonic.saturating_duration_since(then)
     }

@@ -1,5 +1,5 @@
-//! The CA that all replicas share: it signs their serving certificates, rotates by itself, and is
-//! published as the `caBundle` of callgate's webhooks.
+//! The CA that all replicas share: it signs their serving certificates, is rotated automatically,
+//! and is published as the `caBundle` of callgate's webhooks.
 //!
 //! Every replica runs [`run()`]; there is no leader. A replica reads the Secret of the CA and the
 //! webhook configurations, `signer` decides what they should hold, and the reconciler

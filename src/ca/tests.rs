@@ -1,4 +1,4 @@
-//! What a real API server cannot be made to do when a test wants it.
+//! Tests that need answers which a real API server does not give on demand.
 
 use std::{
     convert::Infallible,
@@ -19,18 +19,19 @@ use super::{
     *,
 };
 
-/// What an API server is asked, without the watches.
+/// A request to the API server, other than a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Call {
     method: Method,
     kind: String,
 }
 
-/// What it answers; `None` for never. As a teapot it is well, but for the date.
+/// The answer of the API server; `None` if it never answers. Status 418 stands for a correct answer
+/// without a `Date`.
 type Answer = fn(usize, &Call) -> Option<(StatusCode, Value)>;
 
-/// One hour of a replica, all of it waiting, against an API server that
-/// answers its nth call so. Says what was called and what became of it.
+/// Runs a replica for an hour of paused time, against an API server that gives `answer` to its nth
+/// call. Returns the calls, the events, and for each decision whether the API server had answered.
 async fn an_hour_with(answer: Answer) -> (Vec<Call>, Vec<CaEvent>, Vec<bool>) {
     a_while_with(Duration::from_hours(1), answer).await
 }
@@ -125,7 +126,7 @@ fn configuration(call: &Call, bundle: &str) -> (StatusCode, Value) {
     (StatusCode::OK, body)
 }
 
-/// As it should be.
+/// The answer of an API server on which everything is correct.
 fn well(call: &Call) -> (StatusCode, Value) {
     if call.kind == "Secret" { secret() } else { configuration(call, "Q0E=") }
 }
@@ -188,11 +189,11 @@ async fn only_a_ca_bundle_that_differs_is_replaced_and_a_conflict_is_no_failure(
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_does_not_answer_is_waited_for() {
     let (calls, kept, asked) = an_hour_with(|_, _| None).await;
-    // Configurations together, then the Secret, ten seconds each; then a pause
-    // of thirty, or what this replica takes for thirty.
+    // Both configurations at once and then the Secret, with ten seconds each, and then a pause of
+    // thirty seconds, scaled by this replica's jitter.
     assert!((62..92).contains(&kept.len()), "{} attempts in an hour", kept.len());
     assert!(kept.iter().all(|it| *it == CaEvent::Failed));
-    // The hour may end within an attempt, wherever this replica's pauses have put it.
+    // The hour may end within an attempt, depending on this replica's jitter.
     let ended = asked.len().max(kept.len());
     assert!((ended..=ended + 1).contains(&calls.len().div_ceil(3)), "{} calls", calls.len());
     assert!(asked.iter().all(|it| !it), "the leaf can be renewed from memory");
@@ -212,7 +213,7 @@ async fn an_api_server_that_comes_back_is_heard() {
     assert!(is_look(&of(&calls[9..12])));
 }
 
-/// A look takes three calls here, and no time; a write begins another.
+/// A round has three calls here and takes no time; a write starts another round.
 #[tokio::test(start_paused = true)]
 async fn a_ca_bundle_overwritten_endlessly_is_restored_four_times_a_second_and_the_leaf_renewed() {
     let (calls, kept, asked) = a_while_with(Duration::from_mins(1), |_, call| {
@@ -220,7 +221,7 @@ async fn a_ca_bundle_overwritten_endlessly_is_restored_four_times_a_second_and_t
     })
     .await;
     let writes = of(&calls).iter().filter(|it| it.starts_with("PATCH")).count();
-    // Two configurations, each with ten writes to begin with, and then one in 200 to 300 ms.
+    // Two configurations, each with ten writes at first, and then one every 200 to 300 ms.
     assert!((2 * (10 + 180)..=2 * (10 + 302)).contains(&writes), "{writes} writes");
     assert!(asked.len() > writes / 2 && asked.iter().all(|it| *it));
     assert!(!kept.contains(&CaEvent::Failed));

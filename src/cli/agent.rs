@@ -15,7 +15,7 @@ use tokio::{net::TcpListener, runtime};
 use crate::{
     agent::{self, AgentEvent, EventHandler, Failure, Found, Source, host},
     causes::chain,
-    cli::Found as Outcome,
+    cli::Outcome,
     cluster::{self, Clients},
     duration,
     log_once::LogOnce,
@@ -59,7 +59,7 @@ pub(super) struct Agent {
 
     /// Time for which the file of a deleted `SeccompProfile` stays on the node; only time in which an
     /// agent runs counts
-    // A container that starts again reads it again (AG1).
+    // A container that restarts reads the file again (AG1).
     #[arg(
         long,
         value_name = "DURATION",
@@ -101,14 +101,14 @@ impl Agent {
         logging.init(log)?;
         if prepare {
             host::prepare(&seccomp_root)?;
-            return Ok(Outcome::Nothing);
+            return Ok(Outcome::Success);
         }
         let node = node_name.context("--node-name is missing")?;
         tls::install();
-        // One thread is enough, and takes the least memory.
+        // One thread is enough and takes the least memory.
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
-            // One makes the passes, and may wait for another that finds an address.
+            // One for the passes, which may wait, and one to resolve addresses.
             .max_blocking_threads(2)
             .build()
             .context("cannot start the runtime")?;
@@ -121,7 +121,7 @@ impl Agent {
             let agent = agent::Agent { client, watches, node, root, keep_deleted_for, pod };
             Box::pin(serve(agent, admin)).await
         })?;
-        Ok(Outcome::Nothing)
+        Ok(Outcome::Success)
     }
 }
 
@@ -141,7 +141,7 @@ async fn serve(agent: agent::Agent, listener: TcpListener) -> anyhow::Result<()>
     tokio::spawn(admin.run());
     tracing::info!(node = agent.node, root = ?agent.root, admin_address = %address, "looking after profiles");
     tokio::select! {
-        // Nothing is lost wherever it stops: a file is the old one or the new one.
+        // It may stop at any point: a file always has either the old or the new content.
         () = agent.run(event_handler(metrics, reported)) => bail!("the agent has to start anew"),
         _ = orders.wait_for(|it| *it >= Order::Drain) => tracing::info!("stopped"),
     }
@@ -157,17 +157,17 @@ fn node_name(text: &str) -> Result<String, &'static str> {
 
 /// Counts the events of the agent, and logs those that are new.
 fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandler {
-    let said = Mutex::new(Said::default());
+    let logged = Mutex::new(Logged::default());
     Arc::new(move |news| {
-        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = logged.lock().unwrap_or_else(PoisonError::into_inner);
         match news {
             AgentEvent::Passed(found) => {
                 count(&metrics, found);
-                said.passed(found);
+                logged.passed(found);
             }
             AgentEvent::Reported { found, calls } => {
-                said.calls = LogOnce::default();
-                metrics.told(calls);
+                logged.calls = LogOnce::default();
+                metrics.report_calls(calls);
                 if found.is_decided {
                     metrics.reported(SystemTime::now());
                     reported.met();
@@ -176,19 +176,19 @@ fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandle
             AgentEvent::ReportFailed(error) => {
                 metrics.failed("report");
                 let error = chain(error);
-                if said.calls.is_new("report", error.clone()) {
+                if logged.calls.is_new("report", error.clone()) {
                     tracing::warn!(error, "cannot report, retrying");
                 }
             }
             AgentEvent::WatchFailed { object, why } => {
                 metrics.failed("watch");
-                if said.calls.is_new(object, why.to_owned()) {
+                if logged.calls.is_new(object, why.to_owned()) {
                     tracing::warn!(object, error = why, "a watch failed, retrying");
                 }
             }
             AgentEvent::Unreadable { object, why } => {
                 metrics.failed("unreadable");
-                if said.calls.is_new(object, why.to_owned()) {
+                if logged.calls.is_new(object, why.to_owned()) {
                     tracing::error!(object, error = why, "an object cannot be read");
                 }
             }
@@ -210,18 +210,17 @@ fn count(metrics: &AgentMetrics, found: &Found) {
     }
 }
 
-/// The last logged failures: a pass is made every few seconds, and each failure is
-/// logged once.
+/// What was logged last. A pass is made every few seconds, and each failure is logged once.
 #[derive(Default)]
-struct Said {
-    /// By why.
+struct Logged {
+    /// By cause.
     failures: LogOnce<String, &'static str>,
     unlisted: bool,
-    /// By what was to be done.
+    /// By the call that failed.
     calls: LogOnce<&'static str>,
 }
 
-impl Said {
+impl Logged {
     fn passed(&mut self, found: &Found) {
         let Found { written, removed, failures, troubles, unlisted, .. } = found;
         for name in written {

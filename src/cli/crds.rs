@@ -5,14 +5,14 @@ use std::io::{self, Write};
 use anyhow::Context;
 use clap::Args;
 
-use crate::{api, cli::Found};
+use crate::{api, cli::Outcome};
 
 /// Print the `CustomResourceDefinition` objects as YAML
 #[derive(Args, Debug)]
 pub(super) struct Crds {}
 
 impl Crds {
-    pub(super) fn run(self) -> anyhow::Result<Found> {
+    pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let Self {} = self;
         let mut text = String::from("# The output of `callgate crds`: change src/api instead.\n");
         for definition in api::definitions() {
@@ -20,6 +20,6 @@ impl Crds {
             text.push_str(&serde_saphyr::to_string(&definition).context("cannot write YAML")?);
         }
         io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
-        Ok(Found::Nothing)
+        Ok(Outcome::Success)
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::Found,
+    cli::Outcome,
     policy::{BUILTIN, Builtin, RULES},
     profile::LINTS,
     spelling,
@@ -33,7 +33,7 @@ enum What {
 }
 
 impl Explain {
-    pub(super) fn run(self) -> anyhow::Result<Found> {
+    pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let Self { rule, what } = self;
         let text = match (what, rule) {
             (Some(What::Policy { name }), _) => match Builtin::named(&name) {
@@ -61,7 +61,7 @@ impl Explain {
             }
         };
         io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
-        Ok(Found::Nothing)
+        Ok(Outcome::Success)
     }
 }
 

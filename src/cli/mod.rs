@@ -30,16 +30,16 @@ enum Command {
     Crds(crds::Crds),
 }
 
-/// What a command that did its work found; exit codes are the same everywhere.
+/// The result of a command that did its work, as an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    Nothing,
+pub enum Outcome {
+    Success,
     /// The command found errors, and has printed them.
     Errors,
 }
 
 /// The exit code of a command that found errors.
-const FOUND: u8 = 1;
+const FOUND_ERRORS: u8 = 1;
 /// The exit code of a command that could not do its work.
 const COULD_NOT: u8 = 2;
 
@@ -55,10 +55,10 @@ impl Cli {
             Command::Crds(it) => it.run(),
         };
         match result {
-            Ok(Found::Nothing) => ExitCode::SUCCESS,
-            Ok(Found::Errors) => ExitCode::from(FOUND),
+            Ok(Outcome::Success) => ExitCode::SUCCESS,
+            Ok(Outcome::Errors) => ExitCode::from(FOUND_ERRORS),
             Err(error) => {
-                log.say(format_args!("error: {error:#}"));
+                log.print(format_args!("error: {error:#}"));
                 ExitCode::from(COULD_NOT)
             }
         }

@@ -11,17 +11,17 @@ use crate::{
     tls::Reload,
 };
 
-/// The queue for denials of new pods, which never blocks.
-pub(super) type Tell = Box<dyn Fn(Refusal) + Send + Sync>;
+/// Queues the denial of a new pod for an Event, without blocking.
+pub(super) type ReportDenial = Box<dyn Fn(Refusal) + Send + Sync>;
 
-/// Records one counter, one observation and one line per verdict; and, in a
-/// cluster, an Event for the owner of a denied pod.
+/// Records each verdict: a counter, an observation, a log line and, in a cluster, an Event for the
+/// owner of a denied pod.
 ///
-/// What is let through without a finding, or repaired, is a line for debugging:
-/// there are many, and the API server's audit log has them too.
+/// A review that was allowed without a finding, or repaired, is logged at debug level: there are
+/// many, and the API server's audit log has them too.
 pub(super) fn reviews(
     metrics: Arc<Metrics>,
-    tell: Option<Tell>,
+    report: Option<ReportDenial>,
 ) -> Arc<dyn Fn(&ReviewRecord<'_>) + Send + Sync> {
     Arc::new(move |record| {
         let ReviewRecord { webhook, operation, outcome, counts, elapsed, denied, .. } = record;
@@ -31,8 +31,8 @@ pub(super) fn reviews(
                 metrics.findings(rule, level.as_str(), *count);
             }
         }
-        if let (Some(tell), Some(denied)) = (&tell, denied) {
-            tell(refusal(record.namespace, denied));
+        if let (Some(report), Some(denied)) = (&report, denied) {
+            report(refusal(record.namespace, denied));
         }
         match (webhook, outcome) {
             (_, Outcome::Unreadable | Outcome::Denied) => log::<true>(record),
@@ -53,7 +53,7 @@ fn refusal(namespace: &str, DeniedPod { owner, why }: &DeniedPod<'_>) -> Refusal
     Refusal { namespace: namespace.to_owned(), owner, why: why.clone() }
 }
 
-/// Logs names only, never a part of the object, which may hold secrets.
+/// Logs only names, and no other part of the object, since it may hold secrets.
 fn log<const LOUD: bool>(record: &ReviewRecord<'_>) {
     let ReviewRecord {
         webhook, operation, outcome, resource, namespace, name, uid, dry_run, ..
@@ -84,7 +84,7 @@ fn rules(record: &ReviewRecord<'_>) -> String {
     rules.join(",")
 }
 
-/// Counts what happens to connections.
+/// Counts the events of connections.
 pub(super) fn events(metrics: Arc<Metrics>) -> Arc<dyn Fn(Event) + Send + Sync> {
     Arc::new(move |event| {
         let traffic = metrics.traffic();
@@ -99,7 +99,7 @@ pub(super) fn events(metrics: Arc<Metrics>) -> Arc<dyn Fn(Event) + Send + Sync> 
     })
 }
 
-/// Counts what happens to files of certificates.
+/// Counts the reloads of certificate files.
 pub(super) fn reloads(metrics: Arc<Metrics>) -> impl Fn(Reload) + Clone + Send + Sync + 'static {
     move |reload| match reload {
         Reload::Renewed { not_after } => metrics.certificate_expires(not_after),
@@ -123,12 +123,12 @@ pub(super) fn ca(
             served.met();
         }
         CaEvent::Ca { not_after } => metrics.authority_expires(not_after),
-        // For good: that somebody overwrote a bundle is no reason to take all replicas away.
+        // Never unmet again: an overwritten bundle is no reason to make all replicas unready.
         CaEvent::Trusted(true) => trusted.met(),
-        // What was written has been logged by whoever wrote it.
+        // These have been logged where they were written.
         CaEvent::Trusted(false) | CaEvent::Stored(_) | CaEvent::Published => {}
         CaEvent::PutBack(configuration) => metrics.bundle_put_back(configuration),
-        // Not for good: nobody knows what else is wrong where a clock is.
+        // May become unmet again: a wrong clock may have further effects.
         CaEvent::Clock { ahead, is_near } => {
             metrics.clock_is_ahead(ahead);
             if is_near { near.met() } else { near.unmet() }

@@ -84,8 +84,9 @@ pub fn convert(text: &[u8], node: Node) -> Result<Converted, Undecided> {
     let mut resolver =
         Resolver { json: &json, node, diagnostics: Vec::new(), undecided: Undecided::default() };
     resolver.resolve(&mut document, &extensions);
-    let said: BTreeSet<_> = mismatches.iter().map(|it| it.node).collect();
-    resolver.reject_mismatches(extensions.mismatches.iter().filter(|it| !said.contains(&it.node)));
+    let reported: BTreeSet<_> = mismatches.iter().map(|it| it.node).collect();
+    resolver
+        .reject_mismatches(extensions.mismatches.iter().filter(|it| !reported.contains(&it.node)));
 
     let Resolver { mut diagnostics, undecided, .. } = resolver;
     if undecided != Undecided::default() {

@@ -1,4 +1,4 @@
-//! What a pod demands of the node that it is to land on.
+//! What a pod demands of its node.
 
 use crate::{
     placement::{
@@ -9,46 +9,43 @@ use crate::{
     pod::{Pod, Requirement, Term},
 };
 
-/// With more requirements than this a node affinity is no longer worked out, and
-/// taken for one that every node meets; of as many tolerations every taint is
-/// taken for tolerated, and of a node selector no more than these are looked at. A pod has room for tens of thousands, each of which would
-/// be compared with every node or taint while somebody waits. What is wrong on a
-/// node that the pod can really land on is found all the same.
+/// How many requirements are evaluated. A node affinity with more is taken as one that every node
+/// meets; with more tolerations every taint is taken as tolerated; of a node selector only this
+/// many are evaluated. A pod has room for tens of thousands, and comparing each with every node or
+/// taint would delay the review. Findings on nodes that the pod can really land on are still made.
 pub const MOST_REQUIREMENTS: usize = 1_000;
 
-/// The label of a node's operating system, which its kubelet sees to.
+/// The label of a node's operating system, which its kubelet sets.
 const OS: &str = "kubernetes.io/os";
 
-/// What a pod demands, in the numbers of the nodes, so that it is worked out
-/// once for all of them.
+/// What a pod demands, in interned numbers, so that it is worked out once for all nodes.
 ///
-/// A node has to pass what the scheduler's plugins `NodeAffinity`,
-/// `TaintToleration` and `NodeUnschedulable` ask
-/// (pkg/scheduler/framework/plugins in Kubernetes 1.37). Others, about
-/// resources, ports, volumes or other pods, are left out: they change from
-/// moment to moment, and leave fewer nodes, never others.
+/// A node must pass the scheduler's plugins `NodeAffinity`, `TaintToleration` and
+/// `NodeUnschedulable` (pkg/scheduler/framework/plugins in Kubernetes 1.37). Other plugins, about
+/// resources, ports, volumes or other pods, are left out: their answers change from moment to
+/// moment, and only ever leave fewer nodes.
 ///
-/// `spec.os.name` is no matter to the scheduler. But the kubelet turns down a
-/// pod for another system than its own (`rejectPodAdmissionBasedOnOSField` in
-/// pkg/kubelet/lifecycle/predicate.go), so it never runs there.
+/// The scheduler ignores `spec.os.name`. But the kubelet rejects a pod for another operating system
+/// (`rejectPodAdmissionBasedOnOSField` in pkg/kubelet/lifecycle/predicate.go), so the pod never
+/// runs there.
 #[derive(Debug)]
 pub(super) struct Demand<'a> {
     all: Vec<Test<'a>>,
-    /// One of these; `None` where there is no required node affinity.
+    /// At least one of these terms must pass; `None` without a required node affinity.
     any: Option<Vec<Vec<Test<'a>>>>,
-    /// Of every taint that some node has, whether it is tolerated.
+    /// For each taint that some node has, whether the pod tolerates it.
     tolerated: Vec<bool>,
     interners: &'a Interners,
 }
 
 #[derive(Debug)]
 enum Test<'a> {
-    /// A label with one of these values passes or not, one with another does the
-    /// opposite, and a node without it passes or not. The values are in rising order.
+    /// For a label with one of these values the result is `among`, for one with another value its
+    /// opposite, and without the label it is `absent`. The values are in rising order.
     Label { key: u32, values: Vec<u32>, among: bool, absent: bool },
-    /// The label is an integer on that side of the bound.
+    /// The label must be an integer on that side of the bound.
     Number { key: u32, is: fn(&i64, &i64) -> bool, bound: i64 },
-    /// That is the name of the node, or it is not.
+    /// The name of the node must be equal, or must differ.
     Name { name: &'a str, is: bool },
 }
 
@@ -56,7 +53,7 @@ enum Test<'a> {
 
 impl<'a> Demand<'a> {
     pub(super) fn of(pod: &'a Pod<'_>, interners: &'a Interners) -> Self {
-        // From an API server its keys are unique, and soon no node has them all.
+        // In an object from an API server keys are unique, so that hardly any node has this many.
         let selector = pod
             .node_selector()
             .take(MOST_REQUIREMENTS)
@@ -76,7 +73,7 @@ impl<'a> Demand<'a> {
         }
     }
 
-    /// The same with every toleration there can be.
+    /// The same demand with every possible toleration.
     pub(super) fn tolerating_all(mut self) -> Self {
         self.tolerated.fill(true);
         self
@@ -91,15 +88,14 @@ impl<'a> Demand<'a> {
     }
 }
 
-/// How much there is to compare.
+/// The number of comparisons that these terms need.
 fn count(terms: &[Term<'_>]) -> usize {
     terms.iter().map(|it| it.expressions().len() + it.fields().len()).sum()
 }
 
-/// The tests of one term. `None` where no node passes it: an empty one, or one
-/// that the scheduler cannot parse (`newNodeSelectorTerm` in
-/// k8s.io/component-helpers/scheduling/corev1/nodeaffinity). That what stands in
-/// it is no label the API server sees to.
+/// The tests of one term. `None` if no node passes it: the term is empty, or the scheduler cannot
+/// parse it (`newNodeSelectorTerm` in k8s.io/component-helpers/scheduling/corev1/nodeaffinity). The
+/// API server checks that a term holds valid labels.
 fn tests<'a>(term: &'a Term<'_>, interners: &Interners) -> Option<Vec<Test<'a>>> {
     let labels = term.expressions().iter().map(|it| Test::of_label(it, interners));
     let tests: Option<Vec<_>> = labels.chain(term.fields().iter().map(Test::of_field)).collect();
@@ -109,7 +105,7 @@ fn tests<'a>(term: &'a Term<'_>, interners: &Interners) -> Option<Vec<Test<'a>>>
 // === impl Test ===
 
 impl<'a> Test<'a> {
-    /// `Requirement.Matches` in k8s.io/apimachinery/pkg/labels.
+    /// As `Requirement.Matches` in k8s.io/apimachinery/pkg/labels.
     fn of_label(requirement: &Requirement<'_>, interners: &Interners) -> Option<Self> {
         let (key, values) = (requirement.key(), requirement.values());
         let label = |among, absent| {
@@ -124,15 +120,15 @@ impl<'a> Test<'a> {
             ("NotIn", [_, ..]) => label(false, true),
             ("Exists", []) => label(false, false),
             ("DoesNotExist", []) => label(true, true),
-            // Rust takes the same texts for integers as Go's ParseInt to the base of ten.
+            // Rust accepts the same texts for integers as Go's ParseInt with base ten.
             ("Gt", [bound]) => number(i64::gt, bound),
             ("Lt", [bound]) => number(i64::lt, bound),
             _ => None,
         }
     }
 
-    /// `nodeSelectorRequirementsAsFieldSelector`; the API server knows no other
-    /// field than the name.
+    /// As `nodeSelectorRequirementsAsFieldSelector`; the name is the only field that the API server
+    /// accepts.
     fn of_field(requirement: &'a Requirement<'_>) -> Option<Self> {
         match (requirement.key(), requirement.operator(), requirement.values()) {
             ("metadata.name", "In", [name]) => Some(Self::Name { name, is: true }),

@@ -1,4 +1,4 @@
-//! The nodes that one pod can land on, and what they have of a profile.
+//! The nodes that one pod can land on, and what they report of a profile.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -9,37 +9,38 @@ use super::{
 };
 use crate::profile::{Digest, Doubt, File, Problem, ProfilePath};
 
-/// The nodes that one pod can land on, to be asked about each of its profiles.
+/// The nodes that one pod can land on, to be queried for each of its profiles.
 #[derive(Clone, Debug)]
 pub struct Eligible<'a> {
     pub(super) interners: &'a Interners,
     /// In alphabetical order.
     pub(super) known: Vec<(&'a str, &'a NodeRecord)>,
-    /// Of how many an agent has reported.
+    /// How many of them an agent has reported.
     pub(super) reported: usize,
-    /// Of how many an agent has reported some files and not all.
+    /// For how many of them the agent's list of files is cut.
     pub(super) cut: usize,
-    /// How many there are besides, of which not even the name is known.
+    /// How many further nodes there are that are not known, not even by name.
     pub(super) strange: usize,
 }
 
-/// What the nodes on which a pod can land say of one profile.
+/// What the nodes on which a pod can land report of one profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileDistribution<'a> {
     /// How many nodes the pod can land on.
     pub eligible: usize,
-    /// Of these, on how many nobody has reported what is there, or more than is listed.
+    /// On how many of them it is not known whether the file is there: no agent has reported, or its
+    /// list is cut.
     pub unknown: usize,
-    /// Of these, how many have said that the file is not there.
+    /// How many of them have reported that the file is missing.
     pub lacking: usize,
     /// The first of those that lack it, [`MOST_NAMED`] at most, in alphabetical order.
     pub lacking_names: Vec<&'a str>,
-    /// What the others have at that path, the most common first; what is equally
-    /// common, in the order of the nodes.
+    /// What the other nodes have at that path, the most common content first; equally common ones
+    /// in the order of the nodes.
     pub found: Vec<Found<'a>>,
 }
 
-/// One content of a file, and on how many of the nodes it is.
+/// One content of a file, and how many of the nodes have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found<'a> {
     pub digest: Option<Digest>,
@@ -51,17 +52,16 @@ pub struct Found<'a> {
 }
 
 impl<'a> Eligible<'a> {
-    /// The names that are known, in alphabetical order.
+    /// The names of the known nodes, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &'a str> {
         self.known.iter().map(|it| it.0)
     }
 
-    /// What these nodes say of the profile at `path`. Where no node at all has
-    /// such a file, none is looked at: a pod may name thousands of profiles.
+    /// What these nodes report of the profile at `path`. If no node of the cluster has such a file,
+    /// the nodes are not searched: a pod may name thousands of profiles.
     ///
-    /// Where a list was cut, what is not in it may be there all the same. Such a
-    /// node's label says so of a profile that its agent has installed, if it
-    /// bears the digest `current`.
+    /// Where a list is cut, a file that is not listed may still be there. The label of such a node
+    /// shows whether its agent has installed the profile with the digest `current`.
     pub fn distribution(
         &self,
         path: &ProfilePath,

@@ -1,15 +1,15 @@
-//! Numbers for what thousands of nodes have in common.
+//! Numbers for values that thousands of nodes have in common.
 
 use std::{borrow::Borrow, collections::HashMap, hash::Hash, sync::Arc};
 
-/// The number of what nobody has.
+/// The number of a value that is not interned.
 pub(super) const UNKNOWN_ID: u32 = u32::MAX;
 
-/// Pairs of numbers in the order of the first, of which there is one each.
+/// Pairs of numbers, sorted by the first, which is unique.
 pub(super) type Row = Arc<[(u32, u32)]>;
 
-/// Distinct values, each with a number. So a text is kept once, however many
-/// nodes have it, and two are compared as numbers.
+/// Distinct values, each with a number. A text is kept once however many nodes have it, and two are
+/// compared as numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Interner<T> {
     numbers: HashMap<T, u32>,
@@ -43,12 +43,12 @@ impl<T: Clone + Eq + Hash> Interner<T> {
         &self.values
     }
 
-    /// What a number stands for that these interner gave out, as every number in a row is.
+    /// The value of a number that this interner returned, as all numbers in a row are.
     pub(super) fn value(&self, number: u32) -> &T {
         &self.values[number as usize]
     }
 
-    /// [`UNKNOWN_ID`], where nobody has it.
+    /// The number of a value; [`UNKNOWN_ID`] if it is not interned.
     pub(super) fn find<Q: Eq + Hash + ?Sized>(&self, value: &Q) -> u32
     where
         T: Borrow<Q>,
@@ -56,8 +56,8 @@ impl<T: Clone + Eq + Hash> Interner<T> {
         self.numbers.get(value).copied().unwrap_or(UNKNOWN_ID)
     }
 
-    /// The number of a value that somebody has, a new one if need be. Only then
-    /// are interner that are shared with another snapshot copied.
+    /// The number of a value, which is interned if it is new. Only then is an interner copied that
+    /// is shared with another snapshot.
     pub(super) fn number<Q: Eq + Hash + ?Sized>(
         interner: &mut Arc<Self>,
         value: &Q,
@@ -70,8 +70,8 @@ impl<T: Clone + Eq + Hash> Interner<T> {
         if known == UNKNOWN_ID { Arc::make_mut(interner).push(own(value)) } else { known }
     }
 
-    /// The values that are used, and the new number of each old one. The order
-    /// stays, so that no row needs sorting.
+    /// The values that are used, and the new number of each old one. Their order is kept, so that
+    /// rows stay sorted.
     pub(super) fn keeping(&self, used: &[bool]) -> (Self, Vec<u32>) {
         let mut kept = Self::default();
         let mut moved = vec![UNKNOWN_ID; self.values.len()];

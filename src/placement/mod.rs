@@ -1,4 +1,4 @@
-//! Where a pod can land, and what it finds there.
+//! Where a pod can land, and which profiles are there.
 
 mod demand;
 mod eligible;
@@ -18,12 +18,12 @@ pub use self::{
 /// How many nodes a message names.
 pub const MOST_NAMED: usize = 3;
 
-/// What the scheduler looks at.
+/// What the scheduler reads of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     pub labels: BTreeMap<String, String>,
     pub taints: Vec<Taint>,
-    /// Cordoned.
+    /// Whether the node is cordoned.
     pub unschedulable: bool,
 }
 

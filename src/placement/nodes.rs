@@ -13,17 +13,15 @@ use crate::{
     profile::{Inventory, Problem, ProfilePath},
 };
 
-/// All nodes and what is on them, at one moment. A clone is cheap, so that a
-/// change of one node is no work for the others.
+/// A snapshot of all nodes and of what is on them. A clone is cheap, so that the change of one node
+/// costs nothing for the others.
 ///
-/// What many nodes have in common, which is most of their labels and profiles,
-/// is kept once.
+/// Values that many nodes have in common, which are most labels and profiles, are kept once.
 #[derive(Clone, Debug, Default)]
 pub struct Nodes {
     pub(super) by_name: BTreeMap<Arc<str>, Arc<NodeRecord>>,
     pub(super) interners: Interners,
-    /// How many interned values there may be before it is worth finding out which are
-    /// still used.
+    /// How many values may be interned before the unused ones are removed.
     enough: usize,
 }
 
@@ -34,13 +32,13 @@ impl Nodes {
         self.sweep();
     }
 
-    /// Forgets the node and what was reported of it.
+    /// Removes a node and its report.
     pub fn gone(&mut self, name: &str) {
         self.by_name.remove(name);
     }
 
-    /// Takes down what is on a node, `None`: that nobody knows. It may come
-    /// before the node itself, which until then no pod can land on.
+    /// Records what is on a node; `None` if that is not known. The report may arrive before the
+    /// node itself, and until then no pod can land on it.
     pub fn report(&mut self, name: &str, inventory: Option<Inventory>) {
         let is_cut = inventory.as_ref().is_some_and(|it| it.is_cut);
         let files = inventory.map(|it| self.interners.files(&it));
@@ -52,33 +50,33 @@ impl Nodes {
         self.sweep();
     }
 
-    /// Whether the agent of a node is silent. What it reported then counts no
-    /// longer, until it reports something or is no longer silent.
+    /// Records whether the agent of a node is silent. Its report then no longer counts, until it
+    /// reports again or is no longer silent.
     pub fn set_silent(&mut self, name: &str, is_silent: bool) {
         if let Some(record) = self.by_name.get_mut(name) {
             Arc::make_mut(record).is_silent = is_silent;
         }
     }
 
-    /// What the nodes that `pod` can land on say of the profile at `path`.
+    /// What the nodes that `pod` can land on report of the profile at `path`.
     pub fn distribution(&self, pod: &Pod<'_>, path: &ProfilePath) -> ProfileDistribution<'_> {
         self.eligible(pod).distribution(path, None)
     }
 
     /// The nodes that `pod` can land on.
     ///
-    /// A pod that is bound has one such node, whether it is known or not. Neither
-    /// taints nor labels matter then: the scheduler is not asked, and if the
-    /// kubelet turns the pod down, it runs nowhere else.
+    /// For a bound pod this is its node, whether the node is known or not. Taints and labels do not
+    /// matter then: the pod does not pass the scheduler, and if the kubelet rejects it, it runs
+    /// nowhere else.
     pub fn eligible(&self, pod: &Pod<'_>) -> Eligible<'_> {
         self.meeting(pod, &Demand::of(pod, &self.interners))
     }
 
-    /// The nodes that `pod` can land on once it is given more tolerations.
+    /// The nodes that `pod` can land on if it gets more tolerations.
     ///
-    /// Whoever may update a pod may add some at any time
-    /// (`validateOnlyAddedTolerations` in pkg/apis/core/validation), and no
-    /// webhook of ours is asked about that.
+    /// A client that may update a pod may add tolerations at any time
+    /// (`validateOnlyAddedTolerations` in pkg/apis/core/validation), and our webhooks are not
+    /// called for that.
     pub fn reachable(&self, pod: &Pod<'_>) -> Eligible<'_> {
         self.meeting(pod, &Demand::of(pod, &self.interners).tolerating_all())
     }
@@ -99,8 +97,8 @@ impl Nodes {
         Eligible { interners, known, reported, cut, strange: usize::from(is_strange) }
     }
 
-    /// Every path that some node has, and whether it has it without a problem
-    /// somewhere, in alphabetical order.
+    /// Every path that some node has, in alphabetical order, and whether some node has the file
+    /// without a problem.
     pub fn paths(&self) -> BTreeMap<&ProfilePath, bool> {
         let is_sound: Vec<_> =
             self.interners.files.values().iter().map(|it| it.problem.is_none()).collect();
@@ -114,8 +112,8 @@ impl Nodes {
         paths.filter_map(|(path, sound)| Some((&**path, sound?))).collect()
     }
 
-    /// Whether some node has the file without a problem; `None` where no node
-    /// has it at all. It takes less time than [`paths`](Self::paths).
+    /// Whether some node has the file without a problem; `None` if no node has it. Takes less time
+    /// than [`paths`](Self::paths).
     pub fn find(&self, path: &ProfilePath) -> Option<bool> {
         let path = self.interners.paths.find(path);
         let rows = self.by_name.values().filter_map(|it| it.files.as_ref());
@@ -123,8 +121,8 @@ impl Nodes {
         files.map(|it| it.problem.is_none()).reduce(|a, b| a || b)
     }
 
-    /// Whether some node may have a file that filters nothing; where none has, it
-    /// seldom says so all the same, for a while after the last is gone.
+    /// Whether some node may have a file that filters nothing. `true` may be wrong for a while
+    /// after the last such file is gone; `false` is never wrong.
     pub fn may_have_hollow(&self) -> bool {
         let mut problems = self.interners.files.values().iter().filter_map(|it| it.problem);
         problems.any(Problem::is_hollow)

@@ -1,4 +1,4 @@
-//! What is kept of each node: numbers, and what they stand for.
+//! What is kept of each node, as interned numbers.
 
 use std::{collections::BTreeMap, hash::Hash, sync::Arc};
 
@@ -11,27 +11,27 @@ use crate::{
     profile::{File, Inventory, ProfilePath},
 };
 
-/// A node, what is on it, or both: whoever watches learns of them apart.
+/// A node, the report of its agent, or both: the two are watched separately.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NodeRecord {
     pub(super) node: Option<Attributes>,
-    /// The files by the numbers of path and content. None, where no agent has reported.
+    /// The numbers of path and content of each file; `None` if no agent has reported.
     pub(super) files: Option<Row>,
-    /// Whether there are files that are not among them.
+    /// Whether there are further files that are not listed.
     pub(super) is_cut: bool,
-    /// Whether its agent has been silent for so long that none of that counts.
+    /// Whether the agent has been silent for so long that its report no longer counts.
     pub(super) is_silent: bool,
 }
 
-/// What the scheduler looks at, as far as it decides.
+/// The fields of a node that the scheduler decides by.
 #[derive(Clone, Debug)]
 pub(super) struct Attributes {
-    /// By the numbers of key and value.
+    /// The numbers of key and value of each label.
     pub(super) labels: Row,
     pub(super) taints: Arc<[u32]>,
 }
 
-/// What the numbers stand for.
+/// The values of all numbers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Interners {
     /// The keys and values of labels.
@@ -41,7 +41,7 @@ pub(super) struct Interners {
     pub(super) files: Arc<Interner<File>>,
 }
 
-/// Which interner a number is of.
+/// The interner that a number belongs to.
 #[derive(Clone, Copy)]
 enum Space {
     Text,
@@ -72,7 +72,7 @@ impl Interners {
         self.texts.len() + self.taints.len() + self.paths.len() + self.files.len()
     }
 
-    /// Forgets what none of the nodes has any more.
+    /// Removes values that no node has any more.
     pub(super) fn sweep(&mut self, nodes: &mut BTreeMap<Arc<str>, Arc<NodeRecord>>) {
         let lengths = [self.texts.len(), self.taints.len(), self.paths.len(), self.files.len()];
         let mut used = lengths.map(|it| vec![false; it]);
@@ -107,7 +107,7 @@ impl NodeRecord {
         self.node.is_none() && self.files.is_none()
     }
 
-    /// The same by other numbers, in the same order.
+    /// The same record with new numbers, in the same order.
     fn renumbered(&self, mut new: impl FnMut(Space, u32) -> u32) -> Self {
         let mut row = |row: &Row, first, second| -> Row {
             row.iter().map(|it| (new(first, it.0), new(second, it.1))).collect()
@@ -121,7 +121,7 @@ impl NodeRecord {
         Self { node, files, is_cut: self.is_cut, is_silent: self.is_silent }
     }
 
-    /// The files, where what was reported of them counts.
+    /// The files, if the report of the agent counts.
     pub(super) fn reported(&self) -> Option<&Row> {
         self.files.as_ref().filter(|_| !self.is_silent)
     }

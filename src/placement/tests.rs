@@ -1,4 +1,4 @@
-//! What nodes say of profiles, as they come, change and go.
+//! What nodes report of profiles, while nodes are added, changed and removed.
 
 use super::*;
 use crate::{
@@ -20,7 +20,7 @@ fn pod(spec: &str) -> Pod<'_> {
     serde_json::from_str(spec).unwrap()
 }
 
-/// In a cluster that grows and shrinks every node has a name that was never there.
+/// In a cluster that scales up and down, each node has a new name.
 #[test]
 fn what_is_gone_is_forgotten() {
     let mut nodes = Nodes::default();
@@ -68,7 +68,7 @@ fn a_pod_that_is_bound_to_an_unknown_node_has_one_unknown_node() {
         ..ProfileDistribution::default()
     };
     assert_eq!(distribution(r#"{"spec": {"nodeName": "node-b"}}"#), lacking);
-    // Without the node itself only who is bound to it asks about it.
+    // Without the node object, only a pod that is bound to the node needs the report.
     assert_eq!(distribution(r#"{"spec": {}}"#).eligible, 1);
 }
 
@@ -144,7 +144,7 @@ fn a_file_not_in_a_truncated_list_is_unknown_unless_a_label_has_its_digest() {
         found: vec![found("listed"), found("labelled")],
     };
     assert_eq!(distribution("callgate/web.json"), expected);
-    // No agent brings it, so no label speaks of it.
+    // No agent installs this file, so no label names it.
     let expected =
         ProfileDistribution { unknown: 6, found: Vec::new(), ..distribution("web.json") };
     assert_eq!(distribution("web.json"), expected);

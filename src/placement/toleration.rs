@@ -2,25 +2,24 @@
 
 use crate::{placement::Taint, pod::Toleration};
 
-/// The taint that stands for `spec.unschedulable`: who tolerates it may land on
-/// a cordoned node (pkg/scheduler/framework/plugins/nodeunschedulable).
+/// The taint that stands for `spec.unschedulable`: a pod that tolerates it may land on a cordoned
+/// node (pkg/scheduler/framework/plugins/nodeunschedulable).
 pub(super) fn cordon() -> Taint {
     let key = "node.kubernetes.io/unschedulable".to_owned();
     Taint { key, value: String::new(), effect: "NoSchedule".to_owned() }
 }
 
 impl Taint {
-    /// Whether the scheduler keeps pods away for it; `PreferNoSchedule` is a
-    /// wish (`DoNotScheduleTaintsFilterFunc` in pkg/scheduler/framework/plugins/helper).
+    /// Whether the taint keeps pods off the node; `PreferNoSchedule` is only a preference
+    /// (`DoNotScheduleTaintsFilterFunc` in pkg/scheduler/framework/plugins/helper).
     pub(super) fn is_hard(&self) -> bool {
         matches!(&*self.effect, "NoSchedule" | "NoExecute")
     }
 
-    /// `Toleration.ToleratesTaint` in k8s.io/api/core/v1/toleration.go.
+    /// As `Toleration.ToleratesTaint` in k8s.io/api/core/v1/toleration.go.
     ///
-    /// `Gt` and `Lt` count, though they are behind a feature gate that is off in
-    /// Kubernetes 1.37 (TaintTolerationComparisonOperators): where it is off, the
-    /// API server lets no such pod through.
+    /// `Gt` and `Lt` count, though their feature gate (`TaintTolerationComparisonOperators`) is off
+    /// in Kubernetes 1.37: where it is off, the API server rejects such pods.
     pub(super) fn is_tolerated(&self, toleration: &Toleration<'_>) -> bool {
         let any_or = |text: &str, own: &str| text.is_empty() || text == own;
         any_or(toleration.effect(), &self.effect)

@@ -6,14 +6,14 @@ use crate::{
     profile::ProfilePath,
 };
 
-/// Runs every rule that is not off on what is in `scope`, and passes each finding to `tell`, in
-/// the order of the pod: the pod's own fields first, then the containers. Findings are not
-/// collected here: a pod has room for tens of thousands.
+/// Runs every rule that is not off on the parts in `scope`, and passes each finding to
+/// `on_finding`, in the order of the pod: the pod's own fields first, then the containers. Findings
+/// are not collected here: a pod has room for tens of thousands.
 pub(super) fn evaluate<'a>(
     pod: &'a Pod<'_>,
     scope: &Scope,
     facts: Facts<'a>,
-    mut tell: impl FnMut(Found<'a>),
+    mut on_finding: impl FnMut(Found<'a>),
 ) {
     // S13: the API server rejects every profile on a Windows pod.
     if pod.is_windows() {
@@ -26,16 +26,16 @@ pub(super) fn evaluate<'a>(
             let field = FieldPath::Annotation { key: annotation.key };
             rules()
                 .filter_map(|it| it.on_annotation(field, &annotation, &context))
-                .for_each(&mut tell);
+                .for_each(&mut on_finding);
         }
         if let Some(declared) = pod.seccomp() {
             rules()
                 .filter_map(|it| it.on_profile(FieldPath::Pod, declared, &context))
-                .for_each(&mut tell);
+                .for_each(&mut on_finding);
         }
         rules()
             .filter_map(|it| it.on_runtime_class(FieldPath::RuntimeClass, &context))
-            .for_each(&mut tell);
+            .for_each(&mut on_finding);
     }
     for container in pod.containers().filter(|it| scope.covers(it)) {
         let field = FieldPath::of(&container);
@@ -61,7 +61,7 @@ pub(super) fn evaluate<'a>(
                 if matches!(scope, Scope::ImagesChanged { .. }) {
                     found.without_fix();
                 }
-                tell(found);
+                on_finding(found);
             }
         }
     }

@@ -106,7 +106,7 @@ impl PolicyIndex {
     pub fn governing_by<'a>(&'a self, Labels { policy, mode }: &'a Labels) -> Governed<'a> {
         let mode = match mode.as_deref() {
             None => self.default_mode,
-            // An unknown mode counts as the strictest, whatever the default.
+            // An unknown mode counts as the strictest one, whatever the default is.
             Some(it) => Mode::parse(it).unwrap_or_default(),
         };
         self.by(policy.as_deref().or(self.default.as_deref()), mode)

@@ -1,4 +1,4 @@
-//! Where a pod can land, and what it would find there of a profile.
+//! The nodes that a pod can land on, and what they have of a profile.
 
 use std::{cmp::Reverse, collections::BTreeMap, rc::Rc};
 
@@ -14,36 +14,35 @@ use crate::{
     profile::{Catalog, Digest, Doubt, Problem, ProfilePath},
 };
 
-/// What a policy makes of where a pod can land.
+/// How a policy treats the nodes that a pod can land on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum Placement {
-    /// The nodes are looked at.
+    /// The profile is checked on these nodes.
     #[default]
     Check,
-    /// Besides, pods are kept to nodes that have the profile, if it is one that
-    /// agents bring: the scheduler waits for such a node.
+    /// The same, and pods are pinned to nodes that have the profile, if agents install it: the
+    /// scheduler waits for such a node.
     Pin,
-    /// The catalog alone decides.
+    /// Only the catalog decides.
     Ignore,
 }
 
-/// What is known of a profile on the nodes that a pod can land on.
+/// What the nodes that a pod can land on report of a profile.
 #[derive(Clone)]
 pub(super) struct Landing<'a> {
     distribution: Rc<ProfileDistribution<'a>>,
-    /// What the file has to be, if agents install it.
+    /// The digest that the file must have, if agents install it.
     current: Option<Digest>,
     /// The contents of the file, the most common first.
     contents: Rc<[(Digest, usize)]>,
 }
 
-/// How many contents of one file a message tells apart.
+/// How many contents of one file a message lists.
 const MOST_CONTENTS: usize = 2;
 
 impl<'a> Context<'a> {
-    /// What the nodes say of the profile; `None` where nobody has looked at any
-    /// that the pod can land on, or where the policy does not care: then the
-    /// catalog alone decides.
+    /// What the nodes report of the profile. `None` if no node that the pod can land on has
+    /// reported, or if the policy ignores the nodes: then only the catalog decides.
     pub(super) fn landing(&self, path: &ProfilePath) -> Option<Landing<'a>> {
         if self.facts.policy.placement() == Placement::Ignore {
             return None;
@@ -58,9 +57,8 @@ impl<'a> Context<'a> {
         (landing.distribution.eligible > landing.distribution.unknown).then_some(landing)
     }
 
-    /// The same of the nodes that the pod could land on if it tolerated every
-    /// taint; `None` where no node has a file that filters nothing, since only
-    /// such files matter there.
+    /// The same for the nodes that the pod could land on if it tolerated every taint; `None` if no
+    /// node has a file that filters nothing, since only such files matter there.
     pub(super) fn hollow_on_reachable_nodes(&self, path: &ProfilePath) -> Option<Landing<'a>> {
         if self.facts.policy.placement() == Placement::Ignore || !self.facts.nodes.may_have_hollow()
         {
@@ -70,14 +68,14 @@ impl<'a> Context<'a> {
         Some(Landing::of(reachable, path, self.facts.catalog))
     }
 
-    /// Whether the pod is, or can be, kept to the nodes that have the profile;
-    /// `None` where that is not what the policy wants.
+    /// Whether the pod is, or can be, pinned to the nodes that have the profile; `None` if the
+    /// policy does not pin.
     pub(super) fn pinning(&self, path: &ProfilePath) -> Option<Pinning> {
         let is_wanted = self.facts.policy.placement() == Placement::Pin;
         if is_wanted { self.pinning_under_pin(path) } else { None }
     }
 
-    /// The same under a policy that wants it.
+    /// The same under a policy that pins.
     pub(super) fn pinning_under_pin(&self, path: &ProfilePath) -> Option<Pinning> {
         let is_possible = self.facts.catalog.is_managed(path) && self.is_new;
         if !is_possible {
@@ -96,7 +94,7 @@ impl<'a> Landing<'a> {
         for Found { digest, nodes, .. } in
             distribution.found.iter().filter(|it| is_loadable(it.problem))
         {
-            // What was not read cannot be compared.
+            // An unreadable file has no digest to compare.
             if let Some(digest) = digest {
                 *contents.entry(*digest).or_default() += nodes;
             }
@@ -114,7 +112,7 @@ impl<'a> Landing<'a> {
         self.distribution.found.iter().filter(|it| is(it)).map(|it| it.nodes).sum()
     }
 
-    /// The nodes that have such a file, in words; `None`: there is none.
+    /// The nodes that have such a file, in words; `None` if there is none.
     fn on(&self, is: impl Fn(&Found<'_>) -> bool) -> Option<String> {
         let (count, names) = (self.count_of(&is), self.names(is));
         Some(match (count, self.distribution.eligible) {
@@ -124,12 +122,12 @@ impl<'a> Landing<'a> {
         })
     }
 
-    /// How many nodes have it, be it one that filters or one that does not.
+    /// How many nodes have a file that loads, whether or not it filters.
     pub(super) fn having(&self) -> usize {
         self.count(is_loadable)
     }
 
-    /// On how many it filters nothing.
+    /// On how many nodes it filters nothing.
     pub(super) fn hollow(&self) -> usize {
         self.count(|it| it.is_some_and(Problem::is_hollow))
     }
@@ -139,48 +137,48 @@ impl<'a> Landing<'a> {
         self.names(|it| it.problem.is_some_and(Problem::is_hollow))
     }
 
-    /// On which of the nodes it filters nothing, in words; `None`: on none.
+    /// The nodes on which it filters nothing, in words; `None` if there is none.
     pub(super) fn hollow_on(&self) -> Option<String> {
         self.on(|it| it.problem.is_some_and(Problem::is_hollow))
     }
 
-    /// On which of the nodes agents have not yet installed what they have to.
+    /// The nodes on which agents have not yet installed the current version, in words.
     pub(super) fn outdated_on(&self) -> Option<String> {
         self.on(|it| self.is_outdated(it))
     }
 
     fn is_outdated(&self, found: &Found<'_>) -> bool {
-        // What was not read cannot be compared.
+        // An unreadable file has no digest to compare.
         let pair = found.digest.zip(self.current);
         is_loadable(found.problem) && pair.is_some_and(|(there, current)| there != current)
     }
 
-    /// On how many there is this doubt about it.
+    /// On how many nodes the file has this doubt.
     pub(super) fn doubtful(&self, doubt: Doubt) -> usize {
         self.count_of(|it| it.doubt == Some(doubt))
     }
 
-    /// On how many there is a file that no container runtime can load.
+    /// On how many nodes no container runtime can load the file.
     pub(super) fn broken(&self) -> usize {
         self.count(|it| !is_loadable(it))
     }
 
-    /// How many have said that they have nothing to run under.
+    /// How many nodes have reported that they have no file that loads.
     pub(super) fn lacking(&self) -> usize {
         self.distribution.lacking + self.broken()
     }
 
-    /// How many have said nothing.
+    /// How many nodes have not reported.
     pub(super) fn unknown(&self) -> usize {
         self.distribution.unknown
     }
 
-    /// Whether it is not the same everywhere, where it is not known what it has to be.
+    /// Whether nodes have different contents, for a file that agents do not install.
     pub(super) fn differs(&self) -> bool {
         self.current.is_none() && self.contents.len() > 1
     }
 
-    /// So many of the nodes, in words.
+    /// `count` of the nodes, in words.
     pub(super) fn of_nodes(&self, count: usize) -> String {
         match (count, self.distribution.eligible) {
             (1, 1) => "the only node this pod can land on".to_owned(),
@@ -190,7 +188,7 @@ impl<'a> Landing<'a> {
         }
     }
 
-    /// The first words about a profile that is on none of the nodes.
+    /// The beginning of a message about a profile that no node has.
     pub(super) fn of_none(&self, path: &str) -> String {
         let broken = self.broken();
         match (broken, self.distribution.eligible, self.distribution.lacking_names.first()) {
@@ -216,7 +214,7 @@ impl<'a> Landing<'a> {
         }
     }
 
-    /// Who lacks it, who has another, and who has not said.
+    /// Which nodes lack it, which have another version, and how many have not reported.
     pub(super) fn details(&self) -> String {
         let ProfileDistribution { unknown, lacking, lacking_names, .. } = &*self.distribution;
         let mut details = Vec::new();
@@ -234,8 +232,8 @@ impl<'a> Landing<'a> {
             _ => details.push(self.names(outdated) + " have another version"),
         }
         if self.differs() {
-            let told = self.contents.iter().take(MOST_CONTENTS);
-            details.extend(told.map(|(it, count)| format!("{} {}", have(*count), it.short())));
+            let listed = self.contents.iter().take(MOST_CONTENTS);
+            details.extend(listed.map(|(it, count)| format!("{} {}", have(*count), it.short())));
             let others: usize = self.contents.iter().skip(MOST_CONTENTS).map(|it| it.1).sum();
             if others > 0 {
                 details.push(format!("{} others", have(others)));
@@ -247,7 +245,7 @@ impl<'a> Landing<'a> {
         details.join(", ")
     }
 
-    /// The nodes that have such a file, the first of them by name.
+    /// The names of the first nodes that have such a file.
     fn names(&self, is: impl Fn(&Found<'_>) -> bool) -> String {
         let found = || self.distribution.found.iter().filter(|it| is(it));
         let mut names: Vec<_> = found().flat_map(|it| it.names.iter().copied()).collect();

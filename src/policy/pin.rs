@@ -1,4 +1,4 @@
-//! Keeps a pod to the nodes that have a profile, by the node affinity that it requires.
+//! Pins a pod to the nodes that have a profile, by a required node affinity.
 
 use std::collections::BTreeSet;
 
@@ -10,28 +10,28 @@ use crate::{
     profile::{Catalog, Digest, ProfilePath},
 };
 
-/// What is to be said of a pod and a profile.
+/// Whether a pod is pinned for a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pinning {
     /// The pod lands only on nodes that have the current version of the profile.
     Done,
-    /// A patch can see to it.
+    /// A patch can pin it.
     Wanted,
-    /// No patch could: the scheduler is not asked about this pod, or could
-    /// place it nowhere as it is, or it has too many terms.
+    /// No patch can pin it: the pod does not pass the scheduler, no node meets its affinity as it
+    /// is, or it has too many terms.
     Impossible,
 }
 
-/// More steps than these no patch has. A pod has room for tens of thousands of
-/// terms, each of which would get a requirement for every profile.
+/// The largest number of steps in a patch. A pod has room for tens of thousands of terms, each of
+/// which would get a requirement for every profile.
 const MOST_STEPS: usize = 10_000;
 
-/// The label that agents give to nodes which have a profile.
+/// The label that agents set on nodes that have a profile.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct NodeLabel {
     key: String,
-    /// The beginning of the digest, by which a node that still has another
-    /// version is told apart; `None`: not known, and any value will do.
+    /// The beginning of the digest, which differs on a node with another version; `None` if it is
+    /// not known, and then any value counts.
     value: Option<String>,
 }
 
@@ -55,9 +55,9 @@ impl NodeLabel {
     }
 }
 
-/// Whether the steps for all profiles that the pod can name are few enough.
+/// Whether a patch has few enough steps for all profiles that the pod can name.
 pub(super) fn within_patch_limit(pod: &Pod<'_>) -> bool {
-    // The pod itself can name one, too.
+    // One for the pod's own profile.
     let profiles = 1 + pod.containers().count();
     pod.required_terms().is_none_or(|it| it.len().saturating_mul(profiles) <= MOST_STEPS)
 }
@@ -70,7 +70,7 @@ pub(super) fn pinning(pod: &Pod<'_>, label: &NodeLabel) -> Pinning {
         return Pinning::Wanted;
     };
     let mut terms = terms.iter().filter(|it| !it.is_empty()).peekable();
-    // Terms that no node meets must stay so: a requirement more, and one might.
+    // Empty terms match no node; with a further requirement they might match one.
     if terms.peek().is_none() {
         return Pinning::Impossible;
     }
@@ -79,8 +79,8 @@ pub(super) fn pinning(pod: &Pod<'_>, label: &NodeLabel) -> Pinning {
 
 /// The steps that make a pod require all these labels of its node.
 ///
-/// One term of several is enough for a node, so each of them gets every
-/// requirement. What is added to is seen to be there (R1).
+/// A node needs to meet only one of several terms, so each term gets every requirement. Each step
+/// adds only to what is known to exist (R1).
 pub(super) fn steps(pod: &Pod<'_>, labels: &BTreeSet<NodeLabel>) -> Vec<Operation> {
     const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
     if labels.is_empty() {

@@ -184,11 +184,11 @@ mod tests {
     fn an_unknown_field_is_reported_and_changes_nothing(
         #[case] pointer: &str,
         #[case] field: &str,
-        #[case] told: &str,
+        #[case] message: &str,
     ) {
         let object = with(pointer, field);
         let stored = Stored::read(&object).unwrap();
-        assert_eq!(stored.unknown, [told]);
+        assert_eq!(stored.unknown, [message]);
         assert_eq!(stored.policy, Policy::read(&self::object()).unwrap());
         assert!(Policy::read(&object).is_err(), "to be written it is refused");
     }
@@ -196,9 +196,12 @@ mod tests {
     #[rstest]
     #[case::of_the_exemption("/spec/exemptions/0", "spec.exemptions[0].extra")]
     #[case::of_its_match("/spec/exemptions/0/match", "spec.exemptions[0].match.extra")]
-    fn an_exemption_with_a_field_to_come_does_not_apply(#[case] pointer: &str, #[case] told: &str) {
+    fn an_exemption_with_a_field_to_come_does_not_apply(
+        #[case] pointer: &str,
+        #[case] message: &str,
+    ) {
         let stored = Stored::read(&with(pointer, "extra")).unwrap();
-        assert_eq!(stored.unknown, [format!("{told}, so that exemption does not apply")]);
+        assert_eq!(stored.unknown, [format!("{message}, so that exemption does not apply")]);
         let names: Vec<_> =
             stored.policy.exemptions().iter().map(|it| it.name.as_str().to_owned()).collect();
         assert_eq!(names, ["two"]);
@@ -210,8 +213,8 @@ mod tests {
         object["spec"]["exemptions"][0]["rules"] = json!(["no-such-rule"]);
         object["spec"]["exemptions"][1]["rules"] = json!(["privileged", "no-such-rule"]);
         let stored = Stored::read(&object).unwrap();
-        let told = [0, 1].map(|at| format!("spec.exemptions[{at}].rules: no-such-rule"));
-        assert_eq!(stored.unknown, told);
+        let message = [0, 1].map(|at| format!("spec.exemptions[{at}].rules: no-such-rule"));
+        assert_eq!(stored.unknown, message);
         let mut expected = self::object();
         expected["spec"]["exemptions"][1]["rules"] = json!(["privileged"]);
         expected["spec"]["exemptions"].as_array_mut().unwrap().remove(0);

@@ -39,7 +39,7 @@ pub type Counts = BTreeMap<(&'static str, Level), usize>;
 /// How many findings of a level are kept; the others are counted.
 const MOST_KEPT: usize = MOST_LINES + 1;
 
-/// Nobody reads a message of a thousand lines, and clients cut it.
+/// The largest number of lines in a message: longer ones are not read, and clients cut them.
 pub const MOST_LINES: usize = 20;
 
 /// The length of a denial in bytes: clients and logs cut longer ones. Findings that do not fit

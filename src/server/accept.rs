@@ -11,17 +11,17 @@ use tokio::{
 
 use super::{
     Event, Observer,
-    crowd::{Crowd, Told},
+    crowd::{AskedToClose, Crowd},
     peer::Peer,
     pulse::Pulse,
 };
 
-/// How long to wait when no connection can be accepted: long enough not to
-/// spin, short enough for the API server not to notice.
+/// How long to wait when no connection can be accepted: long enough not to spin, and too short for
+/// the API server to notice.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long to wait for a connection that was asked to close, before another one
-/// is asked: its next request may have arrived first.
+/// How long to wait for a connection that was asked to close before another one is asked: a request
+/// may arrive on it first, and then it stays open.
 const GOING: Duration = Duration::from_millis(10);
 
 /// A listener and its connections. Dropping it closes all of them.
@@ -65,9 +65,9 @@ where
 
     /// Closes the listener and returns the connections that are still open.
     ///
-    /// Accepts those that wait in the kernel's queue first, which would reset them.
+    /// Accepts the connections in the kernel's queue first: closing the listener would reset them.
     pub(super) async fn close(mut self) -> JoinSet<()> {
-        // The runtime looks for what has come in when a task gives way.
+        // The runtime polls for new connections when a task yields.
         yield_now().await;
         while let Poll::Ready(Ok((stream, address))) =
             poll_fn(|context| Poll::Ready(self.listener.poll_accept(context))).await
@@ -85,8 +85,8 @@ where
                 return;
             }
         }
-        // Without it the kernel holds small answers back; a socket that
-        // refuses is about to fail anyway.
+        // Without it the kernel delays small answers; a socket on which this fails is about to fail
+        // anyway.
         let _ = stream.set_nodelay(true);
         let pulse = Arc::new(Pulse::new(Peer::of(address.ip())));
         let member = self.crowd.join(Arc::clone(&pulse));
@@ -99,18 +99,18 @@ where
         });
     }
 
-    /// Waits until a connection has closed to make room; false if none can.
+    /// Waits until a connection has closed to make room; `false` if none can be closed.
     async fn make_room(&self) -> bool {
         let left = self.crowd.left.notified();
-        let Some(Told(told)) = self.crowd.make_room() else {
+        let Some(AskedToClose(asked)) = self.crowd.make_room() else {
             return false;
         };
-        (0..told).for_each(|_| (self.observer)(Event::Replaced));
+        (0..asked).for_each(|_| (self.observer)(Event::Replaced));
         let _ = timeout(GOING, left).await;
         true
     }
 
-    /// The next connection. Errors are the client's or temporary, so none ends the loop.
+    /// The next connection. Errors are temporary or caused by the client, so none ends the loop.
     async fn next<F>(&self, mut accept: impl FnMut() -> F) -> (TcpStream, SocketAddr)
     where
         F: Future<Output = io::Result<(TcpStream, SocketAddr)>>,
@@ -125,7 +125,8 @@ where
                         tracing::error!(%error, "cannot accept connections, retrying");
                     }
                     is_failing = true;
-                    // Most likely there are too many files, and theirs are some of them.
+                    // Most likely the process has too many open files, some of which are
+                    // connections.
                     if !self.make_room().await {
                         sleep(PAUSE).await;
                     }
@@ -135,13 +136,13 @@ where
     }
 }
 
-/// Accepting reports what happened to a connection that waited: it has gone.
+/// Whether accepting failed because the client has closed the connection meanwhile.
 fn is_the_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Reports that a connection was opened and, when dropped, that it has closed.
+/// Reports that a connection was opened and, on drop, that it was closed.
 struct Open(Observer);
 
 impl Open {
@@ -166,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    /// What the kernel says when a table of files is full (`EMFILE`, `ENFILE`).
+    /// The errors for a full table of files (`EMFILE`, `ENFILE`).
     const TOO_MANY_FILES: [i32; 2] = [24, 23];
 
     fn intake(
@@ -180,7 +181,7 @@ mod tests {
         Intake::new(listener, most, Arc::default(), Arc::new(|_| {}), open)
     }
 
-    /// How long it takes to get a connection after these errors.
+    /// How long it takes to accept a connection after these errors.
     async fn time_after(errors: Vec<io::Error>) -> Duration {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
@@ -210,7 +211,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let intake = intake(listener, 8);
-        // Blocking calls: nothing is accepted meanwhile.
+        // These calls block, so nothing is accepted meanwhile.
         let _waiting = [(); 3].map(|()| net::TcpStream::connect(address).unwrap());
         assert_eq!(intake.close().await.len(), 3);
     }

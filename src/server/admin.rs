@@ -17,17 +17,17 @@ use super::{
 /// Kubelet and Prometheus need two or three.
 const MAX_CONNECTIONS: usize = 64;
 
-/// The time-out of reading a request's head and of writing an answer: probes come
-/// from this node.
+/// The timeout of reading a request's head and of writing an answer. It is short, since probes come
+/// from the same node.
 const AT_WORK: Duration = Duration::from_secs(2);
 
-/// The time-out of an idle connection; Prometheus reconnects.
+/// The timeout of an idle connection; Prometheus reconnects.
 const SILENT: Duration = Duration::from_secs(15);
 
 /// The content type of `Metrics::render`.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Plain HTTP on its own listener. It answers while the server drains, too.
+/// Serves plain HTTP on its own listener, also while the webhook server drains.
 pub struct Admin {
     pub listener: TcpListener,
     pub limits: Limits,

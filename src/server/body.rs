@@ -14,14 +14,14 @@ use super::{
     room::{NeverRoom, Reserved, Room},
 };
 
-/// What is taken at once of a body whose length is not known, or is large.
+/// How much is reserved at once for a body whose length is unknown or large.
 const STEP: usize = 64 * 1024;
 
 /// Why a body was not read.
 #[derive(Debug)]
 pub(super) enum Unread {
     TooLarge(usize),
-    /// The client went away, or does not speak HTTP.
+    /// The client closed the connection, or sent what is not HTTP.
     Broken,
     NoRoom,
     TooSlow,
@@ -33,11 +33,11 @@ struct Held {
     _room: Option<Reserved>,
 }
 
-/// Reads a body of at most so many bytes.
+/// Reads a body of at most that many bytes.
 ///
-/// Room for a body whose length the client says is taken once the first of it
-/// comes, as a whole, so that no two bodies wait for each other's second half.
-/// Memory is taken as the bytes come: what was only announced costs none.
+/// If the client announces the length, room for the whole body is reserved when its first bytes
+/// arrive, so that no two bodies wait for each other's second half. Memory is allocated as the
+/// bytes arrive: an announcement alone costs none.
 pub(super) async fn read(
     body: &mut Incoming,
     most: usize,
@@ -57,7 +57,7 @@ pub(super) async fn read(
     }
 }
 
-/// `waits` is true for as long as it waits for room, and not for the client.
+/// `waits` is true while the body waits for room, and false while it waits for the client.
 async fn collect(
     body: &mut Incoming,
     most: usize,
@@ -100,11 +100,11 @@ async fn collect(
     Ok(Bytes::from_owner(Held { bytes, _room: reserved }))
 }
 
-/// Reads the rest without keeping it, so that the connection can carry the next
-/// request; false if there is too much of it.
+/// Reads and drops the rest of a body, so that the connection can carry the next request; `false`
+/// if the rest is too large.
 ///
-/// Without this an answer given early would close the connection under a
-/// client that is still writing, which then may never see the answer.
+/// Without this, an early answer would close the connection while the client is still writing, and
+/// the client might never see the answer.
 pub(super) async fn discard(body: &mut Incoming, most: usize) -> bool {
     let mut read = 0;
     while let Some(frame) = body.frame().await {

@@ -18,15 +18,15 @@ use super::{
     pulse::{Phase, Pulse, Standing, Watched},
 };
 
-/// How long a stopping server waits for the first request of a connection: a
-/// client that has just connected is about to send one.
+/// How long a stopping server waits for the first request of a connection: a client that has just
+/// connected is about to send one.
 const FIRST_REQUEST: Duration = Duration::from_secs(2);
 
-/// The time-out of closing a connection: of writing a TLS alert and buffered bytes.
+/// The timeout of closing a connection, in which a TLS alert and buffered bytes are written.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// How much of a request is read at once. hyper reads with 400 KiB when a
-/// client sends fast, which hundreds of connections would make hundreds of MiB.
+/// How much of a request is read at once. hyper would read up to 400 KiB at once from a fast
+/// client, which is hundreds of MiB for hundreds of connections.
 const BUFFER_BYTES: usize = 16 * 1024;
 
 /// Serves requests until the client or the server closes the connection.
@@ -48,13 +48,13 @@ where
     let mut is_stopping = false;
     let mut timer = pin!(sleep_until(Instant::now()));
     let end = poll_fn(|context| {
-        // Bytes come first, so that a request that has arrived is answered.
+        // Bytes are read first, so that a request that has arrived is answered.
         if connection.as_mut().poll(context).is_ready() {
             return Poll::Ready(End::Over);
         }
         is_stopping = is_stopping || stopping.as_mut().poll(context).is_ready();
-        let Standing { phase, since, told_to_go, .. } = pulse.look(context);
-        if told_to_go && phase != Phase::Request {
+        let Standing { phase, since, close_requested, .. } = pulse.look(context);
+        if close_requested && phase != Phase::Request {
             return Poll::Ready(End::MadeRoom(phase));
         }
         let Some(allowed) = allowed(phase, is_stopping, &exchange.limits) else {
@@ -73,7 +73,7 @@ where
             connection.as_mut().graceful_shutdown();
             select! {
                 _ = timeout(GOODBYE, connection) => {}
-                () = pulse.told_to_go() => {}
+                () = pulse.close_requested() => {}
             }
         }
         End::TooSlow(phase) => tracing::debug!(?phase, "connection cut, its client is too slow"),
@@ -88,8 +88,8 @@ enum End {
     MadeRoom(Phase),
 }
 
-/// How long a connection may stay in a phase; `None` leaves it to the request's
-/// own deadline.
+/// How long a connection may stay in a phase; `None` in a phase that the request's own deadline
+/// limits.
 fn allowed(phase: Phase, is_stopping: bool, limits: &Limits) -> Option<Duration> {
     match (phase, is_stopping) {
         (Phase::Fresh | Phase::Idle, false) => Some(limits.idle_timeout),

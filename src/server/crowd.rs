@@ -1,10 +1,10 @@
-//! All connections of one listener, and who makes room when there are too many.
+//! All connections of one listener, and which of them are closed when there are too many.
 //!
-//! An API server is few addresses with many requests; whoever wants to keep it
-//! out needs many connections or much memory, and gets no answers. So those go
-//! first that were never answered anything, or whose peer keeps more than API
-//! servers do, of these the ones whose peer has the most, and of its own the oldest. A request that was read in full is never
-//! given up.
+//! An API server uses few addresses and sends many requests. An attacker who wants to lock it out
+//! needs many connections or much memory, and gets no answers. So the connections that close first
+//! are those on which no request was ever answered, and those of a peer with more connections than
+//! an API server keeps. Among them, those of the peer with the most connections close first, and of
+//! one peer the oldest. A connection whose request was read in full is never closed.
 
 use std::{
     cmp::Reverse,
@@ -20,16 +20,16 @@ use super::{
     pulse::{Phase, Pulse, Standing},
 };
 
-/// A body that takes longer to arrive, or an answer to be read, is slow:
-/// whoever sends it makes room for others of his own kind.
+/// A body that takes longer to arrive is slow, as is an answer that takes longer to be read: its
+/// connection may be closed for one of the same rank.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// More connections than an API server keeps for later: client-go keeps 25
-/// (`idleConnsPerHost` in transport/cache.go). A peer that has more is no longer
-/// preferred to others because it was answered once on each.
+/// More idle connections than an API server keeps: client-go keeps 25 (`idleConnsPerHost` in
+/// transport/cache.go). The connections of a peer that has more get no priority for having been
+/// answered once.
 const KEPT: usize = 32;
 
-/// Connections that are open.
+/// The open connections of a listener.
 #[derive(Debug, Default)]
 pub(super) struct Crowd {
     members: Mutex<Members>,
@@ -43,18 +43,18 @@ struct Members {
     pulses: BTreeMap<u64, Arc<Pulse>>,
 }
 
-/// A connection's place, which is free again when this is dropped.
+/// An entry for one open connection, removed on drop.
 #[derive(Debug)]
 pub(super) struct Member {
     crowd: Arc<Crowd>,
     id: u64,
 }
 
-/// In which order requests are given memory that others give back: the smaller first.
+/// The order in which waiting requests get memory: the smallest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Turn {
     was_never_served: bool,
-    /// What all connections of the peer hold together.
+    /// The memory that all connections of the peer hold.
     share: usize,
     pub(super) wanted: usize,
 }
@@ -72,23 +72,23 @@ impl Crowd {
         Member { crowd: Arc::clone(self), id }
     }
 
-    /// Asks one connection to close, unless one is about to; `None` if all are at work.
-    pub(super) fn make_room(&self) -> Option<Told> {
+    /// Asks one connection to close, unless one is closing already; `None` if all are at work.
+    pub(super) fn make_room(&self) -> Option<AskedToClose> {
         let members = self.members();
         let all = members.standings();
-        if all.iter().any(|(_, it)| it.is_going()) {
-            return Some(Told(0));
+        if all.iter().any(|(_, it)| it.is_closing()) {
+            return Some(AskedToClose(0));
         }
         let shares = shares(all.iter().map(|(_, it)| (*it, 1)));
         let (pulse, _) = all
             .into_iter()
             .filter(|(_, it)| it.phase != Phase::Request)
             .max_by_key(|(_, it)| (!it.served, shares.get(&it.kind()), Reverse(it.since)))?;
-        pulse.tell_to_go();
-        Some(Told(1))
+        pulse.request_close();
+        Some(AskedToClose(1))
     }
 
-    /// The turn of a connection that wants so many bytes.
+    /// The turn of a connection that wants that many bytes.
     pub(super) fn turn(&self, pulse: &Pulse, wanted: usize) -> Turn {
         let members = self.members();
         let of = members.as_ranked(pulse.standing());
@@ -97,9 +97,9 @@ impl Crowd {
         Turn { was_never_served: !of.served, share, wanted }
     }
 
-    /// Tells connections to go that hold memory with clearly less right than
-    /// one whose turn that is, until they make up for so many bytes.
-    pub(super) fn make_room_for(&self, missing: usize, turn: Turn) -> Told {
+    /// Asks connections that hold memory to close for a request of clearly higher rank, until the
+    /// memory that they hold makes up for `missing` bytes.
+    pub(super) fn make_room_for(&self, missing: usize, turn: Turn) -> AskedToClose {
         let members = self.members();
         let now = Instant::now();
         let all = members.standings();
@@ -108,7 +108,7 @@ impl Crowd {
         let mut holders: Vec<_> =
             all.into_iter().filter(|(_, it)| it.holds_what_others_wait_for()).collect();
         holders.sort_by_key(|(_, it)| Reverse((!it.served, share(it), Reverse(it.since))));
-        let (mut freed, mut told) = (0, 0);
+        let (mut freed, mut asked) = (0, 0);
         for (pulse, it) in holders {
             if freed >= missing {
                 break;
@@ -118,13 +118,13 @@ impl Crowd {
                 (false, true) => false,
                 _ => share(&it) > 2 * (turn.share + turn.wanted) || now - it.since > SLOW,
             };
-            if it.told_to_go || gives_way {
+            if it.close_requested || gives_way {
                 freed += it.held;
-                told += usize::from(!it.told_to_go);
-                pulse.tell_to_go();
+                asked += usize::from(!it.close_requested);
+                pulse.request_close();
             }
         }
-        Told(told)
+        AskedToClose(asked)
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {
@@ -142,7 +142,7 @@ impl Members {
         all
     }
 
-    /// One of them, as `standings` has it.
+    /// One standing, adjusted as `standings` does.
     fn as_ranked(&self, it: Standing) -> Standing {
         let alike = self.pulses.values().filter(|other| other.standing().kind() == it.kind());
         Standing { served: it.served && alike.take(KEPT + 1).count() <= KEPT, ..it }
@@ -151,21 +151,22 @@ impl Members {
 
 /// How many connections were asked to close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "who is told to go is counted"]
-pub(super) struct Told(pub(super) usize);
+#[must_use = "connections that are asked to close are counted"]
+pub(super) struct AskedToClose(pub(super) usize);
 
 impl Standing {
-    /// Connections among which a share is counted: an API server that opens one
-    /// more is not to pay for those that it has.
+    /// The group of connections in which a share is counted. The connections of a peer that were
+    /// answered are a group of their own, so that a new connection of an API server does not count
+    /// against them.
     fn kind(&self) -> (Peer, bool) {
         (self.peer, self.served)
     }
 
-    fn is_going(&self) -> bool {
-        self.told_to_go && self.phase != Phase::Request
+    fn is_closing(&self) -> bool {
+        self.close_requested && self.phase != Phase::Request
     }
 
-    /// The client is to send or to read something that is in memory.
+    /// Whether the connection holds memory while it waits for its client to send or to read.
     fn holds_what_others_wait_for(&self) -> bool {
         self.held > 0 && matches!(self.phase, Phase::Body | Phase::Answer)
     }
@@ -182,7 +183,8 @@ fn shares(of: impl Iterator<Item = (Standing, usize)>) -> BTreeMap<(Peer, bool),
 impl Drop for Member {
     fn drop(&mut self) {
         let pulse = self.crowd.members().pulses.remove(&self.id);
-        // What it held is given to others, who are looked for in the crowd.
+        // Dropping it returns memory to waiting requests, which locks the members: the lock is free
+        // by now.
         drop(pulse);
         self.crowd.left.notify_one();
     }
@@ -194,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    /// A crowd in which everybody came a second after the one before.
+    /// Connections that were opened one second apart.
     struct Scene {
         crowd: Arc<Crowd>,
         pulses: Vec<(Arc<Pulse>, Member)>,
@@ -205,7 +207,7 @@ mod tests {
             Self { crowd: Arc::default(), pulses: Vec::new() }
         }
 
-        /// Somebody comes from the address `10.0.0.peer`.
+        /// Opens a connection from the address `10.0.0.peer`.
         async fn comes(&mut self, peer: u8) -> &Pulse {
             tokio::time::advance(Duration::from_secs(1)).await;
             let pulse = Pulse::new(Peer::of(Ipv4Addr::new(10, 0, 0, peer).into()));
@@ -215,23 +217,23 @@ mod tests {
             &self.pulses.last().expect("it has just come").0
         }
 
-        /// Makes room until nobody is left who could go; who went, in that order.
+        /// Makes room until no connection can be closed any more; returns the closed ones in order.
         fn all_who_go(&mut self) -> Vec<usize> {
             let mut gone = Vec::new();
             while self.crowd.make_room().is_some() {
-                gone.push(self.last_told(&gone));
+                gone.push(self.last_asked(&gone));
                 let (pulse, _) = &self.pulses[*gone.last().expect("one has gone")];
                 self.crowd.members().pulses.retain(|_, it| !Arc::ptr_eq(it, pulse));
             }
             gone
         }
 
-        fn last_told(&self, before: &[usize]) -> usize {
-            let told = |it: &usize| self.pulses[*it].0.standing().told_to_go;
+        fn last_asked(&self, before: &[usize]) -> usize {
+            let asked = |it: &usize| self.pulses[*it].0.standing().close_requested;
             (0..self.pulses.len())
-                .filter(told)
+                .filter(asked)
                 .find(|it| !before.contains(it))
-                .expect("one is told")
+                .expect("one is asked")
         }
     }
 
@@ -262,9 +264,9 @@ mod tests {
             served(scene.comes(1).await);
         }
         scene.comes(2).await;
-        assert_eq!(scene.crowd.make_room(), Some(Told(1)));
-        let told = scene.pulses.iter().position(|(it, _)| it.standing().told_to_go);
-        assert_eq!(told, Some(0));
+        assert_eq!(scene.crowd.make_room(), Some(AskedToClose(1)));
+        let asked = scene.pulses.iter().position(|(it, _)| it.standing().close_requested);
+        assert_eq!(asked, Some(0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -281,12 +283,12 @@ mod tests {
         let mut scene = Scene::new();
         scene.comes(1).await;
         scene.comes(1).await;
-        assert_eq!(scene.crowd.make_room(), Some(Told(1)));
-        assert_eq!(scene.crowd.make_room(), Some(Told(0)));
-        assert!(!scene.pulses[1].0.standing().told_to_go);
+        assert_eq!(scene.crowd.make_room(), Some(AskedToClose(1)));
+        assert_eq!(scene.crowd.make_room(), Some(AskedToClose(0)));
+        assert!(!scene.pulses[1].0.standing().close_requested);
     }
 
-    /// Whether somebody who holds memory gives way to somebody who wants ten bytes of it.
+    /// Whether a connection that holds memory is closed for one that wants ten bytes of it.
     async fn gives_way(holder: (u8, bool, usize), wants: (u8, bool), age: Duration) -> bool {
         let mut scene = Scene::new();
         let pulse = scene.comes(holder.0).await;
@@ -301,20 +303,20 @@ mod tests {
             served(&wanting);
         }
         let turn = scene.crowd.turn(&wanting, 10);
-        scene.crowd.make_room_for(5, turn) == Told(1)
+        scene.crowd.make_room_for(5, turn) == AskedToClose(1)
     }
 
     #[tokio::test(start_paused = true)]
     async fn memory_is_given_up_only_to_connections_with_clearly_higher_priority() {
         let fast = Duration::from_millis(10);
-        // Never served, for whoever was.
+        // One that was never answered closes for one that was.
         assert!(gives_way((1, false, 1), (2, true), fast).await);
         assert!(!gives_way((1, true, 1000), (2, false), fast).await);
-        // More than twice as much, for another peer.
+        // One that holds more than twice as much closes for one of another peer.
         assert!(gives_way((1, true, 21), (2, true), fast).await);
         assert!(!gives_way((1, true, 20), (2, true), fast).await);
         assert!(!gives_way((1, true, 1000), (1, true), fast).await);
-        // Slow, for its own kind.
+        // A slow one closes for one of the same rank.
         assert!(gives_way((1, true, 1), (1, true), SLOW * 2).await);
         assert!(!gives_way((1, true, 1), (1, false), SLOW * 2).await);
     }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::limits::Limits;
 use crate::duration;
 
-/// What the API server allows for a webhook at most (`timeoutSeconds`): a
-/// client that asks for more is not one, or wants to hold on to memory.
+/// The longest timeout of a webhook that the API server allows (`timeoutSeconds`). A client that
+/// asks for more is not an API server, or wants to hold memory.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// How long a request with this query may take, from its first byte to its answer.
 ///
-/// T1: the API server says by `?timeout=` how long it waits. Whatever cannot
-/// be read is ignored: no review may fail for it.
+/// T1: the API server sends its timeout as `?timeout=`. A value that cannot be read is ignored: no
+/// review may fail because of it.
 pub(super) fn allowed(query: Option<&str>, limits: &Limits) -> Duration {
     let asked = query
         .into_iter()
@@ -21,7 +21,7 @@ pub(super) fn allowed(query: Option<&str>, limits: &Limits) -> Duration {
         .and_then(|it| duration::parse(it).ok())
         .filter(|it| !it.is_zero());
     let deadline = asked.unwrap_or(limits.default_deadline).min(LONGEST);
-    // Of a deadline shorter than two margins, half is left to answer in.
+    // If the deadline is shorter than two margins, the margin is half of it.
     deadline.saturating_sub(limits.deadline_margin.min(deadline / 2))
 }
 

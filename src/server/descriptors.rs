@@ -2,15 +2,15 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// For all that is no connection of a webhook's client: those to the admin port and to the API
-/// server, listeners, and files that are read again.
+/// Reserved for files that are not connections of webhook clients: those to the admin port and to
+/// the API server, listeners, and files that are read again.
 const RESERVED: u64 = 128;
 
-/// Lets this process have as many open as it may have at most, as the runtime of Go does by
-/// itself, and returns how many of them are left for clients.
+/// Raises the limit of open files to the hard limit, as the runtime of Go does, and returns how
+/// many are left for clients.
 ///
-/// Where container runtimes give what systemd gives, it is 1,024 until a process asks for more,
-/// and as many clients would leave nothing to ask the API server with, or to read a file.
+/// Where container runtimes pass on systemd's default, the soft limit is 1,024. That many clients
+/// would leave no file descriptor for a connection to the API server or for a file.
 pub fn room_for_clients() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });

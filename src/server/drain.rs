@@ -8,7 +8,7 @@ use tokio::{
     sync::watch,
 };
 
-/// The order to a server. It only advances.
+/// An order to a server. It only advances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
     Serve,
@@ -18,13 +18,13 @@ pub enum Order {
     Quit,
 }
 
-/// What a server orders its connections to do.
+/// The stage that a server's connections are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     Serving,
-    /// Every answer asks its client to reconnect, to another replica (T2).
+    /// Every answer closes its connection, so that the client reconnects to another replica (T2).
     Draining,
-    /// Nothing is accepted any more; idle connections close.
+    /// No connection is accepted any more, and idle connections close.
     Stopping,
 }
 

@@ -36,7 +36,7 @@ use super::{
     room::Room,
 };
 
-/// Shorter answers do not count as memory.
+/// Answers of at most this many bytes do not count as memory.
 const SHORT: usize = 4096;
 
 /// What all connections of a server share.
@@ -63,8 +63,8 @@ impl Exchange {
         Self { limits, stage, router, in_flight, room, observer }
     }
 
-    /// Answers a request that `began` to come then, within its deadline less
-    /// the margin.
+    /// Answers a request whose head began to arrive at `began`, within its deadline less the
+    /// margin.
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
@@ -85,7 +85,8 @@ impl Exchange {
         let all_read = body.is_end_stream()
             || timeout_at(until, body::discard(&mut body, most)).await.unwrap_or(false);
         let headers = response.headers_mut();
-        // R4: the API server would repeat the call, up to ten times, in its own time-out.
+        // R4: with this header, the API server would repeat the call up to ten times within its own
+        // timeout.
         headers.remove(RETRY_AFTER);
         // T2: while the server drains, clients reconnect to another replica.
         if !all_read || *self.stage.borrow() >= Stage::Draining {
@@ -108,7 +109,7 @@ impl Exchange {
         unread.into_response()
     }
 
-    /// A request takes a place among those in flight once it was read in full.
+    /// Handles a request that was read in full. It counts as in progress from here on.
     async fn respond(&self, request: Request<Body>, deadline: Instant) -> Response {
         let Ok(_place) = self.in_flight.try_acquire() else {
             (self.observer)(Event::Shed);
@@ -133,18 +134,19 @@ impl Exchange {
 /// A handler that panicked; the panic hook logs the message.
 struct Panicked;
 
-/// Turns a panic into a value: it ends the request, never the connection or the process.
+/// Turns a panic of the handler into a value, so that it ends the request but never the connection
+/// or the process.
 ///
-/// tower-http's `CatchPanic` answers without knowing the request, so the log line could not name the
-/// path, and it boxes the body of every response.
+/// tower-http's `CatchPanic` does not know the request when it answers, so the log line could not
+/// name the path, and it boxes the body of every response.
 async fn caught<F>(answering: F) -> Result<Response, Panicked>
 where
     F: Future<Output = Result<Response, Infallible>>,
 {
     let mut answering = pin!(answering);
     poll_fn(|context| {
-        // The handler's own state is dropped with it; what it shares with
-        // others it has to keep in order itself.
+        // A panic drops the handler's own state; state that it shares with others must survive a
+        // panic.
         match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
             Ok(polled) => polled.map(|Ok(response)| Ok(response)),
             Err(_) => Poll::Ready(Err(Panicked)),

@@ -11,7 +11,7 @@ use crate::duration;
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
     /// Maximum size of a request body; a review holds the new and the old object
-    // T3: the API server takes 3 MiB of an object, as JSON, or denser.
+    // T3: an object in the API server has at most 3 MiB, as JSON or in a denser encoding.
     #[arg(
         long,
         value_name = "BYTES",
@@ -104,8 +104,8 @@ pub struct Limits {
     pub body_timeout: Duration,
 
     /// Time after which an idle connection is closed
-    // Longer than the 90 s after which Go's client closes it: if we close first,
-    // a request that is on its way is lost, for a POST is not repeated (T2).
+    // Longer than the 90 s after which Go's client closes it: if the server closes first, a request
+    // that is on its way is lost, since a POST is not retried (T2).
     #[arg(
         long,
         value_name = "DURATION",
@@ -173,11 +173,11 @@ pub struct Drain {
 impl Default for Limits {
     fn default() -> Self {
         #[derive(clap::Parser)]
-        struct Untold {
+        struct Defaults {
             #[command(flatten)]
             limits: Limits,
         }
-        <Untold as clap::Parser>::parse_from(["callgate"]).limits
+        <Defaults as clap::Parser>::parse_from(["callgate"]).limits
     }
 }
 

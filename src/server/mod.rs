@@ -48,36 +48,35 @@ pub enum Event {
     Opened,
     /// A connection that was accepted has ended.
     Closed,
-    /// A connection was one too many while all others were at work, and closed at once.
+    /// A connection was closed at once: it was one too many, and all others were at work.
     Refused,
-    /// A connection was closed that waited for its client, to make room for another's
-    /// connection or body.
+    /// A connection that waited for its client was closed, to make room for another connection or
+    /// body.
     Replaced,
-    /// A request was one too many and answered 503.
+    /// A request was one too many and answered with 503.
     Shed,
-    /// A request was answered 503, because the memory limit had no room for its body.
+    /// A request was answered with 503, because the memory limit had no room for its body.
     NoRoom,
 }
 
 /// Is called for every event, from any thread; it must not block.
 pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// How many connections the kernel keeps that are yet to be accepted.
+/// How many connections the kernel queues until they are accepted.
 const BACKLOG: u32 = 1024;
 
-/// What the kernel keeps of a connection in either direction, in bytes, before
-/// we or the client have read it: by itself it takes many times as much, which
-/// counts as memory of the container.
+/// The size of a socket's buffer in the kernel, for each direction, in bytes. The default is many
+/// times as large, and counts as memory of the container.
 const SOCKET_BYTES: u32 = 32 * 1024;
 
-/// Listens where clients of a server, or of its admin port, connect.
+/// Opens the listener of a server or of its admin port.
 ///
 /// # Errors
-/// The address is in use, or is not one of this machine.
+/// The address is in use, or does not belong to this machine.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
-    // Sockets that are accepted inherit both.
+    // Accepted sockets inherit both sizes.
     socket.set_recv_buffer_size(SOCKET_BYTES)?;
     socket.set_send_buffer_size(SOCKET_BYTES)?;
     socket.bind(address)?;
@@ -95,10 +94,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves until ordered to stop, and returns when the last answer is out.
+    /// Serves until ordered to stop, and returns when the last answer is written.
     ///
-    /// The order of the steps keeps requests from being lost: first readiness
-    /// ends, then answers ask clients to reconnect, and then connections close.
+    /// The order of the steps keeps requests from being lost: first the server is no longer ready,
+    /// then its answers make clients reconnect, and then connections close.
     pub async fn run(self, orders: watch::Receiver<Order>) {
         let Self { listener, tls, router, limits, readiness, observer } = self;
         let Drain { drain_delay, drain_timeout } = limits.drain.clone();
@@ -152,7 +151,7 @@ async fn shake_hands(
 ) {
     let shaken = select! {
         shaken = timeout(exchange.limits.handshake_timeout, acceptor.accept(stream)) => shaken,
-        () = pulse.told_to_go() => return tracing::debug!("handshake cut to make room for others"),
+        () = pulse.close_requested() => return tracing::debug!("handshake cut to make room for others"),
     };
     match shaken {
         Ok(Ok(stream)) => connection::serve(stream, exchange, pulse).await,

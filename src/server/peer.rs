@@ -2,10 +2,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// An address that one client has to itself.
+/// The address of one client.
 ///
-/// Of IPv6 it is the network of 64 bits, since every host of such a network
-/// can choose among all of its addresses.
+/// For IPv6 it is the /64 network, since a host can use every address of its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Peer(IpAddr);
 

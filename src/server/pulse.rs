@@ -1,8 +1,7 @@
 //! The phase of a connection, and since when it lasts.
 //!
-//! hyper starts its own time-out for headers as soon as a connection is idle,
-//! so with it an idle connection would live no longer than a slow head. We tell
-//! the two apart by the first byte.
+//! hyper's own timeout for headers starts as soon as a connection is idle, so an idle connection
+//! would last no longer than a slow head may. Here the first byte distinguishes the two.
 
 use std::{
     future::poll_fn,
@@ -22,8 +21,8 @@ use super::{peer::Peer, room::Reserved};
 /// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// No request came yet: the client shakes hands, has just connected to send
-    /// a request, or keeps a connection in reserve.
+    /// No request has arrived yet: the client is in the handshake, is about to send a request, or
+    /// keeps a spare connection.
     Fresh,
     /// Between two requests.
     Idle,
@@ -31,17 +30,16 @@ pub(super) enum Phase {
     Head,
     /// The head has been read, and part of the body.
     Body,
-    /// The request has been read; there is no answer yet.
+    /// The request has been read in full; there is no answer yet.
     Request,
     /// The answer is being written.
     Answer,
 }
 
-/// The phase of one connection, moved on by its bytes and by its requests, and
-/// what decides whether it has to make room for others.
+/// The phase of one connection, which its bytes and requests advance, and the state that decides
+/// whether it is closed to make room.
 ///
-/// Outside of the connection's own task, only the search for room locks it, and
-/// only briefly.
+/// Besides the connection's own task, only the search for room locks it, and only briefly.
 #[derive(Debug)]
 pub(super) struct Pulse {
     peer: Peer,
@@ -54,11 +52,11 @@ struct State {
     since: Instant,
     /// A request of this connection has been answered.
     served: bool,
-    /// How many bytes of its body, or of its answer, are in memory.
+    /// How many bytes of its body or of its answer are in memory.
     held: usize,
-    /// What is given back once the answer is written.
+    /// The memory that is returned once the answer is written.
     answer: Option<Reserved>,
-    told_to_go: bool,
+    close_requested: bool,
     task: Option<Waker>,
 }
 
@@ -70,7 +68,7 @@ pub(super) struct Standing {
     pub(super) since: Instant,
     pub(super) served: bool,
     pub(super) held: usize,
-    pub(super) told_to_go: bool,
+    pub(super) close_requested: bool,
 }
 
 impl Pulse {
@@ -81,19 +79,19 @@ impl Pulse {
             served: false,
             held: 0,
             answer: None,
-            told_to_go: false,
+            close_requested: false,
             task: None,
         };
         Self { peer, state: Mutex::new(state) }
     }
 
     pub(super) fn standing(&self) -> Standing {
-        let State { phase, since, served, held, told_to_go, .. } = *self.state();
-        Standing { peer: self.peer, phase, since, served, held, told_to_go }
+        let State { phase, since, served, held, close_requested, .. } = *self.state();
+        Standing { peer: self.peer, phase, since, served, held, close_requested }
     }
 
-    /// Like `standing`, for the connection's own task, which is woken when it
-    /// is told to go.
+    /// Like `standing`, for the connection's own task, which is woken when the connection is asked
+    /// to close.
     pub(super) fn look(&self, context: &Context<'_>) -> Standing {
         let mut state = self.state();
         if !state.task.as_ref().is_some_and(|it| it.will_wake(context.waker())) {
@@ -104,19 +102,19 @@ impl Pulse {
     }
 
     /// Waits until the connection is asked to close.
-    pub(super) async fn told_to_go(&self) {
+    pub(super) async fn close_requested(&self) {
         poll_fn(
             |context| {
-                if self.look(context).told_to_go { Poll::Ready(()) } else { Poll::Pending }
+                if self.look(context).close_requested { Poll::Ready(()) } else { Poll::Pending }
             },
         )
         .await;
     }
 
     /// Asks the connection to close, to make room.
-    pub(super) fn tell_to_go(&self) {
+    pub(super) fn request_close(&self) {
         let mut state = self.state();
-        state.told_to_go = true;
+        state.close_requested = true;
         let task = state.task.clone();
         drop(state);
         if let Some(task) = task {
@@ -124,20 +122,20 @@ impl Pulse {
         }
     }
 
-    /// Client and server have shaken hands: now requests can come.
+    /// The handshake is complete: from now on requests can arrive.
     pub(super) fn begins(&self) {
         self.state().since = Instant::now();
     }
 
-    /// A head has been read; returns when it began to come.
+    /// A head has been read; returns when it began to arrive.
     pub(super) fn head_read(&self) -> Instant {
         let Standing { phase, since, .. } = self.standing();
         self.step(|_| Phase::Body);
-        // A head that came with the request before it began at no known time.
+        // If a head arrived together with the request before it, its begin is not known.
         if phase == Phase::Head { since } else { Instant::now() }
     }
 
-    /// So many bytes of the body are, or are about to be, in memory.
+    /// That many bytes of the body are in memory, or are about to be.
     pub(super) fn holds(&self, bytes: usize) {
         self.state().held = bytes;
     }
@@ -147,7 +145,7 @@ impl Pulse {
         self.step(|_| Phase::Request);
     }
 
-    /// There is an answer; ours are of one piece, which hyper takes at once.
+    /// An answer exists. Our answers have one piece, which hyper takes at once.
     pub(super) fn answered(&self, answer: Option<Reserved>) {
         self.step(|_| Phase::Answer);
         let mut state = self.state();
@@ -157,9 +155,9 @@ impl Pulse {
         drop(before);
     }
 
-    /// Bytes that come while a request is being answered are its body; clients
-    /// that send the next request without waiting for an answer have the time
-    /// of an idle connection for its head.
+    /// Bytes arrived. During a request they belong to its body. If a client sends the next request
+    /// without waiting for the answer, the head of that request gets the timeout of an idle
+    /// connection.
     fn received(&self) {
         self.step(|phase| match phase {
             Phase::Fresh | Phase::Idle => Phase::Head,
@@ -182,15 +180,16 @@ impl Pulse {
             return;
         }
         (state.phase, state.since) = (phase, Instant::now());
-        // A connection that was answered before, and sends the next request, stays:
-        // the request was on its way. And a request that was read is answered.
-        state.told_to_go &= !(state.served || phase == Phase::Request);
+        // A connection that was answered before stays open if its next request was on its way. A
+        // request that was read in full is always answered.
+        state.close_requested &= !(state.served || phase == Phase::Request);
         let mut written = None;
         if phase == Phase::Idle {
             (state.served, state.held) = (true, 0);
             written = state.answer.take();
         }
-        // What it held is given to others, who are looked for among all pulses.
+        // Dropping it returns memory to waiting requests, which locks the pulses: the lock must be
+        // free.
         drop(state);
         drop(written);
     }
@@ -327,9 +326,9 @@ mod tests {
         let pulse = pulse();
         for (is_served, stays) in [(false, false), (true, true)] {
             assert_eq!(pulse.standing().served, is_served);
-            pulse.tell_to_go();
+            pulse.request_close();
             pulse.received();
-            assert_eq!(!pulse.standing().told_to_go, stays);
+            assert_eq!(!pulse.standing().close_requested, stays);
             pulse.head_read();
             pulse.body_read();
             pulse.answered(None);

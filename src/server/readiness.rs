@@ -37,7 +37,7 @@ impl Readiness {
         Self::default()
     }
 
-    /// Adds a condition; without it being met nothing is ready.
+    /// Adds a condition, which must be met for readiness.
     #[must_use = "a condition that nobody holds is never met"]
     pub fn condition(&self, name: &'static str) -> Condition {
         let changed = self.0.changed.clone();
@@ -46,16 +46,17 @@ impl Readiness {
         condition
     }
 
-    /// Waits until nothing is missing.
+    /// Waits until no condition is missing.
     pub async fn ready(&self) {
         let mut changes = self.0.changed.subscribe();
         while !self.missing().is_empty() {
-            // This value holds a sender, so the channel cannot be closed.
+            // `self` holds a sender, so the channel cannot be closed.
             let _ = changes.changed().await;
         }
     }
 
-    /// What is missing, in the order in which it was added; ready if nothing is.
+    /// The conditions that are not met, in the order in which they were added; ready if there are
+    /// none.
     pub fn missing(&self) -> Vec<&'static str> {
         let unmet: Vec<_> =
             self.conditions().iter().filter(|it| !it.is_met()).map(|it| it.0.name).collect();

@@ -9,18 +9,18 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     Event, Observer,
-    crowd::{Crowd, Told, Turn},
+    crowd::{AskedToClose, Crowd, Turn},
     pulse::Pulse,
 };
 
-/// The largest small body. A quarter of the memory is for small bodies only, so
-/// that ordinary reviews do not wait for very large ones.
+/// The largest small body. A quarter of the memory is for small bodies only, so that ordinary
+/// reviews do not wait for very large ones.
 const SMALL: usize = 256 * 1024;
 
-/// How often to search again for a connection that gives way: it may have become slow.
+/// How often to search again for a connection to close: one may have become slow.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// A number of bytes that is never exceeded by bodies.
+/// The memory limit of bodies. It is never exceeded by bodies.
 pub(super) struct Room {
     most: usize,
     crowd: Arc<Crowd>,
@@ -39,7 +39,7 @@ struct Waiting {
     grant: oneshot::Sender<Reserved>,
 }
 
-/// Bytes that a request holds, and returns when this is dropped.
+/// The bytes that a request holds. Dropping it returns them.
 pub(super) struct Reserved {
     room: Arc<Room>,
     bytes: usize,
@@ -54,9 +54,9 @@ impl Room {
         Arc::new(Self { most, crowd, observer, state: Mutex::default() })
     }
 
-    /// Waits for room; whoever has clearly less right to his makes some.
+    /// Waits for room. Connections of clearly lower rank are closed to make some.
     ///
-    /// Dropping the future gives up the turn.
+    /// Dropping the future gives up the request's turn.
     pub(super) async fn take(
         self: &Arc<Self>,
         bytes: usize,
@@ -80,29 +80,30 @@ impl Room {
         loop {
             self.make_room(turn);
             if let Ok(granted) = timeout(AGAIN, &mut granted).await {
-                // We hold the room, which drops nobody who waits.
+                // The sender is dropped only with the room, and `self` keeps the room.
                 return granted.map_err(|_| NeverRoom);
             }
         }
     }
 
-    /// Has others give way to one whose turn that is.
+    /// Asks connections to close for a request with that turn.
     fn make_room(&self, turn: Turn) {
         let used = self.state().used;
         let missing = (used + turn.wanted).saturating_sub(self.limit(turn.wanted));
         if missing > 0 {
-            let Told(told) = self.crowd.make_room_for(missing, turn);
-            (0..told).for_each(|_| (self.observer)(Event::Replaced));
+            let AskedToClose(asked) = self.crowd.make_room_for(missing, turn);
+            (0..asked).for_each(|_| (self.observer)(Event::Replaced));
         }
     }
 
-    /// Takes what is in memory already: others wait until it is given back.
+    /// Counts an answer that is in memory already: it may exceed the limit, and bodies wait until
+    /// it is returned.
     pub(super) fn take_at_once(self: &Arc<Self>, bytes: usize) -> Reserved {
         self.state().used += bytes;
         Reserved { room: Arc::clone(self), bytes }
     }
 
-    /// How much may be in use once so many bytes have been taken.
+    /// How much may be in use after a body of that size is admitted.
     fn limit(&self, bytes: usize) -> usize {
         if bytes <= SMALL { self.most } else { self.most / 4 * 3 }
     }
@@ -113,8 +114,8 @@ impl Room {
         self.grant(&mut state);
     }
 
-    /// Grants free bytes to waiting requests, in their order; a request that needs
-    /// too much does not delay those that need less.
+    /// Grants free bytes to waiting requests, in their order. A request that needs too much does
+    /// not delay those that need less.
     fn grant(self: &Arc<Self>, state: &mut State) {
         state.waiting.retain(|it| !it.grant.is_closed());
         state.waiting.sort_by_key(|it| it.turn);
@@ -127,7 +128,7 @@ impl Room {
             }
             state.used += bytes;
             if let Err(mut returned) = grant.send(Reserved { room: Arc::clone(self), bytes }) {
-                // The request has been cancelled. Dropping the grant would lock again.
+                // The request was cancelled. Dropping the grant would lock the state again.
                 state.used -= std::mem::take(&mut returned.bytes);
             }
         }
@@ -186,7 +187,7 @@ mod tests {
         pulse
     }
 
-    /// What has been given by now.
+    /// What has been granted so far.
     async fn given<F>(taking: &mut std::pin::Pin<&mut F>) -> Option<Reserved>
     where
         F: Future<Output = Result<Reserved, NeverRoom>>,
@@ -211,7 +212,7 @@ mod tests {
     async fn a_body_larger_than_all_memory_is_never_admitted() {
         let pulse = pulse(true);
         assert!(room(10).take(11, &pulse).await.is_err());
-        // A quarter is for small bodies alone.
+        // A quarter is for small bodies only.
         let large = room(SMALL * 8).take(SMALL * 6 + 1, &pulse).await;
         assert!(large.is_err());
     }
@@ -247,7 +248,7 @@ mod tests {
             let mut too = pin!(room.take(10, &pulse));
             assert!(given(&mut too).await.is_none());
             drop(all);
-            // One of the two was given everything, and does not look.
+            // One of the two got everything, and its future is not polled.
         }
         assert_eq!(room.take(10, &pulse).await.unwrap().bytes(), 10);
     }

@@ -16,7 +16,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Calls `changed` whenever the content of the files has changed, for ever.
 ///
 /// Files that cannot be read change nothing: what was read last stays in
-/// force, and the log says so, once.
+/// force, and the error is logged once.
 pub async fn follow(sources: Sources, mut known: Facts, changed: impl Fn(Facts)) {
     let mut log = LogOnce::default();
     loop {
@@ -72,31 +72,31 @@ spec: {}
         let policy = path.to_str().unwrap().to_owned();
         let sources = Sources { policy, mode: Mode::Enforce, profiles: Some(profiles) };
         let known = sources.read().unwrap();
-        let (tell, told) = unbounded_channel();
-        tokio::spawn(follow(sources, known, move |it| tell.send(it).unwrap()));
-        told
+        let (sender, changes) = unbounded_channel();
+        tokio::spawn(follow(sources, known, move |it| sender.send(it).unwrap()));
+        changes
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_new_profile_file_and_a_new_policy_file_are_reported() {
         let directory = tempfile::tempdir().unwrap();
-        let mut told = followed(&directory);
+        let mut changes = followed(&directory);
         fs::write(directory.path().join("profiles/a.json"), "{}").unwrap();
-        assert_eq!(told.recv().await.unwrap().catalog.len(), 1);
+        assert_eq!(changes.recv().await.unwrap().catalog.len(), 1);
         fs::write(directory.path().join("policy.yaml"), POLICY.replace("one", "two")).unwrap();
-        assert_eq!(told.recv().await.unwrap().policy.name(), "two");
+        assert_eq!(changes.recv().await.unwrap().policy.name(), "two");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_policy_that_cannot_be_read_changes_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let mut told = followed(&directory);
+        let mut changes = followed(&directory);
         let path = directory.path().join("policy.yaml");
         fs::write(&path, "half a pol").unwrap();
-        // Two rounds pass, and nothing is said until it is whole again.
+        // Two rounds pass, and nothing is reported until the file is valid again.
         sleep(INTERVAL * 2).await;
-        assert!(told.try_recv().is_err());
+        assert!(changes.try_recv().is_err());
         fs::write(&path, POLICY.replace("one", "three")).unwrap();
-        assert_eq!(told.recv().await.unwrap().policy.name(), "three");
+        assert_eq!(changes.recv().await.unwrap().policy.name(), "three");
     }
 }

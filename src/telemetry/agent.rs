@@ -60,14 +60,14 @@ pub struct Profiles {
 }
 
 impl AgentMetrics {
-    /// Everything at zero, and `callgate_build_info` for this version.
+    /// All metrics at zero, and `callgate_build_info` for this version.
     pub fn new(version: &'static str) -> Self {
         let mut registry = registry(version);
         let node = Node::register(&mut registry);
         Self { registry, node }
     }
 
-    /// Notes how many profiles there are (`callgate_agent_profiles`).
+    /// Sets how many profiles there are (`callgate_agent_profiles`).
     pub fn profiles(&self, count: Profiles) {
         let Profiles { wanted, installed, released } = count;
         let all = [("wanted", wanted), ("installed", installed), ("released", released)];
@@ -76,8 +76,8 @@ impl AgentMetrics {
         }
     }
 
-    /// Notes how many files were reported (`callgate_agent_files`), and how many
-    /// more there are (`callgate_agent_files_unlisted`).
+    /// Sets how many files were reported (`callgate_agent_files`), and how many more there are
+    /// (`callgate_agent_files_unlisted`).
     pub fn files(&self, listed: usize, unlisted: usize) {
         self.node.files.set(whole(listed));
         self.node.files_unlisted.set(whole(unlisted));
@@ -103,11 +103,11 @@ impl AgentMetrics {
 
     /// Counts the calls of a report to the API server
     /// (`callgate_agent_report_writes_total`).
-    pub fn told(&self, calls: usize) {
+    pub fn report_calls(&self, calls: usize) {
         self.node.report_writes.inc_by(calls as u64);
     }
 
-    /// The page of this instant, in the text format of `OpenMetrics`.
+    /// Renders the current values in the text format of `OpenMetrics`.
     pub fn render(&self) -> String {
         render(&self.registry)
     }
@@ -127,7 +127,7 @@ mod tests {
         metrics.failed("disk-full");
         metrics.failed("disk-full");
         metrics.changed(3, 1);
-        metrics.told(4);
+        metrics.report_calls(4);
         metrics.reported(UNIX_EPOCH + Duration::from_secs(1_800_000_001));
         let page = metrics.render();
         for line in [

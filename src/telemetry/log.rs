@@ -1,5 +1,5 @@
-//! Writes log lines to stderr from a separate thread, so that nothing waits for the
-//! reader of stderr.
+//! Writes log lines to stderr from a separate thread, so that a slow reader of stderr delays
+//! nothing else.
 
 use std::{
     fmt::Display,
@@ -17,21 +17,20 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::lines;
 
-/// How many bytes of lines wait to be written at most. As many are being
-/// written at the same time.
+/// How many bytes of lines may wait to be written. As many may be in the write that is in progress.
 const MOST_WAITING: usize = 1024 * 1024;
 
-/// The part of it that only warnings and errors may use: they are few, and a
-/// client can cause any number of other lines.
+/// The part of it that only warnings and errors may use: they are few, while clients can cause any
+/// number of other lines.
 const RESERVED: usize = MOST_WAITING / 4;
 
-/// How long the end of the process waits for lines to be written.
+/// How long the process waits at its end for lines to be written.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// How long to wait for a non-blocking stderr to take more.
+/// The pause before a non-blocking stderr is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The queue of this process, which has one stderr.
+/// The counter of this process, which has one stderr.
 static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 /// Adds `callgate_log_lines_dropped_total` to the metrics of a process.
@@ -40,12 +39,11 @@ pub(super) fn register(registry: &mut Registry) {
     registry.register("log_lines_dropped", help, DROPPED.clone());
 }
 
-/// The log of this process. What was logged is written when this is dropped,
-/// unless nobody reads it for a while: a reader that has stopped does not keep
-/// the process from ending.
+/// The log of this process. Dropping it writes the waiting lines, unless stderr is not read for a
+/// while: a reader that has stopped must not keep the process from ending.
 ///
-/// `tracing-appender` has a queue as well: it is bounded in lines, whose length
-/// it does not know, and does not tell the reader what is missing.
+/// `tracing-appender` has a queue as well, but bounds it in lines of unknown length, and does not
+/// log how many lines it dropped.
 pub struct Log(Lines);
 
 /// The lines that wait to be written.
@@ -61,11 +59,11 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     waiting: Vec<u8>,
-    /// Whether a thread writes what waits here.
+    /// Whether there is a thread that writes the lines.
     has_writer: bool,
     is_writing: bool,
-    /// Lines that were dropped since the reader was told last.
-    untold: u64,
+    /// Lines that were dropped since their number was last logged.
+    unreported: u64,
 }
 
 impl Default for Log {
@@ -80,26 +78,25 @@ impl Log {
         Self(Lines(Arc::new(Shared { queue, changed, dropped })))
     }
 
-    /// Begins to write to stderr what is logged.
+    /// Starts the thread that writes to stderr.
     pub(super) fn start(&self) -> io::Result<()> {
-        // Not the handle of the standard library, whose lock a write that
-        // hangs would hold for ever.
+        // Not the handle of the standard library: a blocked write would hold its lock for ever.
         let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         self.write_to(stderr, |lines| {
             tracing::warn!(lines, "log lines were dropped, as nobody read them in time");
         })
     }
 
-    /// `tell` logs how many lines were dropped.
+    /// `report_dropped` logs how many lines were dropped.
     fn write_to(
         &self,
         sink: impl Write + Send + 'static,
-        tell: impl Fn(u64) + Send + 'static,
+        report_dropped: impl Fn(u64) + Send + 'static,
     ) -> io::Result<()> {
         let shared = Arc::clone(&self.0.0);
         thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || shared.write_all_to(sink, tell))?;
+            .spawn(move || shared.write_all_to(sink, report_dropped))?;
         self.0.0.queue().has_writer = true;
         Ok(())
     }
@@ -108,14 +105,14 @@ impl Log {
         self.0.clone()
     }
 
-    /// Writes a line that is no event, after all those that wait.
-    pub fn say(&self, line: impl Display) {
+    /// Writes a line that is not an event, after all waiting lines.
+    pub fn print(&self, line: impl Display) {
         let line = format!("{}\n", lines::bounded(&line.to_string()));
         let has_writer = self.0.0.queue().has_writer;
         if has_writer {
             self.0.0.push(line.as_bytes(), true);
         } else {
-            // There may be no reader.
+            // Stderr may be closed.
             let _ = io::stderr().write_all(line.as_bytes());
         }
     }
@@ -125,7 +122,7 @@ impl Drop for Log {
     fn drop(&mut self) {
         let Shared { changed, .. } = &*self.0.0;
         let waits = |it: &mut Queue| it.has_writer && (it.is_writing || !it.waiting.is_empty());
-        // Written or given up, the process is about to end.
+        // Whether the lines were written or not, the process ends now.
         drop(changed.wait_timeout_while(self.0.0.queue(), FLUSH, waits));
     }
 }
@@ -139,7 +136,7 @@ impl Shared {
         let most = if is_urgent { MOST_WAITING } else { MOST_WAITING - RESERVED };
         let mut queue = self.queue();
         if queue.waiting.len() + line.len() > most {
-            queue.untold += 1;
+            queue.unreported += 1;
             self.dropped.inc();
             return;
         }
@@ -152,14 +149,14 @@ impl Shared {
     }
 
     /// Writes for ever.
-    fn write_all_to(&self, mut sink: impl Write, tell: impl Fn(u64)) {
+    fn write_all_to(&self, mut sink: impl Write, report_dropped: impl Fn(u64)) {
         let mut batch = Vec::new();
         let mut is_failing = false;
         loop {
             let lines = self.next(&mut batch, is_failing);
             if lines > 0 {
-                // There is room in the queue, and they are missing behind this batch.
-                tell(lines);
+                // The queue has room again, and the dropped lines were to follow this batch.
+                report_dropped(lines);
             }
             let written = write(&mut sink, &batch);
             is_failing = written < batch.len();
@@ -168,30 +165,30 @@ impl Shared {
         }
     }
 
-    /// Waits for lines, and returns how many were dropped behind them. A reader
-    /// who has gone is not told.
+    /// Waits for lines, and returns how many were dropped after them; 0 while stderr fails, since
+    /// nothing can be logged then.
     fn next(&self, batch: &mut Vec<u8>, is_failing: bool) -> u64 {
         batch.clear();
         let mut queue = self.queue();
         queue.is_writing = false;
         self.changed.notify_all();
-        let idle = |it: &mut Queue| it.waiting.is_empty() && (it.untold == 0 || is_failing);
+        let idle = |it: &mut Queue| it.waiting.is_empty() && (it.unreported == 0 || is_failing);
         let mut queue =
             self.changed.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut queue.waiting, batch);
         queue.is_writing = true;
-        if is_failing { 0 } else { std::mem::take(&mut queue.untold) }
+        if is_failing { 0 } else { std::mem::take(&mut queue.unreported) }
     }
 
     fn lost(&self, lines: u64) {
         if lines > 0 {
             self.dropped.inc_by(lines);
-            self.queue().untold += lines;
+            self.queue().unreported += lines;
         }
     }
 }
 
-/// Returns how much of it the sink took before it failed.
+/// Returns how many bytes the sink took before it failed.
 fn write(sink: &mut impl Write, batch: &[u8]) -> usize {
     let mut written = 0;
     while written < batch.len() {
@@ -206,7 +203,7 @@ fn write(sink: &mut impl Write, batch: &[u8]) -> usize {
     written
 }
 
-/// Takes one line.
+/// The writer of one line.
 pub(super) struct Line<'a> {
     lines: &'a Lines,
     is_urgent: bool,
@@ -245,8 +242,7 @@ mod tests {
 
     use super::*;
 
-    /// A pipe of which nobody reads more than the test does. The writer is
-    /// gone when the reader is.
+    /// A pipe that only the test reads. The writer fails once the reader is dropped.
     struct Pipe(SyncSender<String>);
 
     impl Write for Pipe {
@@ -261,7 +257,7 @@ mod tests {
         }
     }
 
-    /// A file that can be written at any time.
+    /// A file that can always be written.
     struct Kept(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Kept {
@@ -278,8 +274,8 @@ mod tests {
         let dropped = Counter::default();
         let (log, (writer, reader)) = (Log::counting(dropped.clone()), sync_channel(0));
         let lines = log.lines();
-        let tell = move |it| lines.0.push(format!("{it} dropped\n").as_bytes(), true);
-        log.write_to(Pipe(writer), tell).expect("there is room for a thread");
+        let report_dropped = move |it| lines.0.push(format!("{it} dropped\n").as_bytes(), true);
+        log.write_to(Pipe(writer), report_dropped).expect("there is room for a thread");
         (log, reader, dropped)
     }
 
@@ -288,7 +284,7 @@ mod tests {
         log.0.0.push(line.as_bytes(), is_urgent);
     }
 
-    /// Waits until the writer has taken what waits and tries to write it.
+    /// Waits until the writer has taken the waiting lines and tries to write them.
     fn taken(log: &Log) {
         while !log.0.0.queue().waiting.is_empty() {
             thread::yield_now();
@@ -354,7 +350,7 @@ mod tests {
         let ended = catch_unwind(|| {
             let log = Log::counting(Counter::default());
             log.write_to(Kept(Arc::clone(&written)), |_| ()).expect("there is room for a thread");
-            log.say("its last words");
+            log.print("its last words");
             panic!("as if main had");
         });
         assert!(ended.is_err());
@@ -364,7 +360,7 @@ mod tests {
     #[test]
     fn a_reader_that_has_stopped_is_not_waited_for() {
         let (log, reader, _) = log();
-        log.say("to nobody");
+        log.print("to nobody");
         let started = Instant::now();
         drop(log);
         assert!(started.elapsed() >= FLUSH);

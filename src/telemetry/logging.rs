@@ -62,14 +62,14 @@ pub enum LoggingError {
 }
 
 impl Logging {
-    /// Sends every event of this process to the log from now on, panics included.
-    /// A line that cannot be written is lost, and nothing else.
+    /// Sends every event of this process to the log from now on, panics included. If a line cannot
+    /// be written, only the line is lost.
     pub fn init(self, log: &Log) -> Result<(), LoggingError> {
         let Self { log_format, log_level } = self;
         let lines = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::try_new(quieted(&log_level))?)
             .with_ansi(io::stderr().is_terminal())
-            // It would complain to stderr, and panic as that cannot be written to.
+            // `tracing-subscriber` would print its errors to stderr, and panic if that fails.
             .log_internal_errors(false)
             .with_writer(log.lines());
         match log_format {
@@ -86,13 +86,13 @@ impl Logging {
     }
 }
 
-/// kube's client logs what it also returns, and so would be heard twice.
+/// kube's client logs errors that it also returns, so they would be logged twice.
 fn quieted(level: &str) -> String {
     if level.contains("kube") { level.to_owned() } else { format!("{level},kube_client=off") }
 }
 
-/// Accepts what `EnvFilter` accepts, except for a lone word that is no level:
-/// it would take `inof` for the name of a target and silence all others.
+/// Accepts what `EnvFilter` accepts, except a single word that is not a level: `EnvFilter` would
+/// take `inof` as the name of a target and silence all others.
 fn directives(text: &str) -> Result<String, LoggingError> {
     for word in text.split(',').map(str::trim) {
         let names_more = word.contains(['=', ':', '[']);

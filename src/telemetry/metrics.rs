@@ -1,6 +1,6 @@
 //! Metrics in the text format of `OpenMetrics`.
 //!
-//! Every label value is a `&'static str`, so no client can make a new series.
+//! Every label value is a `&'static str`, so no client can create a new series.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -92,12 +92,12 @@ struct Configuration {
 }
 
 impl Metrics {
-    /// Everything at zero, and `callgate_build_info` for this version.
+    /// All metrics at zero, and `callgate_build_info` for this version.
     pub fn new(version: &'static str) -> Self {
         let mut registry = registry(version);
         let own = Own::register(&mut registry);
         for configuration in ["mutating", "validating"] {
-            // The series starts at 0: its first value would be no increase.
+            // The series starts at 0: otherwise its first value would not be an increase.
             drop(own.bundles_put_back.get_or_create(&Configuration { configuration }));
         }
         let traffic = Traffic::register(&mut registry);
@@ -129,20 +129,20 @@ impl Metrics {
         self.own.findings.get_or_create(&Finding { rule, level }).inc_by(count);
     }
 
-    /// Notes when the authority that all replicas share ends, in seconds since
-    /// 1970 (`callgate_authority_expiry_timestamp_seconds`).
+    /// Sets when the CA that all replicas share expires, in seconds since 1970
+    /// (`callgate_authority_expiry_timestamp_seconds`).
     pub fn authority_expires(&self, not_after: SystemTime) {
         self.own.authority_expiry.set(seconds_of(not_after));
     }
 
-    /// Counts a try to read or write the shared authority, or to publish it,
-    /// that failed (`callgate_authority_failures_total`).
+    /// Counts a failed attempt to read, write or publish the shared CA
+    /// (`callgate_authority_failures_total`).
     pub fn authority_failed(&self) {
         self.own.authority_failures.inc();
     }
 
-    /// Counts a bundle that was put back into a webhook configuration, after
-    /// somebody else had overwritten it (`callgate_bundles_put_back_total`).
+    /// Counts a bundle that was restored in a webhook configuration after another client had
+    /// overwritten it (`callgate_bundles_put_back_total`).
     pub fn bundle_put_back(&self, configuration: &'static str) {
         self.own.bundles_put_back.get_or_create(&Configuration { configuration }).inc();
     }
@@ -158,7 +158,7 @@ impl Metrics {
         self.own.reports.get_or_create(&Report { object, outcome }).inc();
     }
 
-    /// Notes when the certificate now served ends, in seconds since 1970
+    /// Sets when the current serving certificate expires, in seconds since 1970
     /// (`callgate_certificate_expiry_timestamp_seconds`).
     pub fn certificate_expires(&self, not_after: SystemTime) {
         self.own.certificate_expiry.set(seconds_of(not_after));
@@ -186,7 +186,7 @@ impl Metrics {
     }
 }
 
-/// A registry with what every program of ours has.
+/// A registry with the metrics that every program of ours has.
 pub(super) fn registry(version: &'static str) -> Registry {
     let mut registry = Registry::with_prefix("callgate");
     log::register(&mut registry);
@@ -194,7 +194,7 @@ pub(super) fn registry(version: &'static str) -> Registry {
     registry
 }
 
-/// The current values in the text format of `OpenMetrics`.
+/// Renders the current values in the text format of `OpenMetrics`.
 pub(super) fn render(registry: &Registry) -> String {
     let mut page = String::new();
     text::encode(&mut page, registry).expect("a String takes all that is written to it");

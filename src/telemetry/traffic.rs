@@ -26,13 +26,13 @@ impl Traffic {
         self.connections.inc();
     }
 
-    /// Counts a connection as open no longer (`callgate_connections`).
+    /// Counts a connection as closed (`callgate_connections`).
     pub fn closed(&self) {
         self.connections.dec();
     }
 
-    /// Counts a connection closed at once, as it was one too many and all others
-    /// were at work (`callgate_connections_refused_total`).
+    /// Counts a connection that was closed at once, since it was one too many and all others were
+    /// at work (`callgate_connections_refused_total`).
     pub fn refused(&self) {
         self.refused.inc();
     }
@@ -43,13 +43,13 @@ impl Traffic {
         self.replaced.inc();
     }
 
-    /// Counts a request answered 503, one too many in flight
+    /// Counts a request that was answered with 503, since too many were in progress
     /// (`callgate_requests_shed_total`).
     pub fn request_shed(&self) {
         self.requests_shed.inc();
     }
 
-    /// Counts a request answered 503, as there was no memory for its body
+    /// Counts a request that was answered with 503, since there was no memory for its body
     /// (`callgate_bodies_shed_total`).
     pub fn body_shed(&self) {
         self.bodies_shed.inc();

@@ -30,7 +30,7 @@ metrics! {
 }
 
 impl Watches {
-    /// Notes when the API server answered last, in seconds since 1970
+    /// Sets when the API server last answered, in seconds since 1970
     /// (`callgate_cluster_contact_timestamp_seconds`).
     pub fn answered(&self, now: SystemTime) {
         self.contact.set(seconds_of(now));
@@ -41,31 +41,29 @@ impl Watches {
         self.failures.inc();
     }
 
-    /// Notes until when everything is known of objects of that type, in seconds since 1970
+    /// Sets until when the watch of a type is up to date, in seconds since 1970
     /// (`callgate_watch_confirmed_timestamp_seconds`).
     pub fn confirmed(&self, object: &'static str, at: SystemTime) {
         self.confirmed.get_or_create(&Object { object }).set(seconds_of(at));
     }
 
-    /// Notes how many policies are stored that cannot be read
-    /// (`callgate_policies_unreadable`).
+    /// Sets how many stored policies cannot be read (`callgate_policies_unreadable`).
     pub fn policies_unreadable(&self, count: usize) {
         self.policies_unreadable.set(whole(count));
     }
 
-    /// Notes how many objects of another type cannot be read
-    /// (`callgate_objects_unreadable`).
+    /// Sets how many objects of another type cannot be read (`callgate_objects_unreadable`).
     pub fn unreadable(&self, object: &'static str, count: usize) {
         self.unreadable.get_or_create(&Object { object }).set(whole(count));
     }
 
-    /// Notes how many policies have fields that this version does not know
+    /// Sets how many policies have fields that this version does not know
     /// (`callgate_policies_of_newer_versions`).
     pub fn policies_of_newer_versions(&self, count: usize) {
         self.policies_of_newer_versions.set(whole(count));
     }
 
-    /// Notes how many agents have reported something and are silent since
+    /// Sets how many agents have sent a report and have been silent since
     /// (`callgate_agents_silent`).
     pub fn agents_silent(&self, count: usize) {
         self.agents_silent.set(whole(count));

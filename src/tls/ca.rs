@@ -1,4 +1,4 @@
-//! An authority of our own, for when nobody brings a certificate.
+//! A CA that callgate generates or loads, and the certificates that it signs.
 
 use std::{
     net::IpAddr,
@@ -23,16 +23,15 @@ use super::{
     provider,
 };
 
-/// From how long before now a certificate is valid.
+/// How long before now the validity of a certificate begins.
 ///
-/// A client that verifies it may be five minutes behind a replica that signs, and that replica
-/// five minutes behind another API server. An hour is also enough for an API server whose clock
-/// is wrong, and costs nothing: before the key existed nobody could have had a certificate.
+/// A client that verifies it may be five minutes behind the replica that signs, and that replica
+/// five minutes behind another API server. An hour also covers an API server with a wrong clock. It
+/// is no risk: nobody could have had a certificate before the key existed.
 pub(crate) const BACKDATED: Duration = Duration::from_hours(1);
 
-/// The names under which the webhook is reached: from the same machine, and as
-/// the API server verifies a service (`<name>.<namespace>.svc`), where the
-/// manifests put it.
+/// The names under which the webhook is called: from the same machine, and as the API server
+/// verifies a Service (`<name>.<namespace>.svc`) in the namespace of the manifests.
 const NAMES: [&str; 5] = [
     "localhost",
     "127.0.0.1",
@@ -41,7 +40,7 @@ const NAMES: [&str; 5] = [
     "callgate.callgate-system.svc.cluster.local",
 ];
 
-/// A certificate authority with its key: what is shown of it is the certificate.
+/// A CA with its key. Only the certificate is ever printed.
 pub(crate) struct CertificateAuthority {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) certificate: Certificate,
@@ -53,7 +52,7 @@ pub(crate) struct Leaf {
     pub(crate) validity: Validity,
 }
 
-/// Why there is no certificate of our own.
+/// Why there is no CA or certificate of our own.
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
     #[error("{0:?} is neither a host name nor an address")]
@@ -71,10 +70,10 @@ pub enum CaError {
 }
 
 impl CertificateAuthority {
-    /// An authority with a new key, valid from `now` on.
+    /// Creates a CA with a new key, valid from `now` on.
     pub(crate) fn create(now: SystemTime, lifetime: Duration) -> Result<Self, CaError> {
         let mut params = CertificateParams::default();
-        // It signs servers, never other authorities.
+        // It signs serving certificates, never other CAs.
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.distinguished_name = named("callgate authority");
@@ -87,12 +86,11 @@ impl CertificateAuthority {
         Ok(Self { issuer: Issuer::new(params, key), certificate })
     }
 
-    /// An authority that somebody stored, if it can sign what clients accept,
-    /// for `names` as well as for those of the service.
+    /// Loads a stored CA, if it can sign certificates that clients accept, for `names` and for
+    /// those of the Service.
     ///
-    /// That is tried, not guessed: the two may belong to different
-    /// authorities, may be of a kind that we cannot sign with, or may not be
-    /// allowed to sign for our names.
+    /// This is tested by signing and verifying: certificate and key may belong to different CAs,
+    /// may be of a kind that we cannot sign with, or may not be allowed to sign for our names.
     pub(crate) fn load(certificate: &[u8], key: &[u8], names: &[String]) -> Result<Self, CaError> {
         let certificate = Certificate::all_in(certificate).next().ok_or(CaError::NoCertificate)?;
         let key = KeyPair::from_pem(&String::from_utf8_lossy(key)).map_err(CaError::NoKey)?;
@@ -102,7 +100,7 @@ impl CertificateAuthority {
         Ok(authority)
     }
 
-    /// Its certificate, for clients to trust and the API server's `caBundle`.
+    /// Its certificate, for clients and for the API server's `caBundle`.
     pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
     }
@@ -111,8 +109,8 @@ impl CertificateAuthority {
         self.issuer.key().serialize_pem()
     }
 
-    /// Signs a serving certificate with a new key, for the names of the
-    /// service and `more`; it ends at `end`, or with the authority.
+    /// Signs a serving certificate with a new key, for the names of the Service and `more`. It
+    /// expires at `end`, or with the CA if that is earlier.
     pub(crate) fn issue(
         &self,
         more: &[String],
@@ -140,15 +138,15 @@ impl CertificateAuthority {
         Ok(Leaf { identity, validity })
     }
 
-    /// Signs for our names and `more`, and looks at it as a client does:
-    /// whichever name he uses, all have to be allowed.
+    /// Signs a certificate for our names and `more`, and verifies it as a client does, for every
+    /// name.
     fn prove(&self, more: &[String]) -> Result<(), CaError> {
         let end = self.certificate.validity().not_after;
         let leaf = self.issue(more, end, end)?;
         self.verify(&leaf.identity, NAMES[0], end)
     }
 
-    /// What a client makes of a certificate that trusts this authority alone.
+    /// Verifies a certificate as a client that trusts this CA only.
     fn verify(&self, identity: &CertifiedKey, name: &str, at: SystemTime) -> Result<(), CaError> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.der().clone())?;
@@ -206,7 +204,7 @@ mod tests {
         CertificateAuthority::create(now(), 365 * DAY).unwrap()
     }
 
-    /// What a client makes of a certificate for three hundred days.
+    /// Whether a client accepts a certificate for three hundred days.
     fn verify(more: &[&str], name: &str, at: SystemTime) -> bool {
         let authority = authority();
         let more: Vec<_> = more.iter().map(|&it| it.to_owned()).collect();
@@ -297,7 +295,7 @@ mod tests {
         CertificateAuthority::load(certificate.as_bytes(), key.as_bytes(), &names)
     }
 
-    /// A certificate made to measure, and its key.
+    /// A CA certificate changed by the test, and its key.
     fn foreign(change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
         let key = key().unwrap();
         let mut params = CertificateParams::default();
@@ -312,7 +310,7 @@ mod tests {
         load(&certificate, &key, &[]).unwrap();
     }
 
-    /// One name that is not allowed spoils the certificate for all the others.
+    /// One name that is not allowed makes the certificate invalid for all names.
     #[test]
     fn a_ca_must_be_allowed_to_sign_the_requested_names() {
         let (certificate, key) = foreign(|it| {
@@ -325,7 +323,7 @@ mod tests {
         assert!(load(&certificate, &key, &["gate.example.org", "gate.example.com"]).is_err());
     }
 
-    /// Nobody looks at the signature of an authority that is trusted anyway.
+    /// Verifiers do not check the signature of a CA that they trust, so the bytes can be changed.
     fn with_negative_serial(pem: &str) -> String {
         let mut der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec();
         let serial = x509_parser::parse_x509_certificate(&der).unwrap().1.raw_serial().to_vec();

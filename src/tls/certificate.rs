@@ -1,4 +1,4 @@
-//! The certificate of a CA, as far as a client verifies it.
+//! The fields of a CA certificate that a client verifies.
 
 use std::{
     fmt,
@@ -12,13 +12,13 @@ use x509_parser::{
     extensions::{GeneralName, GeneralSubtree, NameConstraints},
 };
 
-/// In bytes; larger ones are none for us.
+/// In bytes; a larger certificate is not accepted.
 ///
-/// Ten certificates of some hundred bytes are usual. So large ones would not be
-/// too large for the four bundles of a configuration, whose objects hold 1.5 MiB.
+/// Ten certificates of some hundred bytes are usual. Even ten of this size fit into the four
+/// bundles of a configuration, whose object holds 1.5 MiB.
 const LARGEST: usize = 8 * 1024;
 
-/// From when until when a certificate is valid.
+/// When the validity of a certificate begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Validity {
     pub(crate) not_before: SystemTime,
@@ -33,8 +33,7 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// Reads a certificate; `None` unless it is one of an authority of servers, of
-    /// usual size.
+    /// Reads a certificate; `None` unless it is a CA certificate for servers, of usual size.
     pub(crate) fn of(der: CertificateDer<'static>) -> Option<Self> {
         if der.len() > LARGEST {
             return None;
@@ -57,7 +56,7 @@ impl Certificate {
         is_authority.then_some(Self { der, validity: Validity { not_before, not_after } })
     }
 
-    /// The authorities' certificates in a PEM text, up to the first damage.
+    /// The CA certificates in a PEM text, up to the first malformed one.
     pub(crate) fn all_in(pem: &[u8]) -> impl Iterator<Item = Self> {
         CertificateDer::pem_slice_iter(pem).map_while(Result::ok).filter_map(Self::of)
     }
@@ -76,11 +75,10 @@ impl Certificate {
     }
 }
 
-/// Whether the API server accepts what it signs. Go asks more of an authority
-/// than webpki does: a serial number that is not negative, server authentication
-/// among the purposes if there are any, and no critical constraint on names of a
-/// kind that it does not know (`parseCertificate`, `isValid` and `Verify` in
-/// crypto/x509).
+/// Whether the API server accepts certificates that this CA signs. Go requires more of a CA than
+/// webpki does: a serial number that is not negative, server authentication among its extended key
+/// usages if it has any, and no critical name constraint of a kind that Go does not know
+/// (`parseCertificate`, `isValid` and `Verify` in crypto/x509).
 fn is_usable_by_go(certificate: &X509Certificate<'_>) -> Option<bool> {
     let is_negative = certificate.raw_serial().first().is_some_and(|it| it & 0x80 != 0);
     let signs_servers = certificate

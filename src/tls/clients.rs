@@ -1,4 +1,4 @@
-//! Who may call: clients with a certificate of given authorities, and of given names.
+//! Which clients may connect: those with a certificate of given CAs, and of given names.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -23,15 +23,16 @@ use super::{
 
 type Verifier = Arc<dyn ClientCertVerifier>;
 
-/// Lets in the clients of the authorities that the file held last.
+/// Accepts clients of the CAs that the file held last.
 #[derive(Debug)]
 pub(super) struct Clients {
     verifier: ArcSwap<Verifier>,
-    /// Of which a client has to have one; without any, all clients will do.
+    /// A client certificate must have one of them; if there are none, every client of the CAs is
+    /// accepted.
     names: Vec<String>,
 }
 
-/// The file of the authorities, and what it last held.
+/// The file of the CAs, and what it last held.
 pub struct FollowClients {
     path: PathBuf,
     seen: Seen<Vec<u8>>,
@@ -40,7 +41,7 @@ pub struct FollowClients {
 }
 
 impl Clients {
-    /// Reads the authorities for the first time.
+    /// Reads the CAs for the first time.
     pub(super) fn open(
         path: PathBuf,
         names: Vec<String>,
@@ -55,9 +56,9 @@ impl Clients {
 }
 
 impl FollowClients {
-    /// Looks at the file for ever; reports once per distinct content.
+    /// Reads the file again and again, for ever; reports once per distinct content.
     ///
-    /// Whoever is connected stays; the next handshake is by the new authorities.
+    /// Open connections stay open; the next handshake uses the new CAs.
     pub async fn run(mut self, report: impl Fn(Reload)) {
         let (path, interval) = (self.path.clone(), self.interval);
         every(
@@ -91,8 +92,8 @@ fn verifier(roots: RootCertStore) -> Result<Verifier, FileError> {
     Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider().into()).build()?)
 }
 
-/// Whether a certificate has one of these names: a DNS name among its subject
-/// alternative names, or a common name, letter by letter.
+/// Whether a certificate has one of these names, as a DNS name among its subject alternative names
+/// or as its common name, compared exactly.
 fn has_one_of(names: &[String], certificate: &X509Certificate<'_>) -> bool {
     let is_one = |it: &str| names.iter().any(|name| name == it);
     let mut common = certificate.subject().iter_common_name().filter_map(|it| it.as_str().ok());
@@ -102,8 +103,8 @@ fn has_one_of(names: &[String], certificate: &X509Certificate<'_>) -> bool {
 }
 
 impl ClientCertVerifier for Clients {
-    /// Without a hint a client shows what it has; a hint would be that of the
-    /// authorities of the start.
+    /// Without hints a client sends the certificate that it has; hints would be those of the CAs at
+    /// the start.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

@@ -19,11 +19,10 @@ use rustls::{
 
 use super::provider;
 
-/// How often a pair is read that changes meanwhile.
+/// How often a pair is read again if it changes meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// A chain of certificates is a few KB, a bundle of all public authorities a
-/// quarter of this.
+/// A certificate chain has a few KB, and a bundle of all public CAs a quarter of this.
 const LARGEST: u64 = 1024 * 1024;
 
 /// The two files of a serving certificate.
@@ -34,14 +33,14 @@ pub(super) struct Files {
     pub(super) key: PathBuf,
 }
 
-/// What the two files held at one time. It holds a private key: nothing shows it.
+/// What the two files held at one time. It holds a private key, so it has no `Debug`.
 #[derive(PartialEq, Eq)]
 pub(super) struct Pair {
     certificate: Vec<u8>,
     key: Vec<u8>,
 }
 
-/// Why a file is of no use.
+/// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     #[error("cannot read {path:?}")]
@@ -70,8 +69,8 @@ impl Files {
         self.read_by(read)
     }
 
-    /// A volume swap between the two reads would pair an old certificate with
-    /// a new key; the certificate has then changed when it is read once more.
+    /// If a volume is swapped between the two reads, they would pair an old certificate with a new
+    /// key. So the certificate is read once more, and has then changed.
     fn read_by(
         &self,
         mut read: impl FnMut(&Path) -> Result<Vec<u8>, FileError>,
@@ -85,11 +84,11 @@ impl Files {
             }
             certificate = again;
         }
-        // Somebody writes without a pause: whether the two match is checked next.
+        // The files never stop changing: whether the two match is checked next.
         Ok(Pair { certificate, key: read(&self.key)? })
     }
 
-    /// What TLS serves with, if the two belong together.
+    /// The identity that TLS serves with, if certificate and key match.
     pub(super) fn identity(&self, pair: &Pair) -> Result<CertifiedKey, FileError> {
         let chain = certificates(&self.certificate, &pair.certificate)?;
         let key = PrivateKeyDer::from_pem_slice(&pair.key).map_err(|source| match source {
@@ -111,7 +110,7 @@ impl Files {
     }
 }
 
-/// The authorities in what a file held, at least one.
+/// The CAs in the content of a file, at least one.
 pub(super) fn authorities(path: &Path, pem: &[u8]) -> Result<RootCertStore, FileError> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(path, pem)? {
@@ -122,9 +121,9 @@ pub(super) fn authorities(path: &Path, pem: &[u8]) -> Result<RootCertStore, File
     Ok(store)
 }
 
-/// When the certificate ends that clients are shown.
+/// When the serving certificate expires.
 ///
-/// An end that cannot be read counts as long past: better a false alarm than none.
+/// An expiry that cannot be read counts as long past: a false alarm is better than none.
 pub(super) fn not_after(identity: &CertifiedKey) -> SystemTime {
     identity
         .cert
@@ -135,8 +134,8 @@ pub(super) fn not_after(identity: &CertifiedKey) -> SystemTime {
 
 /// Writes a public file so that a reader sees all of it or none.
 ///
-/// A device, a pipe or a directory is not replaced: that is an error. A link to
-/// a file is, and what it leads to stays as it was.
+/// A device, a pipe or a directory is not replaced: that is an error. A link to a file is replaced,
+/// and its target stays as it was.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|it| !it.is_file()) {
         return Err(io::Error::other("it is there, and is no regular file"));
@@ -145,7 +144,7 @@ pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
         fs::create_dir_all(directory)?;
     }
     let neighbour = path.with_added_extension("new");
-    // Of a writer that was killed; whatever a link leads to is not ours.
+    // A leftover of a writer that was killed. If it is a link, its target is not touched.
     let _ = fs::remove_file(&neighbour);
     File::create_new(&neighbour)?.write_all(text.as_bytes())?;
     fs::rename(&neighbour, path)
@@ -182,7 +181,7 @@ mod tests {
 
     use super::*;
 
-    /// A certificate and its key, signed by themselves.
+    /// A self-signed certificate and its key.
     fn pem() -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::default().self_signed(&key).unwrap();

@@ -1,4 +1,4 @@
-//! Keeps the current certificate up to date with its files.
+//! Updates the current certificate when its files change.
 
 use std::{
     error::Error,
@@ -18,8 +18,8 @@ use super::{
 
 /// A pair of files and what they last held.
 ///
-/// Compares bytes instead of watching for events: a Secret volume changes by
-/// the swap of a symbolic link, after which a watch on the file is dead.
+/// Compares bytes instead of watching for events: a Secret volume changes by the swap of a symbolic
+/// link, after which a watch on the file gets no more events.
 pub struct Follow {
     files: Files,
     seen: Seen<Pair>,
@@ -27,18 +27,18 @@ pub struct Follow {
     interval: Duration,
 }
 
-/// What came of a change of the files.
+/// The result of a change of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {
     /// The new certificate is served from now on.
     Renewed { not_after: SystemTime },
-    /// The new authorities verify clients from now on.
+    /// The new CAs verify clients from now on.
     Clients,
-    /// A file is of no use; what it held before stays.
+    /// A file cannot be used; its last content stays in use.
     Failed,
 }
 
-/// What was used or found wanting last; a failure to read, as its text.
+/// The last content, accepted or rejected; or the text of the last error of reading it.
 pub(super) struct Seen<T>(Result<T, String>);
 
 impl<T: PartialEq> Seen<T> {
@@ -46,7 +46,7 @@ impl<T: PartialEq> Seen<T> {
         Self(Ok(first))
     }
 
-    /// `None` if it is what was there before.
+    /// `None` if nothing has changed.
     pub(super) fn news(&mut self, reading: Result<T, FileError>) -> Option<Result<&T, FileError>> {
         let (now, error) = match reading {
             Ok(content) => (Ok(content), None),
@@ -63,7 +63,7 @@ impl<T: PartialEq> Seen<T> {
     }
 }
 
-/// Reads again and again, for ever, without blocking who runs it.
+/// Reads again and again, for ever, without blocking the runtime.
 pub(super) async fn every<T: Send + 'static>(
     pause: Duration,
     read: impl Fn() -> T + Clone + Send + 'static,
@@ -85,7 +85,7 @@ impl Follow {
         Self { files, seen: Seen::new(seen), current, interval }
     }
 
-    /// Looks at the files for ever; reports once per distinct content.
+    /// Reads the files again and again, for ever; reports once per distinct content.
     pub async fn run(mut self, report: impl Fn(Reload)) {
         let files = self.files.clone();
         every(

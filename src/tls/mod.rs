@@ -1,4 +1,4 @@
-//! Presents whatever certificate is current, and asks for the client's if told to.
+//! Presents the current certificate, and requires client certificates if configured.
 
 mod ca;
 mod certificate;
@@ -36,14 +36,12 @@ pub(crate) use self::{
 use self::{clients::Clients, files::Files};
 use crate::duration;
 
-/// How long the authority of a single process is valid, and with it all that
-/// it signs.
+/// How long the CA of a single process is valid, and so the certificates that it signs.
 ///
-/// Both live in memory and die with the process, which nobody leaves running
-/// for a year.
+/// Both are kept in memory only, and no process is expected to run for a year.
 const LIFETIME: Duration = Duration::from_hours(365 * 24);
 
-/// Where the certificate comes from, and whose clients may call.
+/// Where the certificate comes from, and which clients may connect.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "TLS")]
 pub struct Tls {
@@ -96,7 +94,7 @@ pub struct Tls {
     pub tls_san: Vec<String>,
 }
 
-/// Why there is nothing to serve with.
+/// Why there is no certificate to serve with.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error(transparent)]
@@ -109,44 +107,43 @@ pub enum TlsError {
     Config(#[from] rustls::Error),
 }
 
-/// All that the flags led to.
+/// What the flags configure, opened.
 pub struct Opened {
     pub config: ServerConfig,
     pub identity: Identity,
-    /// Watches the authorities of clients, if those have to show a certificate.
+    /// Watches the CAs of clients, if client certificates are required.
     pub clients: Option<FollowClients>,
 }
 
-/// The certificate, or where it is to come from.
+/// The certificate, or what it will be.
 pub enum Identity {
     Here {
-        /// When the certificate now served ends.
+        /// When the current certificate expires.
         not_after: SystemTime,
-        /// Watches the files, if there are any; a certificate that callgate
-        /// made has none.
+        /// Watches the files; `None` for a certificate that callgate generated.
         follow: Option<Follow>,
     },
-    /// Somebody else will put it there, for these names beside those of the service.
+    /// The caller will store it in `current`, for these names and those of the Service.
     ToCome { current: Arc<Current>, names: Vec<String> },
 }
 
 /// The certificate that the next handshake will present; without one it fails.
 ///
-/// Handshakes load a pointer and renewal stores one: connections that are open
-/// keep the certificate they started with.
+/// Handshakes load a pointer and renewal stores one: open connections keep the certificate they
+/// started with.
 #[derive(Debug, Default)]
 pub struct Current(ArcSwapOption<CertifiedKey>);
 
 // === impl Tls ===
 
 impl Tls {
-    /// Whether neither files are named nor an authority of this process alone
-    /// is asked for: in a cluster all replicas then share one.
+    /// Whether the flags name neither certificate files nor a CA of this process alone: in a
+    /// cluster, all replicas then share a CA.
     pub fn is_self_managed(&self) -> bool {
         self.tls_cert.is_none() && self.ca_out.is_none()
     }
 
-    /// Makes room for a certificate that is to come.
+    /// Prepares TLS for a certificate that is stored later.
     pub fn await_identity(self) -> Result<Opened, TlsError> {
         let (verifier, clients) = self.clients()?.unzip();
         let current = Arc::new(Current::default());
@@ -155,7 +152,7 @@ impl Tls {
         Ok(Opened { config, identity, clients })
     }
 
-    /// Loads the certificate, or makes one that is valid from `now` on.
+    /// Loads the certificate, or generates one that is valid from `now` on.
     pub fn open(self, now: SystemTime) -> Result<Opened, TlsError> {
         let (verifier, clients) = self.clients()?.unzip();
         let Self { tls_cert, tls_key, tls_reload_interval, ca_out, tls_san, .. } = self;
@@ -175,7 +172,7 @@ impl Tls {
         Ok(Opened { config, identity: Identity::Here { not_after, follow }, clients })
     }
 
-    /// Who may call, and what follows the file that says so.
+    /// Which clients may connect, and the watch of the file of their CAs.
     fn clients(&self) -> Result<Option<(Arc<Clients>, FollowClients)>, FileError> {
         let Self { client_ca, client_name, tls_reload_interval, .. } = self;
         let open = |path| Clients::open(path, client_name.clone(), *tls_reload_interval);
@@ -195,11 +192,10 @@ fn issue(
     Ok(authority.issue(names, now, now + LIFETIME)?.identity)
 }
 
-/// TLS 1.2 and 1.3, HTTP/1.1 alone.
+/// TLS 1.2 and 1.3, and HTTP/1.1 only.
 ///
-/// The API server speaks nothing newer to webhooks, so offering HTTP/2 would
-/// only widen what an attacker can reach. With `clients` given, a client
-/// that they do not let in does not get past the handshake.
+/// The API server uses nothing newer for webhooks, so HTTP/2 would only widen the attack surface.
+/// With `clients` given, the handshake fails for a client that they do not accept.
 pub fn server_config(
     current: Arc<Current>,
     clients: Option<Arc<dyn ClientCertVerifier>>,
@@ -213,8 +209,8 @@ pub fn server_config(
     };
     let mut config = builder.with_cert_resolver(current);
     if verifies_clients {
-        // A session that is resumed is not verified again: it would outlive
-        // the authority that let its client in.
+        // A resumed session is not verified again: it would outlive the CA by which its client was
+        // accepted.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
@@ -222,14 +218,14 @@ pub fn server_config(
     Ok(config)
 }
 
-/// Makes ours the provider of libraries that ask for one, such as kube's client.
+/// Installs our provider for libraries that use the default one, such as kube's client.
 pub fn install() {
-    // Who was faster has installed the same.
+    // If one is installed already, it is the same.
     let _ = provider().install_default();
 }
 
-/// Given by name everywhere: rustls panics when it has to choose between two
-/// that some dependency linked in.
+/// Passed explicitly everywhere: rustls panics if dependencies link in two providers and it has to
+/// choose.
 fn provider() -> CryptoProvider {
     aws_lc_rs::default_provider()
 }

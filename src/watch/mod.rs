@@ -1,6 +1,6 @@
-//! Lists and watches objects of an API server, each object read by itself: one that cannot be read
-//! is reported, and stops no other. What others can write into an object and nobody here needs is
-//! skipped, however it looks.
+//! Lists and watches objects of an API server. Each object is read separately: an unreadable one is
+//! reported and does not affect the others. Fields that callgate does not need are skipped,
+//! whatever they hold.
 
 mod object;
 mod split;
@@ -16,23 +16,23 @@ pub(crate) use self::{
 /// What happened to the objects of a source.
 #[derive(Clone, Debug)]
 pub(crate) enum Change<T> {
-    /// A list of all objects begins; it replaces what is known once it ends.
+    /// A list of all objects begins; at its end it replaces what is known.
     Begin,
-    /// An object of that list.
+    /// An object in that list.
     Listed(String, T),
     End,
     Put(String, T),
     Gone(String),
 }
 
-/// Which objects are followed, and how.
+/// Which objects are watched, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     /// The path of their list.
     pub(crate) path: String,
     /// A field selector; empty for all.
     pub(crate) fields: String,
-    /// How many a page of the list has.
+    /// The number of objects in a page of the list.
     pub(crate) page: usize,
     /// Whether only their metadata is read.
     pub(crate) metadata_only: bool,
@@ -41,19 +41,20 @@ pub(crate) struct Source {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
-    /// How long a watch lasts until the API server ends it, and the first one after a failure.
+    /// How long a watch lasts until the API server ends it, and how long the first one after a
+    /// failure.
     pub(crate) term: Duration,
     pub(crate) first_term: Duration,
-    /// A watch on which nothing comes for so long is given up, bookmarks included.
+    /// A watch that brings nothing for this long, not even a bookmark, is given up.
     pub(crate) silence: Duration,
-    /// How long the API server may take to begin an answer, and to go on with a list.
+    /// How long the API server may take to begin an answer, and to continue a list.
     pub(crate) patience: Duration,
-    /// The pauses between attempts: the first one, and the longest.
+    /// The shortest and the longest pause between attempts.
     pub(crate) pauses: (Duration, Duration),
 }
 
 impl<T> Change<T> {
-    /// The same, of another value.
+    /// Applies `of` to the object of the change.
     pub(crate) fn map<U>(self, of: impl FnOnce(T) -> U) -> Change<U> {
         match self {
             Self::Begin => Change::Begin,
@@ -66,7 +67,7 @@ impl<T> Change<T> {
 }
 
 impl Source {
-    /// The media type to ask for.
+    /// The media type to request.
     fn accept(&self, is_list: bool) -> &'static str {
         match (self.metadata_only, is_list) {
             (true, true) => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",

@@ -1,8 +1,8 @@
-//! What is read of an object that an API server holds.
+//! The parts of an API object that callgate reads.
 //!
-//! Whoever may write an object may write what is strange: `managedFields` that are nested a
-//! thousand levels deep are stored as they come. So what is not needed is skipped, without
-//! recursion, and a part that is needed is parsed by itself.
+//! A client that may write an object may write strange content: `managedFields` that are nested a
+//! thousand levels deep are stored as they are. So unneeded fields are skipped without recursion,
+//! and each needed part is parsed separately.
 
 use serde::{
     Deserialize,
@@ -27,7 +27,7 @@ pub(crate) struct Object<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata<'a> {
-    /// A bookmark has none.
+    /// A bookmark has no name.
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -53,22 +53,23 @@ impl<'a> Object<'a> {
         &self.metadata.name
     }
 
-    /// Changes with the object.
+    /// `metadata.resourceVersion`, which changes with the object.
     pub(crate) fn version(&self) -> &str {
         &self.metadata.resource_version
     }
 
-    /// Counts the changes of the spec.
+    /// `metadata.generation`, which counts the changes of the spec.
     pub(crate) fn generation(&self) -> i64 {
         self.metadata.generation
     }
 
-    /// Another one for an object that was made anew under the same name.
+    /// `metadata.uid`, which differs if the object was deleted and created again under the same
+    /// name.
     pub(crate) fn uid(&self) -> &str {
         &self.metadata.uid
     }
 
-    /// Whether it has been deleted, and goes once nothing holds it.
+    /// Whether it has been deleted and waits for its finalizers.
     pub(crate) fn is_terminating(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }

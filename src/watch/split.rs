@@ -1,11 +1,11 @@
-//! Cuts what an API server sends into objects, as it comes: however large a list is, one object
-//! of it is in memory at a time, and of an object no more than [`LARGEST`].
+//! Splits the answers of an API server into objects as they arrive. However large a list is, only
+//! one of its objects is in memory at a time, and of an object at most [`LARGEST`] bytes.
 
-/// How many bytes of one object are kept. API servers store less; what is longer is cut off, and
-/// so cannot be read.
+/// How many bytes of one object are kept. API servers store smaller objects; a larger one is cut,
+/// and so cannot be read.
 const LARGEST: usize = 8 << 20;
 
-/// Where in a JSON text one is, as far as its ends have to be found.
+/// The position in a JSON text, as far as it is needed to find the end of a value.
 #[derive(Debug, Default)]
 struct Scan {
     depth: usize,
@@ -13,26 +13,26 @@ struct Scan {
     is_escaped: bool,
 }
 
-/// The items of a list, one by one.
+/// Splits a list into its items.
 #[derive(Debug, Default)]
 pub(super) struct Items {
     scan: Scan,
     /// The list without its items.
     rest: Vec<u8>,
-    /// The last text at the level of the list's own fields, which before a value is its key.
+    /// The last string at the level of the list's own fields: the key of the value that follows.
     key: Vec<u8>,
     is_inside: bool,
     item: Vec<u8>,
 }
 
-/// Texts that end with a line, as a watch sends them.
+/// Splits a watch into its lines.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     line: Vec<u8>,
 }
 
 impl Scan {
-    /// Takes the next byte in, and says whether it belongs to a string.
+    /// Consumes a byte; returns whether it belongs to a string.
     fn step(&mut self, byte: u8) -> bool {
         if self.in_string {
             match byte {
@@ -53,12 +53,12 @@ impl Scan {
     }
 }
 
-/// At this depth are the fields of a list, below it what they hold, items among them.
+/// The depth of a list's fields; their values, items among them, are deeper.
 const FIELDS: usize = 1;
 const VALUES: usize = 2;
 
 impl Items {
-    /// Takes in what came, and hands out every item that ends in it.
+    /// Consumes the next bytes, and passes on every item that ends in them.
     pub(super) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(String)) {
         for &byte in bytes {
             let before = self.scan.depth;
@@ -91,14 +91,14 @@ impl Items {
         }
     }
 
-    /// The list without its items, once all has come.
+    /// The list without its items, after the last bytes.
     pub(super) fn rest(self) -> String {
         text(self.rest)
     }
 }
 
 impl Lines {
-    /// Takes in what came, and hands out every line that ends in it.
+    /// Consumes the next bytes, and passes on every line that ends in them.
     pub(super) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(String)) {
         let mut parts = bytes.split(|it| *it == b'\n');
         let first = parts.next().unwrap_or_default();
@@ -113,7 +113,7 @@ impl Lines {
     }
 }
 
-/// What is no UTF-8 is nowhere where we look, but must not stop what is beside it.
+/// Bytes that are not UTF-8 are not in a field that callgate reads, and must not affect the others.
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes)
         .unwrap_or_else(|it| String::from_utf8_lossy(it.as_bytes()).into_owned())

@@ -1,4 +1,5 @@
-//! Laws of the rotation, for any order of the replicas' acts and any change by other clients.
+//! Properties of the rotation, for any order of the replicas' steps and any change by other
+//! clients.
 
 use std::sync::LazyLock;
 
@@ -9,7 +10,7 @@ use super::{
     *,
 };
 
-/// Authorities of all ages, and a certificate of none.
+/// CAs of all ages, and a certificate that is not a CA's.
 static POOL: LazyLock<Vec<CertificateAuthority>> = LazyLock::new(|| {
     let lives = [(-60, 30), (-29, 30), (-25, 30), (-10, 30), (-1, 3000), (0, 30), (0, 1), (5, 30)];
     lives
@@ -68,12 +69,12 @@ fn data() -> impl Strategy<Value = ForeignData> {
     })
 }
 
-/// Clocks, by how many seconds they are ahead.
+/// Clocks, as the number of seconds by which they are ahead.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clocks {
-    /// Of the API server that the replica talks to.
+    /// The clock of the API server that the replica talks to.
     pub(super) theirs: i64,
-    /// The replica's own.
+    /// The replica's own clock.
     pub(super) own: i64,
 }
 
@@ -83,12 +84,12 @@ impl Clocks {
     }
 }
 
-/// The clock of an API server, and that of a replica which is off by so much.
+/// The clock of an API server, and that of a replica with that difference.
 fn clocks(off: impl Strategy<Value = i64>) -> impl Strategy<Value = Clocks> {
     (-SKEW..=SKEW, off).prop_map(|(theirs, off)| Clocks { theirs, own: theirs + off })
 }
 
-/// Of two or three replicas; one of them may be years off, and one is sound.
+/// The clocks of two or three replicas. One may be years off, and one is right.
 fn all_clocks() -> impl Strategy<Value = Vec<Clocks>> {
     const DAYS: i64 = 86_400;
     let wrong =
@@ -133,7 +134,7 @@ fn meddling() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    /// From whatever is stored, and whenever anybody looks.
+    /// For any stored content, and any times of the replicas' rounds.
     #[test]
     fn every_stored_state_leads_to_a_leaf_that_clients_know(
         clocks in all_clocks(),
@@ -148,7 +149,8 @@ proptest! {
         world.check_settled();
     }
 
-    /// Nobody meddles: then no client ever meets a stranger.
+    /// Without changes by other clients, no client ever gets a certificate of a CA that it does not
+    /// know.
     #[test]
     fn no_ca_signs_before_it_was_published_for_the_introduction_time(clocks in all_clocks(), acts in vec(act(), 20..100)) {
         let mut world = World::new(&clocks, None);
@@ -171,7 +173,7 @@ proptest! {
         world.check_settled();
     }
 
-    /// Whatever is done to Secret and bundle, they heal.
+    /// Secret and bundle are repaired after any change.
     #[test]
     fn a_damaged_secret_or_ca_bundle_is_repaired(
         clocks in all_clocks(),
@@ -183,7 +185,8 @@ proptest! {
         world.check_settled();
     }
 
-    /// A replica that remembers never serves what clients did not know before.
+    /// A replica that has a CA in memory never serves a certificate of a CA that clients did not
+    /// know before.
     #[test]
     fn meddling_with_the_secret_makes_no_stranger_sign(
         clocks in all_clocks(),

@@ -10,7 +10,7 @@ pub(super) const LIFETIMES: Lifetimes = Lifetimes {
     ca_introduction: Duration::from_mins(10),
 };
 
-/// How far the clocks of API servers are off, in seconds.
+/// How far the clocks of API servers may be off, in seconds.
 pub(super) const SKEW: i64 = 300;
 
 pub(super) fn epoch() -> SystemTime {
@@ -19,10 +19,10 @@ pub(super) fn epoch() -> SystemTime {
 
 #[derive(Clone, Debug)]
 pub(super) enum Act {
-    /// A replica does the next part of its round: reads the configuration,
-    /// reads the Secret, decides, writes.
+    /// A replica does the next part of its round: reads the configuration, reads the Secret,
+    /// decides, or writes.
     Go(usize),
-    /// A replica does as much as there is to do.
+    /// A replica finishes its round.
     Work(usize),
     /// A replica cannot reach the API server.
     Alone(usize),
@@ -43,7 +43,7 @@ pub(super) enum Meddling {
 #[derive(Clone)]
 pub(super) struct ForeignData(pub(super) SecretData);
 
-/// A version and a content, as the API server keeps them.
+/// A content with its version, as the API server stores it.
 #[derive(Clone, Default)]
 struct Object<T> {
     version: usize,
@@ -66,7 +66,7 @@ pub(super) struct Replica {
     clocks: Clocks,
     bundle: Option<(Object<Vec<u8>>, Instant)>,
     secret: Option<(Object<Option<SecretData>>, ServerTime)>,
-    /// What it is about to write.
+    /// The data that it is about to write.
     secret_write: Option<SecretData>,
     bundle_write: Option<String>,
 }
@@ -76,11 +76,11 @@ pub(super) struct World {
     elapsed: Duration,
     secret: Object<Option<SecretData>>,
     bundle: Object<Vec<u8>>,
-    /// Since when the bundle holds each certificate without a break.
+    /// Since when the bundle has held each certificate without a break.
     pub(super) known: Vec<(Certificate, Duration)>,
-    /// What the bundle has ever held.
+    /// All certificates that the bundle has ever held.
     pub(super) published: Vec<Certificate>,
-    /// What became current when there was nothing to wait with.
+    /// CAs that began to sign at once, since no other CA could sign meanwhile.
     pub(super) unprepared: Vec<Certificate>,
     pub(super) replicas: Vec<Replica>,
 }
@@ -120,7 +120,7 @@ impl World {
         epoch() + self.elapsed
     }
 
-    /// What a clock shows that is so many seconds ahead.
+    /// What a clock shows that is ahead by that many seconds.
     fn shown(&self, ahead: i64) -> SystemTime {
         let off = Duration::from_secs(ahead.unsigned_abs());
         if ahead < 0 { self.wall() - off } else { self.wall() + off }
@@ -208,7 +208,7 @@ impl World {
             return;
         }
         let after = current(&self.secret.content);
-        // By the clock of some API server it had ended.
+        // Some API server's clock may have shown that it had expired.
         let soon = self.wall() + Duration::from_secs(SKEW.unsigned_abs());
         if before.is_none_or(|it| it.validity().has_ended(soon)) {
             self.unprepared.extend(after);
@@ -259,7 +259,7 @@ impl World {
         self.elapsed.checked_sub(*since)
     }
 
-    /// Everybody finishes one round after another until nothing changes.
+    /// Every replica finishes one round after another until nothing changes.
     pub(super) fn settle(&mut self) {
         for _ in 0..10 {
             let before = (self.secret.version, self.bundle.version);
@@ -284,8 +284,9 @@ impl World {
         assert!(self.known_for(current).is_some(), "nobody knows who signs");
         for replica in &self.replicas {
             let time = self.shown(replica.clocks.theirs);
-            // Nobody looked for so long that it has just ended, by this API server's clock alone:
-            // the successor is promoted by whoever may write and hears the same.
+            // No replica ran for so long that the CA has just expired, but only by the clock of
+            // this API server. The successor is promoted by a replica that may write and sees the
+            // same clock.
             if !replica.clocks.agree() && current.validity().has_ended(time) {
                 continue;
             }

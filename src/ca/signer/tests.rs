@@ -11,7 +11,7 @@ const LIFETIMES: Lifetimes = Lifetimes {
     ca_introduction: Duration::from_mins(10),
 };
 
-/// A Secret, two configurations and a clock, all of which obey at once.
+/// A Secret, two configurations and a clock, without other clients.
 struct Cluster {
     secret: Option<SecretData>,
     bundles: Vec<Vec<u8>>,
@@ -29,7 +29,7 @@ impl Cluster {
         self.now = LocalTime { wall: self.now.wall + time, monotonic: self.now.monotonic + time };
     }
 
-    /// As an API server shows it whose clock is ours.
+    /// What a replica observes from an API server whose clock agrees with ours.
     fn seen(&self) -> Observed<'_> {
         self.seen_by(self.now.wall)
     }
@@ -40,7 +40,7 @@ impl Cluster {
         Observed { secret: self.secret.as_ref(), bundles: Some(&self.bundles), since, clock }
     }
 
-    /// One look and what follows from it; says what was done to the Secret.
+    /// One round of a replica; returns the step that changed the Secret.
     fn round(&mut self, replica: &mut ReplicaSigner) -> &'static str {
         let decision = replica.advance(self.seen(), self.now).unwrap();
         let Write { store, bundle } = decision.write.expect("our clocks agree");
@@ -285,7 +285,7 @@ fn a_wrong_clock_changes_nothing_and_serves_what_others_can_verify(#[case] ahead
     assert_eq!(signer(&wrong).certificate, signer(&sound).certificate);
 }
 
-/// Whoever may not put it right does not take from clients what they know.
+/// A replica that must not repair the Secret leaves the bundle as it is, too.
 #[test]
 fn a_wrong_clock_publishes_nothing_of_a_secret_that_was_spoilt() {
     let (mut cluster, mut replica) = (Cluster::new(), replica());
@@ -298,7 +298,7 @@ fn a_wrong_clock_publishes_nothing_of_a_secret_that_was_spoilt() {
         assert!(decision.write.is_none());
         assert_eq!(signer(&replica).certificate, first.certificate);
     }
-    // Somebody else made another one of it, and all clients know that.
+    // Another client replaced the CA, and all clients trust the new one.
     let theirs = cluster.stored().current.unwrap();
     cluster.bundles.fill(theirs.pem().into());
     let date = cluster.now.wall + DAY;
@@ -320,7 +320,7 @@ fn nothing_is_made_by_clocks_that_differ() {
     assert_eq!(decision.clock, ClockSkew { ahead: -240, verdict: Agreement::Apart });
 }
 
-/// A machine that slept: its monotonic clock stood still.
+/// On a machine that was suspended, the monotonic clock stood still.
 #[test]
 fn a_leaf_is_renewed_though_the_steady_clock_stood_still() {
     let (mut cluster, mut replica) = (Cluster::new(), replica());

@@ -4,7 +4,7 @@ mod wrap;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::Found;
+use crate::cli::Outcome;
 
 /// Convert profile files
 #[derive(Args, Debug)]
@@ -19,7 +19,7 @@ enum What {
 }
 
 impl Profile {
-    pub(super) fn run(self) -> anyhow::Result<Found> {
+    pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let Self { what } = self;
         match what {
             What::Wrap(it) => it.run(),

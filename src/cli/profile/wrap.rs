@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    cli::Found,
+    cli::Outcome,
     convert::{self, Architecture, Converted, Diagnostic, Kernel, Node, Undecided},
     profile::{MAX_BYTES, ObjectName, Position, Span},
 };
@@ -55,7 +55,7 @@ enum Output {
 }
 
 impl Wrap {
-    pub(super) fn run(self) -> anyhow::Result<Found> {
+    pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let Self { file, name, arch, kernel, output } = self;
         let name = name.map_or_else(|| name_of(&file), Ok)?;
         let text = read(&file)?;
@@ -67,7 +67,7 @@ impl Wrap {
         // Standard error may be closed.
         let _ = io::stderr().write_all(lines(&file, &text, diagnostics).as_bytes());
         let Some(spec) = spec else {
-            return Ok(Found::Errors);
+            return Ok(Outcome::Errors);
         };
         let object = convert::object(&name, &spec);
         let mut text = match output {
@@ -78,7 +78,7 @@ impl Wrap {
             text.push('\n');
         }
         io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
-        Ok(Found::Nothing)
+        Ok(Outcome::Success)
     }
 }
 

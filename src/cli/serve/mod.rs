@@ -16,21 +16,21 @@ use clap::Args;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use tokio::{net::TcpListener, runtime};
 
-use self::source::{Defaults, Source, Told};
+use self::source::{Defaults, Published, Source};
 use crate::{
     admission::{self, App, RecentChanges},
     ca::{self, CaFlags},
-    cli::{Found, observe},
+    cli::{Outcome, observe},
     server::{self, Admin, Limits, Order, Readiness, Server, signals},
     standalone::Sources,
     telemetry::{Log, Logging, Metrics},
     tls::{self, Identity, Opened, Tls},
 };
 
-/// More threads than that answer no faster, and each keeps memory for itself.
+/// More threads do not answer faster, and each has memory of its own.
 const MOST_WORKERS: usize = 4;
 
-/// For large reviews, which are fewer, and for looking up names.
+/// For large reviews, of which there are few, and for resolving names.
 const MOST_BLOCKING: usize = 4;
 
 /// Serve the admission webhook
@@ -73,7 +73,7 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(self, log: &Log) -> anyhow::Result<Found> {
+    pub(super) fn run(self, log: &Log) -> anyhow::Result<Outcome> {
         let started = Instant::now();
         let Self {
             listen,
@@ -118,11 +118,11 @@ impl Serve {
             let admin = bind(admin_listen)?;
             Ready { listener, admin, started }.serve(source, opened, ca_flags, limits).await
         })?;
-        Ok(Found::Nothing)
+        Ok(Outcome::Success)
     }
 }
 
-/// What is left to do when everything that can go wrong has gone well.
+/// The parts of the server, after all steps that can fail.
 struct Ready {
     listener: TcpListener,
     admin: TcpListener,
@@ -162,7 +162,7 @@ impl Ready {
             metrics: Arc::new(move || page.render()),
         };
         let synced = readiness.condition("policies and namespaces");
-        let abreast = readiness.condition("watches that are up to date");
+        let up_to_date = readiness.condition("watches that are up to date");
         let server = Server {
             listener,
             tls,
@@ -190,16 +190,17 @@ impl Ready {
                 tokio::spawn(ca::run(client, ca_flags, names, current, now, report)?);
             }
         }
-        let told = Told { current, synced, abreast, metrics: Arc::clone(&metrics), recent };
-        source.follow(told);
+        let published =
+            Published { current, synced, up_to_date, metrics: Arc::clone(&metrics), recent };
+        source.follow(published);
         tokio::spawn(admin.run());
         let startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%address, %admin_address, startup_ms, "serving");
-        // Nobody is let in before there is a certificate and something to judge
-        // by: who comes too early waits instead of being refused.
+        // No connection is accepted before there is a certificate and a snapshot: a client that is
+        // too early waits instead of being denied.
         let mut stop = orders.clone();
         tokio::select! {
-            // Once ready, an order to stop is the server's to obey, without losing a request.
+            // Once ready, the server handles an order to stop, so that no request is lost.
             biased;
             () = server.readiness.ready() => server.run(orders).await,
             _ = stop.wait_for(|it| *it >= Order::Drain) => {}

@@ -5,7 +5,7 @@ use crate::policy::Policy;
 /// A policy that is compiled in. Its name is reserved.
 pub struct Builtin {
     pub name: &'static str,
-    /// Its text, as a start for one's own.
+    /// Its text, to start a policy from.
     pub yaml: &'static str,
 }
 
@@ -38,7 +38,7 @@ mod tests {
         }
     }
 
-    /// An operator who starts from one sees every rule there is.
+    /// The text lists every rule, for operators who start from it.
     #[test]
     fn each_spells_out_every_rule() {
         for builtin in BUILTIN {

@@ -23,21 +23,20 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
     on_nodes(&parsed, context).or_else(|| behind_taints(&parsed, context))
 }
 
-/// The pod can land on such a node. It may even ask for it, by a preference,
-/// so that one node of many is enough for a refusal.
+/// The pod can land on such a node. One such node is enough for a denial, since a pod may prefer
+/// it.
 fn on_nodes(path: &ProfilePath, context: &Context<'_>) -> Option<Finding> {
     let on = context.landing(path)?.hollow_on()?;
     let finding = Finding::new(format!("profile {:?} filters nothing on {on}", path.as_str()));
-    // These nodes have the label of the profile, which agents give only where it
-    // filters. One node that contradicts itself must not stop the pods of all.
+    // These nodes have the label of the profile, which agents set only if the file filters. One
+    // node whose label and report contradict each other must not stop every pod.
     let is_pinned = context.pinning(path) == Some(Pinning::Done);
     Some(if is_pinned { finding.only_warns() } else { finding })
 }
 
-/// The pod could land on such a node only if it was given more tolerations,
-/// which an update may do and no webhook of ours is asked about, or if the node
-/// was uncordoned. As the pod stands it cannot run there, so it is not denied:
-/// a node that is kept from all pods must not stop pods everywhere.
+/// The pod could land on such a node only with more tolerations, which an update may add without a
+/// call of our webhooks, or if the node was uncordoned. As it is, the pod cannot run there, so it
+/// is not denied: a node that no pod may use must not stop pods everywhere.
 fn behind_taints(path: &ProfilePath, context: &Context<'_>) -> Option<Finding> {
     let landing = context.hollow_on_reachable_nodes(path)?;
     let (hollow, names) = (landing.hollow(), landing.hollow_names());

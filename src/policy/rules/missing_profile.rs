@@ -32,7 +32,7 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
         );
     }
     let pinning = context.pinning(&path);
-    // The scheduler waits until there is a node that has it.
+    // The scheduler waits until a node has it.
     if pinning == Some(Pinning::Done) {
         return None;
     }
@@ -60,7 +60,7 @@ pub(super) fn missing(path: &ProfilePath, context: &Context<'_>) -> Option<Strin
     };
     match (landing.having(), landing.unknown()) {
         (0, 0) => Some(landing.of_none(path.as_str())),
-        // It may be where nobody has looked, if it is known from somewhere.
+        // If it is in the catalog, a node that has not reported may have it.
         (0, _) => (!is_known).then(nowhere),
         _ => None,
     }

@@ -21,7 +21,7 @@ fn check(declared: Seccomp<'_>, context: &Context<'_>) -> Option<Finding> {
     let path = localhost(declared)?;
     match context.pinning(&path) {
         Some(Pinning::Done) => return None,
-        // However it is spread now: nodes come and go.
+        // Also if all nodes have it now: nodes come and go.
         Some(Pinning::Wanted) => {
             let message =
                 format!("the pod is not pinned to nodes that have profile {:?}", path.as_str());

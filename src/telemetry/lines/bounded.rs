@@ -5,14 +5,14 @@ use std::{
     fmt::{self, Debug, Write},
 };
 
-/// The most that one field takes in a line, in bytes, as it is escaped there.
+/// The maximum length of one field in a line, in bytes after escaping.
 const FIELD: usize = 1024;
 
-/// The most that all fields of an event take. Names, time and target come on
-/// top, and stay far below what is left of the longest line.
+/// The maximum length of all fields of an event together. Names, time and target are not counted;
+/// they are far shorter than the rest of the longest line.
 const FIELDS: usize = super::LONGEST / 2;
 
-/// What is left of the length of a line.
+/// The length that is left for further fields.
 pub(super) struct Budget {
     left: usize,
     most: usize,
@@ -27,16 +27,16 @@ impl Budget {
         Self { left: FIELDS, most: FIELDS }
     }
 
-    /// The text, or its beginning and how long it is.
+    /// The text; if it is too long, its beginning and its length.
     pub(super) fn text<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
         self.head(Cow::Borrowed(text), text.len())
     }
 
-    /// The same for what has to be formatted first; of that, no more is kept
-    /// in memory than a line can take.
+    /// The same for a value that is formatted first. No more of it is kept in memory than fits into
+    /// a line.
     pub(super) fn debug(&mut self, value: &dyn Debug) -> Cow<'static, str> {
         let mut head = Head { text: String::new(), length: 0 };
-        // An implementation of `Debug` may fail; the text until then is kept.
+        // An implementation of `Debug` may fail; the text up to then is kept.
         let _ = write!(head, "{value:?}");
         self.head(Cow::Owned(head.text), head.length)
     }
@@ -51,7 +51,7 @@ impl Budget {
     }
 }
 
-/// How many bytes of a text fit, and what they take once they are escaped.
+/// How many bytes of a text fit, and how many they are after escaping.
 fn fitting(text: &str, most: usize) -> (usize, usize) {
     let mut taken = 0;
     for (at, character) in text.char_indices() {
@@ -64,7 +64,7 @@ fn fitting(text: &str, most: usize) -> (usize, usize) {
     (text.len(), taken)
 }
 
-/// The most that a character takes in either format.
+/// The longest escape of a character in the two formats.
 fn size(character: char) -> usize {
     const UNICODE: usize = "\\u0000".len();
     if matches!(character, ' '..='~') && !matches!(character, '"' | '\\' | '\'') {
@@ -75,16 +75,16 @@ fn size(character: char) -> usize {
     in_json.max(escaped)
 }
 
-/// The beginning of what is written, as much as a field may need.
+/// The beginning of a formatted value, as long as a field can be.
 struct Head {
     text: String,
-    /// Of all that was written.
+    /// The length of the whole value.
     length: usize,
 }
 
 impl Write for Head {
     fn write_str(&mut self, part: &str) -> fmt::Result {
-        // Once something was left out, what follows must not close the gap.
+        // Once a part was left out, later parts are left out as well, even if they would fit.
         let room = if self.text.len() == self.length { FIELD - self.text.len() } else { 0 };
         self.length += part.len();
         self.text.push_str(&part[..part.floor_char_boundary(room)]);

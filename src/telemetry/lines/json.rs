@@ -23,10 +23,9 @@ use tracing_subscriber::{
 use super::bounded::Budget;
 use crate::causes::chain;
 
-/// One object per event, its fields at the top level.
+/// One object per event, with its fields at the top level.
 ///
-/// The formatter of `tracing-subscriber` writes the same, and every field in
-/// its whole length.
+/// The formatter of `tracing-subscriber` writes the same, but does not limit the length of fields.
 pub(in crate::telemetry) struct JsonLine;
 
 impl<S, N> FormatEvent<S, N> for JsonLine
@@ -61,7 +60,8 @@ struct Fields<'w> {
 
 impl Fields<'_> {
     fn put(&mut self, field: &Field, value: impl Display) {
-        // Where an event of the crate `log` came from; its target is told as that of all.
+        // The source location of an event of the crate `log` is left out; its target is written
+        // like any other.
         if self.result.is_ok() && !field.name().starts_with("log.") {
             self.result = write!(self.writer, ",\"{}\":{value}", field.name());
         }

@@ -1,4 +1,4 @@
-//! What a log line looks like. Every field and every line has an upper length.
+//! The format of log lines. Every field and every line has a maximum length.
 
 mod bounded;
 mod json;
@@ -6,10 +6,11 @@ mod text;
 
 pub(super) use self::{json::JsonLine, text::TextFields};
 
-/// No line is longer: container runtimes split a longer one in two.
+/// The maximum length of a line: container runtimes split a longer one in two.
 pub(super) const LONGEST: usize = 16 * 1024;
 
-/// The start of a text that is told outside of an event, such as the last error of a command.
+/// The beginning of a text that is printed outside of an event, such as the last error of a
+/// command.
 pub(super) fn bounded(text: &str) -> std::borrow::Cow<'_, str> {
     bounded::Budget::for_one_text().text(text)
 }
@@ -108,7 +109,7 @@ mod tests {
         );
     }
 
-    /// Longer than memory, if somebody kept it.
+    /// A value whose text would not fit into memory.
     struct Endless(usize);
 
     impl fmt::Debug for Endless {
@@ -153,8 +154,8 @@ mod tests {
     #[case::in_the_library_of_others("it's\u{1b}[31m red", "it's\\u{1b}[31m red")]
     #[case::of_two_lines("one\r\ntwo", "one\\r\\ntwo")]
     #[case::beyond_ascii("bell\u{7} and \u{85}é", "bell\\u{7} and \\u{85}é")]
-    fn control_characters_are_escaped_in_text_logs(#[case] said: &str, #[case] expected: &str) {
-        let (text, _) = lines(|| tracing::info!(error = %said));
+    fn control_characters_are_escaped_in_text_logs(#[case] value: &str, #[case] expected: &str) {
+        let (text, _) = lines(|| tracing::info!(error = %value));
         assert_eq!(text, format!(" INFO callgate::telemetry::lines::tests: error={expected}"));
     }
 

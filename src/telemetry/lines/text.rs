@@ -17,7 +17,7 @@ use tracing_subscriber::{
 use super::bounded::Budget;
 use crate::causes::chain;
 
-/// Fields as `tracing-subscriber` writes them, none of them too long and all in one line.
+/// Writes fields as `tracing-subscriber` does, but with a maximum length and without line breaks.
 pub(in crate::telemetry) struct TextFields;
 
 impl<'w> FormatFields<'w> for TextFields {
@@ -72,8 +72,8 @@ impl Visit for Bounded<'_> {
     }
 }
 
-/// A text without quotes, whose control characters are escaped: none ends the
-/// line, or moves the cursor of a terminal.
+/// A text without quotes whose control characters are escaped, so that none ends the line or moves
+/// the cursor of a terminal.
 struct InOneLine<'a>(&'a str);
 
 impl Debug for InOneLine<'_> {

@@ -1,7 +1,7 @@
 //! Lists the objects of a source, then watches them, for ever.
 //!
-//! When the API server ends a watch in time, every change until then has been reported. One that
-//! says nothing for longer is given up, and its connection with it.
+//! When the API server ends a watch in time, every change until then has been reported. A watch
+//! that is silent for longer is given up together with its connection.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -25,28 +25,28 @@ use super::{
 };
 use crate::causes::chain;
 
-/// How much later than it was asked to the API server may end a watch.
+/// How much later than requested the API server may end a watch.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What is read of the text of a refusal, and what is kept of it.
+/// How much of an error's text is read.
 const LONGEST_REFUSAL: usize = 64 << 10;
 const LONGEST_REASON: usize = 512;
 
-/// Whatever went well for so long, the next attempt follows soon.
+/// After a watch that lasted this long, the backoff starts again at its shortest pause.
 const LONG_ENOUGH: Duration = Duration::from_secs(5);
 
-/// What a list or a watch brought.
+/// What a list or a watch reports.
 #[derive(Debug)]
 pub(crate) enum Event<T> {
     Change(Change<T>),
-    /// An object of which not even the name can be read.
+    /// An object without a readable name.
     Nameless(String),
     /// Every change up to this instant has been reported.
     Confirmed(Instant),
     Failed(Failure),
 }
 
-/// Why a list or a watch ended too soon; it is tried again.
+/// Why a list or a watch ended too early; it is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) why: String,
@@ -63,7 +63,7 @@ struct Stream<'a, Read, Notify> {
     notify: Notify,
 }
 
-/// What of a list is not its items.
+/// The fields of a list besides its items.
 #[derive(Deserialize)]
 struct List {
     metadata: ListMetadata,
@@ -85,7 +85,7 @@ struct Line<'a> {
     object: &'a RawValue,
 }
 
-/// What the API server says when it refuses.
+/// The `Status` in an error of the API server.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Status {
@@ -107,7 +107,7 @@ pub(crate) async fn stream<T>(
         let began = Instant::now();
         let outcome = match stream.version.clone() {
             None => stream.list().await.map(|()| true),
-            // One that ends at once did not fail, but the next one must not begin at once.
+            // A watch that ends at once has not failed, but the next one must not begin at once.
             Some(version) => {
                 let least = (term / 2).min(LONG_ENOUGH);
                 stream.watch(&version, term).await.map(|()| began.elapsed() > least)
@@ -143,7 +143,7 @@ impl<T, Read: Fn(&Object<'_>) -> T, Notify: Fn(Event<T>)> Stream<'_, Read, Notif
             let mut items = Items::default();
             while let Some(bytes) = timeout(patience, chunk(&mut body)).await?? {
                 items.push(&bytes, |text| drop(self.report(&text, Change::Listed)));
-                // To read many objects takes a while, and an agent has one thread.
+                // Reading many objects takes a while, and an agent has only one thread.
                 yield_now().await;
             }
             let List { metadata } = serde_json::from_str(&items.rest())?;
@@ -174,12 +174,12 @@ impl<T, Read: Fn(&Object<'_>) -> T, Notify: Fn(Event<T>)> Stream<'_, Read, Notif
             lines.push(&bytes, |it| all.push(it));
             all.iter().try_for_each(|it| self.line(it))?;
         }
-        // What comes late may have been under way for long.
+        // The last bytes may have been under way for long.
         (self.notify)(Event::Confirmed(Instant::now().min(began + term)));
         Ok(())
     }
 
-    /// A further parameter of the URI, unless all objects are followed.
+    /// The field selector as a further parameter of the URI, if there is one.
     fn selector(&self) -> String {
         let fields = &self.source.fields;
         if fields.is_empty() {
@@ -250,7 +250,8 @@ impl<T, Read: Fn(&Object<'_>) -> T, Notify: Fn(Event<T>)> Stream<'_, Read, Notif
         Err(self.refused(code.as_u16(), &message))
     }
 
-    /// The API server does not want to go on from where we are, unless it only has too much to do.
+    /// The API server rejects the version that the watch continues from, unless it is only
+    /// overloaded.
     fn refused(&mut self, code: u16, message: &str) -> Failure {
         if !matches!(code, 429 | 500 | 503) {
             self.version = None;
@@ -280,13 +281,13 @@ impl From<serde_json::Error> for Failure {
     }
 }
 
-/// What comes next of a body.
+/// The next bytes of a body.
 async fn chunk(body: &mut Body) -> Result<Option<Bytes>, Failure> {
     loop {
         match body.frame().await {
             None => return Ok(None),
             Some(Err(error)) => return Err(Failure::silent(chain(&error))),
-            // Trailers are none.
+            // Trailers hold no data.
             Some(Ok(frame)) => {
                 if let Ok(bytes) = frame.into_data() {
                     return Ok(Some(bytes));
@@ -296,7 +297,7 @@ async fn chunk(body: &mut Body) -> Result<Option<Bytes>, Failure> {
     }
 }
 
-/// As a value in the query of a URI.
+/// Encodes a value for the query of a URI.
 fn encoded(text: &str) -> String {
     let plain = |it: u8| it.is_ascii_alphanumeric() || b"-_.~".contains(&it);
     text.bytes()
@@ -304,7 +305,8 @@ fn encoded(text: &str) -> String {
         .collect()
 }
 
-/// Between half of a pause and all of it, so that what failed together is not tried together.
+/// Between half of a pause and all of it, so that watches that failed together are not retried
+/// together.
 fn jittered(pause: Duration) -> Duration {
     let dice = RandomState::new().hash_one(()) % 1000;
     pause / 2 + pause / 2 * u32::try_from(dice).unwrap_or_default() / 1000

@@ -1,4 +1,4 @@
-//! Lists and watches of an API server that says what it likes.
+//! Lists and watches of an API server whose answers the tests choose.
 
 use std::{
     cell::RefCell,
@@ -15,17 +15,17 @@ use tower::service_fn;
 use super::*;
 use crate::watch::Timing;
 
-/// Some text, or nothing for ever.
-type Words = Either<Full<Bytes>, StreamBody<Pending<Result<Frame<Bytes>, Infallible>>>>;
+/// A text, or a body that never brings anything.
+type ResponseBody = Either<Full<Bytes>, StreamBody<Pending<Result<Frame<Bytes>, Infallible>>>>;
 
-/// What an API server answers, by the number and the URI of the request.
-type Answer = dyn Fn(usize, &str) -> (StatusCode, Words) + Send + Sync;
+/// The answer of an API server to the request with that number and URI.
+type Answer = dyn Fn(usize, &str) -> (StatusCode, ResponseBody) + Send + Sync;
 
-fn said(text: &str) -> (StatusCode, Words) {
+fn answer_with(text: &str) -> (StatusCode, ResponseBody) {
     (StatusCode::OK, Either::Left(Full::from(text.as_bytes().to_vec())))
 }
 
-fn silence() -> (StatusCode, Words) {
+fn silence() -> (StatusCode, ResponseBody) {
     (StatusCode::OK, Either::Right(StreamBody::new(pending())))
 }
 
@@ -56,8 +56,8 @@ fn namespaces() -> Source {
     }
 }
 
-/// Follows namespaces for so long; returns what was reported, each with its second, and what was
-/// asked.
+/// Watches namespaces for that long; returns what was reported, with the second of each, and the
+/// requests.
 async fn follow(seconds: u64, answer: Arc<Answer>) -> (Vec<(u64, String)>, Vec<String>) {
     follow_source(namespaces(), seconds, answer).await
 }
@@ -78,7 +78,7 @@ async fn follow_source(
         async move { Ok::<_, String>(response) }
     });
     let client = Client::new(service, "callgate-system");
-    let (start, told) = (Instant::now(), RefCell::new(Vec::new()));
+    let (start, reported) = (Instant::now(), RefCell::new(Vec::new()));
     let notify = |it: Event<Result<Labels, String>>| {
         let team = |it: Result<Labels, String>| match it {
             Ok(it) => it.team,
@@ -94,16 +94,16 @@ async fn follow_source(
             Event::Confirmed(at) => format!("confirmed {}", (at - start).as_secs()),
             Event::Failed(it) => format!("failed {}", it.why),
         };
-        told.borrow_mut().push((start.elapsed().as_secs(), words));
+        reported.borrow_mut().push((start.elapsed().as_secs(), words));
     };
     let following = stream(&client, source, labels, notify);
     let _ = timeout(Duration::from_secs(seconds), following).await;
     let asked = asked.lock().unwrap().clone();
-    (told.into_inner(), asked)
+    (reported.into_inner(), asked)
 }
 
-fn words(told: &[(u64, String)]) -> Vec<&str> {
-    told.iter().map(|(_, it)| it.as_str()).collect()
+fn words(reported: &[(u64, String)]) -> Vec<&str> {
+    reported.iter().map(|(_, it)| it.as_str()).collect()
 }
 
 const EMPTY: &str = r#"{"metadata":{"resourceVersion":"7"},"items":[]}"#;
@@ -125,13 +125,13 @@ no line of a watch
 {"type":"ADDED","object":{"metadata":{"name":"e"}}}
 "#;
     let answer = move |number, _: &str| match number {
-        0 => said(&list),
-        1 => said(watch),
+        0 => answer_with(&list),
+        1 => answer_with(watch),
         _ => silence(),
     };
-    let (told, _) = follow(1, Arc::new(answer)).await;
+    let (reported, _) = follow(1, Arc::new(answer)).await;
     assert_eq!(
-        words(&told),
+        words(&reported),
         [
             "begin",
             "listed a=baseline",
@@ -155,29 +155,29 @@ async fn however_long_a_type_is_missing_it_counts_within_seconds_once_it_is_ther
     let answers = |since: Duration| {
         let start = Instant::now();
         move |_, uri: &str| match uri {
-            _ if start.elapsed() < since => (StatusCode::NOT_FOUND, said("").1),
+            _ if start.elapsed() < since => (StatusCode::NOT_FOUND, answer_with("").1),
             it if it.contains("watch=true") => silence(),
-            _ => said(EMPTY),
+            _ => answer_with(EMPTY),
         }
     };
-    let (told, asked) = follow(3700, Arc::new(answers(Duration::from_hours(1)))).await;
-    let (at, _) = told.iter().find(|it| it.1 == "end").expect("it is listed");
+    let (reported, asked) = follow(3700, Arc::new(answers(Duration::from_hours(1)))).await;
+    let (at, _) = reported.iter().find(|it| it.1 == "end").expect("it is listed");
     assert!((3600..=3605).contains(at), "{at}");
     assert!(asked.len() < 2000, "it is not asked for without a pause: {}", asked.len());
-    assert_eq!(told[1].1, "failed the API server says: 404 Not Found");
+    assert_eq!(reported[1].1, "failed the API server says: 404 Not Found");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_falls_silent_is_given_up_and_confirms_nothing() {
-    let answer = |number, _: &str| if number == 0 { said(EMPTY) } else { silence() };
-    let (told, asked) = follow(13, Arc::new(answer)).await;
+    let answer = |number, _: &str| if number == 0 { answer_with(EMPTY) } else { silence() };
+    let (reported, asked) = follow(13, Arc::new(answer)).await;
     let expected = [
         (0, "begin".to_owned()),
         (0, "end".to_owned()),
         (0, "confirmed 0".to_owned()),
         (12, "failed the API server fell silent".to_owned()),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     assert_eq!(asked.len(), 3, "another watch has begun");
     assert!(asked[1].contains("timeoutSeconds=10&") && asked[2].contains("timeoutSeconds=1&"));
 }
@@ -185,19 +185,21 @@ async fn a_watch_that_falls_silent_is_given_up_and_confirms_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_watch_goes_on_where_the_last_one_ended_and_begins_anew_where_that_is_too_old() {
     let answer = |number, _: &str| match number {
-        0 => said(EMPTY),
-        1 => {
-            said("{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"9\"}}}\n")
+        0 => answer_with(EMPTY),
+        1 => answer_with(
+            "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"9\"}}}\n",
+        ),
+        2 => {
+            answer_with("{\"type\":\"ERROR\",\"object\":{\"code\":410,\"message\":\"too old\"}}\n")
         }
-        2 => said("{\"type\":\"ERROR\",\"object\":{\"code\":410,\"message\":\"too old\"}}\n"),
-        3 => said(EMPTY),
+        3 => answer_with(EMPTY),
         _ => silence(),
     };
-    let (told, asked) = follow(3, Arc::new(answer)).await;
+    let (reported, asked) = follow(3, Arc::new(answer)).await;
     let versions: Vec<_> = asked.iter().map(|it| it.split_once("resourceVersion=")).collect();
     let versions: Vec<_> = versions.iter().map(|it| it.map_or("list", |(_, it)| it)).collect();
     assert_eq!(versions, ["list", "7", "9", "list", "7"]);
-    assert!(words(&told).contains(&"failed the API server says: too old"), "{told:?}");
+    assert!(words(&reported).contains(&"failed the API server says: too old"), "{reported:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,24 +211,24 @@ async fn a_long_list_comes_in_pages() {
         )
     };
     let answer = move |_, uri: &str| match uri {
-        it if it.ends_with("limit=100") => said(&page("a", "b+/=")),
-        it if it.ends_with("limit=100&continue=b%2B%2F%3D") => said(&page("b", "")),
+        it if it.ends_with("limit=100") => answer_with(&page("a", "b+/=")),
+        it if it.ends_with("limit=100&continue=b%2B%2F%3D") => answer_with(&page("b", "")),
         _ => silence(),
     };
-    let (told, _) = follow(1, Arc::new(answer)).await;
-    assert_eq!(words(&told), ["begin", "listed a=", "listed b=", "end", "confirmed 0"]);
+    let (reported, _) = follow(1, Arc::new(answer)).await;
+    assert_eq!(words(&reported), ["begin", "listed a=", "listed b=", "end", "confirmed 0"]);
 }
 
-/// As an agent follows its own node: for minutes at a time.
+/// As an agent watches its own node: for minutes at a time.
 #[tokio::test(start_paused = true)]
 async fn a_long_watch_is_given_up_as_soon_as_its_bookmarks_stay_away() {
     let mut source = namespaces();
     source.fields = "metadata.name=node-a".to_owned();
     source.timing.term = Duration::from_secs(290);
     source.timing.silence = Duration::from_secs(150);
-    let answer = |number, _: &str| if number == 0 { said(EMPTY) } else { silence() };
-    let (told, asked) = follow_source(source, 151, Arc::new(answer)).await;
-    assert_eq!(told[3], (150, "failed the API server fell silent".to_owned()));
+    let answer = |number, _: &str| if number == 0 { answer_with(EMPTY) } else { silence() };
+    let (reported, asked) = follow_source(source, 151, Arc::new(answer)).await;
+    assert_eq!(reported[3], (150, "failed the API server fell silent".to_owned()));
     let selector = "&fieldSelector=metadata.name%3Dnode-a";
     assert!(asked.iter().all(|it| it.ends_with(selector)), "{asked:?}");
 }

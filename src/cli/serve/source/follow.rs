@@ -1,4 +1,4 @@
-//! What follows from what the watches of a cluster tell.
+//! Turns what the watches report into snapshots, metrics, readiness and log lines.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 use kube::Client;
 use tokio::time::{Instant, interval};
 
-use super::{Defaults, Told};
+use super::{Defaults, Published};
 use crate::{
     admission::Snapshot,
     call::within,
@@ -22,26 +22,26 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// How often the API server is asked for a sign of life, and how long one may take.
+/// How often the API server is polled, and how long an answer may take.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How often readiness is compared with how old our knowledge is.
-const GLANCE: Duration = Duration::from_secs(1);
+/// How often readiness is updated from the freshness of the watches.
+const READINESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is made of what the watches tell.
+/// Handles what the watches report.
 struct Follower {
-    told: Told,
+    published: Published,
     defaults: Defaults,
-    /// The profiles that are known from elsewhere.
+    /// The profiles that are given as files.
     profiles: Catalog,
     freshness: Arc<Mutex<Freshness>>,
-    said: Mutex<Said>,
+    logged: Mutex<Logged>,
 }
 
-/// What the log has been told already.
+/// What has been logged already.
 #[derive(Default)]
-struct Said {
+struct Logged {
     failures: LogOnce<Kind>,
     unreadable: LogOnce<(Kind, String)>,
     unknown: LogOnce<String, Vec<String>>,
@@ -50,45 +50,51 @@ struct Said {
     silent: LogOnce<String, ()>,
 }
 
-/// Follows the facts in the background, for ever.
-pub(super) fn follow(clients: Clients, defaults: Defaults, profiles: Catalog, told: Told) {
+/// Watches the facts in the background, for ever.
+pub(super) fn follow(
+    clients: Clients,
+    defaults: Defaults,
+    profiles: Catalog,
+    published: Published,
+) {
     let freshness = Arc::<Mutex<Freshness>>::default();
-    let (metrics, abreast) = (Arc::clone(&told.metrics), told.abreast.clone());
-    abreast.met();
-    tokio::spawn(stay_in_touch(clients.client.clone(), metrics, Arc::clone(&freshness)));
-    tokio::spawn(stay_abreast(abreast, Arc::clone(&freshness)));
+    let (metrics, up_to_date) = (Arc::clone(&published.metrics), published.up_to_date.clone());
+    up_to_date.met();
+    tokio::spawn(poll_api_server(clients.client.clone(), metrics, Arc::clone(&freshness)));
+    tokio::spawn(watch_freshness(up_to_date, Arc::clone(&freshness)));
     let silent_after = defaults.agent_timeout;
-    let follower = Follower { told, defaults, profiles, freshness, said: Mutex::default() };
+    let follower = Follower { published, defaults, profiles, freshness, logged: Mutex::default() };
     tokio::spawn(async move {
-        cluster::watch(clients.client, clients.watches, silent_after, |it| follower.hear(it)).await;
+        cluster::watch(clients.client, clients.watches, silent_after, |it| follower.handle(it))
+            .await;
     });
 }
 
 impl Follower {
-    fn hear(&self, it: Watched<'_>) {
-        let metrics = &self.told.metrics;
+    fn handle(&self, it: Watched<'_>) {
+        let metrics = &self.published.metrics;
         match it {
             Watched::Changed { facts, news, namespaces } => {
                 for it in &namespaces {
-                    self.told.recent.note(it);
+                    self.published.recent.note(it);
                 }
                 self.publish(facts, news);
             }
             Watched::Confirmed { kind, at } => {
                 lock(&self.freshness).confirmed(kind, at);
                 metrics.watches().confirmed(kind.as_str(), SystemTime::now() - at.elapsed());
-                lock(&self.said).failures.is_over(&kind);
+                lock(&self.logged).failures.is_over(&kind);
             }
             Watched::Failed { kind, why, is_answer } => {
                 lock(&self.freshness).failed(kind, is_answer);
                 metrics.watches().failed();
-                // It is tried again every few seconds: the log is told of each failure once.
-                if lock(&self.said).failures.is_new(kind, why.clone()) {
+                // A failed watch is retried every few seconds: each failure is logged once.
+                if lock(&self.logged).failures.is_new(kind, why.clone()) {
                     tracing::warn!(object = kind.as_str(), error = why, "a watch failed, retrying");
                 }
             }
             Watched::Nameless { kind, why } => {
-                if lock(&self.said).nameless.is_new((kind, why.clone()), ()) {
+                if lock(&self.logged).nameless.is_new((kind, why.clone()), ()) {
                     tracing::error!(
                         object = kind.as_str(),
                         error = why,
@@ -102,7 +108,7 @@ impl Follower {
 
     /// Replaces the parts of the snapshot that are new, and shares the others.
     fn publish(&self, facts: &Facts, news: News) {
-        let Told { current, synced, .. } = &self.told;
+        let Published { current, synced, .. } = &self.published;
         let Defaults { default_policy, default_mode, .. } = &self.defaults;
         let before = current.load_full();
         let policies = if news.policies {
@@ -122,40 +128,40 @@ impl Follower {
         current.store(Arc::clone(&snapshot));
         synced.met();
         if news.unreadable {
-            self.say_unreadable(facts);
+            self.log_unreadable(facts);
         }
         if news.policies {
-            self.say_unknown(facts);
+            self.log_unknown(facts);
         }
         if news.nodes {
-            self.say_silent(facts);
+            self.log_silent(facts);
         }
         if news.policies || news.catalog {
-            self.say_missing(&snapshot);
+            self.log_missing(&snapshot);
         }
     }
 
-    /// Fields of a newer version are told once, and again when they change.
-    fn say_unknown(&self, facts: &Facts) {
+    /// Logs fields of a newer version once, and again when they change.
+    fn log_unknown(&self, facts: &Facts) {
         let all = facts.unknown();
-        self.told.metrics.watches().policies_of_newer_versions(all.len());
-        let mut said = lock(&self.said);
-        for (policy, fields) in said.unknown.replace(all) {
+        self.published.metrics.watches().policies_of_newer_versions(all.len());
+        let mut logged = lock(&self.logged);
+        for (policy, fields) in logged.unknown.replace(all) {
             let fields = fields.join("; ");
             tracing::warn!(policy, fields, "policy has fields that this version does not know");
         }
     }
 
-    fn say_unreadable(&self, facts: &Facts) {
+    fn log_unreadable(&self, facts: &Facts) {
         let all =
             facts.unreadable().map(|(kind, name, why)| ((kind, name.to_owned()), why.to_owned()));
         let all: BTreeMap<_, _> = all.collect();
         let count = |kind| all.keys().filter(|it| it.0 == kind).count();
-        self.told.metrics.watches().policies_unreadable(count(Kind::Policy));
+        self.published.metrics.watches().policies_unreadable(count(Kind::Policy));
         for kind in Kind::ALL.into_iter().filter(|it| *it != Kind::Policy) {
-            self.told.metrics.watches().unreadable(kind.as_str(), count(kind));
+            self.published.metrics.watches().unreadable(kind.as_str(), count(kind));
         }
-        for ((kind, name), why) in lock(&self.said).unreadable.replace(all) {
+        for ((kind, name), why) in lock(&self.logged).unreadable.replace(all) {
             if *kind == Kind::Policy {
                 tracing::error!(policy = name, error = why, "policy cannot be read");
             } else {
@@ -169,34 +175,33 @@ impl Follower {
         }
     }
 
-    /// Agents that fall silent are logged once, with the names of the first: a
-    /// cluster may lose thousands at once.
-    fn say_silent(&self, facts: &Facts) {
+    /// Logs agents that fall silent once, with the names of the first: a cluster may lose thousands
+    /// at once.
+    fn log_silent(&self, facts: &Facts) {
         let all: Vec<_> = facts.silent_agents().map(|it| (it.to_owned(), ())).collect();
-        self.told.metrics.watches().agents_silent(all.len());
-        let mut said = lock(&self.said);
-        let new: Vec<_> = said.silent.replace(all).map(|(node, ())| node.as_str()).collect();
+        self.published.metrics.watches().agents_silent(all.len());
+        let mut logged = lock(&self.logged);
+        let new: Vec<_> = logged.silent.replace(all).map(|(node, ())| node.as_str()).collect();
         if !new.is_empty() {
             let nodes = new[..new.len().min(MOST_NAMED)].join(",");
             tracing::warn!(count = new.len(), nodes, "agents are silent");
         }
     }
 
-    /// Pods that get such a profile are refused: better to say so before the first.
-    fn say_missing(&self, Snapshot { policies, catalog, .. }: &Snapshot) {
+    /// Pods that get such a profile are denied: warn before the first one is.
+    fn log_missing(&self, Snapshot { policies, catalog, .. }: &Snapshot) {
         let all = policies.iter().flat_map(|policy| {
             let missing = policy.injected_paths().filter(|it| catalog.get(it) != Some(None));
             missing.map(|it| ((policy.name().to_owned(), it.clone()), ()))
         });
-        for ((policy, path), ()) in lock(&self.said).missing.replace(all) {
+        for ((policy, path), ()) in lock(&self.logged).missing.replace(all) {
             super::warn_of(policy, path);
         }
     }
 }
 
-/// While nobody answers, what was known last goes on deciding; a metric says
-/// since when.
-async fn stay_in_touch(client: Client, metrics: Arc<Metrics>, freshness: Arc<Mutex<Freshness>>) {
+/// Records when the API server last answered. While it does not answer, the last snapshot decides.
+async fn poll_api_server(client: Client, metrics: Arc<Metrics>, freshness: Arc<Mutex<Freshness>>) {
     let mut ticks = interval(HEARTBEAT);
     loop {
         ticks.tick().await;
@@ -207,9 +212,9 @@ async fn stay_in_touch(client: Client, metrics: Arc<Metrics>, freshness: Arc<Mut
     }
 }
 
-/// Whoever is behind is not to be asked while others know more.
-async fn stay_abreast(abreast: Condition, freshness: Arc<Mutex<Freshness>>) {
-    let mut ticks = interval(GLANCE);
+/// Makes a replica unready while others are more up to date, so that the API server calls those.
+async fn watch_freshness(up_to_date: Condition, freshness: Arc<Mutex<Freshness>>) {
+    let mut ticks = interval(READINESS_INTERVAL);
     let mut was_behind = false;
     loop {
         ticks.tick().await;
@@ -219,10 +224,10 @@ async fn stay_abreast(abreast: Condition, freshness: Arc<Mutex<Freshness>>) {
         }
         was_behind = is_behind;
         if is_behind {
-            abreast.unmet();
+            up_to_date.unmet();
             tracing::error!("a watch stays silent while the API server answers: not ready");
         } else {
-            abreast.met();
+            up_to_date.met();
             tracing::info!("all watches are up to date again");
         }
     }

@@ -1,4 +1,4 @@
-//! Where judgements come from: files, or the objects of a cluster.
+//! Where the facts for reviews come from: files, or the objects of a cluster.
 
 mod follow;
 
@@ -11,7 +11,7 @@ use kube::Client;
 
 use crate::{
     admission::{Ask, FindNamespace, RecentChanges, Snapshot},
-    cli::observe::Tell,
+    cli::observe::ReportDenial,
     cluster::{self, Clients},
     duration,
     policy::{Mode, Policy, PolicyIndex},
@@ -26,7 +26,7 @@ pub(super) enum Source {
     Cluster { clients: Clients, defaults: Defaults, profiles: Catalog },
 }
 
-/// What holds for namespaces of a cluster whose labels do not say otherwise.
+/// The defaults for namespaces without our labels.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Defaults {
     /// Policy for namespaces without the label callgate.dev/policy; if unset, their pods are
@@ -64,13 +64,13 @@ pub(super) struct Defaults {
     agent_timeout: Duration,
 }
 
-/// What is told to whom, when the facts change.
-pub(super) struct Told {
+/// What is updated when the facts change.
+pub(super) struct Published {
     pub(super) current: Arc<ArcSwap<Snapshot>>,
-    /// Met once everything is known.
+    /// Met once everything has been listed.
     pub(super) synced: Condition,
-    /// Met unless others know more than this replica.
-    pub(super) abreast: Condition,
+    /// Met unless other replicas are more up to date.
+    pub(super) up_to_date: Condition,
     pub(super) metrics: Arc<Metrics>,
     pub(super) recent: Arc<RecentChanges>,
 }
@@ -82,15 +82,15 @@ impl Source {
         Ok(Self::Files { sources, facts })
     }
 
-    /// Needs the runtime that the client is to live in.
+    /// Must run in the runtime that will run the client.
     pub(super) async fn of_cluster(sources: &Sources, defaults: Defaults) -> anyhow::Result<Self> {
         let clients =
             cluster::clients().await.map_err(|it| anyhow!("cannot find a cluster: {it}"))?;
         Ok(Self::Cluster { clients, defaults, profiles: sources.catalog()? })
     }
 
-    /// What is known before anything is told: in a cluster, nothing, so that
-    /// every pod is refused that comes too early.
+    /// The snapshot at the start. In a cluster it is empty, so that every pod that is reviewed too
+    /// early is denied.
     pub(super) fn first(&self) -> Snapshot {
         match self {
             Self::Files { sources, facts } => snapshot(facts.clone(), sources.mode),
@@ -112,7 +112,7 @@ impl Source {
         }
     }
 
-    /// `places` is how many reviews are judged at once; few of them wait for look-ups.
+    /// `places` is the number of concurrent reviews; only a few of them may wait for look-ups.
     pub(super) fn find_namespace(&self, places: usize) -> Option<FindNamespace> {
         match self {
             Self::Files { .. } => None,
@@ -124,11 +124,11 @@ impl Source {
         }
     }
 
-    /// Looks policies up while our own configuration is written. Some tools write many objects
-    /// at once, and one that could not be looked up is judged by the snapshot, which may be stale.
+    /// Live look-ups for reviews of callgate's own configuration. Some tools write many objects at
+    /// once. If a policy cannot be looked up, the snapshot decides, which may be stale.
     ///
-    /// Namespaces whose labels have just changed have places of their own, and are given up soon:
-    /// the snapshot decides then.
+    /// Look-ups of namespaces whose labels have just changed have a limit and a short timeout of
+    /// their own, after which the snapshot decides.
     pub(super) fn ask(&self, recent: Arc<RecentChanges>) -> Option<Ask> {
         const WAITING: usize = 64;
         const WAITING_FOR_LABELS: usize = 32;
@@ -144,24 +144,24 @@ impl Source {
         })
     }
 
-    /// Where the owners of refused pods are told, for as long as the runtime runs.
-    pub(super) fn events(&self, metrics: &Arc<Metrics>) -> Option<Tell> {
+    /// Starts to write Events for the owners of denied pods, as long as the runtime runs.
+    pub(super) fn events(&self, metrics: &Arc<Metrics>) -> Option<ReportDenial> {
         let metrics = Arc::clone(metrics);
-        let told = move |it: cluster::Report| metrics.reported("event", it.as_str());
-        // A pod's name, where there is one.
+        let on_report = move |it: cluster::Report| metrics.reported("event", it.as_str());
+        // The name of the pod, if there is one.
         let instance = std::env::var("HOSTNAME").unwrap_or_else(|_| "callgate".to_owned());
-        let (tell, write) = cluster::events::reporter(self.client()?, instance, told);
+        let (report, write) = cluster::events::reporter(self.client()?, instance, on_report);
         tokio::spawn(write);
-        Some(Box::new(tell))
+        Some(Box::new(report))
     }
 
-    /// Follows the facts in the background, for ever.
-    pub(super) fn follow(self, told: Told) {
+    /// Watches the facts in the background, for ever.
+    pub(super) fn follow(self, published: Published) {
         match self {
             Self::Files { sources, facts } => {
-                let Told { current, synced, abreast, .. } = told;
+                let Published { current, synced, up_to_date, .. } = published;
                 synced.met();
-                abreast.met();
+                up_to_date.met();
                 let mode = sources.mode;
                 let changed = move |facts: Facts| {
                     warn_of_missing(&facts.policy, &facts.catalog);
@@ -170,7 +170,7 @@ impl Source {
                 tokio::spawn(standalone::follow(sources, facts, changed));
             }
             Self::Cluster { clients, defaults, profiles } => {
-                follow::follow(clients, defaults, profiles, told);
+                follow::follow(clients, defaults, profiles, published);
             }
         }
     }
@@ -180,7 +180,7 @@ fn snapshot(Facts { policy, catalog }: Facts, mode: Mode) -> Snapshot {
     Snapshot::without_nodes(PolicyIndex::of_one(policy, mode), catalog)
 }
 
-/// Pods that get such a profile are refused: better to say so before the first.
+/// Pods that get such a profile are denied: warn before the first one is.
 fn warn_of_missing(policy: &Policy, catalog: &Catalog) {
     for path in missing(policy, catalog) {
         warn_of(policy.name(), path);
