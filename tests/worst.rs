@@ -68,6 +68,43 @@ fn crowded() -> String {
     .to_string()
 }
 
+/// A profile of 200 KB, as the schema has it. Each of some rules conflicts with all others, for one
+/// call that it names a thousand times.
+fn conflicting() -> String {
+    let condition =
+        |index: usize, value: usize| json!({ "index": index, "op": "SCMP_CMP_EQ", "value": value });
+    let one = |it| {
+        json!({
+            "names": ["read"], "action": "SCMP_ACT_ERRNO", "args": [condition(0, 1), condition(1, it)],
+        })
+    };
+    let other = json!({
+        "names": vec!["read"; 1000], "action": "SCMP_ACT_KILL", "args": [condition(0, 1)],
+    });
+    let rules: Vec<_> = (0..1000).map(one).chain(vec![other; 10]).collect();
+    profile(&rules)
+}
+
+/// The same of few rules for many calls, with many conditions, of which each is enough.
+fn crossed() -> String {
+    let calls = fs::read_to_string("src/profile/syscalls.txt").expect("the table of calls");
+    let calls = calls.lines().filter_map(|it| it.split_whitespace().next());
+    let calls: Vec<_> =
+        calls.filter(|it| it.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')).collect();
+    let conditions: Vec<_> =
+        (0..4000).map(|it| json!({ "op": "SCMP_CMP_EQ", "value": it })).collect();
+    profile(&[json!({ "names": calls, "action": "SCMP_ACT_ERRNO", "args": conditions })])
+}
+
+fn profile(rules: &[Value]) -> String {
+    json!({ "kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {
+        "uid": "u-1", "name": "web", "operation": "CREATE",
+        "resource": { "group": "callgate.dev", "resource": "seccompprofiles" },
+        "object": { "spec": { "defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules } },
+    } })
+    .to_string()
+}
+
 fn all() -> Vec<Worst> {
     const TERMS: &str = r#"{"spec":{"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":["#;
     let worst = |what, body, refusal| Worst { what, body, refusal };
@@ -162,6 +199,16 @@ fn all() -> Vec<Worst> {
     ]
 }
 
+/// Profiles whose rules multiply each other.
+fn multiplying() -> [Worst; 2] {
+    let denied = "profile \"web\" is not one to run under:\n  spec";
+    let worst = |what, body| Worst { what, body, refusal: denied };
+    [
+        worst("a profile of conflicts", conflicting()),
+        worst("a profile of as many conditions as calls", crossed()),
+    ]
+}
+
 /// With as many patterns as were once enough to hold up a worker for ten seconds.
 fn router() -> Router {
     let exemption = |number: usize| {
@@ -192,7 +239,7 @@ fn status(key: &str) -> u64 {
 async fn no_body_takes_many_times_its_size() {
     let router = router();
     println!("| 8 MiB of | MiB | ms |\n| --- | ---: | ---: |");
-    for Worst { what, body, refusal } in all() {
+    for Worst { what, body, refusal } in all().into_iter().chain(multiplying()) {
         for path in ["/mutate", "/validate"] {
             let body = axum::body::Bytes::from(body.clone());
             fs::write("/proc/self/clear_refs", "5").expect("the peak is ours to forget");

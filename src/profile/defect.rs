@@ -1,6 +1,6 @@
 //! The defects of a profile, by their effect on a container that uses it.
 
-use crate::profile::{Doubt, action::Action};
+use crate::profile::{Doubt, action::Action, calls::MOST_RULES};
 
 /// Why a profile does not confine a container that uses it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +67,10 @@ pub enum Broken {
     /// runc would load it; the limit is callgate's own.
     #[error("it is larger than {limit} bytes")]
     TooLarge { limit: u64 },
+    /// Where none of them says what another says already, the kernel refuses the
+    /// filter too.
+    #[error("it has more than {MOST_RULES} rules, counted by system call and set of conditions")]
+    TooManyRules,
     #[error("it is not JSON: {0}")]
     NotJson(String),
     #[error("{at} is {found}, expected {expected}")]
@@ -94,9 +98,9 @@ pub enum Broken {
 
 impl Broken {
     /// Whether the runtime cannot load the profile. False where callgate has not
-    /// read the file, so that the runtime may load it.
+    /// read all of the file, so that the runtime may load it.
     pub fn is_of_the_runtime(&self) -> bool {
-        !matches!(self, Self::Unreadable(_) | Self::TooLarge { .. })
+        !matches!(self, Self::Unreadable(_) | Self::TooLarge { .. } | Self::TooManyRules)
     }
 }
 

@@ -210,7 +210,7 @@ impl From<&Broken> for Problem {
     fn from(broken: &Broken) -> Self {
         match broken {
             Broken::Unreadable(_) => Self::Unreadable,
-            Broken::TooLarge { .. } => Self::TooLarge,
+            Broken::TooLarge { .. } | Broken::TooManyRules => Self::TooLarge,
             Broken::NotJson(_) => Self::NotJson,
             Broken::WrongType { .. } => Self::WrongType,
             Broken::UnknownValue { .. } => Self::UnknownValue,

@@ -114,6 +114,9 @@ impl Document {
         }
         for architecture in self.all_architectures(native) {
             let calls = self.calls_on(architecture, known);
+            if calls.is_cut() {
+                return Err(Broken::TooManyRules);
+            }
             if let Some((rule, first, names)) = calls.clashes(Clash::Conflicting).next() {
                 return Err(Broken::Conflict {
                     at: self.path_of(rule),

@@ -132,12 +132,27 @@ fn an_agent_stays_within_its_memory_limit_with_many_large_files() {
         most(format!("[0{}]", ",0".repeat(520_000))),
         most(format!("[\"{}\"]", "\\u0061".repeat(170_000))),
         most(format!("[{}]", vec!["\"0123456789abc\""; 60_000].join(","))),
+        conflicting(),
     ];
     for (number, text) in worst.iter().cycle().take(count() / 10).enumerate() {
         fs::write(node.root().join(format!("{number:04}.json")), text).unwrap();
     }
     let status = run_within_limit(&node.root());
     assert!(status, "it has run out of memory, or worse");
+}
+
+/// Four thousand rules, of which each conflicts with all others or names a call a thousand times.
+fn conflicting() -> String {
+    const READ: &str = "{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}";
+    let one = |it| {
+        let second = format!("{{\"index\":1,\"value\":{it},\"op\":\"SCMP_CMP_EQ\"}}");
+        let args = format!("[{READ},{second}]");
+        format!("{{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\",\"args\":{args}}}")
+    };
+    let names = vec!["\"read\""; 1000].join(",");
+    let other = format!("{{\"names\":[{names}],\"action\":\"SCMP_ACT_KILL\",\"args\":[{READ}]}}");
+    let rules: Vec<_> = (0..3000).map(one).chain(vec![other; 20]).collect();
+    format!("{{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{}]}}", rules.join(","))
 }
 
 fn run_within_limit(root: &Path) -> bool {

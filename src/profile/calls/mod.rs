@@ -8,7 +8,7 @@ mod call;
 mod condition;
 mod multiplexed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use call::Call;
 pub use call::Outcome;
@@ -23,6 +23,14 @@ use crate::profile::{
     syscalls,
 };
 
+/// The most rules that are evaluated, counted by system call and set of conditions:
+/// each takes an instruction at least, and the kernel takes no filter of more
+/// (`BPF_MAXINSNS`).
+pub(super) const MOST_RULES: usize = 4096;
+
+/// The most conflicts that are kept. libseccomp stops at the first.
+const MOST_CONFLICTS: usize = 100;
+
 /// The rules of a profile by system call.
 pub(super) struct Calls<'a> {
     default: Option<Effect>,
@@ -31,6 +39,8 @@ pub(super) struct Calls<'a> {
     missing: BTreeMap<&'a str, Call>,
     /// Whether some versions of libseccomp lose all rules because of a missing call.
     lost: Lost<'a>,
+    /// Whether there are more than [`MOST_RULES`]; the others are left out.
+    is_cut: bool,
     /// The losing and the winning rule of each clash, with their calls.
     clashes: BTreeMap<(Clash, NodeId, NodeId), Vec<&'a str>>,
 }
@@ -117,7 +127,8 @@ impl<'a> Calls<'a> {
         let default = default.map(|it| Effect::of(it, errno(&document.default_errno)));
         let (by_name, clashes) = (BTreeMap::new(), BTreeMap::new());
         let (missing, lost) = (BTreeMap::new(), Lost::No);
-        let mut calls = Self { default, by_name, missing, lost, clashes };
+        let mut calls = Self { default, by_name, missing, lost, is_cut: false, clashes };
+        let mut left = MOST_RULES;
         for rule in &document.syscalls {
             let Some(action) = Action::parse(&rule.action) else {
                 continue;
@@ -128,7 +139,15 @@ impl<'a> Calls<'a> {
             };
             // runc skips rules with the default action and unknown names.
             if default != Some(effect) {
-                for name in rule.names.iter().filter(|it| syscalls::exists(it)) {
+                let names = rule.names.iter().map(|it| it.as_str());
+                // The same rule once more for the same call changes nothing.
+                let mut seen = BTreeSet::new();
+                for name in names.filter(|it| syscalls::exists(it) && seen.insert(*it)) {
+                    let Some(rest) = left.checked_sub(sets.len()) else {
+                        calls.is_cut = true;
+                        return calls;
+                    };
+                    left = rest;
                     let ways = ways(name);
                     for (name, first) in &ways {
                         calls.add(name, &with_first(&sets, *first, width), (effect, rule.node));
@@ -136,10 +155,20 @@ impl<'a> Calls<'a> {
                     if ways.is_empty() {
                         calls.add_missing(name, &sets, (effect, rule.node));
                     }
+                    if calls.clashes(Clash::Conflicting).take(MOST_CONFLICTS).count()
+                        == MOST_CONFLICTS
+                    {
+                        return calls;
+                    }
                 }
             }
         }
         calls
+    }
+
+    /// Whether some rules were left out, as there are too many.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// The default action.
@@ -190,7 +219,8 @@ impl<'a> Calls<'a> {
         &self,
         kind: Clash,
     ) -> impl Iterator<Item = (NodeId, NodeId, &[&'a str])> {
-        let all = self.clashes.iter().filter(move |it| it.0.0 == kind);
+        let first = NodeId::default();
+        let all = self.clashes.range((kind, first, first)..).take_while(move |it| it.0.0 == kind);
         all.map(|((_, loser, winner), names)| (*loser, *winner, names.as_slice()))
     }
 

@@ -1,5 +1,7 @@
 #![doc = include_str!("conflicting-rules.md")]
 
+use std::collections::BTreeSet;
+
 use super::{Anchor, Check, Lint, Reading, Remark, Severity, remark::listed};
 use crate::profile::{
     architecture::Architecture,
@@ -19,8 +21,9 @@ pub(super) const LINT: Lint = Lint {
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let mut found: Vec<_> = conflicts(&reading.calls, "").collect();
     // Some architectures have shorter arguments, and multiplexed calls.
-    for listed in &reading.document.architectures {
-        let Some(architecture) = Architecture::named(listed) else { continue };
+    let named = reading.document.architectures.iter().filter_map(|it| Architecture::named(it));
+    let mut seen = BTreeSet::new();
+    for architecture in named.filter(|it| seen.insert(*it)) {
         let calls = Calls::on(reading.document, architecture);
         let on = format!(" on {}", architecture.seccomp());
         for conflict in conflicts(&calls, &on) {

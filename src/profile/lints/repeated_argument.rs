@@ -20,7 +20,7 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
 fn repeated(args: &[Spanned<Arg>]) -> Option<Remark> {
     let again = |at: &usize| args[..*at].iter().any(|it| *it.index == *args[*at].index);
     // There are six arguments, so a repetition is among the first seven.
-    let at = (1..args.len()).find(again)?;
+    let at = (1..args.len().min(7)).find(again)?;
     let arg = &args[at];
     let first = args.iter().find(|it| *it.index == *arg.index)?;
     let index = arg.index.it;
