@@ -13,10 +13,14 @@ use super::{
 };
 use crate::profile::{Digest, MOST_LISTED};
 
-/// How many bytes their paths may have together. With all that comes with a
+/// How many bytes their paths may have together, as they are stored. With all that comes with a
 /// path, its notes of who wrote what included, an object of it stays below
 /// half of etcd's limit of 1.5 MiB.
 const MOST_PATH_BYTES: usize = 128 * 1024;
+
+/// How many bytes of files that seem unchanged are read again in one pass. All
+/// files of a usual node have fewer.
+const READ_AGAIN: u64 = 32 * 1024 * 1024;
 
 /// How much of `--keep-deleted-for` may be forgotten when an agent dies.
 const FORGOTTEN: u32 = 20;
@@ -27,6 +31,8 @@ pub struct Reconciler {
     root: PathBuf,
     keep: Duration,
     known: BTreeMap<String, FileState>,
+    /// The number of the pass.
+    turn: usize,
     released: Released,
     noted: Option<Released>,
     fetch: Fetch,
@@ -39,7 +45,7 @@ impl Reconciler {
     /// by `fetch`.
     pub fn new(root: PathBuf, keep: Duration, fetch: Fetch) -> Self {
         let (known, released) = (BTreeMap::new(), Released::new());
-        Self { root, keep, known, released, noted: None, fetch, place: None }
+        Self { root, keep, known, turn: 0, released, noted: None, fetch, place: None }
     }
 
     /// Looks at all files, does what is to be done, and looks again at what
@@ -67,6 +73,7 @@ impl Reconciler {
                 return found;
             }
         };
+        self.expire();
         let own = root.own().and_then(|own| Ok((own.names()?, own)));
         let mut looks = BTreeMap::new();
         match own {
@@ -78,6 +85,19 @@ impl Reconciler {
         }
         self.list(&root, looks, wanted, &mut found);
         found
+    }
+
+    /// Has as many files read again as one pass may, in turn: a file can change
+    /// without a trace but in its content.
+    fn expire(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
+        let read = self.known.values_mut().filter(|it| it.digest.is_some());
+        let mut read: Vec<_> = read.collect();
+        let bytes: u64 = read.iter().map(|it| it.size).sum();
+        let turns = usize::try_from(bytes.div_ceil(READ_AGAIN)).unwrap_or(usize::MAX).max(1);
+        for state in read.iter_mut().skip(self.turn % turns).step_by(turns) {
+            state.expire();
+        }
     }
 
     /// Whether whoever starts containers would see what is written now.
@@ -177,7 +197,7 @@ impl Reconciler {
     ) {
         let (mut count, mut bytes) = (0, 0);
         let mut fits = |path: &str| {
-            (count, bytes) = (count + 1, bytes + path.len());
+            (count, bytes) = (count + 1, bytes + stored_len(path));
             count <= MOST_LISTED && bytes <= MOST_PATH_BYTES
         };
         let mut known = BTreeMap::new();
@@ -228,6 +248,17 @@ impl Reconciler {
         let is_wanted = if wanted.is_some() { want.is_some() } else { !is_released() };
         Role { is_wanted, wants: want.and_then(Want::digest), name }
     }
+}
+
+/// How many bytes a path takes at most where the API server stores it: it escapes
+/// what HTML would read, and a quote twice in its notes of who wrote what.
+fn stored_len(path: &str) -> usize {
+    let stored = |it: char| match it {
+        '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => 7,
+        '"' | '\\' => 4,
+        it => it.len_utf8(),
+    };
+    path.chars().map(stored).sum()
 }
 
 /// What a file in our directory is to us.

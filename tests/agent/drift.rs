@@ -2,7 +2,12 @@
 
 use std::{
     fs::{self, Permissions},
+    io::{BufRead, BufReader, Lines, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    thread::sleep,
+    time::Duration,
 };
 
 use callgate::{
@@ -10,7 +15,7 @@ use callgate::{
     profile::Digest,
 };
 
-use crate::node::{KEEP, NEW, NOTHING, Node, OLD, install, name, wanted};
+use crate::node::{KEEP, NEW, NOTHING, Node, OLD, install, name, say, wanted};
 
 #[test]
 fn wanted_profiles_are_written_and_world_readable() {
@@ -87,6 +92,89 @@ fn an_edit_with_a_restored_mtime_is_seen() {
     fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
     assert_eq!(OLD.len(), NEW.len());
     assert_eq!(node.pass(&wanted).written, [name("web")]);
+}
+
+/// Maps a file into its memory and changes it there, which changes the file's times once; then, for
+/// a line, has it be another text.
+const MAPS: &str = r#"
+import mmap, sys
+path, text = sys.argv[1:]
+with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+    mapped[0:1] = mapped[0:1]
+    print("mapped", flush=True)
+    sys.stdin.readline()
+    mapped[:] = text.encode()
+    print("changed", flush=True)
+    sys.stdin.readline()
+"#;
+
+#[test]
+fn an_edit_that_changes_no_time_is_seen() {
+    if !Command::new("python3").arg("--version").output().is_ok_and(|it| it.status.success()) {
+        return say("skipped: there is no python3");
+    }
+    let mut node = Node::new();
+    let wanted = wanted([("web", OLD)]);
+    node.pass(&wanted);
+    let theirs = node.root().join("theirs.json");
+    fs::write(&theirs, OLD).unwrap();
+    let mut editors: Vec<_> = [&*node.file("web"), &*theirs].map(Editor::of).into();
+    // By now the agent takes the times for settled.
+    let age =
+        |it: &Path| fs::metadata(it).unwrap().modified().unwrap().elapsed().unwrap_or_default();
+    while age(&theirs) < Duration::from_secs(4) {
+        sleep(Duration::from_millis(100));
+    }
+    let found = node.pass(&wanted);
+    assert_eq!(found.written, []);
+    for editor in &mut editors {
+        editor.goes_on("changed");
+    }
+    assert_eq!(node.text("web"), NEW);
+    let found = node.pass(&wanted);
+    assert_eq!(found.written, [name("web")]);
+    assert_eq!(node.text("web"), OLD);
+    assert_eq!(found.entries[1].path, "theirs.json");
+    assert_eq!(found.entries[1].digest, Some(Digest::of(NEW.as_bytes())));
+}
+
+struct Editor {
+    process: Child,
+    says: Lines<BufReader<ChildStdout>>,
+}
+
+impl Editor {
+    fn of(file: &Path) -> Self {
+        let mut process = Command::new("python3")
+            .args(["-c", MAPS])
+            .args([file.as_os_str(), NEW.as_ref()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 starts");
+        let says = BufReader::new(process.stdout.take().expect("it is piped")).lines();
+        let mut editor = Self { process, says };
+        editor.says("mapped");
+        editor
+    }
+
+    fn goes_on(&mut self, until: &str) {
+        let stdin = self.process.stdin.as_mut().expect("it is piped");
+        stdin.write_all(b"\n").expect("it reads");
+        self.says(until);
+    }
+
+    fn says(&mut self, word: &str) {
+        let line = self.says.next().expect("it goes on").expect("it is text");
+        assert_eq!(line, word);
+    }
+}
+
+impl Drop for Editor {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 #[test]

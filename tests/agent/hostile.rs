@@ -2,8 +2,8 @@
 //! directory is changed.
 
 use std::{
-    fs,
-    os::unix::fs::{MetadataExt, chown, symlink},
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
     path::Path,
     process::Command,
 };
@@ -187,6 +187,23 @@ fn the_directory_is_created_and_owned_by_the_agent_and_its_files_stay() {
         fs::write(node.file("web"), OLD).unwrap();
     }
     assert_eq!(node.text("web"), OLD);
+}
+
+/// Whoever may write in the seccomp directory can make ours before the agent comes.
+#[test]
+fn a_directory_that_everybody_may_write_is_closed() {
+    let node = Node::new();
+    if fs::metadata(node.root()).unwrap().uid() != 0 {
+        return crate::node::say("skipped: giving files away needs root");
+    }
+    for owner in [1000, host::FORMER_OWNER, host::OWNER] {
+        fs::set_permissions(node.own(), Permissions::from_mode(0o1777)).unwrap();
+        chown(node.own(), Some(owner), Some(owner)).unwrap();
+        host::prepare(&node.root()).unwrap();
+        let metadata = fs::metadata(node.own()).unwrap();
+        assert_eq!(metadata.mode() & 0o7777, 0o755, "of {owner}");
+        assert_eq!((metadata.uid(), metadata.gid()), (host::OWNER, host::OWNER), "of {owner}");
+    }
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::{
 };
 
 use callgate::agent::{Seen, Source, Wanted, Write, writes};
+use rstest::rstest;
+use serde_json::Value;
 
 use crate::node::{KEEP, NEW, Node, install, name, wanted};
 
@@ -66,25 +68,42 @@ fn a_directory_of_very_many_files_is_not_read_to_the_end() {
 
 /// etcd accepts 1.5 MiB, and for every entry the API server also stores its field
 /// manager, with the path once more.
-#[test]
-fn a_report_of_the_longest_paths_fits_into_etcd() {
+#[rstest]
+#[case::plain("d", 100)]
+#[case::escaped_for_html("<", 10)]
+#[case::separators("\u{2028}", 10)]
+#[case::quotes("\"", 10)]
+#[case::backslashes("\\", 10)]
+fn a_report_of_the_longest_paths_fits_into_etcd(#[case] character: &str, #[case] least: usize) {
     let mut node = Node::new();
     let mut deep = node.root();
+    let long = |length: usize| character.repeat(length / character.len());
     for _ in 0..3 {
-        deep = deep.join("d".repeat(250));
+        deep = deep.join(long(250));
     }
     fs::create_dir_all(&deep).unwrap();
     for number in 0..1000 {
-        fs::write(deep.join(format!("{number:0>200}")), "{}").unwrap();
+        fs::write(deep.join(format!("{number}{}", long(200))), "{}").unwrap();
     }
     let found = node.pass(&wanted([("web", NEW)]));
-    assert!(found.entries.len() > 100, "{}", found.entries.len());
+    assert!(found.entries.len() > least, "{}", found.entries.len());
     assert_eq!(found.entries.len() + found.unlisted, 1001);
     let report = writes(&found, &Seen::default(), true);
     let Some(Write::Status(status)) = report.get(1) else { panic!("{report:?}") };
-    let size = status.to_string().len();
-    let paths: usize = found.entries.iter().map(|it| it.path.len() + 100).sum();
-    assert!(size + paths < 768 * 1024, "{size} + {paths}");
+    let size = stored(&status.to_string());
+    let text = |it: String| stored(&Value::from(it).to_string());
+    let key = |path: &str| text(text(path.to_owned())).len() + 100;
+    let paths: usize = found.entries.iter().map(|it| key(&it.path)).sum();
+    assert!(size.len() + paths < 768 * 1024, "{} + {paths}", size.len());
+}
+
+/// As Go's `encoding/json` writes it.
+fn stored(text: &str) -> String {
+    let escaped = |it: char| match it {
+        '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => format!("\\u{:04x}", it as u32),
+        it => it.to_string(),
+    };
+    text.chars().map(escaped).collect()
 }
 
 /// The promised time for a fresh node; the fastest of three runs, since other

@@ -38,8 +38,9 @@ pub struct FileState {
     pub is_as_written: bool,
 }
 
-/// As long as these are the same, so are the bytes: whoever writes cannot set
-/// the last one.
+/// As long as these are the same, so are the bytes, with one exception: a
+/// program that has mapped the file into its memory changes it without any of
+/// them. So a file is read again from time to time although they are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -114,10 +115,11 @@ fn look(
         Ok((metadata, bytes)) => {
             let digest = Digest::of(&bytes);
             let expected = expected.filter(|it| it.digest == digest);
-            let (problem, doubt) = match expected {
+            let (problem, doubt) = match (expected, known) {
                 // The linter lets nothing doubtful be wanted.
-                Some(it) => (it.problem, None),
-                None => judge(&bytes),
+                (Some(it), _) => (it.problem, None),
+                (None, Some(it)) if it.digest == Some(digest) => (it.problem, it.doubt),
+                (None, _) => judge(&bytes),
             };
             Some(FileState {
                 stamp: Some(Stamp::of(&metadata)).filter(|it| it.is_settled(now)),
@@ -153,7 +155,8 @@ fn read(mut file: File) -> io::Result<(Metadata, Vec<u8>)> {
     if metadata.is_file() {
         Read::by_ref(&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     }
-    if metadata.is_file() && metadata.len() == bytes.len() as u64 {
+    let is_same = Stamp::of(&file.metadata()?) == Stamp::of(&metadata);
+    if metadata.is_file() && is_same && metadata.len() == bytes.len() as u64 {
         return Ok((metadata, bytes));
     }
     Err(io::Error::other("it changes while it is read"))
@@ -167,6 +170,11 @@ pub(super) fn is_nowhere(error: &io::Error) -> bool {
 }
 
 impl FileState {
+    /// Has the next look read the file whatever its stamp says.
+    pub fn expire(&mut self) {
+        self.stamp = None;
+    }
+
     fn unreadable(metadata: Option<&Metadata>) -> Self {
         Self {
             stamp: None,
@@ -222,10 +230,26 @@ mod tests {
         let first = look(open, None, None, later).unwrap();
         assert_eq!(first.digest, Some(Digest::of(SOUND.as_bytes())));
         // What is handed in comes back: nobody has read.
-        let known = FileState { problem: Some(Problem::Hollow), ..first.clone() };
+        let known = FileState { problem: Some(Problem::Hollow), digest: None, ..first.clone() };
         assert_eq!(look(open, Some(&known), None, later), Some(known.clone()));
         fs::write(directory.path().join("a.json"), SOUND).unwrap();
         assert_eq!(look(open, Some(&known), None, later).unwrap().problem, None);
+    }
+
+    #[test]
+    fn what_is_to_be_read_again_is_and_is_judged_once() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a.json"), SOUND).unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let open = |flags| root.open_beneath("a.json", flags);
+        let later = after(open, 2 * SETTLED);
+        let first = look(open, None, None, later).unwrap();
+        let mut known = FileState { problem: Some(Problem::Hollow), ..first.clone() };
+        known.expire();
+        let again = look(open, Some(&known), None, later).unwrap();
+        assert_eq!((again.stamp, again.problem), (first.stamp, Some(Problem::Hollow)));
+        known.digest = None;
+        assert_eq!(look(open, Some(&known), None, later).unwrap(), first);
     }
 
     #[test]
@@ -236,7 +260,7 @@ mod tests {
         let open = |flags| root.open_beneath("a.json", flags);
         let now = after(open, SETTLED / 2);
         let first = look(open, None, None, now).unwrap();
-        let known = FileState { problem: Some(Problem::Hollow), ..first };
+        let known = FileState { problem: Some(Problem::Hollow), digest: None, ..first };
         assert_eq!(look(open, Some(&known), None, now).unwrap().problem, None);
     }
 }

@@ -46,11 +46,13 @@ pub fn prepare(path: &Path) -> Result<(), HostError> {
 fn give(own: &ManagedDir) -> io::Result<()> {
     let own = File::from(own.0.try_clone()?);
     let metadata = own.metadata()?;
-    // Only its owner may.
-    if metadata.uid() == 0 && metadata.mode() & 0o7777 != MODE {
+    let is_open = metadata.mode() & 0o7777 != MODE;
+    // Only its owner may: whoever made it may have let everybody write there.
+    if is_open {
+        fchown(&own, Some(Uid::ROOT), Some(Gid::ROOT))?;
         fchmod(&own, Mode::from_raw_mode(MODE))?;
     }
-    if (metadata.uid(), metadata.gid()) != (OWNER, OWNER) {
+    if is_open || (metadata.uid(), metadata.gid()) != (OWNER, OWNER) {
         fchown(&own, Some(Uid::from_raw(OWNER)), Some(Gid::from_raw(OWNER)))?;
     }
     own.sync_all()

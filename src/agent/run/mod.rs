@@ -45,6 +45,18 @@ const GATHER: Duration = Duration::from_millis(50);
 /// condition that nobody keeps can be told from one that is kept.
 const REFRESH: Duration = Duration::from_mins(5);
 
+/// Longer than this no look at all files takes, unless something hangs: a file
+/// system of a server that is away.
+const LATE: Duration = Duration::from_mins(5);
+
+/// What was found last.
+#[derive(Clone)]
+struct Looked {
+    found: Arc<Found>,
+    /// When that look ended.
+    at: Instant,
+}
+
 /// The agent of one node.
 pub struct Agent {
     pub client: Client,
@@ -92,7 +104,7 @@ impl Agent {
 async fn keep(
     mut reconciler: Reconciler,
     mut wants: watch::Receiver<Option<Wanted>>,
-    found: watch::Sender<Option<Arc<Found>>>,
+    found: watch::Sender<Option<Looked>>,
     handler: EventHandler,
 ) {
     let mut last = Instant::now();
@@ -107,12 +119,16 @@ async fn keep(
         let Ok((back, result)) = pass.await else { return };
         reconciler = back;
         handler(AgentEvent::Passed(&result));
-        found.send_if_modified(|it| {
-            let is_news = it.as_deref().is_none_or(|it| !it.says_the_same(&result));
-            if is_news {
-                *it = Some(Arc::new(result));
+        let at = Instant::now();
+        found.send_if_modified(|it| match it {
+            Some(it) if it.found.says_the_same(&result) => {
+                it.at = at;
+                false
             }
-            is_news
+            _ => {
+                *it = Some(Looked { found: Arc::new(result), at });
+                true
+            }
         });
         if let Ok(Ok(())) = timeout(SCAN, wants.changed()).await {
             sleep(GATHER).await;
@@ -126,7 +142,7 @@ async fn report(
     client: Client,
     watches: Client,
     node: String,
-    mut finds: watch::Receiver<Option<Arc<Found>>>,
+    mut finds: watch::Receiver<Option<Looked>>,
     handler: EventHandler,
 ) {
     let teller = Teller::new(&client, &node);
@@ -137,7 +153,13 @@ async fn report(
     let reports = async {
         loop {
             let now = start.elapsed();
-            let found = finds.borrow_and_update().clone();
+            let looked = finds.borrow_and_update().clone();
+            let is_late = looked.as_ref().is_some_and(|it| it.at.elapsed() > LATE);
+            if is_late && !reasons.is_late {
+                tracing::warn!("a look at the files does not end, the condition is not renewed");
+            }
+            reasons.is_late = is_late;
+            let found = looked.map(|it| it.found);
             let due = found.as_ref().map(|it| reasons.due(it, now));
             let wait = due.map_or(REFRESH, |it| it.saturating_sub(now));
             // What is due comes before what is new: that may never end.

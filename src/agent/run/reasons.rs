@@ -27,6 +27,9 @@ pub(super) struct Reasons {
     stagger: f64,
     /// Whether somebody may have undone what was told.
     pub(super) is_touched: bool,
+    /// Whether the last look at the files is long ago, as one of them hangs. Then
+    /// no sign of life is given: what was found does not count for ever.
+    pub(super) is_late: bool,
     told: Option<Arc<Found>>,
     refreshed: Option<Duration>,
     changes: Pace,
@@ -54,6 +57,7 @@ impl Reasons {
             phase: phase(node),
             stagger: stagger(node),
             is_touched: false,
+            is_late: false,
             told: None,
             refreshed: None,
             changes: pace(CHANGES),
@@ -72,6 +76,9 @@ impl Reasons {
     pub(super) fn due(&mut self, found: &Found, now: Duration) -> Duration {
         let news = self.news(found);
         let mut due = self.refreshed.map_or(now, |it| it + REFRESH);
+        if self.is_late {
+            due = now + REFRESH;
+        }
         match news {
             AgentEvent::Nothing => {}
             AgentEvent::OfOthers => due = due.min(self.foreign.due(now)),
@@ -96,7 +103,7 @@ impl Reasons {
 
     /// Whether a sign of life is due.
     pub(super) fn is_stale(&self, now: Duration) -> bool {
-        self.refreshed.is_none_or(|it| now >= it + REFRESH)
+        !self.is_late && self.refreshed.is_none_or(|it| now >= it + REFRESH)
     }
 
     /// `nodes` is how many there are, if somebody has counted.
@@ -210,6 +217,19 @@ mod tests {
     fn a_file_that_grows_forever_is_reported_every_few_minutes() {
         let count = reports(|now| found(1, now.as_secs()), Duration::from_secs(10), false);
         assert!(count < 25, "{count} in an hour, of 360 looks");
+    }
+
+    #[test]
+    fn without_a_recent_pass_no_heartbeat_is_sent() {
+        let mut reasons = quiet();
+        let mut now = at(0);
+        while now < Duration::from_hours(1) {
+            now += Duration::from_mins(1);
+            reasons.is_late = true;
+            assert!(reasons.due(&found(1, 0), now) > now && !reasons.is_stale(now), "{now:?}");
+        }
+        reasons.is_late = false;
+        assert!(reasons.due(&found(1, 0), now) <= now && reasons.is_stale(now));
     }
 
     #[test]
