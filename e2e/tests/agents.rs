@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::watches::{deep, object, strange};
 use crate::trial::{Test, trials};
 
-trials![malformed_objects_stop_no_agent];
+trials![malformed_objects_stop_no_agent, names_that_grow_when_stored_do_not_stop_reports,];
 
 const NODES: &str = "/api/v1/nodes";
 const REPORTS: &str = "/apis/callgate.dev/v1alpha1/seccompnodes";
@@ -34,8 +34,14 @@ pub(super) struct Agent {
 impl Agent {
     /// For a node, with this connection to the API server.
     pub(super) fn start(node: &str, kubeconfig: &Path) -> Self {
+        Self::start_beside(node, kubeconfig, |_| ())
+    }
+
+    /// The same, where somebody has been in the seccomp directory before.
+    fn start_beside(node: &str, kubeconfig: &Path, others: impl FnOnce(&Path)) -> Self {
         let directory = tempfile::tempdir().expect("there is room for temporary files");
         fs::create_dir_all(directory.path().join("seccomp/callgate")).expect("it is new");
+        others(&directory.path().join("seccomp"));
         let log = File::create(directory.path().join("log")).expect("it is new");
         let process = Command::new(env!("CARGO_BIN_EXE_callgate"))
             .args(["agent", "--node-name", node, "--admin-listen", "127.0.0.1:0"])
@@ -175,5 +181,40 @@ async fn malformed_objects_stop_no_agent(it: Test) {
     }
     for path in [report, node_path] {
         api.delete(&path).await;
+    }
+}
+
+/// The API server stores `<` as six bytes, and the path of each entry twice.
+async fn names_that_grow_when_stored_do_not_stop_reports(it: Test) {
+    let stem = &it.namespace[it.namespace.len() - 8..];
+    let node = format!("agent-names-{stem}");
+    let (node_path, report) = (format!("{NODES}/{node}"), format!("{REPORTS}/{node}"));
+    for character in ["<", "\"", "\\", "\u{2028}"] {
+        it.api().post(NODES, &object("Node", &node)).await.expect_ok("the node");
+        let long = |length: usize| character.repeat(length / character.len());
+        let agent = Agent::start_beside(&node, &it.world.site.kubeconfig, |root| {
+            let deep = root.join(long(250)).join(long(250)).join(long(250));
+            fs::create_dir_all(&deep).expect("it is new");
+            for number in 0..400 {
+                fs::write(deep.join(format!("{number}{}", long(240))), "{}").expect("it is new");
+            }
+        });
+        eventually("it reports to its SeccompNode", async || {
+            let status = read(&it, &report).await?.status;
+            let listed = status["profiles"].as_array()?.len();
+            let unlisted = usize::try_from(status["unlisted"].as_u64()?).ok()?;
+            (listed > 10 && listed + unlisted >= 400).then_some(())
+        })
+        .await;
+        eventually("its condition is set", async || {
+            let status = read(&it, &node_path).await?.status;
+            let conditions = status["conditions"].as_array()?;
+            conditions.iter().find(|it| it["type"] == "SeccompProfilesReady").map(drop)
+        })
+        .await;
+        drop(agent);
+        for path in [&report, &node_path] {
+            it.api().delete(path).await.expect_ok("its end");
+        }
     }
 }

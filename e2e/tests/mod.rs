@@ -25,6 +25,7 @@ mod rights;
 mod storms;
 mod strangers;
 mod templates;
+mod tokens;
 mod unwritable;
 mod watches;
 mod wrap;
@@ -54,6 +55,7 @@ pub(crate) fn all() -> Vec<Entry> {
         ca::trials(),
         watches::trials(),
         agents::trials(),
+        tokens::trials(),
         storms::trials(),
         unwritable::trials(),
         fights::trials(),

@@ -99,6 +99,10 @@ impl Api {
         self.send_text(Method::PATCH, path, content_type, object.to_owned()).await
     }
 
+    pub async fn json_patch(&self, path: &str, change: &Value) -> Reply {
+        self.send(Method::PATCH, path, "application/json-patch+json", change).await
+    }
+
     pub async fn strategic(&self, path: &str, change: &Value) -> Reply {
         self.send(Method::PATCH, path, "application/strategic-merge-patch+json", change).await
     }
