@@ -1,12 +1,14 @@
 //! Certificates and keys in PEM files.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use rustix::fs::OFlags;
 use rustls::{
     Error, InconsistentKeys, RootCertStore,
     pki_types::{
@@ -162,7 +164,11 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
-    File::open(path)
+    // To open a pipe otherwise is to wait for its writer, and nothing is read again meanwhile.
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
         .and_then(|it| it.take(LARGEST + 1).read_to_end(&mut bytes))
         .map_err(|source| FileError::Read { path: path.to_owned(), source })?;
     if bytes.len() as u64 > LARGEST {
@@ -173,7 +179,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::{fs::symlink, net::UnixListener};
+    use std::{
+        os::unix::{fs::symlink, net::UnixListener},
+        process::Command,
+        sync::mpsc,
+        thread,
+    };
 
     use rcgen::{CertificateParams, KeyPair};
     use rstest::rstest;
@@ -245,6 +256,16 @@ mod tests {
         let missing = Path::new("/nowhere/tls.crt");
         let error = read(missing).unwrap_err();
         assert_eq!(error.to_string(), "cannot read \"/nowhere/tls.crt\"");
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || done.send(read(&pipe).unwrap()));
+        assert_eq!(is_done.recv_timeout(std::time::Duration::from_mins(1)).expect("it waits"), b"");
     }
 
     #[test]
