@@ -189,7 +189,7 @@ async fn names_that_grow_when_stored_do_not_stop_reports(it: Test) {
     let stem = &it.namespace[it.namespace.len() - 8..];
     let node = format!("agent-names-{stem}");
     let (node_path, report) = (format!("{NODES}/{node}"), format!("{REPORTS}/{node}"));
-    for character in ["<", "\"", "\\", "\u{2028}"] {
+    for character in ["<", "\"", "\\", "d\u{2028}d"] {
         it.api().post(NODES, &object("Node", &node)).await.expect_ok("the node");
         let long = |length: usize| character.repeat(length / character.len());
         let agent = Agent::start_beside(&node, &it.world.site.kubeconfig, |root| {
