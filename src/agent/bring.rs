@@ -1,5 +1,4 @@
-//! Writes what is to be on a node, a part at a time: all of it at once may be
-//! more than there is memory for.
+//! Writes profiles to a node, a part at a time: all of them together may exceed the memory.
 
 use std::{io, sync::Arc};
 
@@ -10,24 +9,23 @@ use super::{
     wanted::{Content, Want},
 };
 
-/// Reads a profile from the API server, whose text is not kept; an error says
-/// why it cannot.
+/// Reads a profile whose text is not kept from the API server; an error says why it cannot.
 pub type Fetch = Box<dyn FnMut(&Name) -> Result<Want, String> + Send + Sync>;
 
-/// How many bytes are written before they are looked at again.
+/// How many bytes are written before the files are read again.
 const TOGETHER: usize = 2 * 1024 * 1024;
 
-/// What became of one file.
+/// The result of writing one file.
 pub(super) struct Brought {
     pub(super) name: Name,
-    /// Whether anything was written, so that what was there is no more.
+    /// Whether a write was attempted, after which the old content may be gone.
     pub(super) is_tried: bool,
-    /// What is there then.
+    /// The file as it was read after the write.
     pub(super) look: Option<FileState>,
     pub(super) result: Result<(), Failure>,
 }
 
-/// Puts these profiles in place, and looks at each again by its name.
+/// Installs these profiles, and reads each file again by its name.
 pub(super) fn bring(
     root: &Root,
     own: &ManagedDir,
@@ -37,7 +35,7 @@ pub(super) fn bring(
     let mut brought = Vec::new();
     let mut rest = all.into_iter();
     let mut is_over = false;
-    // Whoever does not answer once is not asked a thousand times.
+    // After one failed request to the API server, the remaining ones are not sent.
     let mut why = None;
     while !is_over {
         let (mut part, mut bytes) = (Vec::new(), 0);
@@ -65,7 +63,7 @@ pub(super) fn bring(
         let files: Vec<_> = part.iter().map(|(name, _, text)| (*name, &**text)).collect();
         let results = if files.is_empty() { Vec::new() } else { own.install(&files) };
         for ((name, content, _), result) in part.into_iter().zip(results) {
-            // By its name again, as whoever starts a container opens it.
+            // Opened by its name, as the container runtime opens it.
             let look = root.own().ok().and_then(|it| it.look(name, None, Some(content)));
             let is_there = look
                 .as_ref()
@@ -99,7 +97,7 @@ fn text(
         Ok(Want::Install(Content { digest, text: Some(text), .. })) if digest == content.digest => {
             Ok(text)
         }
-        // The watch will tell, and then it is written.
+        // The watch will report the new version, which is then written.
         Ok(_) => Err(failed("it has changed meanwhile")),
         Err(it) => Err(failed(why.insert(it))),
     }

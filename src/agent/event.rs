@@ -1,27 +1,27 @@
-//! What an agent reports to the program that it runs in.
+//! The events that an agent reports to its program.
 
 use std::sync::Arc;
 
 use super::{found::Found, report::ReportError};
 
-/// What an agent has done, for logs and metrics.
+/// An event for metrics, readiness and logs.
 pub enum AgentEvent<'a> {
-    /// The files were looked at.
+    /// A pass over the files was made.
     Passed(&'a Found),
-    /// The API server knows all that was found, which is that profiles are in
-    /// place, if it was known which are wanted.
+    /// The API server has stored everything that the pass found. If the profiles of the cluster
+    /// were known, this includes that they are installed.
     Reported {
         found: &'a Found,
-        /// How many calls that took which write.
+        /// The number of calls that wrote something.
         calls: usize,
     },
     ReportFailed(&'a ReportError),
-    /// A watch failed and is tried again; what is known stands.
+    /// A watch failed and is tried again; what it reported before still counts.
     WatchFailed {
         object: &'static str,
         why: &'a str,
     },
-    /// There is an object of which not even the name can be read.
+    /// An object has no readable name.
     Unreadable {
         object: &'static str,
         why: &'a str,

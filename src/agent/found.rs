@@ -1,4 +1,4 @@
-//! What is found on a node.
+//! The result of a pass over the files of a node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,18 +8,18 @@ use crate::{
     profile::{Digest, Doubt, Problem},
 };
 
-/// Who put a file there.
+/// The origin of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// We did.
+    /// The agent wrote it from a `SeccompProfile`.
     Callgate,
-    /// We did, and nobody wants it any more.
+    /// The agent wrote it, and the `SeccompProfile` was deleted since.
     Released,
-    /// Somebody else.
+    /// Another program or an administrator wrote it.
     Node,
 }
 
-/// A file, as the report has it.
+/// A file, as it is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub path: String,
@@ -31,47 +31,46 @@ pub struct Entry {
     pub doubt: Option<Doubt>,
 }
 
-/// The kind of a failure that no node can mend: the profile itself is no good.
+/// The kind of a failure that is the same on every node: the linter rejects the profile.
 pub(super) const REFUSED: &str = "lint";
 
-/// Something that is not as it should be.
+/// A failure to install profiles, or another problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The profile that is not in place for it; none, where all are.
+    /// The profile that is not installed because of it; `None` if it affects all profiles.
     pub name: Option<Name>,
     pub kind: &'static str,
-    /// In words, with its causes.
+    /// The message, with its causes.
     pub why: String,
 }
 
-/// What a pass found, and what it did.
+/// What a pass found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Whether it was known which profiles are wanted.
+    /// Whether the profiles of the cluster were known.
     pub is_decided: bool,
-    /// Whether the seccomp directory is no longer the one that the kubelet
-    /// reads: nothing was looked at, and nothing will be before another agent
-    /// begins.
+    /// Whether the seccomp directory is no longer the one that the kubelet reads. Then no file was
+    /// looked at, and none will be before another agent starts.
     pub is_replaced: bool,
-    /// How many are wanted.
+    /// How many profiles are wanted.
     pub wanted: usize,
-    /// Files, our own first, and then in alphabetical order.
+    /// The files, our own first, each group in alphabetical order.
     pub entries: Vec<Entry>,
     /// How many more files there are, at least.
     pub unlisted: usize,
-    /// The profiles that are wanted and there, and of use.
+    /// The wanted profiles that are installed and usable.
     pub usable: BTreeMap<Name, Digest>,
-    /// Why some are not in place. Empty means that all are.
+    /// Why profiles are not installed; empty if all are.
     pub failures: Vec<Failure>,
-    /// Anything else that went wrong.
+    /// All other problems.
     pub troubles: Vec<Failure>,
     pub written: Vec<Name>,
     pub removed: Vec<Name>,
 }
 
 impl Found {
-    /// Whether the API server would be told the same of both.
-    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+    /// Whether both lead to the same report.
+    pub(super) fn has_the_same_report(&self, other: &Self) -> bool {
         (self.is_decided, self.is_replaced, self.wanted, self.unlisted)
             == (other.is_decided, other.is_replaced, other.wanted, other.unlisted)
             && self.entries == other.entries
@@ -79,18 +78,18 @@ impl Found {
             && self.failures == other.failures
     }
 
-    /// Whether every profile that is wanted is in place.
+    /// Whether every wanted profile is installed.
     pub fn is_ready(&self) -> bool {
         self.is_decided && self.failures.is_empty()
     }
 
-    /// Whether pods may land: every profile is in place that can ever be. One
-    /// that the linter refuses is on no node, and keeps nobody from this one.
-    pub fn lets_in(&self) -> bool {
+    /// Whether pods may be scheduled on the node: every profile that can be installed is. One that
+    /// the linter rejects is on no node, so it does not keep pods off this one.
+    pub fn admits_pods(&self) -> bool {
         self.is_decided && self.failures.iter().all(|it| it.kind == REFUSED)
     }
 
-    /// How many of the profiles that are wanted are not in place.
+    /// How many of the wanted profiles are not installed.
     pub fn lacking(&self) -> usize {
         let by_name: BTreeSet<_> = self.failures.iter().map(|it| it.name.as_ref()).collect();
         if by_name.contains(&None) { self.wanted } else { by_name.len() }
@@ -98,7 +97,7 @@ impl Found {
 }
 
 impl Source {
-    /// As the schema of `SeccompNode` has it.
+    /// The value in the schema of `SeccompNode`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Callgate => "callgate",

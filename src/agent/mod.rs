@@ -1,9 +1,8 @@
-//! Brings profiles to one node, and says what is there.
+//! Installs profiles on one node, and reports the files that are there.
 //!
-//! [`plan()`] decides what is to be done to the files and [`writes`] what to
-//! tell the API server; both are pure. [`host`] does the one, [`Agent::run`]
-//! the other, in this order: write, sync, rename, read again, hash, and only
-//! then report.
+//! [`plan()`] decides what to do with the files and [`writes`] what to report to the API server;
+//! both are pure. [`host`] changes the files and [`Agent::run`] reports, in this order: write,
+//! sync, rename, read again, hash, and only then report.
 
 mod bring;
 mod event;
@@ -30,5 +29,5 @@ pub use self::{
     wanted::{Content, Want, Wanted, want},
 };
 
-/// The directory under the seccomp directory that is ours alone.
+/// The directory under the seccomp directory that only callgate writes to.
 const OWN: &str = "callgate";

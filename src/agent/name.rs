@@ -1,14 +1,14 @@
-//! What a profile of the cluster is called on a node.
+//! The names of the cluster's profiles on a node.
 
 use std::fmt;
 
 use crate::profile::is_subdomain;
 
-/// The name of a `SeccompProfile` whose file can be told from all others: it
-/// stays inside of its directory and is not hidden, as our own notes are.
+/// The name of a `SeccompProfile` that is safe as a file name: the file stays inside its directory,
+/// and is not hidden, as our own notes are.
 ///
-/// The API server takes no other names but longer ones; what comes over the
-/// wire is asked all the same.
+/// The API server allows no other names, except longer ones; names from the network are checked
+/// anyway.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
@@ -18,22 +18,22 @@ const SUFFIX: &str = ".json";
 const LONGEST: usize = 255 - SUFFIX.len();
 
 impl Name {
-    /// Reads the name of an object; none, where no file can bear it.
+    /// Reads the name of an object; `None` if no file can have it.
     pub fn parse(name: &str) -> Option<Self> {
         (is_subdomain(name) && name.len() <= LONGEST).then(|| Self(name.to_owned()))
     }
 
-    /// The profile that a file in our directory is of.
+    /// The name of the profile that a file in our directory belongs to.
     pub fn of_file(file: &str) -> Option<Self> {
         Self::parse(file.strip_suffix(SUFFIX)?)
     }
 
-    /// The file in our directory.
+    /// The name of the file in our directory.
     pub fn file(&self) -> String {
         format!("{}{SUFFIX}", self.0)
     }
 
-    /// What a pod calls it.
+    /// The path that a pod uses.
     pub fn path(&self) -> String {
         format!("{}/{}", super::OWN, self.file())
     }

@@ -1,9 +1,9 @@
-//! Profiles as the runtime of this node takes them: its architecture is that for
-//! which this program was built.
+//! Evaluates profiles for the architecture of this node, which is the one that this program was
+//! built for.
 
 use crate::profile::{Architecture, Defect, Document};
 
-/// What Kubernetes calls it.
+/// The label `kubernetes.io/arch` of this node.
 const NODE: &str = if cfg!(target_arch = "x86_64") {
     "amd64"
 } else if cfg!(target_arch = "aarch64") {
@@ -22,7 +22,7 @@ const NODE: &str = if cfg!(target_arch = "x86_64") {
     ""
 };
 
-/// What is wrong with a profile here.
+/// The defect of a profile on this node.
 pub(super) fn defect(document: &Document) -> Option<Defect> {
     match Architecture::of_node(NODE) {
         Some(native) => document.defect_on(native),
@@ -30,7 +30,7 @@ pub(super) fn defect(document: &Document) -> Option<Defect> {
     }
 }
 
-/// What is wrong with a file here.
+/// The defect of a file on this node.
 pub(super) fn inspect(bytes: &[u8]) -> Option<Defect> {
     match Document::parse(bytes) {
         Ok(document) => defect(&document),

@@ -1,48 +1,47 @@
-//! What is to be done to the files of a node. Pure.
+//! Decides what to do with the files of a node. Pure.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::name::Name;
 use crate::profile::Digest;
 
-/// What bears the name of a profile's file.
+/// What exists under the name of a profile's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Present {
-    /// A file as we write them, with that content; none, where it was not read.
+    /// A file as the agent writes them, with that content; `None` if it was not read.
     File(Option<Digest>),
-    /// A file that we would not have written so: of another mode or owner.
+    /// A file with another mode or owner.
     Altered,
-    /// A link, a directory, a pipe: never ours.
+    /// A link, a directory or a pipe, which the agent never creates.
     Foreign,
 }
 
-/// One thing to do.
+/// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     Write(Name),
     Remove(Name),
 }
 
-/// What to do now, and what to remember for later.
+/// The changes to make now, and what to remember for later.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     pub steps: Vec<Step>,
-    /// The files that nobody wants any more and that stay for the time being,
-    /// with how long they have been kept already.
+    /// The files of deleted profiles that stay for now, and how long each has been kept.
     pub released: Released,
 }
 
-/// For how long files have been kept that nobody wants any more.
+/// How long the files of deleted profiles have been kept.
 ///
-/// It is a sum of times in which an agent was there to see it, not a date: no
-/// clock that is wrong or set anew can make it longer than it was.
+/// Each is a sum of times in which an agent ran, not a date, so a clock that is wrong or set cannot
+/// make it longer.
 pub type Released = BTreeMap<Name, Duration>;
 
-/// Compares what is wanted with what is there.
+/// Compares the wanted files with those that exist.
 ///
-/// `wanted` has no digest for a profile whose file is to stay as it is. A file
-/// that nobody wants is kept for `keep`, since a container that starts again
-/// reads it again (AG1); `released` says for how long that has gone on.
+/// `wanted` has no digest for a profile whose file stays as it is. The file of a deleted profile is
+/// kept for `keep`, since a container that restarts reads it again (AG1); `released` holds how long
+/// it has been kept.
 pub fn plan(
     wanted: &BTreeMap<Name, Option<Digest>>,
     present: &BTreeMap<Name, Present>,

@@ -1,4 +1,4 @@
-//! Keeps the files of a node as they should be, one pass after another.
+//! Reconciles the files of a node, one pass after another.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -13,20 +13,19 @@ use super::{
 };
 use crate::profile::{Digest, MOST_LISTED};
 
-/// How many bytes their paths may have together, as they are stored. With all that comes with a
-/// path, its notes of who wrote what included, an object of it stays below
-/// half of etcd's limit of 1.5 MiB.
+/// How many bytes the reported paths may have together, as they are stored. With the rest of each
+/// entry and its managed fields, a `SeccompNode` then stays below half of etcd's limit of 1.5 MiB.
 const MOST_PATH_BYTES: usize = 128 * 1024;
 
-/// How many bytes of files that seem unchanged are read again in one pass. All
-/// files of a usual node have fewer.
+/// How many bytes of seemingly unchanged files are read again in one pass. Most nodes have fewer in
+/// all files.
 const READ_AGAIN: u64 = 32 * 1024 * 1024;
 
-/// How much of `--keep-deleted-for` may be forgotten when an agent dies.
+/// The part of `--keep-deleted-for` that may be lost when an agent is killed: one in this many.
 const FORGOTTEN: u32 = 20;
 const FORGOTTEN_AT_MOST: Duration = Duration::from_mins(5);
 
-/// The files of a node, and what is remembered of them.
+/// The files of a node, and what is remembered about them.
 pub struct Reconciler {
     root: PathBuf,
     keep: Duration,
@@ -40,18 +39,17 @@ pub struct Reconciler {
 }
 
 impl Reconciler {
-    /// Keeps `callgate` under the seccomp directory `root`; a file that nobody
-    /// wants any more stays for `keep`. Texts that are not in memory are read
-    /// by `fetch`.
+    /// Reconciles `callgate` under the seccomp directory `root`. The file of a deleted profile
+    /// stays for `keep`. Texts that are not in memory are read by `fetch`.
     pub fn new(root: PathBuf, keep: Duration, fetch: Fetch) -> Self {
         let (known, released) = (BTreeMap::new(), Released::new());
         Self { root, keep, known, turn: 0, released, noted: None, fetch, place: None }
     }
 
-    /// Looks at all files, does what is to be done, and looks again at what
-    /// was written. `elapsed` is the time since the last pass.
+    /// Looks at all files, makes the changes, and reads again what was written. `elapsed` is the
+    /// time since the last pass.
     ///
-    /// Nothing is written or removed as long as it is not known what is wanted.
+    /// Nothing is written or removed before the profiles of the cluster are known.
     pub fn pass(&mut self, wanted: Option<&Wanted>, elapsed: Duration) -> Found {
         let mut found = Found { is_decided: wanted.is_some(), ..Found::default() };
         found.wanted = wanted.map(BTreeMap::len).unwrap_or_default();
@@ -87,8 +85,8 @@ impl Reconciler {
         found
     }
 
-    /// Has as many files read again as one pass may, in turn: a file can change
-    /// without a trace but in its content.
+    /// Marks the next files to be read again, in turn and as many as one pass may read: the content
+    /// of a file can change while its stamp stays the same.
     fn expire(&mut self) {
         self.turn = self.turn.wrapping_add(1);
         let read = self.known.values_mut().filter(|it| it.digest.is_some());
@@ -100,14 +98,14 @@ impl Reconciler {
         }
     }
 
-    /// Whether whoever starts containers would see what is written now.
+    /// Whether the container runtime would read what is written now.
     fn is_in_place(&mut self) -> Result<(), HostError> {
         let now = Place::of(&self.root)?;
         let first = self.place.get_or_insert_with(|| now.clone());
         first.still(&now)
     }
 
-    /// Sees to our own directory; returns what is there then, by path.
+    /// Reconciles our own directory; returns its files, by path.
     fn keep_own(
         &mut self,
         root: &Root,
@@ -173,7 +171,7 @@ impl Reconciler {
         looks
     }
 
-    /// Notes for how long files have been kept, but not at every pass.
+    /// Stores how long files have been kept, but not in every pass.
     fn note(&mut self, own: &ManagedDir) -> Result<(), HostError> {
         let noted = self.noted.get_or_insert_default();
         let least = (self.keep / FORGOTTEN).min(FORGOTTEN_AT_MOST);
@@ -187,7 +185,7 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Adds the files of everybody else, and says what all of them are.
+    /// Adds the files of others, and the origin of every file.
     fn list(
         &mut self,
         root: &Root,
@@ -203,7 +201,7 @@ impl Reconciler {
         let mut known = BTreeMap::new();
         let mut own: Vec<_> =
             own.into_iter().map(|(path, it)| (self.role(&path, wanted), path, it)).collect();
-        // A pod asks about what is wanted, and not about what nobody wants.
+        // Wanted profiles come first, since pods need them.
         own.sort_by_key(|(role, ..)| !role.is_wanted);
         for (Role { name, is_wanted, wants }, path, look) in own {
             let source = match wants {
@@ -225,7 +223,7 @@ impl Reconciler {
         }
         let walk = root.walk();
         found.unlisted += usize::from(walk.is_cut);
-        // Names that begin with a dot are our notes there, and what is not finished.
+        // There, names that begin with a dot are our notes and unfinished files.
         let is_note = |it: &str| it.strip_prefix(OWN).is_some_and(|it| it.starts_with("/."));
         for path in walk.paths {
             if known.contains_key(&path) || is_note(&path) {
@@ -250,8 +248,8 @@ impl Reconciler {
     }
 }
 
-/// How many bytes a path takes at most where the API server stores it: it escapes
-/// what HTML would read, and a quote twice in its notes of who wrote what.
+/// The largest number of bytes that a path takes in the API server's storage, which escapes
+/// characters that HTML would interpret, and quotes twice in managed fields.
 fn stored_len(path: &str) -> usize {
     let stored = |it: char| match it {
         '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => 7,
@@ -261,12 +259,12 @@ fn stored_len(path: &str) -> usize {
     path.chars().map(stored).sum()
 }
 
-/// What a file in our directory is to us.
+/// The role of a file in our directory.
 struct Role {
     name: Option<Name>,
-    /// As far as is known.
+    /// Whether a profile is wanted under this name, as far as is known.
     is_wanted: bool,
-    /// What is to be in it.
+    /// The digest that it must have.
     wants: Option<Digest>,
 }
 

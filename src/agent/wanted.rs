@@ -1,4 +1,4 @@
-//! What the profiles of the cluster are to be on a node. Pure.
+//! The files that the profiles of the cluster require on a node. Pure.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,36 +10,33 @@ use crate::profile::{Digest, Lint, MOST_FILE_BYTES, Problem, Severity, StoredPro
 /// Every profile of the cluster, by name. A clone is cheap.
 pub type Wanted = BTreeMap<Name, Want>;
 
-/// What is to become of one profile.
+/// What to do with one profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Want {
     Install(Content),
-    /// It is no profile, or one that nothing could run under: it got past the
-    /// webhook, which was away, or is of another version. What is on the node
-    /// under its name stays as it is.
+    /// It is not a valid profile, or no container could run under it: it was stored while the
+    /// webhook was away, or by another version. A file of its name stays as it is.
     Refused(String),
 }
 
-/// What a file is to hold.
+/// The content that a file must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
     pub digest: Digest,
     pub problem: Option<Problem>,
-    /// The text itself; none, where there is no room for it in memory.
+    /// The text; `None` if there is no room for it in memory.
     pub text: Option<Arc<str>>,
 }
 
-/// How many bytes of texts are kept in memory. What is not kept is read from
-/// the API server when it has to be written.
+/// How many bytes of texts are kept in memory. A text that is not kept is read from the API server
+/// when it has to be written.
 const MOST_KEPT: usize = 8 * 1024 * 1024;
 
-/// A spec of more bytes is not even parsed, and neither is one of more values:
-/// each stands on a line of its own in the file.
+/// A longer spec is not parsed, nor is one with more values: the file has one line for each value.
 const MOST_SPEC_BYTES: usize = 2 * MOST_FILE_BYTES;
 const MOST_SPEC_VALUES: usize = 32 * 1024;
 
-/// Reads the `spec` of a `SeccompProfile`, by the same parser and linter that
-/// admit it.
+/// Reads the `spec` of a `SeccompProfile`, with the parser and linter that run at admission.
 pub fn want(spec: &str) -> Want {
     if spec.len() > MOST_SPEC_BYTES || values(spec.as_bytes()) > MOST_SPEC_VALUES {
         return Want::Refused(format!("it is too large [{}]", Lint::TOO_LARGE));
@@ -61,13 +58,12 @@ pub fn want(spec: &str) -> Want {
     }
 }
 
-/// How many values a JSON text has, at most.
+/// The largest number of values that a JSON text can have.
 pub(super) fn values(text: &[u8]) -> usize {
     1 + text.iter().filter(|it| matches!(it, b',' | b'[' | b'{')).count()
 }
 
-/// Takes a profile in, and its text if there is room for it; says whether
-/// something else is wanted now.
+/// Adds a profile, with its text if there is room; returns whether something else is wanted now.
 pub(super) fn put(wanted: &mut Wanted, name: Name, mut want: Want) -> bool {
     let before = wanted.remove(&name);
     let kept: usize = wanted.values().map(Want::kept).sum();
@@ -81,21 +77,21 @@ pub(super) fn put(wanted: &mut Wanted, name: Name, mut want: Want) -> bool {
     is_new
 }
 
-/// Whether both want the same of a node.
+/// Whether both require the same files.
 pub(super) fn are_the_same(one: &Wanted, other: &Wanted) -> bool {
     let pairs = || one.iter().zip(other);
     one.len() == other.len() && pairs().all(|(a, b)| a.0 == b.0 && a.1.is_the_same(b.1))
 }
 
 impl Content {
-    /// A text with nothing wrong with it.
+    /// The content of a profile without a doubt.
     pub fn sound(text: String) -> Self {
         Self { digest: Digest::of(text.as_bytes()), problem: None, text: Some(text.into()) }
     }
 }
 
 impl Want {
-    /// What the file is to hold; none, where it is left as it is.
+    /// The content that the file must have; `None` if the file stays as it is.
     pub fn content(&self) -> Option<&Content> {
         match self {
             Self::Install(it) => Some(it),
@@ -103,7 +99,7 @@ impl Want {
         }
     }
 
-    /// The digest of what the file is to hold.
+    /// The digest of that content.
     pub fn digest(&self) -> Option<Digest> {
         self.content().map(|it| it.digest)
     }
@@ -112,7 +108,7 @@ impl Want {
         self.content().and_then(|it| it.text.as_ref()).map_or(0, |it| it.len())
     }
 
-    /// Whether the texts are kept is no matter.
+    /// Compares everything except whether the texts are kept.
     fn is_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Install(one), Self::Install(other)) => one.digest == other.digest,
@@ -145,7 +141,7 @@ mod tests {
         assert_eq!(it.problem, None);
     }
 
-    /// A warning to whoever writes it, and a word in the report.
+    /// Its author gets a warning, and the report says so.
     #[test]
     fn a_profile_that_filters_nothing_is_installed_and_known_for_it() {
         let hollow = read(&json!({ "defaultAction": "SCMP_ACT_ALLOW" }));

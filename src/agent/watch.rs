@@ -1,4 +1,4 @@
-//! Follows what the agent of a node has to know of the cluster.
+//! Watches the objects of the cluster that the agent of a node needs.
 
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
 pub(super) const NODES: &str = "/api/v1/nodes";
 
 /// Thousands of agents watch, so their watches are long. The API server sends a bookmark at least
-/// once a minute: a connection on which nothing comes for longer is dead.
+/// once a minute: a connection that brings nothing for longer is dead.
 const TIMING: Timing = Timing {
     term: Duration::from_secs(290),
     first_term: Duration::from_secs(290),
@@ -30,7 +30,7 @@ const TIMING: Timing = Timing {
     pauses: (Duration::from_secs(1), Duration::from_secs(30)),
 };
 
-/// How long one answer may take.
+/// The deadline of one request.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What is read of a `SeccompProfile`.
@@ -39,23 +39,23 @@ struct Profile {
     spec: String,
 }
 
-/// As long as these are the same, so is the spec.
+/// While these are the same, the spec is the same.
 #[derive(Debug, PartialEq, Eq)]
 struct Key {
     uid: String,
     generation: i64,
 }
 
-/// The profiles of which the spec was read.
+/// The profiles whose spec was read.
 #[derive(Default)]
 struct Profiles {
     known: BTreeMap<Name, Key>,
-    /// All profiles of a list, as far as it has come.
+    /// The part of a list that has arrived.
     listing: Wanted,
 }
 
-/// Follows all profiles, for ever. Nothing is sent before all have been listed, and nothing but
-/// what is wanted of a node; while the API server is away, what was sent last stands.
+/// Watches all profiles, for ever. Nothing is sent before all have been listed, and then only what
+/// changes the wanted files. While the API server is away, the last value stays.
 pub(super) async fn follow(
     client: Client,
     wanted: watch::Sender<Option<Wanted>>,
@@ -104,7 +104,7 @@ impl Profiles {
     }
 }
 
-/// Takes a profile in; says whether something else is wanted now.
+/// Adds a profile; returns whether something else is wanted now.
 fn read(
     name: &str,
     profile: Profile,
@@ -116,7 +116,7 @@ fn read(
         tracing::error!(profile = name, "no file can bear this name, left out");
         return false;
     };
-    // A status that was written, a label: the spec is the one that was read.
+    // Only the status or a label has changed; the spec is the one that was read.
     if key.is_some() && known.get(&name) == key.as_ref() {
         return false;
     }
@@ -125,15 +125,15 @@ fn read(
 }
 
 impl Key {
-    /// None, where nothing says when the spec was changed.
+    /// `None` if the object does not show when its spec was changed.
     fn of(object: &Object<'_>) -> Option<Self> {
         let (uid, generation) = (object.uid(), object.generation());
         (!uid.is_empty() && generation > 0).then(|| Self { uid: uid.to_owned(), generation })
     }
 }
 
-/// Sends whenever somebody may have touched the node or its `SeccompNode`, for ever. Only metadata
-/// travels.
+/// Sends whenever the node or its `SeccompNode` may have been changed, for ever. Only metadata is
+/// transferred.
 pub(super) async fn touches(
     client: Client,
     node: &str,
@@ -156,7 +156,7 @@ pub(super) async fn touches(
     );
 }
 
-/// Passes on what is wrong.
+/// Passes on failures.
 fn report<T>(event: Event<T>, object: &'static str, handler: &EventHandler) {
     match event {
         Event::Failed(it) => handler(AgentEvent::WatchFailed { object, why: &it.why }),
@@ -169,7 +169,7 @@ fn source(path: &str, fields: String) -> Source {
     Source { path: path.to_owned(), fields, page: 50, metadata_only: false, timing: TIMING }
 }
 
-/// Reads one profile; an error says in words why it cannot.
+/// Reads one profile; the error is the message to log.
 pub(super) async fn fetch(client: &Client, name: &Name) -> Result<Want, String> {
     let request = Request::new(PROFILE.path).get(name.as_str(), &<_>::default());
     let answer = client.request_text(request.map_err(|it| chain(&it))?);

@@ -1,4 +1,4 @@
-//! Looks into one file.
+//! Reads the state of one file.
 
 use std::{
     fs::{File, Metadata},
@@ -23,24 +23,24 @@ use crate::{
     profile::{Digest, Doubt, MAX_BYTES, Problem},
 };
 
-/// What was seen of a file.
+/// The state of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileState {
-    /// None, where the next look has to read again whatever it finds.
+    /// `None` if the next pass has to read the file again in any case.
     stamp: Option<Stamp>,
     /// In bytes.
     pub size: u64,
-    /// None, where it was not read.
+    /// `None` if the file was not read.
     pub digest: Option<Digest>,
     pub problem: Option<Problem>,
     pub doubt: Option<Doubt>,
-    /// Whether its mode and its owner are those that we write.
+    /// Whether it has the mode and owner that the agent writes.
     pub is_as_written: bool,
 }
 
-/// As long as these are the same, so are the bytes, with one exception: a
-/// program that has mapped the file into its memory changes it without any of
-/// them. So a file is read again from time to time although they are the same.
+/// While these are the same, the content is the same, with one exception: a program that has mapped
+/// the file into its memory can change the content without them. So each file is read again from
+/// time to time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -50,15 +50,15 @@ struct Stamp {
     changed: (i64, i64),
 }
 
-/// The clock of a file system ticks slowly: what was changed just now may be
-/// changed again with the same stamp.
+/// The clock of a file system has a coarse resolution: a file that was just changed may change
+/// again with the same stamp.
 const SETTLED: Duration = Duration::from_secs(2);
 
 impl ManagedDir {
-    /// Looks at the file of a profile; none, if there is no regular file under
-    /// its name. A link is none.
+    /// Reads the file of a profile; `None` if there is no regular file under its name. A link does
+    /// not count.
     ///
-    /// What holds the `expected` text needs no judging.
+    /// A file with the `expected` content is not judged again.
     pub fn look(
         &self,
         name: &Name,
@@ -75,9 +75,9 @@ impl ManagedDir {
 }
 
 impl Root {
-    /// Looks at a file as the runtime would see it, which follows links, as
-    /// long as they stay under the seccomp directory; none, if there is no
-    /// file. One that leads out of it is there and cannot be read.
+    /// Reads a file as the runtime would: links are followed if they stay under the seccomp
+    /// directory. `None` if there is no file. A link that leads out of the directory counts as an
+    /// unreadable file.
     pub fn look(&self, path: &str, known: Option<&FileState>) -> Option<FileState> {
         look(|flags| self.open_beneath(path, flags), known, None, SystemTime::now())
     }
@@ -94,8 +94,8 @@ fn look(
     expected: Option<&Content>,
     now: SystemTime,
 ) -> Option<FileState> {
-    // Only a regular file is opened for reading: to open a pipe is to wait for
-    // its writer, and a device may do anything.
+    // Only a regular file is opened for reading: opening a pipe waits for its writer, and opening a
+    // device may have effects.
     let metadata = match open(OFlags::PATH).and_then(|it| File::from(it).metadata()) {
         Ok(it) if it.is_file() => it,
         Ok(_) => return None,
@@ -116,7 +116,7 @@ fn look(
             let digest = Digest::of(&bytes);
             let expected = expected.filter(|it| it.digest == digest);
             let (problem, doubt) = match (expected, known) {
-                // The linter lets nothing doubtful be wanted.
+                // The linter rejects profiles with doubts, so a wanted one has none.
                 (Some(it), _) => (it.problem, None),
                 (None, Some(it)) if it.digest == Some(digest) => (it.problem, it.doubt),
                 (None, _) => judge(&bytes),
@@ -133,8 +133,8 @@ fn look(
     }
 }
 
-/// To parse a text takes memory for each of its values, and a file of a node
-/// may have any number of them in a megabyte.
+/// Parsing takes memory for each value, and a file on a node may have any number of values in a
+/// megabyte.
 const MOST_VALUES: usize = 64 * 1024;
 
 fn judge(bytes: &[u8]) -> (Option<Problem>, Option<Doubt>) {
@@ -147,8 +147,8 @@ fn judge(bytes: &[u8]) -> (Option<Problem>, Option<Doubt>) {
     }
 }
 
-/// The bytes, and what they are of: what was looked at by the same name before
-/// may be another file by now.
+/// The content, and the metadata of the same file: the name may have been given to another file
+/// since the first look.
 fn read(mut file: File) -> io::Result<(Metadata, Vec<u8>)> {
     let metadata = file.metadata()?;
     let mut bytes = Vec::new();
@@ -162,7 +162,7 @@ fn read(mut file: File) -> io::Result<(Metadata, Vec<u8>)> {
     Err(io::Error::other("it changes while it is read"))
 }
 
-/// A link that leads nowhere or in a circle is for no pod to use.
+/// Whether a link leads nowhere or in a circle, so that no pod can use it.
 pub(super) fn is_nowhere(error: &io::Error) -> bool {
     let a_circle = rustix::io::Errno::LOOP.raw_os_error();
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
@@ -170,7 +170,7 @@ pub(super) fn is_nowhere(error: &io::Error) -> bool {
 }
 
 impl FileState {
-    /// Has the next look read the file whatever its stamp says.
+    /// Makes the next look read the file again, whatever its stamp is.
     pub fn expire(&mut self) {
         self.stamp = None;
     }
@@ -214,7 +214,7 @@ mod tests {
 
     const SOUND: &str = r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#;
 
-    /// So long after a file has changed, by the clock that its file system has.
+    /// That long after a file has changed, by the clock of its file system.
     fn after(open: impl Fn(OFlags) -> io::Result<OwnedFd>, time: Duration) -> SystemTime {
         let metadata = File::from(open(OFlags::PATH).unwrap()).metadata().unwrap();
         UNIX_EPOCH + Duration::from_secs(metadata.ctime().try_into().unwrap()) + time
@@ -229,7 +229,7 @@ mod tests {
         let later = after(open, 2 * SETTLED);
         let first = look(open, None, None, later).unwrap();
         assert_eq!(first.digest, Some(Digest::of(SOUND.as_bytes())));
-        // What is handed in comes back: nobody has read.
+        // The known state is returned unchanged, so the file was not read.
         let known = FileState { problem: Some(Problem::Hollow), digest: None, ..first.clone() };
         assert_eq!(look(open, Some(&known), None, later), Some(known.clone()));
         fs::write(directory.path().join("a.json"), SOUND).unwrap();

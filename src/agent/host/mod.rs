@@ -1,7 +1,7 @@
-//! The files of a node: all that is done to them, and no decision.
+//! All operations on the files of a node, without decisions.
 //!
-//! Everything is relative to an opened directory. A link is never followed on
-//! the way to what we write, and nothing outside of `callgate` is written.
+//! Every path is relative to an opened directory. No link is followed on the way to a file that we
+//! write, and nothing outside of `callgate` is written.
 
 mod file_state;
 mod place;
@@ -31,17 +31,17 @@ pub use self::{
 };
 use super::{OWN, name::Name};
 
-/// How a profile is left behind: the runtime, which is root, and everybody else may read it.
+/// The mode of a profile's file: readable by the runtime, which is root, and by everyone else.
 const MODE: u32 = 0o644;
 
-/// How many are written before the first is moved: the first that is sent to
-/// the disk takes most of the others along, and each is an open file.
+/// How many files are written before the first is renamed. Syncing the first one writes most of the
+/// others to the disk as well; each is an open file meanwhile.
 const TOGETHER: usize = 64;
 
-/// How temporary neighbours begin; no profile can be called so.
+/// The prefix of temporary files, which no profile's name can have.
 const NEW: &str = ".new-";
 
-/// Why something could not be done on the node.
+/// Why an operation on the node failed.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     #[error("cannot open the seccomp directory {path:?}")]
@@ -86,13 +86,12 @@ pub enum HostError {
 /// The seccomp directory of a node, opened.
 pub struct Root(OwnedFd);
 
-/// The directory in it that is ours, opened, and a number that nobody else has who opened it: a
-/// node may have two agents, and each must move into place what it wrote itself.
+/// Our own directory in it, opened, with a number that is unique to this handle: a node may have
+/// two agents, and each must rename only the files that it wrote itself.
 pub struct ManagedDir(OwnedFd, u64);
 
 impl Root {
-    /// Opens it, whatever links lead to it: that is the word of whoever
-    /// started us.
+    /// Opens it. Links in the path are followed, since the path is configured by the operator.
     pub fn open(path: &Path) -> Result<Self, HostError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         open(path, flags, Mode::empty())
@@ -100,7 +99,7 @@ impl Root {
             .map_err(|it| HostError::Root { path: path.to_owned(), source: it.into() })
     }
 
-    /// Opens our own directory, as it is called now.
+    /// Opens our own directory by its current name.
     pub fn own(&self) -> Result<ManagedDir, HostError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&self.0, OWN, flags, Mode::empty())
@@ -110,11 +109,10 @@ impl Root {
 }
 
 impl ManagedDir {
-    /// Puts profiles in place, so that whoever opens one sees the old bytes or
-    /// the new ones, and after a crash too. What is under the name is replaced,
-    /// not followed.
+    /// Installs profiles so that a reader sees either the old or the new content, also after a
+    /// crash. An existing entry of the name is replaced, and if it is a link, not followed.
     ///
-    /// They are on the disk when the answers are there.
+    /// When this returns, the files are on the disk.
     pub fn install(&self, files: &[(&Name, &str)]) -> Vec<Result<(), HostError>> {
         let mut installed: Vec<_> =
             files.chunks(TOGETHER).flat_map(|it| self.move_in(it)).collect();
@@ -150,7 +148,7 @@ impl ManagedDir {
             .map_err(|it| HostError::Remove { name: name.to_string(), source: it.into() })
     }
 
-    /// Removes what an agent has left behind that was killed while it wrote.
+    /// Removes temporary files of an agent that was killed while it wrote.
     pub fn clean(&self, names: &[String]) {
         for name in names.iter().filter(|it| it.starts_with(NEW)) {
             if let Err(error) = unlinkat(&self.0, name, AtFlags::empty()) {
@@ -163,13 +161,13 @@ impl ManagedDir {
         format!("{NEW}{:016x}-{what}", self.1)
     }
 
-    /// Writes a temporary neighbour, as a rename is atomic only within a file
-    /// system. What is in it may not be on the disk yet.
+    /// Writes a temporary file in the same directory, since a rename is atomic only within a file
+    /// system. Its content may not be on the disk yet.
     fn write(&self, temporary: &str, text: &str) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let (flags, mode) = (flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
         let file = match openat(&self.0, temporary, flags, mode) {
-            // Left behind since we have looked.
+            // A leftover that appeared since we have listed the directory.
             Err(Errno::EXIST) => {
                 unlinkat(&self.0, temporary, AtFlags::empty())?;
                 openat(&self.0, temporary, flags, mode)
@@ -186,14 +184,14 @@ impl ManagedDir {
         Ok(renameat(&self.0, temporary, &self.0, file)?)
     }
 
-    /// What is left behind all the same is removed by the next pass.
+    /// If this fails, the next pass removes the file.
     fn give_up(&self, temporary: &str) {
         let _ = unlinkat(&self.0, temporary, AtFlags::empty());
     }
 }
 
 impl HostError {
-    /// What kind of failure it is, for whoever counts.
+    /// The kind of the failure, for metrics.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Fetch { .. } => return "fetch",

@@ -1,8 +1,8 @@
-//! Whether what we write to is still what the kubelet reads.
+//! Checks that the directory we write to is still the one that the kubelet reads.
 //!
-//! In a pod the seccomp directory is mounted, and a mount leads to a directory,
-//! not to a path: after the directory was replaced on the node, the mount still
-//! leads to the old one, which no kubelet reads any more.
+//! In a pod the seccomp directory is mounted, and a mount leads to a directory, not to a path:
+//! after the directory was replaced on the node, the mount still leads to the old one, which the
+//! kubelet no longer reads.
 //!
 //! With `mountPropagation: HostToContainer` the pod's mount receives the mounts
 //! and unmounts of the node's mount that it was made from: it is a slave of that
@@ -21,11 +21,11 @@ use crate::agent::OWN;
 
 const TABLE: &str = "/proc/self/mountinfo";
 
-/// What the kernel adds to the path of a directory that was deleted.
+/// The suffix that the kernel adds to the path of a deleted directory.
 const DELETED: &str = "//deleted";
 
-/// What was mounted at the seccomp directory and at ours in it, one over the
-/// other, when somebody looked first.
+/// The mounts over the seccomp directory and over our directory in it, in their order, at the first
+/// look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     outer: Vec<Mount>,
@@ -36,20 +36,20 @@ pub struct Place {
 struct Mount {
     id: String,
     device: String,
-    /// Where it leads, as a path within its file system; the kernel keeps up
-    /// with renames.
+    /// The mounted directory, as a path within its file system; the kernel updates it after
+    /// renames.
     root: String,
-    /// The peer group that it is a slave of, `master:X`: that of the mount on
-    /// the node.
+    /// The peer group that the mount is a slave of, `master:X`: that of the mount on the node.
     master: Option<String>,
 }
 
 impl Place {
-    /// What is mounted there now.
+    /// Reads the current mounts.
     pub fn of(root: &Path) -> Result<Self, HostError> {
         let failed = |source| HostError::Mounts { source };
         let table = fs::read(TABLE).map_err(failed)?;
-        // The table has no links; where there is no directory, opening it tells.
+        // The table has paths without links. If the directory does not exist, opening it fails
+        // later.
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
         Ok(Self::read(&table, &root))
     }
@@ -79,8 +79,8 @@ impl Place {
         place
     }
 
-    /// Says what has happened to the directory since it was `self`; nothing can
-    /// have, where it is not mounted: it is opened by its path every time.
+    /// Checks that the directory is the same as in `self`. One that is not a mount is always the
+    /// same: it is opened by its path every time.
     pub fn still(&self, now: &Self) -> Result<(), HostError> {
         let replaced = |why: String| Err(HostError::Replaced { source: io::Error::other(why) });
         let Some(before) = self.outer.first() else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! Makes the directory that is ours, before the agent starts.
+//! Creates our own directory before the agent starts.
 
 use std::{fs::File, io, os::unix::fs::MetadataExt, path::Path};
 
@@ -10,25 +10,21 @@ use rustix::{
 use super::{HostError, ManagedDir, Root};
 use crate::agent::OWN;
 
-/// The user and the group that the agent runs as, and that nothing else on a
-/// node should.
+/// The user and the group of the agent, which nothing else on a node should run as.
 ///
-/// Debian, Fedora and systemd give this number to nobody, images do not run as
-/// it, and it is below 65536, where the users of pods with a user namespace of
-/// their own begin.
+/// Debian, Fedora and systemd assign this number to no user, images do not run as it, and it is
+/// below 65536, where the users of pods with a user namespace of their own begin.
 pub const OWNER: u32 = 60917;
 
-/// The owner that versions before this one gave the directory to, which many
-/// images run as.
+/// The owner of the directory in earlier versions, which many images run as.
 pub const FORMER_OWNER: u32 = 65532;
 
 const MODE: u32 = 0o755;
 
-/// Makes `callgate` in the seccomp directory and gives it to [`OWNER`], unless
-/// it is so already, and with it what belongs to [`FORMER_OWNER`]. The content
-/// of the files stays as it is.
+/// Creates `callgate` in the seccomp directory and makes [`OWNER`] its owner, and the owner of
+/// files that belong to [`FORMER_OWNER`]. The content of the files stays as it is.
 ///
-/// It takes root, `CAP_CHOWN` and nothing else.
+/// It requires root with `CAP_CHOWN`, and no other capability.
 pub fn prepare(path: &Path) -> Result<(), HostError> {
     let root = Root::open(path)?;
     match mkdirat(&root.0, OWN, Mode::from_raw_mode(MODE)) {
@@ -47,7 +43,8 @@ fn give(own: &ManagedDir) -> io::Result<()> {
     let own = File::from(own.0.try_clone()?);
     let metadata = own.metadata()?;
     let is_open = metadata.mode() & 0o7777 != MODE;
-    // Only its owner may: whoever made it may have let everybody write there.
+    // Only the owner may change the mode; the directory may have been created as writable for
+    // everyone.
     if is_open {
         fchown(&own, Some(Uid::ROOT), Some(Gid::ROOT))?;
         fchmod(&own, Mode::from_raw_mode(MODE))?;
@@ -58,7 +55,7 @@ fn give(own: &ManagedDir) -> io::Result<()> {
     own.sync_all()
 }
 
-/// Gives a file away, but none that has a second name, which may be anywhere.
+/// Changes the owner of a file, unless it has a second name, which may be anywhere.
 fn give_file(own: &ManagedDir, name: &str) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = match openat(&own.0, name, flags, Mode::empty()) {

@@ -1,8 +1,8 @@
-//! Remembers, across the lives of an agent, for how long files have been kept.
+//! Stores how long files have been kept, so that it survives a restart of the agent.
 //!
-//! A pod can name any file under the seccomp directory as its profile, and the
-//! runtime takes a JSON object without `defaultAction` for a profile without a
-//! filter. So the note is no JSON, not even its beginning.
+//! A pod can name any file under the seccomp directory as its profile, and the runtime treats a
+//! JSON object without `defaultAction` as a profile without a filter. So the note is not JSON, nor
+//! is its beginning.
 
 use std::{collections::BTreeMap, fmt::Write, fs::File, io::Read, time::Duration};
 
@@ -11,21 +11,21 @@ use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 use super::{HostError, ManagedDir};
 use crate::agent::{name::Name, plan::Released};
 
-/// Beside the files that it is about; no profile can be called so.
+/// The file of the note, beside the profiles; no profile can have this name.
 const NOTE: &str = ".kept";
 
-/// The note of versions before this one, which is JSON.
+/// The note of earlier versions, which is JSON.
 const OLD_NOTE: &str = ".released";
 
-/// The first line of the note. No JSON begins so.
+/// The first line of the note. No JSON text begins like this.
 const HEAD: &str = "callgate: seconds for which files of deleted profiles have been kept\n";
 
-/// A note of more is none of ours.
+/// In bytes; the agent never writes a longer note.
 const LONGEST: u64 = 1024 * 1024;
 
 impl ManagedDir {
-    /// Reads the note. One that is not there or means nothing begins anew: then
-    /// files are kept for longer than they had to be, never for less.
+    /// Reads the note. If it is missing or invalid, all times start at zero: files are then kept
+    /// for longer than necessary, never for less.
     pub fn released(&self) -> Released {
         let lines = self.read(NOTE).and_then(|it| Some(it.strip_prefix(HEAD)?.to_owned()));
         let Some(lines) = lines else { return self.released_before() };
@@ -45,20 +45,19 @@ impl ManagedDir {
         known.collect()
     }
 
-    /// Removes the note of versions before this one, if it is among the `names`;
-    /// what it said is noted first. Even if that fails it is removed: files are
-    /// then kept for longer.
-    pub fn replace_old_note(&self, names: &[String], said: &Released) -> Result<(), HostError> {
+    /// Removes the note of earlier versions if it is among the `names`. Its content is stored in
+    /// the new note first. It is removed even if that fails: files are then kept for longer.
+    pub fn replace_old_note(&self, names: &[String], old: &Released) -> Result<(), HostError> {
         if !names.iter().any(|it| it == OLD_NOTE) {
             return Ok(());
         }
-        let noted = self.note(said);
+        let noted = self.note(old);
         unlinkat(&self.0, OLD_NOTE, AtFlags::empty())
             .map_err(|it| HostError::OldNote { source: it.into() })
             .and(noted)
     }
 
-    /// Writes the note as a profile is written: it is the old one or the new one.
+    /// Writes the note as profiles are written: a reader sees either the old or the new one.
     pub fn note(&self, released: &Released) -> Result<(), HostError> {
         let mut text = HEAD.to_owned();
         for (name, it) in released {

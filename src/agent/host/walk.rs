@@ -10,27 +10,27 @@ use rustix::{
 use super::{HostError, ManagedDir, Root, file_state::is_nowhere};
 use crate::profile::ProfilePath;
 
-/// Directories deeper than this are not looked into.
+/// The deepest directory that is read.
 const DEEPEST: usize = 8;
 
-/// How many names are read at most; where there are more, some are not seen.
+/// How many names are read; further files are not found.
 const MOST_NAMES: usize = 20_000;
 
-/// The longest path that the schema of `SeccompNode` takes.
+/// The longest path that the schema of `SeccompNode` allows.
 const LONGEST_PATH: usize = 1024;
 
-/// What was found, in alphabetical order.
+/// The files that were found, in alphabetical order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Walk {
     /// Files and links that a pod can name, relative to the seccomp directory.
     pub paths: Vec<String>,
-    /// Whether there is more that was not looked at.
+    /// Whether some were not looked at.
     pub is_cut: bool,
     names: usize,
 }
 
 impl ManagedDir {
-    /// The names of everything in our directory.
+    /// The names of all entries of our directory.
     pub fn names(&self) -> Result<Vec<String>, HostError> {
         let mut all = Vec::new();
         let list = |source: rustix::io::Errno| HostError::List { source: source.into() };
@@ -47,8 +47,8 @@ impl ManagedDir {
 }
 
 impl Root {
-    /// Finds all files. What cannot be listed is left out: the node then lacks
-    /// it, which is the safe side.
+    /// Finds all files. A directory that cannot be listed is left out: the node then counts as
+    /// lacking its files, which is the safe side.
     pub fn walk(&self) -> Walk {
         let mut walk = Walk::default();
         self.enter(&self.0, "", &mut Vec::new(), &mut walk);
@@ -66,7 +66,7 @@ impl Root {
         let (Ok(entries), Ok(identity)) = (Dir::read_from(directory), identity(directory)) else {
             return;
         };
-        // A link may lead back up.
+        // A link may lead to a parent directory.
         if above.contains(&identity) || above.len() >= DEEPEST {
             return;
         }
@@ -100,9 +100,8 @@ impl Root {
         above.pop();
     }
 
-    /// What the runtime would find there, which follows links; a link that
-    /// leads out of the seccomp directory counts as a file, so that it is told
-    /// of.
+    /// The type of the file that the runtime would find there, which follows links. A link that
+    /// leads out of the seccomp directory counts as a file, so that it is reported.
     fn kind(&self, path: &str, listed: FileType) -> Option<FileType> {
         if !matches!(listed, FileType::Symlink | FileType::Unknown) {
             return Some(listed);

@@ -1,4 +1,4 @@
-//! What the API server is told of a node. Pure.
+//! What to report about a node to the API server. Pure.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,14 @@ use crate::{
     watch::Object,
 };
 
-/// Why the API server could not be told.
+/// Why a report failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     #[error("cannot {what}")]
     Call { what: &'static str, source: CallError },
     #[error("cannot {what}: {why}")]
     Unreadable { what: &'static str, why: String },
-    /// Nothing is known of it by anybody, and everything is reported once it is there.
+    /// The node object is missing. Everything is reported once it exists.
     #[error("there is no Node {name:?}")]
     NoNode { name: String },
 }
@@ -32,20 +32,20 @@ pub enum ReportError {
 /// How many profiles a message names.
 const MOST_NAMED: usize = 3;
 
-/// The longest message; a node is read by many.
+/// The longest message, since many clients read nodes.
 const LONGEST_MESSAGE: usize = 512;
 
-/// What the API server holds of us.
+/// What the API server holds of our reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     pub node_uid: String,
-    /// Our labels alone.
+    /// Our own labels only.
     pub labels: BTreeMap<String, String>,
     pub condition: Option<Condition>,
-    /// Since when it has had its status.
+    /// The transition time of the condition.
     pub condition_since: Option<Timestamp>,
     pub is_tainted: bool,
-    /// The `SeccompNode`: who owns it, and what it says.
+    /// The `SeccompNode`: the uids of its owners, and its status.
     pub object: Option<(Vec<String>, Value)>,
 }
 
@@ -60,27 +60,25 @@ pub struct Condition {
 /// One call of the API server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// The `SeccompNode`, owned by the node of this uid.
+    /// Create the `SeccompNode`, owned by the node of this uid.
     Create(String),
-    /// The `SeccompNode` that is there, given to the node of this uid.
+    /// Make the node of this uid the owner of the existing `SeccompNode`.
     Own(String),
-    /// All that the `SeccompNode` says.
+    /// The whole status of the `SeccompNode`.
     Status(Value),
     Condition(Condition),
-    /// Labels to set, and to remove.
+    /// The labels to set and to remove.
     Labels(BTreeMap<String, Option<String>>),
     Untaint,
 }
 
-/// What to tell, in this order: first what is there, then that it may be
-/// relied on, and only then is anybody let in.
+/// The writes of a report, in this order: first the inventory, then the condition, and only then
+/// labels and taint, by which pods are scheduled.
 ///
-/// `refresh` says the condition again although nothing has changed, as a sign
-/// of life.
+/// `refresh` writes the condition even if it has not changed, as a heartbeat.
 ///
-/// Before it is known what is wanted, the condition of an earlier life stands
-/// only as long as our files are still those that it spoke of: the disk may be
-/// another by now.
+/// Before the profiles of the cluster are known, the condition of an earlier run stays only while
+/// our files are still those of its report: the disk may have been replaced.
 pub fn writes(found: &Found, seen: &Seen, refresh: bool) -> Vec<Write> {
     let mut writes = Vec::new();
     let status = status(found);
@@ -91,14 +89,14 @@ pub fn writes(found: &Found, seen: &Seen, refresh: bool) -> Vec<Write> {
         }
         Some(_) => {}
     }
-    let told = seen.object.as_ref().map(|(_, it)| it);
-    if told != Some(&status) {
+    let reported = seen.object.as_ref().map(|(_, it)| it);
+    if reported != Some(&status) {
         writes.push(Write::Status(status.clone()));
     }
     let condition = if found.is_decided || found.is_replaced {
         Some(condition(found))
     } else {
-        let still = told.is_some_and(|it| ours(it).eq(ours(&status)));
+        let still = reported.is_some_and(|it| ours(it).eq(ours(&status)));
         (!still && seen.condition.is_some())
             .then(|| Condition::not("Starting", "the files are not those that were reported last"))
     };
@@ -109,13 +107,13 @@ pub fn writes(found: &Found, seen: &Seen, refresh: bool) -> Vec<Write> {
     if !labels.is_empty() {
         writes.push(Write::Labels(labels));
     }
-    if found.lets_in() && seen.is_tainted {
+    if found.admits_pods() && seen.is_tainted {
         writes.push(Write::Untaint);
     }
     writes
 }
 
-/// The `status` of the `SeccompNode`; what is null there is left out.
+/// The `status` of the `SeccompNode`; null values are left out.
 fn status(found: &Found) -> Value {
     let entries = found.entries.iter().map(|it| {
         let mut entry = json!({ "path": it.path, "size": it.size, "source": it.source.as_str() });
@@ -135,7 +133,7 @@ fn status(found: &Found) -> Value {
     json!({ "profiles": entries, "unlisted": unlisted })
 }
 
-/// The paths and digests of our own directory.
+/// The paths and digests of the files in our own directory.
 fn ours(status: &Value) -> impl Iterator<Item = (&Value, &Value)> {
     let all = status["profiles"].as_array().into_iter().flatten();
     all.filter(|it| {
@@ -166,8 +164,8 @@ fn condition(found: &Found) -> Condition {
     Condition::not("NotInstalled", &message)
 }
 
-/// The changes that lead to the labels that there should be. Before it is known
-/// what is wanted, what is not true is removed and nothing added.
+/// The changes to the labels. Before the profiles of the cluster are known, labels that are no
+/// longer true are removed and none is added.
 fn labels(found: &Found, seen: &BTreeMap<String, String>) -> BTreeMap<String, Option<String>> {
     let usable = found.usable.iter();
     let wanted: BTreeMap<_, _> =
@@ -181,7 +179,7 @@ fn labels(found: &Found, seen: &BTreeMap<String, String>) -> BTreeMap<String, Op
     changes
 }
 
-/// The key of a profile's label; none, where its name is too long for one.
+/// The key of a profile's label; `None` if the name is too long for one.
 fn label(name: &Name) -> Option<String> {
     const LONGEST: usize = 63;
     (name.as_str().len() <= LONGEST).then(|| format!("{PROFILE_LABEL_PREFIX}{name}"))
@@ -194,7 +192,7 @@ impl Condition {
 }
 
 impl Seen {
-    /// Reads what is ours of a node, and the `SeccompNode` if there is one.
+    /// Reads our fields of a node, and of its `SeccompNode` if there is one.
     pub(super) fn of(node: &Object<'_>, object: Option<&Object<'_>>) -> Result<Self, String> {
         let labels: BTreeMap<String, String> = node.labels()?;
         let (spec, status): (NodeSpec, NodeStatus) = (node.spec()?, node.status()?);
@@ -222,7 +220,7 @@ impl Seen {
 
     fn object(object: &Object<'_>) -> Result<(Vec<String>, Value), String> {
         let owners: Vec<OwnerReference> = object.owner_references()?;
-        // What somebody wrote there that cannot be read is written over.
+        // A status that cannot be read is overwritten.
         let status: Value = object.status().unwrap_or_default();
         let ours = json!({ "profiles": status["profiles"], "unlisted": status["unlisted"] });
         Ok((owners.into_iter().map(|it| it.uid).collect(), ours))

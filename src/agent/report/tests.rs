@@ -16,7 +16,7 @@ fn digest() -> Digest {
 
 const SHORT: &str = "ba7816bf8f01";
 
-/// A node on which `web` is wanted and there.
+/// A node on which `web` is wanted and installed.
 fn found() -> Found {
     Found {
         is_decided: true,
@@ -44,8 +44,8 @@ fn true_of_one() -> Condition {
     Condition { status: "True".into(), reason: "Installed".into(), message }
 }
 
-/// What the API server holds when all has been told.
-fn told() -> Seen {
+/// What the API server holds after everything was reported.
+fn reported() -> Seen {
     Seen {
         node_uid: "n-1".to_owned(),
         labels: [("profile.callgate.dev/web".to_owned(), SHORT.to_owned())].into(),
@@ -79,15 +79,15 @@ fn reports_are_written_in_the_order_in_which_others_rely_on_them() {
 
 #[test]
 fn a_report_is_not_repeated() {
-    assert_eq!(writes(&found(), &told(), false), []);
-    assert_eq!(writes(&found(), &told(), true), [Write::Condition(true_of_one())]);
+    assert_eq!(writes(&found(), &reported(), false), []);
+    assert_eq!(writes(&found(), &reported(), true), [Write::Condition(true_of_one())]);
 }
 
 #[test]
 fn a_node_that_was_made_anew_owns_the_object() {
     for owners in [&["n-0"][..], &[], &["n-0", "n-1"]] {
         let owners = owners.iter().map(|it| (*it).to_owned()).collect();
-        let seen = Seen { object: Some((owners, status(&found()))), ..told() };
+        let seen = Seen { object: Some((owners, status(&found()))), ..reported() };
         assert_eq!(writes(&found(), &seen, false), [Write::Own("n-1".to_owned())]);
     }
 }
@@ -95,7 +95,7 @@ fn a_node_that_was_made_anew_owns_the_object() {
 #[test]
 fn the_start_up_taint_stays_until_all_profiles_are_in_place() {
     let found = lacking("cannot write profile \"web\": no space left on device");
-    let seen = Seen { is_tainted: true, ..told() };
+    let seen = Seen { is_tainted: true, ..reported() };
     let condition =
         Condition::not("NotInstalled", "cannot write profile \"web\": no space left on device");
     assert_eq!(
@@ -114,10 +114,10 @@ fn a_profile_with_a_lint_error_sets_the_condition_to_false_and_keeps_no_taint() 
     refused.wanted = 2;
     let why = "profile \"db\" is not installed: it is no good [some-lint]".to_owned();
     refused.failures = vec![Failure { name: Some(name("db")), kind: REFUSED, why: why.clone() }];
-    let seen = Seen { is_tainted: true, ..told() };
+    let seen = Seen { is_tainted: true, ..reported() };
     let expected = [Write::Condition(Condition::not("NotInstalled", &why)), Write::Untaint];
     assert_eq!(writes(&refused, &seen, false), expected);
-    // But where another one is not in place as well, nobody is let in.
+    // But if another profile is not installed either, the taint stays.
     refused.failures.push(lacking("disk full").failures.remove(0));
     assert!(!writes(&refused, &seen, false).contains(&Write::Untaint));
     let undecided = Found { is_decided: false, ..found() };
@@ -130,7 +130,7 @@ fn a_replaced_directory_withdraws_all_labels_and_keeps_the_start_up_taint() {
         let mut replaced = lacking("the seccomp directory is not the one that the kubelet reads");
         (replaced.is_decided, replaced.is_replaced) = (is_decided, true);
         replaced.failures[0].name = None;
-        let seen = Seen { is_tainted: true, ..told() };
+        let seen = Seen { is_tainted: true, ..reported() };
         let why = "the seccomp directory is not the one that the kubelet reads";
         let expected = [
             Write::Status(status(&replaced)),
@@ -156,13 +156,13 @@ fn a_message_names_three_and_counts_the_rest() {
 #[test]
 fn before_the_profiles_are_known_an_earlier_report_stays_if_it_still_holds() {
     let start = Found { is_decided: false, wanted: 0, ..found() };
-    assert_eq!(writes(&start, &told(), true), []);
-    let tainted = Seen { is_tainted: true, ..told() };
+    assert_eq!(writes(&start, &reported(), true), []);
+    let tainted = Seen { is_tainted: true, ..reported() };
     assert_eq!(writes(&start, &tainted, true), [], "nobody is let in yet");
-    // A foreign file is another matter.
+    // The files of others are another matter.
     let mut other = start.clone();
     other.entries.push(Entry { path: "old.json".to_owned(), ..start.entries[0].clone() });
-    assert_eq!(writes(&other, &told(), true), [Write::Status(status(&other))]);
+    assert_eq!(writes(&other, &reported(), true), [Write::Status(status(&other))]);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_replaced_disk_invalidates_the_earlier_report() {
     let wiped = Found::default();
     let starting = Condition::not("Starting", "the files are not those that were reported last");
     assert_eq!(
-        writes(&wiped, &told(), true),
+        writes(&wiped, &reported(), true),
         [
             Write::Status(json!({ "profiles": [], "unlisted": null })),
             Write::Condition(starting.clone()),
@@ -180,13 +180,13 @@ fn a_replaced_disk_invalidates_the_earlier_report() {
     let mut changed = Found { is_decided: false, ..found() };
     changed.entries[0].digest = Some(Digest::of(b"other"));
     changed.usable = [(name("web"), Digest::of(b"other"))].into();
-    assert!(writes(&changed, &told(), true).contains(&Write::Condition(starting)));
+    assert!(writes(&changed, &reported(), true).contains(&Write::Condition(starting)));
 }
 
 #[test]
 fn before_the_profiles_are_known_no_label_is_added() {
     let start = Found { is_decided: false, ..found() };
-    let seen = Seen { labels: BTreeMap::new(), ..told() };
+    let seen = Seen { labels: BTreeMap::new(), ..reported() };
     assert_eq!(writes(&start, &seen, false), []);
 }
 
@@ -251,7 +251,7 @@ fn only_our_fields_of_a_node_are_read() {
 #[test]
 fn a_list_that_is_cut_says_so() {
     let cut = Found { unlisted: 7, ..found() };
-    assert_eq!(writes(&cut, &told(), false), [Write::Status(status(&cut))]);
+    assert_eq!(writes(&cut, &reported(), false), [Write::Status(status(&cut))]);
     assert_eq!(status(&cut)["unlisted"], 7);
 }
 

@@ -2,7 +2,7 @@
 
 mod pace;
 mod reasons;
-mod tell;
+mod reporter;
 
 use std::{
     path::PathBuf,
@@ -22,7 +22,7 @@ use tokio::{
 use self::{
     pace::phase,
     reasons::Reasons,
-    tell::{Teller, delete_pod},
+    reporter::{Reporter, delete_pod},
 };
 use super::{
     event::{AgentEvent, EventHandler},
@@ -34,57 +34,57 @@ use super::{
     watch::{fetch, follow, touches},
 };
 
-/// How often all files are looked at: what somebody changed is repaired within
-/// this time and that of a pass.
+/// How often all files are looked at: a changed file is repaired within this time and that of a
+/// pass.
 const SCAN: Duration = Duration::from_secs(10);
 
-/// How long changes of profiles are gathered before they are acted on.
+/// How long changes of profiles are gathered before a pass.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// How often the API server is told although nothing has changed, so that a
-/// condition that nobody keeps can be told from one that is kept.
+/// How often the agent reports although nothing has changed, so that a condition whose agent is
+/// gone can be recognised.
 const REFRESH: Duration = Duration::from_mins(5);
 
-/// Longer than this no look at all files takes, unless something hangs: a file
-/// system of a server that is away.
+/// A pass takes longer than this only if a file access hangs, such as on a network file system
+/// whose server is away.
 const LATE: Duration = Duration::from_mins(5);
 
-/// What was found last.
+/// The result of the last pass.
 #[derive(Clone)]
 struct Looked {
     found: Arc<Found>,
-    /// When that look ended.
+    /// When the pass ended.
     at: Instant,
 }
 
 /// The agent of one node.
 pub struct Agent {
     pub client: Client,
-    /// For watches, which have to know of each failure.
+    /// For watches: it does not retry, since a watch must report each failure.
     pub watches: Client,
     /// The name of its node.
     pub node: String,
     /// The seccomp directory of the kubelet.
     pub root: PathBuf,
-    /// How long a file stays whose `SeccompProfile` is gone.
+    /// How long the file of a deleted `SeccompProfile` stays.
     pub keep_deleted_for: Duration,
-    /// The namespace and the name of the pod in which it runs, if it does.
+    /// The namespace and name of the pod that it runs in, if there is one.
     pub pod: Option<(String, String)>,
 }
 
 impl Agent {
-    /// Runs until the seccomp directory is no longer the one that the kubelet
-    /// reads: what its pod has mounted is the old one then, and only a new pod
-    /// has the new one, so its own is deleted. Drop it to end it, at any moment.
+    /// Runs until the seccomp directory is no longer the one that the kubelet reads. The pod has
+    /// then the old directory mounted, and only a new pod mounts the new one, so the agent deletes
+    /// its own pod. The future may be dropped at any moment.
     ///
-    /// While the API server is away the files are kept as they were wanted
-    /// last. Before it has ever answered, nothing is written or removed.
+    /// While the API server is away, the files are kept as they were last wanted. Before its first
+    /// answer, nothing is written or removed.
     pub async fn run(self, handler: EventHandler) {
         let Self { client, watches, node, root, keep_deleted_for, pod } = self;
         let (wanted, wants) = watch::channel(None);
         let (found, finds) = watch::channel(None);
         let (runtime, reader) = (Handle::current(), client.clone());
-        // Called by the thread that makes the passes, which may wait.
+        // Called by the thread that makes the passes, which may block.
         let fetch = Box::new(move |name: &Name| runtime.block_on(fetch(&reader, name)));
         let reconciler = Reconciler::new(root, keep_deleted_for, fetch);
         select! {
@@ -100,7 +100,7 @@ impl Agent {
     }
 }
 
-/// Passes again and again: when profiles change, and every [`SCAN`].
+/// Makes a pass whenever profiles change, and every [`SCAN`].
 async fn keep(
     mut reconciler: Reconciler,
     mut wants: watch::Receiver<Option<Wanted>>,
@@ -121,7 +121,7 @@ async fn keep(
         handler(AgentEvent::Passed(&result));
         let at = Instant::now();
         found.send_if_modified(|it| match it {
-            Some(it) if it.found.says_the_same(&result) => {
+            Some(it) if it.found.has_the_same_report(&result) => {
                 it.at = at;
                 false
             }
@@ -136,8 +136,8 @@ async fn keep(
     }
 }
 
-/// Reports what was found: when it is new, when somebody has touched what we
-/// wrote, and every [`REFRESH`].
+/// Reports what the passes found: when it is new, when another client has changed what we wrote,
+/// and every [`REFRESH`].
 async fn report(
     client: Client,
     watches: Client,
@@ -145,7 +145,7 @@ async fn report(
     mut finds: watch::Receiver<Option<Looked>>,
     handler: EventHandler,
 ) {
-    let teller = Teller::new(&client, &node);
+    let reporter = Reporter::new(&client, &node);
     let (touch, mut touched) = watch::channel(());
     let notice = touches(watches, &node, touch, Arc::clone(&handler));
     let start = Instant::now();
@@ -162,7 +162,7 @@ async fn report(
             let found = looked.map(|it| it.found);
             let due = found.as_ref().map(|it| reasons.due(it, now));
             let wait = due.map_or(REFRESH, |it| it.saturating_sub(now));
-            // What is due comes before what is new: that may never end.
+            // A report that is due comes before new events, which may never end.
             if !wait.is_zero() {
                 let news = async {
                     select! {
@@ -177,25 +177,25 @@ async fn report(
             }
             let Some(found) = found else { continue };
             touched.mark_unchanged();
-            // Whoever undoes what we wrote gets the same again, and not sooner than
-            // that, what is new.
+            // If another client has undone our write, the last report is written again, and new
+            // findings no sooner than they are due.
             let is_new = reasons.is_new(&found, start.elapsed());
-            let tells = if is_new { &found } else { reasons.told().unwrap_or(&found) };
+            let content = if is_new { &found } else { reasons.last().unwrap_or(&found) };
             let refresh = reasons.is_stale(start.elapsed());
-            let nodes = if refresh { teller.nodes().await } else { None };
-            match teller.tell(tells, refresh).await {
+            let nodes = if refresh { reporter.nodes().await } else { None };
+            match reporter.report(content, refresh).await {
                 Ok(calls) => {
-                    handler(AgentEvent::Reported { found: tells, calls });
-                    let told = Arc::clone(tells);
-                    reasons.success(told, calls, refresh, nodes, start.elapsed());
+                    handler(AgentEvent::Reported { found: content, calls });
+                    let last = Arc::clone(content);
+                    reasons.success(last, calls, refresh, nodes, start.elapsed());
                 }
                 Err(error) => {
                     handler(AgentEvent::ReportFailed(&error));
                     match error {
-                        // There is no use in trying again before the watch tells of it.
+                        // Not retried before the watch reports the node.
                         ReportError::NoNode { .. } => {
-                            let told = Arc::clone(tells);
-                            reasons.success(told, 0, refresh, nodes, start.elapsed());
+                            let last = Arc::clone(content);
+                            reasons.success(last, 0, refresh, nodes, start.elapsed());
                         }
                         _ => reasons.failure(start.elapsed()),
                     }
@@ -212,8 +212,8 @@ async fn report(
     }
 }
 
-/// Something from 1 to 1.5, another for every node: thousands that have lost the
-/// API server at one moment must not come back at one moment.
+/// A factor from 1 to 1.5 that differs between nodes: thousands of agents that lost the API server
+/// at one moment must not come back at one moment.
 fn stagger(node: &str) -> f64 {
     1.0 + phase(node) / 2.0
 }

@@ -1,29 +1,29 @@
-//! When to tell the API server of what is new: soon where it was quiet, and
-//! less and less often while it goes on. Pure.
+//! Decides when to report a change to the API server: soon after a quiet time, and less and less
+//! often while changes go on. Pure.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
 
-/// What all agents together may write, in calls per second; the signs of life,
-/// of which there is one in five minutes from each, come on top.
+/// How many calls per second all agents together may make, besides the heartbeats, of which each
+/// agent sends one every five minutes.
 const ALL_TOGETHER: u32 = 35;
 
-/// How many calls a report takes at most, but for the first one.
+/// The largest number of calls of a report, except the first.
 const CALLS: u32 = 3;
 
-/// Times are those of a clock that nobody can set, since some moment.
+/// All times are durations since one start, by a monotonic clock.
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
-    /// From the first to the last, between two reports.
+    /// The shortest and the longest time between two reports.
     least: Duration,
     most: Duration,
-    /// Before the first report, where it was quiet.
+    /// The delay of the first report after a quiet time.
     delay: Duration,
     gap: Duration,
     last: Option<Duration>,
-    /// When what is waiting is to be told.
+    /// When the waiting report is due.
     due: Option<Duration>,
 }
 
@@ -32,8 +32,8 @@ impl Pace {
         Self { least, most, delay: Duration::ZERO, gap: least, last: None, due: None }
     }
 
-    /// Spreads what every agent has to tell at one moment over so long that all
-    /// of them together do not overrun the API server. `phase` is from 0 to 1.
+    /// Spreads reports that all agents would send at one moment over that time, so that they do not
+    /// overload the API server. `phase` is from 0 to 1.
     pub(super) fn spread(&mut self, over: Duration, phase: f64) {
         let least = self.least.max(over);
         (self.most, self.delay) = (self.most.max(over), over.mul_f64(phase));
@@ -42,7 +42,7 @@ impl Pace {
         }
     }
 
-    /// There is something to tell: when that is to be done.
+    /// There is something to report; returns when to.
     pub(super) fn due(&mut self, now: Duration) -> Duration {
         let due = match self.last {
             Some(last) if self.goes_on(last, now) => now.max(last + self.gap),
@@ -51,14 +51,14 @@ impl Pace {
         *self.due.get_or_insert(due)
     }
 
-    /// It was told.
-    pub(super) fn told(&mut self, now: Duration) {
+    /// A report was sent.
+    pub(super) fn reported(&mut self, now: Duration) {
         let goes_on = self.last.is_some_and(|it| self.goes_on(it, now));
         self.gap = if goes_on { (self.gap * 2).min(self.most) } else { self.least };
         (self.last, self.due) = (Some(now), None);
     }
 
-    /// There is nothing to tell after all.
+    /// There is nothing to report any more.
     pub(super) fn calm(&mut self) {
         self.due = None;
     }
@@ -68,17 +68,17 @@ impl Pace {
     }
 }
 
-/// Over how long the reports of so many nodes have to be spread.
+/// Over how long to spread the reports of that many nodes.
 pub(super) fn spread_of(nodes: usize) -> Duration {
     let calls = u32::try_from(nodes).unwrap_or(u32::MAX).saturating_mul(CALLS);
     Duration::from_secs(calls.into()) / ALL_TOGETHER
 }
 
-/// Something from 0 to 1, another for every node.
+/// A number from 0 to 1 that differs between nodes.
 pub(super) fn phase(node: &str) -> f64 {
     let mut hasher = DefaultHasher::new();
     node.hash(&mut hasher);
-    // As many bits as make no difference.
+    // 32 bits are more than enough.
     f64::from(u32::try_from(hasher.finish() >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }
 
@@ -89,7 +89,7 @@ mod tests {
     const LEAST: Duration = Duration::from_millis(300);
     const MOST: Duration = Duration::from_secs(10);
 
-    /// When a node reports for which something is new at each of these moments.
+    /// When a node reports, if something changes at each of these times.
     fn reports(
         mut pace: Pace,
         news: impl Iterator<Item = Duration>,
@@ -100,7 +100,7 @@ mod tests {
         for now in news.chain([end]) {
             while let Some(at) = due.filter(|it| *it <= now) {
                 reports.push(at);
-                pace.told(at);
+                pace.reported(at);
                 due = None;
             }
             due = due.or_else(|| Some(pace.due(now)));
@@ -122,7 +122,7 @@ mod tests {
         assert!(all.len() < 20, "{all:?}");
         assert!(all.windows(2).all(|it| it[1].saturating_sub(it[0]) <= MOST), "{all:?}");
         let last = all.last().copied().unwrap_or_default();
-        assert!(last >= Duration::from_secs(99), "what is true in the end is told: {all:?}");
+        assert!(last >= Duration::from_secs(99), "what is true in the end is reported: {all:?}");
         // Twice a minute is not at once.
         assert_eq!(reports(pace(), every(30_000, 10), hour).len(), 10);
     }
@@ -132,7 +132,7 @@ mod tests {
         let mut pace = Pace::new(LEAST, MOST);
         for at in every(100, 100) {
             if pace.due(at) <= at {
-                pace.told(at);
+                pace.reported(at);
             }
         }
         let later = Duration::from_mins(5);
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(pace.due(later), later);
     }
 
-    /// Every node has something to tell at the same moments.
+    /// Something changes on every node at the same times.
     #[test]
     fn a_thousand_nodes_write_fifty_times_a_second_at_most() {
         let (nodes, end) = (1000, Duration::from_mins(10));
@@ -149,19 +149,19 @@ mod tests {
             for node in 0..nodes {
                 let mut pace = Pace::new(LEAST, MOST);
                 pace.spread(spread_of(nodes), phase(&format!("node-{node}")));
-                // Its first report is long ago.
-                pace.told(Duration::ZERO);
+                // Its first report was long ago.
+                pace.reported(Duration::ZERO);
                 let begin = Duration::from_mins(5);
                 let news = every(100, storm).map(|it| it + begin);
                 for at in reports(pace, news, end) {
                     seconds[usize::try_from(at.as_secs()).unwrap()] += CALLS;
                 }
             }
-            // Chance has no place in it, but it is uneven: in ten seconds.
+            // The phases are fixed but uneven, so the rate is taken over ten seconds.
             let worst = seconds.windows(10).map(|it| it.iter().sum::<u32>()).max().unwrap();
             let all: u32 = seconds.iter().sum();
             assert!(worst <= 10 * 50, "{worst} in ten seconds, {all} in all");
-            assert!(all >= 3000, "all are told of it");
+            assert!(all >= 3000, "all report it");
         }
     }
 

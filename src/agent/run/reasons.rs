@@ -1,4 +1,4 @@
-//! Why to report, and when. Pure.
+//! Decides why and when to report. Pure.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,44 +9,44 @@ use super::{
 };
 use crate::agent::found::{Found, Source};
 
-/// Between two reports of what callgate does: from the first to the last.
+/// The shortest and the longest time between two reports of our own files.
 const CHANGES: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(10));
 
-/// Of files of others: one that grows for ever, a log, is news at every look.
+/// The same for the files of others: a log that grows for ever is new at every pass.
 const FOREIGN: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mins(5));
 
-/// Against somebody who undoes what we wrote, who may do so for ever.
+/// The same for repairs, against a client that undoes them for ever.
 const FIGHT: (Duration, Duration) = (Duration::from_millis(300), Duration::from_mins(5));
 
-/// After a failed report: from the first to the last.
+/// The shortest and the longest pause after a failed report.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
-/// What was told, and what there is to tell.
+/// The last report, and when the next one is due.
 pub(super) struct Reasons {
     phase: f64,
     stagger: f64,
-    /// Whether somebody may have undone what was told.
+    /// Whether another client may have undone the last report.
     pub(super) is_touched: bool,
-    /// Whether the last look at the files is long ago, as one of them hangs. Then
-    /// no sign of life is given: what was found does not count for ever.
+    /// Whether the last pass ended long ago, because a file access hangs. Then no heartbeat is
+    /// sent, since the last findings may be outdated.
     pub(super) is_late: bool,
-    told: Option<Arc<Found>>,
+    last: Option<Arc<Found>>,
     refreshed: Option<Duration>,
     changes: Pace,
     foreign: Pace,
     fight: Pace,
     pause: Duration,
-    /// Not before this, as the last try has failed.
+    /// The earliest time for the next attempt, after a failure.
     again: Duration,
 }
 
-/// In what two findings differ.
+/// How two results of passes differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum AgentEvent {
+enum Difference {
     Nothing,
     OfOthers,
     OfOurs,
-    /// Somebody waits for it.
+    /// Pods wait for the report.
     Urgent,
 }
 
@@ -58,7 +58,7 @@ impl Reasons {
             stagger: stagger(node),
             is_touched: false,
             is_late: false,
-            told: None,
+            last: None,
             refreshed: None,
             changes: pace(CHANGES),
             foreign: pace(FOREIGN),
@@ -68,11 +68,11 @@ impl Reasons {
         }
     }
 
-    pub(super) fn told(&self) -> Option<&Arc<Found>> {
-        self.told.as_ref()
+    pub(super) fn last(&self) -> Option<&Arc<Found>> {
+        self.last.as_ref()
     }
 
-    /// When to report, if nothing else happens.
+    /// When to report, if nothing else changes.
     pub(super) fn due(&mut self, found: &Found, now: Duration) -> Duration {
         let news = self.news(found);
         let mut due = self.refreshed.map_or(now, |it| it + REFRESH);
@@ -80,10 +80,10 @@ impl Reasons {
             due = now + REFRESH;
         }
         match news {
-            AgentEvent::Nothing => {}
-            AgentEvent::OfOthers => due = due.min(self.foreign.due(now)),
-            AgentEvent::OfOurs => due = due.min(self.changes.due(now)),
-            AgentEvent::Urgent => due = now,
+            Difference::Nothing => {}
+            Difference::OfOthers => due = due.min(self.foreign.due(now)),
+            Difference::OfOurs => due = due.min(self.changes.due(now)),
+            Difference::Urgent => due = now,
         }
         if self.is_touched {
             due = due.min(self.fight.due(now));
@@ -91,36 +91,36 @@ impl Reasons {
         due.max(self.again)
     }
 
-    /// Whether what was found is to be told, and not what was told last.
+    /// Whether to report what was found now, rather than the last report again.
     pub(super) fn is_new(&mut self, found: &Found, now: Duration) -> bool {
         match self.news(found) {
-            AgentEvent::Nothing => false,
-            AgentEvent::OfOthers => self.is_stale(now) || self.foreign.due(now) <= now,
-            AgentEvent::OfOurs => self.is_stale(now) || self.changes.due(now) <= now,
-            AgentEvent::Urgent => true,
+            Difference::Nothing => false,
+            Difference::OfOthers => self.is_stale(now) || self.foreign.due(now) <= now,
+            Difference::OfOurs => self.is_stale(now) || self.changes.due(now) <= now,
+            Difference::Urgent => true,
         }
     }
 
-    /// Whether a sign of life is due.
+    /// Whether a heartbeat is due.
     pub(super) fn is_stale(&self, now: Duration) -> bool {
         !self.is_late && self.refreshed.is_none_or(|it| now >= it + REFRESH)
     }
 
-    /// `nodes` is how many there are, if somebody has counted.
+    /// `nodes` is the number of nodes, if it was read.
     pub(super) fn success(
         &mut self,
-        told: Arc<Found>,
+        last: Arc<Found>,
         calls: usize,
         is_refresh: bool,
         nodes: Option<usize>,
         now: Duration,
     ) {
-        let news = self.news(&told);
+        let news = self.news(&last);
         match news {
-            AgentEvent::Nothing if self.is_touched && calls > 0 => self.fight.told(now),
-            AgentEvent::Nothing => {}
-            AgentEvent::OfOthers => self.foreign.told(now),
-            AgentEvent::OfOurs | AgentEvent::Urgent => self.changes.told(now),
+            Difference::Nothing if self.is_touched && calls > 0 => self.fight.reported(now),
+            Difference::Nothing => {}
+            Difference::OfOthers => self.foreign.reported(now),
+            Difference::OfOurs | Difference::Urgent => self.changes.reported(now),
         }
         self.fight.calm();
         if is_refresh {
@@ -133,7 +133,7 @@ impl Reasons {
             }
         }
         self.is_touched = false;
-        (self.told, self.pause, self.again) = (Some(told), PATIENCE.0, Duration::ZERO);
+        (self.last, self.pause, self.again) = (Some(last), PATIENCE.0, Duration::ZERO);
     }
 
     pub(super) fn failure(&mut self, now: Duration) {
@@ -141,22 +141,22 @@ impl Reasons {
         self.pause = (self.pause * 2).min(PATIENCE.1);
     }
 
-    fn news(&self, found: &Found) -> AgentEvent {
-        let Some(told) = &self.told else { return AgentEvent::Urgent };
-        if found.is_replaced || found.is_decided != told.is_decided {
-            return AgentEvent::Urgent;
+    fn news(&self, found: &Found) -> Difference {
+        let Some(last) = &self.last else { return Difference::Urgent };
+        if found.is_replaced || found.is_decided != last.is_decided {
+            return Difference::Urgent;
         }
         let ours = |it: &Found| {
             let ours = it.entries.iter().filter(|it| it.source != Source::Node);
             ours.cloned().collect::<Vec<_>>()
         };
         let is_same = (found.wanted, &found.usable, &found.failures)
-            == (told.wanted, &told.usable, &told.failures);
-        if !is_same || ours(found) != ours(told) {
-            return AgentEvent::OfOurs;
+            == (last.wanted, &last.usable, &last.failures);
+        if !is_same || ours(found) != ours(last) {
+            return Difference::OfOurs;
         }
-        let is_same = (&found.entries, found.unlisted) == (&told.entries, told.unlisted);
-        if is_same { AgentEvent::Nothing } else { AgentEvent::OfOthers }
+        let is_same = (&found.entries, found.unlisted) == (&last.entries, last.unlisted);
+        if is_same { Difference::Nothing } else { Difference::OfOthers }
     }
 }
 
@@ -181,7 +181,7 @@ mod tests {
         Arc::new(Found { is_decided: true, wanted, entries: vec![entry], ..Found::default() })
     }
 
-    /// One that has told everything.
+    /// The state after everything was reported.
     fn quiet() -> Reasons {
         let mut reasons = Reasons::new("node-a");
         assert_eq!(reasons.due(&found(1, 0), at(0)), at(0), "the first report waits for nothing");
@@ -189,8 +189,8 @@ mod tests {
         reasons
     }
 
-    /// Lives through an hour in which `look` finds something every so often;
-    /// returns how often it was told.
+    /// Simulates an hour in which a pass finds `look` at each interval; returns the number of
+    /// reports.
     fn reports(look: impl Fn(Duration) -> Arc<Found>, every: Duration, is_fought: bool) -> usize {
         let (mut reasons, mut count) = (quiet(), 0);
         let mut now = Duration::ZERO;
@@ -201,16 +201,16 @@ mod tests {
             if reasons.due(&found, now) > now {
                 continue;
             }
-            let tells = if reasons.is_new(&found, now) { found } else { found_last(&reasons) };
+            let reported = if reasons.is_new(&found, now) { found } else { found_last(&reasons) };
             let refresh = reasons.is_stale(now);
             count += usize::from(!refresh);
-            reasons.success(tells, 1, refresh, None, now);
+            reasons.success(reported, 1, refresh, None, now);
         }
         count
     }
 
     fn found_last(reasons: &Reasons) -> Arc<Found> {
-        Arc::clone(reasons.told().unwrap())
+        Arc::clone(reasons.last().unwrap())
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Carries a report to the API server.
+//! Writes a report to the API server.
 
 use std::time::Duration;
 
@@ -24,20 +24,20 @@ use crate::{
     watch::Object,
 };
 
-/// As whom we write: the API server notes who set which field.
+/// The field manager of our writes.
 const MANAGER: &str = "callgate-agent";
 
-/// How long one call may take, kube's own retries included.
+/// The deadline of one call, kube's own retries included.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The two objects that a node's agent writes.
-pub(super) struct Teller {
+/// Writes the two objects of a node: the `Node` and the `SeccompNode`.
+pub(super) struct Reporter {
     client: Client,
-    /// The name of both.
+    /// The name of both objects.
     name: String,
 }
 
-/// Of a list, how many objects it has.
+/// The number of objects in a list.
 #[derive(Deserialize)]
 struct Count {
     metadata: CountMetadata,
@@ -51,14 +51,14 @@ struct CountMetadata {
     remaining_item_count: usize,
 }
 
-impl Teller {
+impl Reporter {
     pub(super) fn new(client: &Client, node: &str) -> Self {
         Self { client: client.clone(), name: node.to_owned() }
     }
 
-    /// Tells what is new of it, and says in how many calls. The first one that
-    /// fails ends it, so that nothing is told before what it rests on.
-    pub(super) async fn tell(&self, found: &Found, refresh: bool) -> Result<usize, ReportError> {
+    /// Writes what has changed; returns the number of calls. The first failure ends it, so that no
+    /// write precedes one that it depends on.
+    pub(super) async fn report(&self, found: &Found, refresh: bool) -> Result<usize, ReportError> {
         let node = self.get("read the node", NODES).await?;
         let node = node.ok_or_else(|| ReportError::NoNode { name: self.name.clone() })?;
         let object = self.get("read the SeccompNode", NODE.path).await?;
@@ -74,7 +74,7 @@ impl Teller {
         Ok(calls)
     }
 
-    /// How many nodes there are, if the API server says so.
+    /// The number of nodes; `None` if the API server does not answer.
     pub(super) async fn nodes(&self) -> Option<usize> {
         let request = Request::new(NODES).list_metadata(&ListParams::default().limit(1));
         let list = self.call("count the nodes", request).await.ok()?;
@@ -130,8 +130,8 @@ impl Teller {
         Ok(())
     }
 
-    /// The list of taints can only be written as a whole: over the one that was
-    /// read, and over no other.
+    /// The list of taints can only be replaced as a whole, so the write names the version that was
+    /// read.
     async fn untaint(&self, as_us: &PatchParams) -> Result<(), ReportError> {
         let what = "remove the node's taint";
         let Some(text) = self.get("read the node", NODES).await? else { return Ok(()) };
@@ -149,7 +149,7 @@ impl Teller {
         Ok(())
     }
 
-    /// The text of one of the two, if it is there.
+    /// The text of one of the two objects; `None` if it does not exist.
     async fn get(&self, what: &'static str, path: &str) -> Result<Option<String>, ReportError> {
         let request = Request::new(path).get(&self.name, &<_>::default());
         match self.call(what, request).await {
@@ -171,13 +171,13 @@ impl Teller {
         call(&self.client, what, request).await
     }
 
-    /// The object goes when its node goes.
+    /// The garbage collector deletes the object together with its node.
     fn owner(&self, uid: &str) -> Value {
         json!([{ "apiVersion": "v1", "kind": "Node", "name": self.name, "uid": uid }])
     }
 }
 
-/// Deletes a pod; whoever made it makes another one.
+/// Deletes a pod; its controller creates another one.
 pub(super) async fn delete_pod(
     client: Client,
     namespace: &str,
@@ -204,7 +204,7 @@ fn patch_status(
 
 fn written(condition: &Condition, now: Timestamp, since: Option<Timestamp>) -> Value {
     let Condition { status, reason, message } = condition;
-    // The API server's times have no fraction.
+    // Times in the API server have no fraction.
     let time = |it: Timestamp| it.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     json!({
         "type": NODE_CONDITION, "status": status, "reason": reason, "message": message,
@@ -212,8 +212,8 @@ fn written(condition: &Condition, now: Timestamp, since: Option<Timestamp>) -> V
     })
 }
 
-/// Returns the answer as it came. Others write into the objects that we write as well, and what
-/// they wrote is in the answer: kube's types cannot hold all of it.
+/// Returns the answer as text. Other clients write into these objects as well, and kube's types
+/// cannot hold everything that they may write.
 async fn call(
     client: &Client,
     what: &'static str,
