@@ -613,7 +613,13 @@ async fn the_deletion_of_a_policy_that_a_namespace_names_is_denied() {
     json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
         { "names": ["read"], "action": "SCMP_ACT_ALLOW" },
     ] }),
-    Some("[no-execve]")
+    Some("\n  spec.defaultAction: denies execve, ")
+)]
+#[case::its_file_would_be_too_large(
+    json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        { "names": vec!["mkdir"; 20_000], "action": "SCMP_ACT_ERRNO" },
+    ] }),
+    Some("\n  spec: its file on the nodes would have ")
 )]
 #[tokio::test]
 async fn a_profile_is_linted_when_it_is_written(#[case] spec: Value, #[case] lint: Option<&str>) {
@@ -624,7 +630,7 @@ async fn a_profile_is_linted_when_it_is_written(#[case] spec: Value, #[case] lin
     assert_eq!(response["allowed"], lint.is_none(), "{response}");
     if let Some(lint) = lint {
         let message = response["status"]["message"].as_str().expect("a refusal has a message");
-        let start = "profile \"restricted\" is not one to run under:\n  spec.";
+        let start = "profile \"restricted\" is not one to run under:\n  spec";
         assert!(message.starts_with(start) && message.contains(lint), "{message}");
     }
 }

@@ -97,7 +97,8 @@ fn judge_profile<'a>(answer: Answer<'a>, findings: &[Finding], name: &str) -> Ju
     let warnings = || findings.iter().filter(|it| it.lint.severity == Severity::Warning);
     let count = warnings().count();
     let shown = warnings().take(MOST_WARNINGS);
-    let mut words: Vec<_> = shown.map(|it| cut(format!("profile {name:?}: spec.{it}"))).collect();
+    let mut words: Vec<_> =
+        shown.map(|it| cut(format!("profile {name:?}: {}", it.in_spec()))).collect();
     if count > MOST_WARNINGS {
         words.push(format!("profile {name:?}: and {} more findings", count - MOST_WARNINGS));
     }

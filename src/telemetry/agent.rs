@@ -28,13 +28,13 @@ metrics! {
         files: Gauge = "agent_files",
         /// Files that were not reported, as there are too many
         files_unlisted: Gauge = "agent_files_unlisted",
-        /// What could not be done, by kind
+        /// Failures, by kind
         errors: Counters<Failure> = "agent_errors",
         /// Files that were written
         writes: Counter = "agent_writes",
         /// Files that were removed
         removals: Counter = "agent_removals",
-        /// When the API server was told of everything last, in seconds since 1970
+        /// When the last complete report reached the API server, in seconds since 1970
         report: Gauge = "agent_report_timestamp" in Seconds,
         /// Calls of the API server that wrote what is on the node
         report_writes: Counter = "agent_report_writes",

@@ -47,15 +47,15 @@ metrics! {
         certificate_expiry: Gauge = "certificate_expiry_timestamp" in Seconds,
         /// Certificates on disk that could not be served
         certificate_reload_failures: Counter = "certificate_reload_failures",
-        /// When the authority that replicas share ends, in seconds since 1970
+        /// When the CA that replicas share expires, in seconds since 1970
         authority_expiry: Gauge = "authority_expiry_timestamp" in Seconds,
-        /// Tries to keep the shared authority that failed
+        /// Failed attempts to reconcile the shared CA
         authority_failures: Counter = "authority_failures",
-        /// Bundles that somebody else had overwritten and that were put back, by configuration
+        /// caBundles restored after another client had overwritten them, by configuration
         bundles_put_back: Counters<Configuration> = "bundles_put_back",
         /// By how much the clock is ahead of the API server's
         clock_ahead: Gauge = "clock_ahead" in Seconds,
-        /// What was to be told to the cluster, by where and what became of it
+        /// Events and conditions for the cluster, by object and outcome
         reports: Counters<Report> = "reports",
     }
 }

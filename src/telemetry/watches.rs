@@ -24,7 +24,7 @@ metrics! {
         unreadable: Gauges<Object> = "objects_unreadable",
         /// Policies with fields that this version does not know
         policies_of_newer_versions: Gauge = "policies_of_newer_versions",
-        /// Nodes whose agent has reported something and is silent since
+        /// Nodes whose agent has reported before and is silent now
         agents_silent: Gauge = "agents_silent",
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{fs, net::IpAddr, sync::Arc};
 
-use serde_json::json;
+use callgate::profile::Digest;
+use serde_json::{Value, json};
 use support::{e2e::api::Reply, wait::eventually};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,10 +11,12 @@ use tokio::{
 };
 
 use super::node::{
-    self, NODE, SECCOMP_NODE, agent_on, agents, apply, condition, delete, file, installed,
-    is_tainted, label, outcome, owner, taint, tutorial,
+    self, NODE, NODES, SECCOMP_NODE, agent_on, agents, apply, condition, delete, file, installed,
+    is_tainted, label, outcome, owner, patiently, taint, tutorial,
 };
 use crate::deployment::{Deployment, Replica};
+
+const ACCOUNTS: &str = "/api/v1/namespaces/callgate-agent/serviceaccounts";
 
 /// How often the agent has failed to do this; none, if it does not answer.
 async fn errors(agent: &Replica, kind: &str) -> Option<u64> {
@@ -166,4 +169,65 @@ pub(super) async fn a_taint_outlives_an_outage_until_the_profiles_are_there(it: 
     installed(&it, "late", "mkdir").await;
     it.rolled_out().await;
     delete(&it, "late").await;
+}
+
+/// The token with which it talks to the API server, as it reads it.
+fn token(agent: &Replica) -> String {
+    let secrets = "root/var/run/secrets/kubernetes.io/serviceaccount/token";
+    fs::read_to_string(format!("/proc/{}/{secrets}", agent.process())).expect("it is there")
+}
+
+/// The kubelet keeps the token of the deleted account for up to 48 minutes, and for as long as it
+/// runs; that it starts anew stands for that time here.
+pub(super) async fn an_agent_whose_account_was_deleted_says_so_and_recovers_with_its_next_token(
+    it: Arc<Deployment>,
+) {
+    apply(&it, "revoked", "mkdir").await;
+    installed(&it, "revoked", "mkdir").await;
+    let agent = agent_on(&it, "node-b").await;
+    let failed = errors(&agent, "report").await.expect("it answers");
+    let mut account =
+        it.api.get(&format!("{ACCOUNTS}/callgate-agent")).await.expect_ok("the account");
+    it.api.delete(&format!("{ACCOUNTS}/callgate-agent")).await.expect_ok("the account");
+    for key in ["uid", "resourceVersion", "creationTimestamp", "managedFields"] {
+        account["metadata"].as_object_mut().expect("it has some").remove(key);
+    }
+    it.api.post(ACCOUNTS, &account).await.expect_ok("the same account");
+
+    // What it is told by the watch that is open it still does, and can tell nobody.
+    let mut calls = ["rename", "mkdir"].into_iter().cycle();
+    eventually("its token is not accepted any more", async || {
+        apply(&it, "revoked", calls.next()?).await;
+        (errors(&agent, "report").await? > failed).then_some(())
+    })
+    .await;
+    apply(&it, "revoked", "rename").await;
+    let said = it.kubectl_ok(&["-n", "callgate-agent", "logs", &agent.name]).await;
+    let is_told = |it: &Value| {
+        let error = it["error"].as_str().unwrap_or_default();
+        it["message"] == "cannot report, retrying" && error.contains("Unauthorized")
+    };
+    let lines: Vec<Value> = said.lines().filter_map(|it| serde_json::from_str(it).ok()).collect();
+    assert!(lines.iter().any(is_told), "{said}");
+
+    let agents = agents(&it).await;
+    let old: Vec<_> = agents.iter().map(token).collect();
+    for node in NODES {
+        it.restart_on(node, "kubelet").await;
+    }
+    patiently("the kubelets have brought other tokens", async || {
+        agents.iter().zip(&old).all(|(agent, old)| token(agent) != *old).then_some(())
+    })
+    .await;
+    // An agent reads its token once a minute, and waits up to 45 s between its tries by now.
+    let is_told = async || {
+        let object = node::node(&it, "node-b").await;
+        let digest = Digest::of(&fs::read(file(&it, "node-b", "revoked")).expect("it is there"));
+        label(&object, "revoked") == Some(&digest.short())
+    };
+    patiently("it reports again", async || is_told().await.then_some(())).await;
+    installed(&it, "revoked", "rename").await;
+    let now = agent_on(&it, "node-b").await;
+    assert_eq!((now.uid, now.restarts), (agent.uid, agent.restarts), "it did not begin anew");
+    delete(&it, "revoked").await;
 }

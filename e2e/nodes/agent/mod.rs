@@ -5,6 +5,7 @@ mod faults;
 mod hostile;
 mod identity;
 mod landing;
+mod largest;
 mod lives;
 mod node;
 mod scale;
@@ -15,6 +16,7 @@ use self::{
     faults::{
         a_report_that_is_deleted_or_taken_away_from_its_node_is_there_again,
         a_taint_outlives_an_outage_until_the_profiles_are_there,
+        an_agent_whose_account_was_deleted_says_so_and_recovers_with_its_next_token,
         profiles_change_while_the_kubelet_and_containerd_are_killed,
         what_is_said_of_a_node_goes_with_it_and_comes_back_with_it,
     },
@@ -24,6 +26,7 @@ use self::{
     },
     identity::an_agent_speaks_for_its_own_node_alone,
     landing::a_profile_that_one_node_has_is_judged_by_where_the_pod_can_land,
+    largest::the_largest_profiles_and_files_of_others_fit_into_the_memory_of_an_agent,
     lives::{
         a_node_that_begins_anew_gets_its_profiles_before_it_gets_pods,
         whoever_reads_while_agents_are_killed_sees_a_whole_file,
@@ -47,10 +50,12 @@ pub(crate) const ALL: &[Entry] = entries![
     an_agent_speaks_for_its_own_node_alone,
     an_agent_whose_directory_is_replaced_is_recreated_with_the_new_one,
     two_hundred_profiles_take_two_seconds_and_little_memory,
+    the_largest_profiles_and_files_of_others_fit_into_the_memory_of_an_agent,
     whoever_reads_while_agents_are_killed_sees_a_whole_file,
     a_report_that_is_deleted_or_taken_away_from_its_node_is_there_again,
     profiles_change_while_the_kubelet_and_containerd_are_killed,
     a_taint_outlives_an_outage_until_the_profiles_are_there,
     what_is_said_of_a_node_goes_with_it_and_comes_back_with_it,
+    an_agent_whose_account_was_deleted_says_so_and_recovers_with_its_next_token,
     a_node_that_begins_anew_gets_its_profiles_before_it_gets_pods,
 ];

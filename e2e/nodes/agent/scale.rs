@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use support::report::report_details;
 use support::wait::eventually;
 
-use super::node::{AGENTS, PROFILES, agent_on};
+use super::node::{AGENTS, PROFILES, agent_on, names_of_calls};
 use crate::deployment::Deployment;
 
 const COUNT: usize = 200;
@@ -20,15 +20,13 @@ const MEMORY: u64 = 8 * 1024;
 
 /// As long as the default profile of the Docker engine: some 400 names.
 fn long(number: usize) -> Value {
-    let table = include_str!("../../../src/profile/syscalls.txt");
-    // Its numbers follow each name.
-    let names: Vec<_> = table.lines().filter_map(|it| it.split_whitespace().next()).collect();
+    let names: Vec<_> = names_of_calls().take(400).collect();
     json!({
         "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompProfile",
         "metadata": { "name": format!("long-{number:03}"), "labels": { "suite": "scale" } },
         "spec": {
             "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": number % 100 + 1,
-            "syscalls": [{ "names": &names[..400], "action": "SCMP_ACT_ALLOW" }],
+            "syscalls": [{ "names": names, "action": "SCMP_ACT_ALLOW" }],
         },
     })
 }

@@ -195,7 +195,8 @@ pub(super) fn doubt_about(
 /// if there is no error.
 pub fn errors(findings: &[Finding], most: usize) -> Option<String> {
     let errors: Vec<_> = findings.iter().filter(|it| it.lint.severity == Severity::Error).collect();
-    let mut lines: Vec<_> = errors.iter().take(most).map(|it| format!("\n  spec.{it}")).collect();
+    let mut lines: Vec<_> =
+        errors.iter().take(most).map(|it| format!("\n  {}", it.in_spec())).collect();
     if errors.len() > most {
         lines.push(format!("\n  and {} more findings", errors.len() - most));
     }
@@ -218,6 +219,14 @@ impl Lint {
         let span = Span { start: malformed.offset, end: malformed.offset };
         let location = SourceLocation { path: String::new(), span: Some(span) };
         Finding { lint: self, location, also: Vec::new(), message, hint }
+    }
+}
+
+impl Finding {
+    /// The same line, of the profile in the `spec` of an object.
+    pub fn in_spec(&self) -> String {
+        let separator = if self.location.path.is_empty() { ": " } else { "." };
+        format!("spec{separator}{self}")
     }
 }
 
