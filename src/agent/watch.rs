@@ -62,11 +62,8 @@ pub(super) async fn follow(
     handler: EventHandler,
 ) {
     let profiles = RefCell::new(Profiles::default());
-    let read = |object: &Object<'_>| Profile {
-        key: Key::of(object),
-        spec: object.spec_text().unwrap_or("null").to_owned(),
-    };
-    stream(&client, source(PROFILE.path, String::new()), read, move |event| match event {
+    let source = source(PROFILE.path, String::new());
+    stream(&client, source, Profile::of, move |event| match event {
         Event::Change(it) => profiles.borrow_mut().take(it, &wanted),
         it => report(it, PROFILE.plural, &handler),
     })
@@ -124,6 +121,13 @@ fn read(
     put(wanted, name, want(&spec))
 }
 
+impl Profile {
+    fn of(object: &Object<'_>) -> Self {
+        let spec = object.spec_text().unwrap_or("null").to_owned();
+        Self { key: Key::of(object), spec }
+    }
+}
+
 impl Key {
     /// `None` if the object does not show when its spec was changed.
     fn of(object: &Object<'_>) -> Option<Self> {
@@ -175,4 +179,56 @@ pub(super) async fn fetch(client: &Client, name: &Name) -> Result<Want, String> 
     let answer = client.request_text(request.map_err(|it| chain(&it))?);
     let text = within(DEADLINE, answer).await.map_err(|it| chain(&it))?;
     Ok(want(Object::read(&text)?.spec_text().unwrap_or("null")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn profile(uid: &str, generation: i64, version: i64, spec: &Value) -> Profile {
+        let object = json!({
+            "metadata": { "name": "web", "uid": uid, "generation": generation,
+                "resourceVersion": version.to_string(), "labels": { "v": version.to_string() } },
+            "spec": spec,
+            "status": { "conditions": [{ "type": "Accepted", "message": version.to_string() }] },
+        });
+        Profile::of(&Object::read(&object.to_string()).expect("an object"))
+    }
+
+    fn denies(call: &str) -> Value {
+        json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+            { "names": [call], "action": "SCMP_ACT_ERRNO" },
+        ] })
+    }
+
+    /// `keep` makes a pass whenever something is sent.
+    #[test]
+    fn only_a_change_of_what_is_wanted_starts_a_pass() {
+        let (send, wants) = watch::channel(None);
+        let mut profiles = Profiles::default();
+        let mut starts_a_pass = |changes: Vec<Change<Profile>>| {
+            let mut wants = wants.clone();
+            wants.mark_unchanged();
+            for it in changes {
+                profiles.take(it, &send);
+            }
+            wants.has_changed().expect("it can be sent")
+        };
+        let put = |it| vec![Change::Put("web".to_owned(), it)];
+        let list = |it| vec![Change::Begin, Change::Listed("web".to_owned(), it), Change::End];
+        let gone = |name: &str| vec![Change::Gone(name.to_owned())];
+
+        let (mkdir, rmdir) = (denies("mkdir"), denies("rmdir"));
+        assert!(starts_a_pass(list(profile("a", 1, 1, &mkdir))));
+        assert!(!starts_a_pass(put(profile("a", 1, 2, &mkdir))), "its status was written");
+        assert!(!starts_a_pass(put(profile("a", 1, 3, &rmdir))), "its spec is not even parsed");
+        assert!(!starts_a_pass(list(profile("a", 1, 3, &mkdir))), "it was listed again");
+        assert!(!starts_a_pass(put(profile("b", 1, 4, &mkdir))), "it was recreated");
+        assert!(!starts_a_pass(gone("db")), "it was not there");
+        assert!(starts_a_pass(put(profile("b", 2, 5, &rmdir))), "its spec was changed");
+        assert!(starts_a_pass(put(profile("c", 2, 6, &mkdir))), "it was recreated with another");
+        assert!(starts_a_pass(gone("web")));
+    }
 }

@@ -8,7 +8,10 @@ use support::{
     client::{Client, Encrypted, request},
     wait::until,
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    select,
+    time::{sleep, timeout},
+};
 
 use crate::rig::{Rig, echo};
 
@@ -24,6 +27,18 @@ fn hanging() -> Router {
 async fn stays_open(client: &mut Encrypted) {
     let closed = timeout(Duration::from_millis(300), client.closed());
     assert!(closed.await.is_err(), "the connection was closed");
+}
+
+/// Waits for a body to be cut off, which has to come before the answer to a request that hangs
+/// for ten seconds: a body that gets as long as its request asks for, 30 s, comes later.
+async fn before_the_deadline<T>(rig: &Rig, cut_off: impl Future<Output = T>) -> T {
+    let mut hanging = rig.connect().await;
+    hanging.write(&request("/hang?timeout=10s", "")).await.expect("the server reads");
+    select! {
+        biased;
+        it = cut_off => it,
+        _ = hanging.answer() => panic!("the body had as long as its request"),
+    }
 }
 
 // === Handshakes ===
@@ -141,11 +156,11 @@ async fn an_answer_in_time_is_sent_unchanged() {
 #[case::by_the_requests_deadline("--body-timeout=1000h", "/?timeout=100ms")]
 #[tokio::test]
 async fn a_body_that_stops_arriving_is_answered_with_408(#[case] flag: &str, #[case] target: &str) {
-    let rig = Rig::start(echo(), &[flag]).await;
+    let rig = Rig::start(hanging(), &[flag]).await;
     let mut client = rig.connect().await;
     let request = request(target, "hello");
     client.write(&request[..request.len() - 1]).await.unwrap();
-    let answer = client.answer().await.unwrap();
+    let answer = before_the_deadline(&rig, client.answer()).await.unwrap();
     assert_eq!((answer.status, &*answer.body), (408, "the body did not arrive in time\n"));
     assert!(answer.closes());
     client.closed().await;
@@ -153,9 +168,9 @@ async fn a_body_that_stops_arriving_is_answered_with_408(#[case] flag: &str, #[c
 
 #[tokio::test]
 async fn a_body_sent_byte_by_byte_is_cut_off() {
-    let rig = Rig::start(echo(), &["--body-timeout=100ms", "--idle-timeout", NEVER]).await;
+    let rig = Rig::start(hanging(), &["--body-timeout=100ms", "--idle-timeout", NEVER]).await;
     let mut client = rig.connect().await;
     client.write("POST /?timeout=30s HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n").await.unwrap();
-    client.trickle("y").await;
+    before_the_deadline(&rig, client.trickle("y")).await;
     assert_eq!(client.answer().await.unwrap().status, 408);
 }
