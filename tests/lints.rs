@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fs};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use callgate::profile::{
-    Defect, Document, Finding, Hollow, Json, LINTS, Position, Severity, SourceLocation, lint,
-    lint_tree,
+    DecodedProfile, Defect, Document, Finding, Hollow, Json, LINTS, Position, Severity,
+    SourceLocation, lint,
 };
 use serde::Deserialize;
 
@@ -65,7 +65,7 @@ fn a_profile_without_text_is_linted_alike() {
         // A repeated key exists in a text alone.
         let Ok(value) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
         let of_text = lint(value.to_string().as_bytes());
-        let of_tree = lint_tree(&Json::from(&value));
+        let of_tree = DecodedProfile::of(Json::from(&value)).findings();
         assert!(of_tree.iter().all(|it| it.location.span.is_none()), "{name}");
         let words = |all: &[Finding]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(words(&of_text), words(&of_tree), "{name}");

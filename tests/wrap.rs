@@ -10,7 +10,7 @@ use std::{
 
 use callgate::{
     convert::{self, Converted, Diagnostic, Node, Undecided},
-    profile::{Document, ObjectName, Position, Span, spec_of},
+    profile::{Document, ObjectName, Position, Span, as_file},
 };
 use rstest::rstest;
 use serde::Deserialize;
@@ -82,7 +82,7 @@ fn a_wrapped_object_is_sound_when_it_is_read_back() {
             continue;
         };
         let object = serde_json::to_value(convert::object(&name, &spec)).expect("it is plain data");
-        let read = spec_of(&object).to_string();
+        let read = as_file(object["spec"].clone()).to_string();
         assert_eq!(Document::inspect(read.as_bytes()), None, "{}", case.name);
         let again =
             convert::convert(read.as_bytes(), Node::default()).expect("nothing depends on nodes");

@@ -13,7 +13,7 @@ use crate::{
     json::objects,
     pod::{Kind, Metadata, Scope, Str},
     policy::{Labels, Policy},
-    profile::StoredProfile,
+    profile::DecodedProfile,
 };
 
 /// The limit of the spec of a policy in bytes, as of a policy file.
@@ -75,7 +75,7 @@ impl<'a> RawRequest<'a> {
             ReviewTarget::Profile => {
                 let spec = spec(object()?, LARGEST_PROFILE)?.map(Value::deserialize);
                 let spec = spec.transpose().map_err(|it| format!("spec: {it}"))?;
-                let profile = StoredProfile::of_spec(spec.unwrap_or_default());
+                let profile = DecodedProfile::of_spec(spec.unwrap_or_default());
                 Ok(Object::Own(Own::Profile(profile.findings())))
             }
         }

@@ -1,7 +1,7 @@
 //! Evaluates profiles for the architecture of this node, which is the one that this program was
 //! built for.
 
-use crate::profile::{Architecture, Defect, Document};
+use crate::profile::{Architecture, DecodedProfile, Defect, Document};
 
 /// The label `kubernetes.io/arch` of this node.
 const NODE: &str = if cfg!(target_arch = "x86_64") {
@@ -30,10 +30,10 @@ pub(super) fn defect(document: &Document) -> Option<Defect> {
     }
 }
 
-/// The defect of a file on this node.
-pub(super) fn inspect(bytes: &[u8]) -> Option<Defect> {
-    match Document::parse(bytes) {
-        Ok(document) => defect(&document),
+/// The same, of a profile that no runtime may be able to decode.
+pub(super) fn inspect(profile: &DecodedProfile) -> Option<Defect> {
+    match profile.document() {
+        Ok(document) => defect(document),
         Err(broken) => Some(broken.into()),
     }
 }
@@ -50,10 +50,11 @@ mod tests {
                     {{ "names": ["{call}"], "action": "SCMP_ACT_ERRNO" }}] }}"#
             )
         };
-        let everywhere = inspect(denies("mkdirat").as_bytes());
+        let inspect = |text: String| inspect(&DecodedProfile::parse(text.as_bytes()).unwrap());
+        let everywhere = inspect(denies("mkdirat"));
         assert_eq!(everywhere, None);
         let elsewhere = if NODE == "s390x" { "riscv_flush_icache" } else { "s390_pci_mmio_read" };
-        let defect = inspect(denies(elsewhere).as_bytes()).expect("it stops nothing");
+        let defect = inspect(denies(elsewhere)).expect("it stops nothing");
         assert!(matches!(defect, Defect::Hollow(_)), "{defect}");
     }
 

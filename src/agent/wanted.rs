@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::Value;
 
 use super::{name::Name, native};
-use crate::profile::{Digest, Lint, MOST_FILE_BYTES, Problem, Severity, StoredProfile};
+use crate::profile::{DecodedProfile, Digest, Lint, MOST_FILE_BYTES, Problem, Severity};
 
 /// Every profile of the cluster, by name. A clone is cheap.
 pub type Wanted = BTreeMap<Name, Want>;
@@ -44,7 +44,7 @@ pub fn want(spec: &str) -> Want {
     let Ok(spec) = serde_json::from_str::<Value>(spec) else {
         return Want::Refused("it is no JSON".to_owned());
     };
-    let profile = StoredProfile::of_spec(spec);
+    let profile = DecodedProfile::of_spec(spec);
     let findings = profile.findings();
     if let Some(error) = findings.iter().find(|it| it.lint.severity == Severity::Error) {
         return Want::Refused(error.to_string());

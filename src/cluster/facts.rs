@@ -2,9 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::Deserialize;
-use serde_json::{Value, json};
-
 use super::{
     kind::Kind,
     nodes::NodeStore,
@@ -12,11 +9,10 @@ use super::{
     partial::{PartialNode, PartialSeccompNode},
 };
 use crate::{
-    group::API_VERSION,
     placement::Nodes,
     policy::{Labels, PolicyIndex, RuntimeClasses, Stored},
     profile::{Catalog, Managed, ProfilePath},
-    watch::{Change, Object},
+    watch::Change,
 };
 
 /// Which parts of the facts are new.
@@ -210,79 +206,18 @@ impl Facts {
     }
 }
 
-/// The labels by which a namespace opts in.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct OwnLabels {
-    #[serde(rename = "callgate.dev/policy")]
-    policy: Option<String>,
-    #[serde(rename = "callgate.dev/mode")]
-    mode: Option<String>,
-}
-
-/// Reads our labels of a namespace.
-pub(super) fn labels(object: &Object<'_>) -> Result<Labels, String> {
-    let OwnLabels { policy, mode } = object.labels()?;
-    Ok(Labels { policy, mode })
-}
-
-/// Reads the same; `None` for a namespace that is being deleted.
-pub(super) fn labels_in_use(object: &Object<'_>) -> Result<Option<Labels>, String> {
-    if object.is_terminating() { Ok(None) } else { labels(object).map(Some) }
-}
-
-/// One of our objects, with its name and spec only: metadata that others wrote is left out.
-pub(super) fn manifest(object: &Object<'_>, kind: Kind) -> Result<Value, String> {
-    Ok(json!({
-        "apiVersion": API_VERSION,
-        "kind": kind.name(),
-        "metadata": { "name": object.name() },
-        "spec": object.spec::<Value>()?,
-    }))
-}
-
-/// The handler that runs the pods of a `RuntimeClass` on the nodes.
-pub(super) fn handler(object: &Object<'_>) -> Result<String, String> {
-    object.handler()
-}
-
-/// Reads a stored policy.
-pub(super) fn policy(object: &Object<'_>) -> Result<Stored, String> {
-    policy_of(&manifest(object, Kind::Policy)?)
-}
-
-pub(super) fn policy_of(manifest: &Value) -> Result<Stored, String> {
-    Stored::read(manifest).map_err(|it| it.to_string())
-}
-
-/// Reads a stored profile: its spec is the profile.
-pub(super) fn profile(object: &Object<'_>) -> Result<Managed, String> {
-    Ok(Managed::of_object(&manifest(object, Kind::Profile)?))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::{
-        group::{MODE_LABEL, POLICY_LABEL},
+        cluster::read::{labels_in_use, policy_of},
+        group::POLICY_LABEL,
         policy::Governed,
-        profile::{Defect, Doubt, Inventory},
+        profile::{DecodedProfile, Defect, Doubt, Inventory},
+        watch::Object,
     };
-
-    #[test]
-    fn a_list_replaces_what_was_known_when_it_ends() {
-        let mut objects = Objects::default();
-        assert!(!objects.take(Change::Put("early".into(), 0)), "nothing is complete yet");
-        objects.take(Change::Begin);
-        objects.take(Change::Listed("a".into(), 1));
-        assert!(objects.known.contains_key("early"), "until it ends nothing changes");
-        assert!(objects.take(Change::End));
-        assert_eq!(objects.known, BTreeMap::from([("a".into(), 1)]));
-        assert!(objects.take(Change::Put("b".into(), 2)));
-        assert!(objects.take(Change::Gone("a".into())));
-        assert!(!objects.take(Change::Gone("a".into())), "it was gone already");
-        assert_eq!(objects.known, BTreeMap::from([("b".into(), 2)]));
-    }
 
     fn listed<T: PartialEq>(name: &str, object: T) -> Objects<T> {
         let mut objects = Objects::default();
@@ -290,22 +225,6 @@ mod tests {
         objects.take(Change::Listed(name.to_owned(), object));
         objects.take(Change::End);
         objects
-    }
-
-    #[test]
-    fn only_our_labels_of_a_namespace_are_read() {
-        let read = |labels: Value| {
-            let text = json!({ "metadata": { "name": "shop", "labels": labels } }).to_string();
-            labels_of(&text)
-        };
-        let ours = Labels { policy: Some("restricted".into()), mode: None };
-        assert_eq!(read(json!({ "team": "x", POLICY_LABEL: "restricted" })), Ok(ours));
-        let why = read(json!({ MODE_LABEL: 7 })).unwrap_err();
-        assert!(why.starts_with("metadata.labels cannot be read"), "{why}");
-    }
-
-    fn labels_of(text: &str) -> Result<Labels, String> {
-        labels(&Object::read(text)?)
     }
 
     /// No pod can be created in it; if one is, another namespace has its name by then.
@@ -358,8 +277,10 @@ mod tests {
     #[test]
     fn profiles_are_named_as_the_agent_will_install_them() {
         let hollow = json!({ "metadata": { "name": "web" }, "spec": {} });
-        let facts =
-            Facts { profiles: listed("web", Managed::of_object(&hollow)), ..Facts::default() };
+        let facts = Facts {
+            profiles: listed("web", DecodedProfile::of_object(&hollow).managed()),
+            ..Facts::default()
+        };
         let others = Catalog::from_iter([("here.json".parse().unwrap(), None)]);
         let catalog = facts.catalog(&others);
         let all: Vec<_> = catalog.iter().map(|(path, it)| (path.as_str(), it.is_some())).collect();
@@ -371,7 +292,10 @@ mod tests {
     #[test]
     fn an_object_that_got_past_the_linter_is_doubted() {
         let object = json!({ "spec": { "defaultAction": "SCMP_ACT_ERRNO" } });
-        assert_eq!(Managed::of_object(&object).defect, Some(Defect::Doubtful(Doubt::NoStart)));
+        assert_eq!(
+            DecodedProfile::of_object(&object).managed().defect,
+            Some(Defect::Doubtful(Doubt::NoStart))
+        );
     }
 
     /// An update that changes only the content has to reach the snapshot, which is compared with
@@ -383,7 +307,7 @@ mod tests {
             let object = json!({ "spec": { "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
                 { "names": [call], "action": "SCMP_ACT_ERRNO" },
             ] } });
-            let profile = Managed::of_object(&object);
+            let profile = DecodedProfile::of_object(&object).managed();
             facts.take(Any::Profile(Change::Begin));
             facts.take(Any::Profile(Change::Listed("web".into(), Ok(profile))));
             facts.take(Any::Profile(Change::End)).catalog
@@ -398,8 +322,10 @@ mod tests {
     #[test]
     fn a_profile_sound_on_some_node_is_in_the_catalog_and_an_object_takes_precedence() {
         let hollow = json!({ "metadata": { "name": "web" }, "spec": {} });
-        let mut facts =
-            Facts { profiles: listed("web", Managed::of_object(&hollow)), ..Facts::default() };
+        let mut facts = Facts {
+            profiles: listed("web", DecodedProfile::of_object(&hollow).managed()),
+            ..Facts::default()
+        };
         let profiles = json!([
             { "path": "callgate/web.json" }, { "path": "there.json" },
             { "path": "bad.json", "problem": "not-json" },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::{facts::labels, live::Live};
+use super::{live::Live, read::labels};
 use crate::{policy::Labels, profile::is_subdomain, watch::Object};
 
 /// Requests the metadata of an object only.

@@ -14,6 +14,7 @@ mod nodes;
 mod objects;
 mod partial;
 mod policies;
+mod read;
 mod watch;
 
 use kube::{Client, Config};

@@ -58,3 +58,23 @@ pub(super) fn known<T>(change: Change<Option<T>>) -> Change<T> {
         Change::Put(name, Some(it)) => Change::Put(name, it),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_replaces_what_was_known_when_it_ends() {
+        let mut objects = Objects::default();
+        assert!(!objects.take(Change::Put("early".into(), 0)), "nothing is complete yet");
+        objects.take(Change::Begin);
+        objects.take(Change::Listed("a".into(), 1));
+        assert!(objects.known.contains_key("early"), "until it ends nothing changes");
+        assert!(objects.take(Change::End));
+        assert_eq!(objects.known, BTreeMap::from([("a".into(), 1)]));
+        assert!(objects.take(Change::Put("b".into(), 2)));
+        assert!(objects.take(Change::Gone("a".into())));
+        assert!(!objects.take(Change::Gone("a".into())), "it was gone already");
+        assert_eq!(objects.known, BTreeMap::from([("b".into(), 2)]));
+    }
+}

@@ -11,9 +11,10 @@ use tokio::{
 use super::{
     Report,
     conditions::{self, stored},
-    facts::{Any, Facts, News, handler, labels_in_use, policy, profile},
+    facts::{Any, Facts, News},
     kind::Kind,
     partial::{node, seccomp_node},
+    read::{handler, labels_in_use, policy, profile},
 };
 use crate::watch::{Change, Event, Failure, stream};
 

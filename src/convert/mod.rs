@@ -21,10 +21,9 @@ pub use spec::Spec;
 use crate::{
     group::{API_VERSION, PROFILE},
     profile::{
-        ObjectName,
-        document::Document,
+        DecodedProfile, ObjectName,
         json::{Json, NodeId, Span},
-        lints::{Finding, Severity, lint, lint_document},
+        lints::{Finding, Severity, lint},
     },
 };
 
@@ -79,7 +78,7 @@ pub fn convert(text: &[u8], node: Node) -> Result<Converted, Undecided> {
         let diagnostics = lint(text).iter().map(Diagnostic::of).collect();
         return Ok(Converted { diagnostics, spec: None });
     };
-    let (mut document, mismatches) = Document::decode(&json);
+    let DecodedProfile { json, mut document, mismatches } = DecodedProfile::of(json);
     let extensions = Extensions::decode(&json);
     let mut resolver =
         Resolver { json: &json, node, diagnostics: Vec::new(), undecided: Undecided::default() };
@@ -93,11 +92,12 @@ pub fn convert(text: &[u8], node: Node) -> Result<Converted, Undecided> {
         return Err(undecided);
     }
     diagnostics.extend(spec::excesses(&document, &json));
-    let found = lint_document(&json, &document, &mismatches);
-    diagnostics.extend(found.iter().filter(|it| it.lint.id != RESOLVED).map(Diagnostic::of));
+    let profile = DecodedProfile { json, document, mismatches };
+    diagnostics
+        .extend(profile.findings().iter().filter(|it| it.lint.id != RESOLVED).map(Diagnostic::of));
     diagnostics.sort_by_key(|it| it.span);
     let sound = diagnostics.iter().all(|it| it.level < DiagnosticLevel::Error);
-    Ok(Converted { diagnostics, spec: sound.then(|| Spec::of(&document)) })
+    Ok(Converted { diagnostics, spec: sound.then(|| Spec::of(&profile.document)) })
 }
 
 /// The object for `kubectl apply`.

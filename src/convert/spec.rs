@@ -10,7 +10,7 @@ use crate::profile::{
 
 /// The `spec` of a `SeccompProfile`. The API server stores it unchanged.
 ///
-/// [`spec_of`](crate::profile::spec_of) returns the document that it was made of,
+/// [`as_file`](crate::profile::as_file) returns the document that it was made of,
 /// except for what has no effect: rules without names, and repeated words in lists
 /// that are sets.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::{Spec, object};
 use crate::profile::{
+    DecodedProfile,
     document::{Document, Spanned, Syscall},
-    spec_of,
 };
 
 proptest! {
@@ -16,8 +16,8 @@ proptest! {
         let name = "web".parse().unwrap();
         let object = serde_json::to_value(object(&name, &Spec::of(&document))).unwrap();
         let stored: Value = serde_json::from_str(&as_the_api_server(&object)).unwrap();
-        let read = Document::parse(spec_of(&stored).to_string().as_bytes()).unwrap();
-        prop_assert_eq!(bare(&read), bare(&document));
+        let read = DecodedProfile::of_object(&stored);
+        prop_assert_eq!(bare(read.document().unwrap()), bare(&document));
     }
 
     #[test]

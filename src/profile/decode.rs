@@ -7,9 +7,9 @@
 //! containerd decodes it, so this module decodes in the same way.
 
 use crate::profile::{
-    Broken,
+    Broken, DecodedProfile,
     document::{Arg, Document, Spanned, Syscall},
-    json::{Content, Json, NodeId, Position, Value, same_key},
+    json::{Content, Json, NodeId, Value, same_key},
 };
 
 /// A value whose type is not that of its field.
@@ -25,14 +25,9 @@ impl Document {
     /// # Errors
     /// The runtime cannot decode the file: it is not JSON, or a field has the wrong type.
     pub fn parse(bytes: &[u8]) -> Result<Self, Broken> {
-        let json = Json::parse(bytes).map_err(|malformed| {
-            let Position { line, column } = Position::of(malformed.offset, bytes);
-            Broken::NotJson(format!("{malformed} at line {line} column {column}"))
-        })?;
-        match Self::decode(&json) {
-            (document, mismatches) if mismatches.is_empty() => Ok(document),
-            (_, mismatches) => Err(mismatches[0].broken(&json)),
-        }
+        let profile = DecodedProfile::parse(bytes)?;
+        profile.document()?;
+        Ok(profile.document)
     }
 
     /// Decodes all fields that can be decoded. Go does so too: it continues after

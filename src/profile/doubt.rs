@@ -1,7 +1,5 @@
 //! Doubts: faults of a profile that the runtime loads and that filters.
 
-use crate::profile::lints;
-
 /// Why a profile that filters probably does not do what its author wants. Its
 /// names are those in the status of a `SeccompNode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
@@ -16,11 +14,6 @@ pub enum Doubt {
 
 impl Doubt {
     const ALL: [Self; 2] = [Self::NoStart, Self::DockerKeys];
-
-    /// The most severe doubt about a profile file that has no other defect.
-    pub fn of(bytes: &[u8]) -> Option<Self> {
-        lints::doubt(bytes)
-    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,6 +32,7 @@ impl Doubt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::DecodedProfile;
 
     #[test]
     fn every_doubt_has_its_own_name() {
@@ -50,7 +44,7 @@ mod tests {
 
     #[test]
     fn a_denied_execve_is_more_severe_than_a_dropped_key() {
-        let of = |text: &str| Doubt::of(text.as_bytes());
+        let of = |text: &str| DecodedProfile::parse(text.as_bytes()).unwrap().doubt();
         assert_eq!(
             of(r#"{ "defaultAction": "SCMP_ACT_ERRNO", "archMap": [{}] }"#),
             Some(Doubt::NoStart)

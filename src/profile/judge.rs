@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     profile::{
-        Broken, Defect, Doubt, Hollow,
+        Broken, DecodedProfile, Defect, Hollow,
         action::Action,
         architecture::Architecture,
         calls::{Calls, Clash, can_hold},
@@ -29,9 +29,12 @@ impl Document {
     }
 
     /// As [`inspect`](Self::inspect); for a file without such a defect, returns
-    /// its [`Doubt`], if it has one.
+    /// its doubt, if it has one.
     pub fn appraise(bytes: &[u8]) -> Option<Defect> {
-        Self::inspect(bytes).or_else(|| Doubt::of(bytes).map(Defect::Doubtful))
+        match DecodedProfile::parse(bytes) {
+            Err(broken) => Some(broken.into()),
+            Ok(profile) => profile.appraise(),
+        }
     }
 
     /// As [`inspect`](Self::inspect), on nodes of the architecture `native`.

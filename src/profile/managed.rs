@@ -1,8 +1,6 @@
 //! The profile of a `SeccompProfile`: its defect and the digest of its file.
 
-use serde_json::Value;
-
-use crate::profile::{Broken, Defect, Digest, StoredProfile};
+use crate::profile::{Broken, Defect, Digest};
 
 /// A profile that agents install on every node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,11 +11,6 @@ pub struct Managed {
 }
 
 impl Managed {
-    /// Reads a `SeccompProfile`.
-    pub fn of_object(object: &Value) -> Self {
-        StoredProfile::of_object(object).managed()
-    }
-
     /// An object that cannot be read.
     pub fn unreadable(why: String) -> Self {
         Self { defect: Some(Defect::Broken(Broken::Unreadable(why))), digest: None }
@@ -29,6 +22,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::profile::DecodedProfile;
 
     /// Agents and replicas of two versions compare digests, so the text of a
     /// file never changes: `sha256sum` of the text that is spelled out in
@@ -45,7 +39,7 @@ mod tests {
             ],
             "flags": ["SECCOMP_FILTER_FLAG_LOG"], "defaultAction": "SCMP_ACT_ALLOW",
         } });
-        let digest = Managed::of_object(&object).digest.unwrap().to_string();
+        let digest = DecodedProfile::of_object(&object).managed().digest.unwrap().to_string();
         assert_eq!(
             digest,
             "sha256:3fa23503c37ae090d6cdb8843146890541f6985401bc352d53b9bbee73584367"
@@ -54,7 +48,8 @@ mod tests {
 
     #[test]
     fn of_what_no_agent_can_write_there_is_no_digest() {
-        let broken = Managed::of_object(&json!({ "spec": { "defaultAction": 7 } }));
+        let broken =
+            DecodedProfile::of_object(&json!({ "spec": { "defaultAction": 7 } })).managed();
         assert!(matches!(broken.defect, Some(Defect::Broken(_))));
         assert_eq!(broken.digest, None);
         assert_eq!(Managed::unreadable("it is gone".to_owned()).digest, None);

@@ -20,7 +20,7 @@ use crate::{
         native,
         wanted::{Content, values},
     },
-    profile::{Digest, Doubt, MAX_BYTES, Problem},
+    profile::{DecodedProfile, Digest, Doubt, MAX_BYTES, Problem},
 };
 
 /// The state of a file.
@@ -141,8 +141,12 @@ fn judge(bytes: &[u8]) -> (Option<Problem>, Option<Doubt>) {
     if values(bytes) > MOST_VALUES {
         return (Some(Problem::TooLarge), None);
     }
-    match native::inspect(bytes).as_ref().and_then(Problem::of) {
-        None => (None, Doubt::of(bytes)),
+    let profile = match DecodedProfile::parse(bytes) {
+        Ok(it) => it,
+        Err(broken) => return (Some(Problem::from(&broken)), None),
+    };
+    match native::inspect(&profile).as_ref().and_then(Problem::of) {
+        None => (None, profile.doubt()),
         problem => (problem, None),
     }
 }

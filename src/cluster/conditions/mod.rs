@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Report, chain, clock_reading::ClockReading, facts::manifest, kind::Kind};
+use super::{Report, chain, clock_reading::ClockReading, kind::Kind, read::manifest};
 use crate::{
     call::{CallError, within},
     group::API_VERSION,

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::{
-    cluster::{cut, facts},
+    cluster::{cut, read},
     policy::{Builtin, MOST_LINES},
-    profile::{Defect, StoredProfile, errors},
+    profile::{DecodedProfile, Defect, errors},
 };
 
 /// In bytes. A longer message is cut.
@@ -35,7 +35,7 @@ impl Verdict {
 
     /// Reads the policy with the same code that applies it to namespaces.
     pub(super) fn of_policy(object: &Value) -> Self {
-        match facts::policy_of(object) {
+        match read::policy_of(object) {
             Err(why) => Self::no(why),
             Ok(it) if Builtin::named(it.policy.name()).is_some() => {
                 Self::no("the name is that of a built-in policy, which is obeyed instead")
@@ -54,7 +54,7 @@ impl Verdict {
     /// Checks the profile with the linter that runs at admission, and against the runtime that it
     /// is for.
     pub(super) fn of_profile(object: &Value, name: &str) -> Self {
-        let profile = StoredProfile::of_object(object);
+        let profile = DecodedProfile::of_object(object);
         let path = format!("callgate/{name}.json");
         if let Some(lines) = errors(&profile.findings(), MOST_LINES) {
             return Self::no(format!("it is not one to run under:{lines}"));

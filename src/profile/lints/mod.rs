@@ -40,10 +40,7 @@ use reading::{Reading, Shape};
 use remark::{Anchor, Remark};
 
 use crate::profile::{
-    Doubt,
-    calls::Calls,
-    decode::TypeMismatch,
-    document::Document,
+    DecodedProfile, Doubt,
     json::{Json, Malformed, SourceLocation, Span},
 };
 
@@ -126,7 +123,7 @@ pub const LINTS: &[Lint] = &[
 /// Runs every lint on a profile file. Returns the findings in the order of the text.
 pub fn lint(text: &[u8]) -> Vec<Finding> {
     match Json::parse(text) {
-        Ok(json) => lint_tree(&json),
+        Ok(json) => findings(&DecodedProfile::of(json)),
         Err(malformed) => {
             let says = |lint: &'static Lint| match lint.check {
                 Check::Text(check) => Some(lint.on_text(check(text, &malformed), &malformed)),
@@ -137,21 +134,10 @@ pub fn lint(text: &[u8]) -> Vec<Finding> {
     }
 }
 
-/// Runs every lint on a parsed profile. Returns the findings in the order of the
+/// Runs every lint on a decoded profile. Returns the findings in the order of the
 /// document.
-pub fn lint_tree(json: &Json) -> Vec<Finding> {
-    let (document, mismatches) = Document::decode(json);
-    lint_document(json, &document, &mismatches)
-}
-
-/// Runs every lint on `json` and the document that was decoded from it.
-pub(crate) fn lint_document(
-    json: &Json,
-    document: &Document,
-    mismatches: &[TypeMismatch],
-) -> Vec<Finding> {
-    let calls = Calls::of(document);
-    let reading = Reading { json, document, mismatches, calls };
+pub(super) fn findings(profile: &DecodedProfile) -> Vec<Finding> {
+    let reading = Reading::of(profile);
     let mut remarks: Vec<(&'static Lint, Remark)> = Vec::new();
     for lint in LINTS {
         if let Check::Profile(check) = lint.check {
@@ -160,29 +146,17 @@ pub(crate) fn lint_document(
     }
     // The sort is stable: findings about one value keep the order of the lints.
     remarks.sort_by_key(|(_, remark)| remark.at.order());
-    remarks.into_iter().map(|(lint, remark)| lint.on_tree(remark, json)).collect()
+    remarks.into_iter().map(|(lint, remark)| lint.on_tree(remark, &profile.json)).collect()
 }
 
 /// The lints whose findings are doubts, the most severe first.
 const DOUBTS: [(Lint, Doubt); 2] =
     [(no_execve::LINT, Doubt::NoStart), (docker_key::LINT, Doubt::DockerKeys)];
 
-/// The most severe doubt about a profile file. Runs only the lints above: others
-/// can be slow, and anyone may write files on nodes.
-pub(super) fn doubt(text: &[u8]) -> Option<Doubt> {
-    let json = Json::parse(text).ok()?;
-    let (document, mismatches) = Document::decode(&json);
-    doubt_about(&json, &document, &mismatches)
-}
-
-/// The same of `json` and the document that was decoded from it.
-pub(super) fn doubt_about(
-    json: &Json,
-    document: &Document,
-    mismatches: &[TypeMismatch],
-) -> Option<Doubt> {
-    let calls = Calls::of(document);
-    let reading = Reading { json, document, mismatches, calls };
+/// The most severe doubt about a profile. Runs only the lints above: others can
+/// be slow, and anyone may write files on nodes.
+pub(super) fn doubt(profile: &DecodedProfile) -> Option<Doubt> {
+    let reading = Reading::of(profile);
     let finds = |lint: &Lint| match lint.check {
         Check::Profile(check) => !check(&reading).is_empty(),
         Check::Text(_) => false,

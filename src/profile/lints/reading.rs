@@ -1,6 +1,7 @@
 //! The input of lints: a profile as written and as the runtime decodes it.
 
 use crate::profile::{
+    DecodedProfile,
     action::Action,
     calls::Calls,
     decode::TypeMismatch,
@@ -32,6 +33,11 @@ pub(super) enum Shape {
 }
 
 impl<'a> Reading<'a> {
+    pub(super) fn of(profile: &'a DecodedProfile) -> Self {
+        let DecodedProfile { json, document, mismatches } = profile;
+        Self { json, document, mismatches, calls: Calls::of(document) }
+    }
+
     /// The default action, if it is valid.
     pub(super) fn default(&self) -> Option<Action> {
         Action::parse(&self.document.default_action)

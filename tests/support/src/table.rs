@@ -11,8 +11,8 @@ use callgate::{
     pod::{Kind, List, Pod, Scope, Subject},
     policy::{Builtin, Facts, Level, Mode, Policy, PolicyIndex, RuntimeClasses, Verdict},
     profile::{
-        Catalog, Digest, Document, Doubt, File, Inventory, Managed, Problem, ProfilePath,
-        StoredProfile,
+        Catalog, DecodedProfile, Digest, Document, Doubt, File, Inventory, Managed, Problem,
+        ProfilePath,
     },
 };
 use jiff::{ToSpan, civil::Date};
@@ -426,7 +426,7 @@ impl From<CaseMode> for Mode {
 /// What a cluster has of a profile with this text for its `spec`.
 fn managed_of(text: &str) -> Managed {
     match serde_json::from_str(text) {
-        Ok(spec) => StoredProfile::of_spec(spec).managed(),
+        Ok(spec) => DecodedProfile::of_spec(spec).managed(),
         Err(error) => Managed::unreadable(error.to_string()),
     }
 }

@@ -1,27 +1,40 @@
-//! A profile as a `SeccompProfile` holds it.
+//! A profile as it is decoded, from a file or from a `SeccompProfile`.
 
 use serde_json::Value;
 
 use crate::profile::{
-    Broken, Defect, Digest, Document, Finding, Json, Managed,
-    decode::TypeMismatch,
-    lints::{doubt_about, lint_document},
+    Broken, Defect, Digest, Document, Doubt, Finding, Json, Managed, Position,
+    decode::TypeMismatch, lints,
 };
 
-/// The profile of a `SeccompProfile`, decoded once: what admission, conditions,
-/// the catalog and agents make of an object, they make of this.
-pub struct StoredProfile {
-    json: Json,
-    document: Document,
-    mismatches: Vec<TypeMismatch>,
+/// A profile that is decoded once: admission, conditions, the catalog and agents read from it
+/// whatever they need.
+pub struct DecodedProfile {
+    pub(crate) json: Json,
+    pub(crate) document: Document,
+    pub(crate) mismatches: Vec<TypeMismatch>,
 }
 
-impl StoredProfile {
-    /// Decodes the `spec` of a `SeccompProfile`.
-    pub fn of_spec(spec: Value) -> Self {
-        let json = Json::from(&as_file(spec));
+impl DecodedProfile {
+    pub fn of(json: Json) -> Self {
         let (document, mismatches) = Document::decode(&json);
         Self { json, document, mismatches }
+    }
+
+    /// Decodes a profile file.
+    ///
+    /// # Errors
+    /// The file is not JSON.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Broken> {
+        Json::parse(bytes).map(Self::of).map_err(|malformed| {
+            let Position { line, column } = Position::of(malformed.offset, bytes);
+            Broken::NotJson(format!("{malformed} at line {line} column {column}"))
+        })
+    }
+
+    /// Decodes the `spec` of a `SeccompProfile`.
+    pub fn of_spec(spec: Value) -> Self {
+        Self::of(Json::from(&as_file(spec)))
     }
 
     /// As [`of_spec`](Self::of_spec), for a whole object.
@@ -31,7 +44,12 @@ impl StoredProfile {
 
     /// The findings of all lints, in the order of the document.
     pub fn findings(&self) -> Vec<Finding> {
-        lint_document(&self.json, &self.document, &self.mismatches)
+        lints::findings(self)
+    }
+
+    /// The most severe doubt about a profile that has no other defect.
+    pub fn doubt(&self) -> Option<Doubt> {
+        lints::doubt(self)
     }
 
     /// The profile, which agents write as its [canonical](Document::canonical) text.
@@ -53,23 +71,23 @@ impl StoredProfile {
         }
     }
 
-    /// What the catalog has of it: a doubt counts where there is no other defect.
+    /// The defect, or a doubt where there is no other defect.
+    pub fn appraise(&self) -> Option<Defect> {
+        self.defect().or_else(|| self.doubt().map(Defect::Doubtful))
+    }
+
+    /// What the catalog has of a `SeccompProfile`.
     pub fn managed(&self) -> Managed {
-        let doubt = || doubt_about(&self.json, &self.document, &self.mismatches);
         let digest = self.document().ok().map(|it| Digest::of(it.canonical().as_bytes()));
-        Managed { defect: self.defect().or_else(|| doubt().map(Defect::Doubtful)), digest }
+        Managed { defect: self.appraise(), digest }
     }
 }
 
-/// Returns the `spec` of a `SeccompProfile` in the form of a profile file.
+/// Turns the `spec` of a `SeccompProfile` into the content of a profile file.
 ///
 /// An object holds numbers from 2^63 on as strings, since the API server stores
 /// integers as signed 64 bits; here they become numbers again.
-pub fn spec_of(object: &Value) -> Value {
-    as_file(object["spec"].clone())
-}
-
-fn as_file(mut spec: Value) -> Value {
+pub fn as_file(mut spec: Value) -> Value {
     let syscalls = spec.get_mut("syscalls").and_then(Value::as_array_mut).into_iter().flatten();
     let args = syscalls.filter_map(|it| it.get_mut("args")?.as_array_mut()).flatten();
     for arg in args {
@@ -91,12 +109,11 @@ mod tests {
 
     #[test]
     fn numbers_that_are_strings_become_numbers_and_nothing_else_does() {
-        let arg =
-            |value: Value| json!({ "spec": { "syscalls": [{ "args": [{ "value": value }] }] } });
-        let of = |value| spec_of(&arg(value))["syscalls"][0]["args"][0]["value"].clone();
+        let arg = |value: Value| json!({ "syscalls": [{ "args": [{ "value": value }] }] });
+        let of = |value| as_file(arg(value))["syscalls"][0]["args"][0]["value"].clone();
         assert_eq!(of(json!("18446744073709551615")), json!(u64::MAX));
         assert_eq!(of(json!(7)), json!(7));
         assert_eq!(of(json!("many")), json!("many"));
-        assert_eq!(spec_of(&json!({})), Value::Null);
+        assert_eq!(as_file(Value::Null), Value::Null);
     }
 }
