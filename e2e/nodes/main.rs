@@ -12,7 +12,6 @@ mod outage;
 mod programs;
 mod runbook;
 mod tests;
-mod upgrade;
 
 use std::{
     cell::RefCell,
@@ -100,7 +99,6 @@ fn without_a_cluster() -> Vec<Trial> {
 /// Those that look at the Deployment as it was applied come first, those that
 /// change a node last. These need the files of the nodes.
 fn all() -> impl Iterator<Item = tests::Entry> {
-    let (on_nodes, upgrade) =
-        if cluster::is_ours() { (agent::ALL, upgrade::ALL) } else { (&[][..], &[][..]) };
-    [tests::ALL, ca::ALL, outage::ALL, upgrade, on_nodes].into_iter().flatten().copied()
+    let on_nodes = if cluster::is_ours() { agent::ALL } else { &[] };
+    [tests::ALL, ca::ALL, outage::ALL, on_nodes].into_iter().flatten().copied()
 }

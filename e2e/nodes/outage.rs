@@ -1,15 +1,11 @@
 //! What happens to pods while a part of the cluster is down.
 
-use std::{process::Command, sync::Arc};
+use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use support::report::report;
-use support::{e2e::load, wait::eventually};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use support::{client::exchange, e2e::load, wait::eventually};
 
 use crate::{
     deployment::{Deployment, path_of_policy, pod, privileged},
@@ -81,8 +77,7 @@ async fn a_replica_whose_resource_version_is_compacted_lists_again(it: Arc<Deplo
     })
     .await;
 
-    let process = replica.process();
-    signal("STOP", &process);
+    replica.signal("STOP");
     it.policy("compacted", rules("Deny")).await;
     compact().await;
     it.restart("kube-apiserver").await;
@@ -90,7 +85,7 @@ async fn a_replica_whose_resource_version_is_compacted_lists_again(it: Arc<Deplo
         it.api.try_get("/readyz").await.is_ok_and(|it| it.is_ok()).then_some(())
     })
     .await;
-    signal("CONT", &process);
+    replica.signal("CONT");
 
     let pods = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
     eventually("the change is obeyed", async || {
@@ -110,11 +105,6 @@ async fn a_replica_whose_resource_version_is_compacted_lists_again(it: Arc<Deplo
     it.scale(2).await;
 }
 
-fn signal(name: &str, process: &str) {
-    let status = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status();
-    assert!(status.expect("a shell starts").success());
-}
-
 /// Removes from etcd all versions of objects but the last.
 async fn compact() {
     let any = json!({ "key": STANDARD.encode("/registry/any") });
@@ -124,14 +114,12 @@ async fn compact() {
 }
 
 async fn etcd(path: &str, body: &Value) -> Value {
-    let mut stream = TcpStream::connect("127.0.0.1:2379").await.expect("etcd is there");
-    let (body, mut answer) = (body.to_string(), String::new());
+    let body = body.to_string();
     let length = body.len();
     let request = format!("POST {path} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}");
-    stream.write_all(request.as_bytes()).await.expect("etcd reads");
-    stream.read_to_string(&mut answer).await.expect("etcd answers");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("it is HTTP");
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    let answer = exchange(([127, 0, 0, 1], 2379).into(), &request).await;
+    let (_, answer) = answer.expect("etcd answers");
+    serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
 async fn without_a_replica_pods_are_denied_and_system_namespaces_work(it: Arc<Deployment>) {

@@ -37,7 +37,7 @@ impl Agent {
         Self::start_beside(node, kubeconfig, |_| ())
     }
 
-    /// The same, where somebody has been in the seccomp directory before.
+    /// The same, with other files in the seccomp directory.
     fn start_beside(node: &str, kubeconfig: &Path, others: impl FnOnce(&Path)) -> Self {
         let directory = tempfile::tempdir().expect("there is room for temporary files");
         fs::create_dir_all(directory.path().join("seccomp/callgate")).expect("it is new");
@@ -141,12 +141,7 @@ async fn malformed_objects_stop_no_agent(it: Test) {
         (status["profiles"].as_array()?.len() >= profiles.len()).then_some(())
     })
     .await;
-    eventually("its condition is set", async || {
-        let status = read(&it, &node_path).await?.status;
-        let conditions = status["conditions"].as_array()?;
-        conditions.iter().find(|it| it["type"] == "SeccompProfilesReady").map(drop)
-    })
-    .await;
+    its_condition_is_set(&it, &node_path).await;
 
     // While it runs, each of them gets such a depth again, and others change.
     api.merge_text(&report, deep(DEEP, "")).await.expect_ok("deep fields of the report");
@@ -184,6 +179,15 @@ async fn malformed_objects_stop_no_agent(it: Test) {
     }
 }
 
+async fn its_condition_is_set(it: &Test, node_path: &str) {
+    eventually("its condition is set", async || {
+        let status = read(it, node_path).await?.status;
+        let conditions = status["conditions"].as_array()?;
+        conditions.iter().find(|it| it["type"] == "SeccompProfilesReady").map(drop)
+    })
+    .await;
+}
+
 /// The API server stores `<` as six bytes, and the path of each entry twice.
 async fn names_that_grow_when_stored_do_not_stop_reports(it: Test) {
     let stem = &it.namespace[it.namespace.len() - 8..];
@@ -206,12 +210,7 @@ async fn names_that_grow_when_stored_do_not_stop_reports(it: Test) {
             (listed > 10 && listed + unlisted >= 400).then_some(())
         })
         .await;
-        eventually("its condition is set", async || {
-            let status = read(&it, &node_path).await?.status;
-            let conditions = status["conditions"].as_array()?;
-            conditions.iter().find(|it| it["type"] == "SeccompProfilesReady").map(drop)
-        })
-        .await;
+        its_condition_is_set(&it, &node_path).await;
         drop(agent);
         for path in [&report, &node_path] {
             it.api().delete(path).await.expect_ok("its end");

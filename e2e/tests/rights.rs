@@ -1,8 +1,12 @@
 //! The rights of manifests/base permit exactly the calls that callgate makes.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use support::{
-    e2e::{api::Api, instance::Setup, manifests::manifests},
+    e2e::{
+        api::Api,
+        instance::Setup,
+        manifests::{manifests, path_of},
+    },
     wait::eventually,
 };
 
@@ -18,15 +22,7 @@ const HOOKS: &str = "/apis/admissionregistration.k8s.io/v1";
 
 async fn its_own_objects_can_be_watched_and_no_others(it: Test) {
     for object in manifests("rbac") {
-        let text = |it: &Value| it.as_str().expect("a string").to_owned();
-        let place = match object["metadata"].get("namespace") {
-            Some(namespace) => format!("/namespaces/{}", text(namespace)),
-            None => String::new(),
-        };
-        let plural = format!("{}s", text(&object["kind"]).to_lowercase());
-        let name = text(&object["metadata"]["name"]);
-        let path = format!("/apis/rbac.authorization.k8s.io/v1{place}/{plural}/{name}");
-        it.api().apply(&path, &object).await.expect_ok("the role");
+        it.api().apply(&path_of(&object), &object).await.expect_ok("the role");
     }
     let user = "system:serviceaccount:callgate-system:callgate";
     let groups = ["system:serviceaccounts", "system:authenticated"];

@@ -1,10 +1,10 @@
-//! What somebody can do who has the token of an agent, and an API server in front of him.
+//! What the token of an agent permits, and what it does not.
 
 use serde_json::{Value, json};
 use support::{
     e2e::{
         api::{Api, Reply},
-        manifests::manifests,
+        manifests::{manifests, path_of},
     },
     wait::eventually,
 };
@@ -18,26 +18,17 @@ const NODES: &str = "/api/v1/nodes";
 const REPORTS: &str = "/apis/callgate.dev/v1alpha1/seccompnodes";
 const PODS: &str = "/api/v1/namespaces/callgate-agent/pods";
 
-/// Installs what the API server has to know of agents.
+/// Installs the objects that agents need, and the policies about them.
 async fn install(api: &Api) {
     for file in ["namespace", "serviceaccount", "rbac", "own-node", "own-pod"] {
         for object in manifests(&format!("../components/agent/{file}")) {
-            let version = object["apiVersion"].as_str().expect("a version");
-            let root = if version == "v1" { "/api".to_owned() } else { "/apis".to_owned() };
-            let place = match object["metadata"]["namespace"].as_str() {
-                Some(namespace) => format!("/namespaces/{namespace}"),
-                None => String::new(),
-            };
-            let kind = object["kind"].as_str().expect("a kind").to_lowercase();
-            let plural = kind.strip_suffix('y').map_or(format!("{kind}s"), |it| format!("{it}ies"));
-            let name = object["metadata"]["name"].as_str().expect("a name");
-            let path = format!("{root}/{version}{place}/{plural}/{name}");
+            let path = path_of(&object);
             api.apply(&path, &object).await.expect_ok(&path);
         }
     }
 }
 
-/// Somebody with the token that a pod of an agent has on this node.
+/// A client with the token of an agent's pod on this node.
 async fn agent_on(it: &Test, node: &str) -> Api {
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": { "name": node },
@@ -233,7 +224,7 @@ async fn the_token_of_an_agent_writes_only_what_belongs_to_its_node(it: Test) {
         let change = json!({ "metadata": metadata });
         refused(what, &agent.merge(&report, &change).await, 422, claims);
     }
-    // What somebody else has put there does not keep it from reporting.
+    // Finalizers and owners that another client has set do not prevent its reports.
     let theirs = json!({ "metadata": { "finalizers": ["example.com/x"], "ownerReferences": [
         owner("Node", &a, false), { "apiVersion": "v1", "kind": "Namespace", "name": "x", "uid": "2" }] } });
     api.merge(&report, &theirs).await.expect_ok("another's");

@@ -8,6 +8,8 @@ use super::{found::Found, report::ReportError};
 pub enum AgentEvent<'a> {
     /// A pass over the files was made.
     Passed(&'a Found),
+    /// A pass has not ended for so long that the condition of the node is no longer renewed.
+    PassHangs,
     /// The API server has stored everything that the pass found. If the profiles of the cluster
     /// were known, this includes that they are installed.
     Reported {

@@ -165,6 +165,9 @@ fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandle
                 count(&metrics, found);
                 logged.passed(found);
             }
+            AgentEvent::PassHangs => {
+                tracing::warn!("a look at the files does not end, the condition is not renewed");
+            }
             AgentEvent::Reported { found, calls } => {
                 logged.calls = LogOnce::default();
                 metrics.report_calls(calls);

@@ -27,7 +27,7 @@ use super::{
 ///
 /// A client that verifies it may be five minutes behind the replica that signs, and that replica
 /// five minutes behind another API server. An hour also covers an API server with a wrong clock. It
-/// is no risk: nobody could have had a certificate before the key existed.
+/// is no risk: no certificate can exist that is older than its key.
 pub(crate) const BACKDATED: Duration = Duration::from_hours(1);
 
 /// The names under which the webhook is called: from the same machine, and as the API server

@@ -189,7 +189,7 @@ fn the_directory_is_created_and_owned_by_the_agent_and_its_files_stay() {
     assert_eq!(node.text("web"), OLD);
 }
 
-/// Whoever may write in the seccomp directory can make ours before the agent comes.
+/// Users who may write in the seccomp directory can create `callgate` before the agent is prepared.
 #[test]
 fn a_directory_that_everybody_may_write_is_closed() {
     let node = Node::new();

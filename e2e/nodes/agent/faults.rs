@@ -1,35 +1,31 @@
 //! Programs of nodes and of the cluster that end, and objects that are deleted under a running agent.
 
-use std::{fs, net::IpAddr, sync::Arc};
+use std::{fs, sync::Arc};
 
 use callgate::profile::Digest;
 use serde_json::{Value, json};
-use support::{e2e::api::Reply, wait::eventually};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+use support::{
+    client::exchange,
+    e2e::api::Reply,
+    wait::{eventually, patiently},
 };
 
 use super::node::{
     self, NODE, NODES, SECCOMP_NODE, agent_on, agents, apply, condition, delete, file, installed,
-    is_tainted, label, outcome, owner, patiently, taint, tutorial,
+    is_tainted, label, outcome, owner, taint, tutorial,
 };
 use crate::deployment::{Deployment, Replica};
 
 const ACCOUNTS: &str = "/api/v1/namespaces/callgate-agent/serviceaccounts";
 
-/// How often the agent has failed to do this; none, if it does not answer.
+/// How often the agent has failed in this way; `None` if it does not answer.
 async fn errors(agent: &Replica, kind: &str) -> Option<u64> {
     // Asked by its address, as the API server may be away.
-    let address: IpAddr = agent.address?.ip();
-    let mut stream = TcpStream::connect((address, 8080)).await.ok()?;
-    let request = "GET /metrics HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.ok()?;
-    let mut page = String::new();
-    stream.read_to_string(&mut page).await.ok()?;
+    let address = (agent.address?.ip(), 8080).into();
+    let (status, page) = exchange(address, "GET /metrics HTTP/1.0\r\n\r\n").await?;
     let start = format!("callgate_agent_errors_total{{kind=\"{kind}\"}} ");
     let count = page.lines().find_map(|it| it.strip_prefix(&start)?.trim().parse().ok());
-    page.starts_with("HTTP/1.1 200").then(|| count.unwrap_or(0))
+    (status == "200").then(|| count.unwrap_or(0))
 }
 
 /// What a pod says on node-b that runs under the profile, and how it ends.
@@ -171,7 +167,7 @@ pub(super) async fn a_taint_outlives_an_outage_until_the_profiles_are_there(it: 
     delete(&it, "late").await;
 }
 
-/// The token with which it talks to the API server, as it reads it.
+/// The token file of the agent's pod.
 fn token(agent: &Replica) -> String {
     let secrets = "root/var/run/secrets/kubernetes.io/serviceaccount/token";
     fs::read_to_string(format!("/proc/{}/{secrets}", agent.process())).expect("it is there")
@@ -194,7 +190,7 @@ pub(super) async fn an_agent_whose_account_was_deleted_says_so_and_recovers_with
     }
     it.api.post(ACCOUNTS, &account).await.expect_ok("the same account");
 
-    // What it is told by the watch that is open it still does, and can tell nobody.
+    // It still acts on the events of its open watch, and cannot report.
     let mut calls = ["rename", "mkdir"].into_iter().cycle();
     eventually("its token is not accepted any more", async || {
         apply(&it, "revoked", calls.next()?).await;

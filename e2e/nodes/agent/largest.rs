@@ -4,10 +4,10 @@ use std::{env, fs, path::PathBuf, sync::Arc};
 
 use callgate::profile::{Document, MOST_FILE_BYTES};
 use serde_json::{Value, json};
-use support::report::report_details;
+use support::{report::report_details, wait::patiently};
 
 use super::node::{
-    self, AGENTS, NODES, PROFILES, SECCOMP_NODE, agent_on, condition, names_of_calls, patiently,
+    self, AGENTS, NODES, PROFILES, SECCOMP_NODE, agent_on, condition, names_of_calls,
 };
 use crate::deployment::{Deployment, Replica};
 

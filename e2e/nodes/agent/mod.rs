@@ -10,6 +10,7 @@ mod lives;
 mod node;
 mod scale;
 mod story;
+mod upgrade;
 
 use self::{
     directory::an_agent_whose_directory_is_replaced_is_recreated_with_the_new_one,
@@ -37,10 +38,12 @@ use self::{
         a_profile_that_changes_and_goes_is_reported_as_it_is,
         what_is_done_to_a_file_by_hand_is_undone_within_half_a_minute,
     },
+    upgrade::an_agent_reports_under_the_crds_of_the_previous_version,
 };
 use crate::tests::{Entry, entries};
 
 pub(crate) const ALL: &[Entry] = entries![
+    an_agent_reports_under_the_crds_of_the_previous_version,
     a_profile_gets_to_every_node_and_a_pod_runs_under_it,
     what_is_done_to_a_file_by_hand_is_undone_within_half_a_minute,
     a_profile_that_changes_and_goes_is_reported_as_it_is,

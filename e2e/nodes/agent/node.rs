@@ -1,11 +1,10 @@
 //! Profiles on nodes, and what is told of them.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf};
 
 use callgate::profile::Digest;
 use serde_json::{Value, json};
-use support::wait::{PATIENCE, eventually};
-use tokio::time::{sleep, timeout};
+use support::wait::eventually;
 
 use crate::deployment::{Deployment, Replica, pod};
 
@@ -38,20 +37,6 @@ pub(super) async fn delete(it: &Deployment, name: &str) {
 
 pub(super) fn file(it: &Deployment, node: &str, name: &str) -> PathBuf {
     it.seccomp_root(node).join("callgate").join(format!("{name}.json"))
-}
-
-/// Asks again until there is an answer, where that may take minutes.
-pub(super) async fn patiently<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let answer = async {
-        loop {
-            if let Some(answer) = ask().await {
-                return answer;
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-    };
-    let answer = timeout(10 * PATIENCE, answer).await;
-    answer.unwrap_or_else(|_| panic!("waited in vain: {what}"))
 }
 
 /// The names of all system calls.

@@ -214,9 +214,18 @@ impl Stamp {
 mod tests {
     use std::fs;
 
+    use tempfile::TempDir;
+
     use super::*;
 
     const SOUND: &str = r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#;
+
+    fn directory_with_a_file() -> (TempDir, Root) {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a.json"), SOUND).unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        (directory, root)
+    }
 
     /// That long after a file has changed, by the clock of its file system.
     fn after(open: impl Fn(OFlags) -> io::Result<OwnedFd>, time: Duration) -> SystemTime {
@@ -226,9 +235,7 @@ mod tests {
 
     #[test]
     fn what_has_not_changed_is_not_read_again() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("a.json"), SOUND).unwrap();
-        let root = Root::open(directory.path()).unwrap();
+        let (directory, root) = directory_with_a_file();
         let open = |flags| root.open_beneath("a.json", flags);
         let later = after(open, 2 * SETTLED);
         let first = look(open, None, None, later).unwrap();
@@ -242,9 +249,7 @@ mod tests {
 
     #[test]
     fn what_is_to_be_read_again_is_and_is_judged_once() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("a.json"), SOUND).unwrap();
-        let root = Root::open(directory.path()).unwrap();
+        let (_directory, root) = directory_with_a_file();
         let open = |flags| root.open_beneath("a.json", flags);
         let later = after(open, 2 * SETTLED);
         let first = look(open, None, None, later).unwrap();
@@ -258,9 +263,7 @@ mod tests {
 
     #[test]
     fn what_has_changed_just_now_is_read_again() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("a.json"), SOUND).unwrap();
-        let root = Root::open(directory.path()).unwrap();
+        let (_directory, root) = directory_with_a_file();
         let open = |flags| root.open_beneath("a.json", flags);
         let now = after(open, SETTLED / 2);
         let first = look(open, None, None, now).unwrap();

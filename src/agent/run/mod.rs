@@ -156,7 +156,7 @@ async fn report(
             let looked = finds.borrow_and_update().clone();
             let is_late = looked.as_ref().is_some_and(|it| it.at.elapsed() > LATE);
             if is_late && !reasons.is_late {
-                tracing::warn!("a look at the files does not end, the condition is not renewed");
+                handler(AgentEvent::PassHangs);
             }
             reasons.is_late = is_late;
             let found = looked.map(|it| it.found);

@@ -57,6 +57,17 @@ pub struct Answer {
     pub body: String,
 }
 
+/// Sends one request on a connection of its own and reads until the server closes it: so HTTP/1.0,
+/// or `Connection: close`. Returns the status and the body, or `None` if there is no response.
+pub async fn exchange(address: SocketAddr, request: &str) -> Option<(String, String)> {
+    let mut answer = String::new();
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    stream.write_all(request.as_bytes()).await.ok()?;
+    stream.read_to_string(&mut answer).await.ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.to_owned(), body.to_owned()))
+}
+
 impl Answer {
     pub fn has_header(&self, name: &str) -> bool {
         self.head.contains(&format!("\r\n{name}:"))

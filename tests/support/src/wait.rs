@@ -9,13 +9,22 @@ use tokio::time::{sleep, timeout};
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Polls until there is an answer.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    poll(PATIENCE, what, ask).await
+}
+
+/// The same, where it may take minutes.
+pub async fn patiently<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    poll(10 * PATIENCE, what, ask).await
+}
+
+async fn poll<T>(patience: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(start.elapsed() < patience, "waited in vain: {what}");
         sleep(Duration::from_millis(20)).await;
     }
 }

@@ -12,13 +12,9 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
 
 use super::{api::Api, cluster::Site, manifests::manifests};
-use crate::wait::eventually;
+use crate::{client::exchange, wait::eventually};
 
 /// The configuration of an instance.
 #[derive(Default)]
@@ -171,12 +167,7 @@ impl Instance {
 
     /// The status and the body of the response of its admin port.
     pub async fn answer(&self, path: &str) -> Option<(String, String)> {
-        let mut answer = String::new();
-        let mut stream = TcpStream::connect(self.addresses?.1).await.ok()?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.ok()?;
-        stream.read_to_string(&mut answer).await.ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.to_owned(), body.to_owned()))
+        exchange(self.addresses?.1, &format!("GET {path} HTTP/1.0\r\n\r\n")).await
     }
 
     /// Makes it an endpoint of a Service like the production one, in a slice of

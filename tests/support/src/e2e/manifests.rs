@@ -26,6 +26,20 @@ pub fn manifests(name: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// Where the API server has an object: plurals as English makes them.
+pub fn path_of(object: &Value) -> String {
+    let text = |it: &Value| it.as_str().expect("a string").to_owned();
+    let version = text(&object["apiVersion"]);
+    let root = if version.contains('/') { "/apis" } else { "/api" };
+    let place = match object["metadata"].get("namespace") {
+        Some(namespace) => format!("/namespaces/{}", text(namespace)),
+        None => String::new(),
+    };
+    let kind = text(&object["kind"]).to_lowercase();
+    let plural = kind.strip_suffix('y').map_or(format!("{kind}s"), |it| format!("{it}ies"));
+    format!("{root}/{version}{place}/{plural}/{}", text(&object["metadata"]["name"]))
+}
+
 /// Installs our types, and waits until they are served.
 pub async fn define(api: &Api) {
     for definition in manifests("../crds/crds") {

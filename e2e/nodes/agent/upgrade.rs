@@ -2,17 +2,13 @@
 
 use std::{fs, sync::Arc};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use support::wait::eventually;
 
-use crate::{
-    deployment::Deployment,
-    tests::{Entry, entries},
-};
+use super::node::{SECCOMP_NODE, apply, delete, label, node};
+use crate::deployment::Deployment;
 
-pub(crate) const ALL: &[Entry] = entries![an_agent_reports_under_the_crds_of_the_previous_version];
-
-const NODE: &str = "node-b";
+const ON: &str = "node-b";
 
 /// More than the headers that an HTTP client accepts: for each field that a CRD does not know the
 /// API server sends a warning in a header of its own.
@@ -24,23 +20,14 @@ const DOUBTFUL: &str = r#"{"defaultAction":"SCMP_ACT_ERRNO"}"#;
 const DEFINITION: &str =
     "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/seccompnodes.callgate.dev";
 
-async fn an_agent_reports_under_the_crds_of_the_previous_version(it: Arc<Deployment>) {
+pub(super) async fn an_agent_reports_under_the_crds_of_the_previous_version(it: Arc<Deployment>) {
     let doubt = define(&it, None).await;
-    let folder = it.seccomp_root(NODE).join("doubtful");
+    let folder = it.seccomp_root(ON).join("doubtful");
     fs::create_dir_all(&folder).expect("the node is ours");
     for number in 0..FILES {
         fs::write(folder.join(format!("{number}.json")), DOUBTFUL).expect("the node is ours");
     }
-    let profile = json!({
-        "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompProfile",
-        "metadata": { "name": "upgrade" },
-        "spec": {
-            "defaultAction": "SCMP_ACT_ALLOW",
-            "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" }],
-        },
-    });
-    let path = "/apis/callgate.dev/v1alpha1/seccompprofiles/upgrade";
-    it.api.apply(path, &profile).await.expect_ok("the profile");
+    apply(&it, "upgrade", "mkdir").await;
     eventually("the files are reported", async || {
         let all = reported(&it).await;
         let doubtful: Vec<_> = all.iter().filter(|it| is_doubtful(it)).collect();
@@ -48,11 +35,8 @@ async fn an_agent_reports_under_the_crds_of_the_previous_version(it: Arc<Deploym
         (doubtful.len() == FILES).then_some(())
     })
     .await;
-    eventually("the node has its label", async || {
-        let node = it.api.get(&format!("/api/v1/nodes/{NODE}")).await.body;
-        node["metadata"]["labels"]["profile.callgate.dev/upgrade"].as_str().map(drop)
-    })
-    .await;
+    eventually("the node has its label", async || label(&node(&it, ON).await, "upgrade").map(drop))
+        .await;
 
     // With the new CRD the report is complete.
     define(&it, doubt).await;
@@ -64,7 +48,7 @@ async fn an_agent_reports_under_the_crds_of_the_previous_version(it: Arc<Deploym
     })
     .await;
     fs::remove_dir_all(&folder).expect("the node is ours");
-    it.api.delete(path).await.expect_ok("its end");
+    delete(&it, "upgrade").await;
 }
 
 fn is_doubtful(profile: &Value) -> bool {
@@ -72,8 +56,7 @@ fn is_doubtful(profile: &Value) -> bool {
 }
 
 async fn reported(it: &Deployment) -> Vec<Value> {
-    let path = format!("/apis/callgate.dev/v1alpha1/seccompnodes/{NODE}");
-    let object = it.api.get(&path).await.body;
+    let object = it.api.get(&format!("{SECCOMP_NODE}/{ON}")).await.body;
     object["status"]["profiles"].as_array().cloned().unwrap_or_default()
 }
 
