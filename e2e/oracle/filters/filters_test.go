@@ -191,6 +191,28 @@ func seq(to uint64) []uint64 {
 	return all
 }
 
+// TestACallThatIsCompiledWronglyCanChangeAnother has rules for socket that
+// libseccomp 2.5.4 compiles otherwise than they are written, and for read two of
+// the same conditions: read then gets code of socket, and its thread is killed
+// where the default action should kill the process.
+func TestACallThatIsCompiledWronglyCanChangeAnother(t *testing.T) {
+	pair := start(t)
+	profile := `{"defaultAction": "SCMP_ACT_KILL_PROCESS", "syscalls": [
+		{"names": ["socket"], "action": "SCMP_ACT_KILL_THREAD", "args": [
+			{"index": 0, "value": 4294967297, "op": "SCMP_CMP_LE"}]},
+		{"names": ["socket", "read"], "action": "SCMP_ACT_KILL_THREAD", "args": [
+			{"index": 0, "value": 5, "op": "SCMP_CMP_GT"},
+			{"index": 0, "value": 40, "op": "SCMP_CMP_EQ"}]}]}`
+	pair.compare(t, "read beside socket", question{Profile: profile, Calls: []call{
+		{"SCMP_ARCH_X86_64", "read", [6]uint64{4}},
+		{"SCMP_ARCH_X86_64", "read", [6]uint64{6}},
+		{"SCMP_ARCH_X86_64", "read", [6]uint64{40}},
+	}})
+	if pair.counted.open != 3 {
+		t.Errorf("callgate is certain of what it cannot know: %+v", pair.counted)
+	}
+}
+
 func TestGeneratedProfilesAreWhatRuncMakesOfThem(t *testing.T) {
 	profiles := 2000
 	if word := os.Getenv("CALLGATE_PROFILES"); word != "" {

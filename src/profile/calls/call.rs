@@ -99,11 +99,18 @@ impl Call {
         same.next().map(|it| it.1)
     }
 
-    pub(super) fn decide(&self, default: Effect, args: &[u64; 6]) -> Outcome {
+    /// `beside_irregular` says whether the filter has a call that is not
+    /// [regular](Self::is_regular).
+    pub(super) fn decide(
+        &self,
+        default: Effect,
+        args: &[u64; 6],
+        beside_irregular: bool,
+    ) -> Outcome {
         if let Some((effect, _)) = self.always {
             return Outcome::Certain(effect);
         }
-        if !self.is_regular() {
+        if !self.is_sure(beside_irregular) {
             let all = self.sometimes.values().map(|it| it.0);
             return Outcome::OneOf(all.chain([default]).collect());
         }
@@ -134,7 +141,7 @@ impl Call {
 
     /// Whether the call is certainly denied with some arguments, given that the
     /// default action denies nothing. False where that is expensive to find out.
-    pub(super) fn is_stopped(&self, default: Effect) -> bool {
+    pub(super) fn is_stopped(&self, default: Effect, beside_irregular: bool) -> bool {
         if let Some((effect, _)) = self.always {
             return effect.stops();
         }
@@ -142,11 +149,11 @@ impl Call {
         if self.sometimes.values().all(|it| it.0.stops()) {
             return possible.next().is_some();
         }
-        let is_simple = self.is_regular() && self.sometimes.len() <= MOST_MIXED;
+        let is_simple = self.is_sure(beside_irregular) && self.sometimes.len() <= MOST_MIXED;
         is_simple
             && possible.filter(|it| it.1.0.stops()).any(|it| {
                 let args = self.example(it.0);
-                matches!(self.decide(default, &args), Outcome::Certain(it) if it.stops())
+                matches!(self.decide(default, &args, beside_irregular), Outcome::Certain(it) if it.stops())
             })
     }
 
@@ -165,11 +172,24 @@ impl Call {
     /// It compares 64 bits by halves, in one tree for all rules of a call. Where
     /// inequalities share a branch, libseccomp 2.5.4 loses or mixes conditions for
     /// about a tenth of random sets, and does not terminate for some.
-    fn is_regular(&self) -> bool {
-        let equalities = || self.sometimes.keys().flatten().all(Condition::is_equality);
+    pub(super) fn is_regular(&self) -> bool {
         let simple =
             |set: &[Condition]| matches!(set, [only] if only.is_equality() || only.is_small());
-        self.sometimes.len() <= 1 || equalities() || self.sometimes.keys().all(|it| simple(it))
+        self.is_simple() || self.sometimes.keys().all(|it| simple(it))
+    }
+
+    /// Whether the filter does with the call what its conditions say.
+    ///
+    /// libseccomp keeps one copy of code that looks the same, whatever comes after
+    /// it (`_hsh_add` in 2.5.4). So a call that it compiles wrongly can change what
+    /// becomes of another that has inequalities on the same arguments.
+    fn is_sure(&self, beside_irregular: bool) -> bool {
+        if beside_irregular { self.is_simple() } else { self.is_regular() }
+    }
+
+    /// Whether there is one set of conditions at most, or equalities alone.
+    fn is_simple(&self) -> bool {
+        self.sometimes.len() <= 1 || self.sometimes.keys().flatten().all(Condition::is_equality)
     }
 
     /// Arguments that meet these conditions and, as far as a greedy search finds

@@ -41,6 +41,9 @@ pub(super) struct Calls<'a> {
     lost: Lost<'a>,
     /// Whether there are more than [`MOST_RULES`]; the others are left out.
     is_cut: bool,
+    /// Whether libseccomp may compile the conditions of some call otherwise than
+    /// they are written. Then it may mix code of that call into others.
+    has_irregular: bool,
     /// The losing and the winning rule of each clash, with their calls.
     clashes: BTreeMap<(Clash, NodeId, NodeId), Vec<&'a str>>,
 }
@@ -69,7 +72,9 @@ pub(super) enum Clash {
 impl<'a> Calls<'a> {
     /// Evaluates for a 64-bit architecture that has every call.
     pub(super) fn of(document: &'a Document) -> Self {
-        Self::new(document, Width::Bits64, |call| vec![(call, None)])
+        let mut calls = Self::new(document, Width::Bits64, |call| vec![(call, None)]);
+        calls.has_irregular = calls.any_is_irregular();
+        calls
     }
 
     /// Evaluates for this architecture.
@@ -85,6 +90,7 @@ impl<'a> Calls<'a> {
             });
         }
         calls.lost = calls.lost_on(document, architecture);
+        calls.has_irregular = calls.any_is_irregular();
         calls
     }
 
@@ -127,7 +133,8 @@ impl<'a> Calls<'a> {
         let default = default.map(|it| Effect::of(it, errno(&document.default_errno)));
         let (by_name, clashes) = (BTreeMap::new(), BTreeMap::new());
         let (missing, lost) = (BTreeMap::new(), Lost::No);
-        let mut calls = Self { default, by_name, missing, lost, is_cut: false, clashes };
+        let (is_cut, has_irregular) = (false, false);
+        let mut calls = Self { default, by_name, missing, lost, is_cut, has_irregular, clashes };
         let mut left = MOST_RULES;
         for rule in &document.syscalls {
             let Some(action) = Action::parse(&rule.action) else {
@@ -166,6 +173,10 @@ impl<'a> Calls<'a> {
         calls
     }
 
+    fn any_is_irregular(&self) -> bool {
+        self.by_name.values().chain(self.missing.values()).any(|it| !it.is_regular())
+    }
+
     /// Whether some rules were left out, as there are too many.
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut
@@ -187,7 +198,10 @@ impl<'a> Calls<'a> {
     pub(super) fn decide(&self, name: &str, args: &[u64; 6]) -> Option<Outcome> {
         let default = self.default?;
         let certain = || Outcome::Certain(default);
-        let outcome = self.by_name.get(name).map_or_else(certain, |it| it.decide(default, args));
+        let outcome = self
+            .by_name
+            .get(name)
+            .map_or_else(certain, |it| it.decide(default, args, self.has_irregular));
         Some(if self.lost == Lost::No { outcome } else { outcome.or(default) })
     }
 
@@ -211,7 +225,8 @@ impl<'a> Calls<'a> {
             return false;
         };
         let is_sure = self.lost == Lost::No;
-        default.stops() || is_sure && self.by_name.values().any(|it| it.is_stopped(default))
+        default.stops()
+            || is_sure && self.by_name.values().any(|it| it.is_stopped(default, self.has_irregular))
     }
 
     /// The clashes of one kind: the losing rule, the winning rule, and their calls.
