@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"callgate.dev/callgate/e2e/oracle/seed"
 	"github.com/moby/profiles/seccomp"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"go.yaml.in/yaml/v3"
@@ -85,9 +86,7 @@ func TestDockersDefaultProfileIsWrappedAsDockerResolvesIt(t *testing.T) {
 
 func TestGeneratedProfilesAreWrappedAsDockerResolvesThem(t *testing.T) {
 	const cases = 400
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	dice := generator{rand.New(rand.NewPCG(seed, 0))}
+	dice := generator{seed.Rand(t)}
 	compared, refused := 0, 0
 	for range cases {
 		text, err := json.Marshal(dice.profile())

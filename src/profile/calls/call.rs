@@ -160,11 +160,15 @@ impl Call {
     /// The least and the largest number of nodes that libseccomp makes of the rules.
     pub(super) fn nodes(&self, width: Width) -> (usize, usize) {
         let of = |set: &Vec<Condition>| set.iter().map(|it| it.nodes(width)).sum::<usize>();
-        // A mask of the upper 32 bits does not compare the lower ones.
-        if self.always.is_some() || self.sometimes.keys().any(|it| of(it) == 0) {
+        if self.always.is_some() {
             return (0, 0);
         }
-        (self.sometimes.keys().map(of).max().unwrap_or(0), self.sometimes.keys().map(of).sum())
+        let all: usize = self.sometimes.keys().map(of).sum();
+        // With a mask of the upper 32 bits, libseccomp 2.5.4 may make a node that compares nothing.
+        if self.sometimes.keys().any(|it| of(it) == 0) {
+            return (0, all.max(1));
+        }
+        (self.sometimes.keys().map(of).max().unwrap_or(0), all)
     }
 
     /// Whether libseccomp compiles the conditions as written.
