@@ -11,9 +11,9 @@ use tokio::{
 
 use super::{
     Event, Observer,
-    crowd::{AskedToClose, Crowd},
+    connection_state::ConnectionState,
+    connections::{AskedToClose, Connections},
     peer::Peer,
-    pulse::Pulse,
 };
 
 /// How long to wait when no connection can be accepted: long enough not to spin, and too short for
@@ -28,26 +28,26 @@ const GOING: Duration = Duration::from_millis(10);
 pub(super) struct Intake<O> {
     listener: TcpListener,
     most: usize,
-    crowd: Arc<Crowd>,
+    connections: Arc<Connections>,
     observer: Observer,
     open: O,
-    connections: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl<O, C> Intake<O>
 where
-    O: Fn(TcpStream, Arc<Pulse>) -> C,
+    O: Fn(TcpStream, Arc<ConnectionState>) -> C,
     C: Future<Output = ()> + Send + 'static,
 {
     /// `open` returns the future that serves a connection.
     pub(super) fn new(
         listener: TcpListener,
         most: usize,
-        crowd: Arc<Crowd>,
+        connections: Arc<Connections>,
         observer: Observer,
         open: O,
     ) -> Self {
-        Self { listener, most, crowd, observer, open, connections: JoinSet::new() }
+        Self { listener, most, connections, observer, open, tasks: JoinSet::new() }
     }
 
     /// Accepts until the future is done.
@@ -63,7 +63,7 @@ where
         }
     }
 
-    /// Closes the listener and returns the connections that are still open.
+    /// Closes the listener and returns the tasks of the connections that are still open.
     ///
     /// Accepts the connections in the kernel's queue first: closing the listener would reset them.
     pub(super) async fn close(mut self) -> JoinSet<()> {
@@ -74,12 +74,12 @@ where
         {
             self.admit(stream, address).await;
         }
-        self.connections
+        self.tasks
     }
 
     async fn admit(&mut self, stream: TcpStream, address: SocketAddr) {
-        while self.connections.try_join_next().is_some() {}
-        while self.crowd.len() >= self.most {
+        while self.tasks.try_join_next().is_some() {}
+        while self.connections.len() >= self.most {
             if !self.make_room().await {
                 (self.observer)(Event::Refused);
                 return;
@@ -88,25 +88,25 @@ where
         // Without it the kernel delays small answers; a socket on which this fails is about to fail
         // anyway.
         let _ = stream.set_nodelay(true);
-        let pulse = Arc::new(Pulse::new(Peer::of(address.ip())));
-        let member = self.crowd.join(Arc::clone(&pulse));
+        let state = Arc::new(ConnectionState::new(Peer::of(address.ip())));
+        let entry = self.connections.add(Arc::clone(&state));
         let open = Open::new(&self.observer);
-        let connection = (self.open)(stream, pulse);
-        self.connections.spawn(async move {
-            connection.await;
+        let serving = (self.open)(stream, state);
+        self.tasks.spawn(async move {
+            serving.await;
             drop(open);
-            drop(member);
+            drop(entry);
         });
     }
 
     /// Waits until a connection has closed to make room; `false` if none can be closed.
     async fn make_room(&self) -> bool {
-        let left = self.crowd.left.notified();
-        let Some(AskedToClose(asked)) = self.crowd.make_room() else {
+        let closed = self.connections.closed.notified();
+        let Some(AskedToClose(asked)) = self.connections.make_room() else {
             return false;
         };
         (0..asked).for_each(|_| (self.observer)(Event::Replaced));
-        let _ = timeout(GOING, left).await;
+        let _ = timeout(GOING, closed).await;
         true
     }
 
@@ -173,7 +173,7 @@ mod tests {
     fn intake(
         listener: TcpListener,
         most: usize,
-    ) -> Intake<impl Fn(TcpStream, Arc<Pulse>) -> future::Pending<()>> {
+    ) -> Intake<impl Fn(TcpStream, Arc<ConnectionState>) -> future::Pending<()>> {
         let open = |stream: TcpStream, _| {
             drop(stream);
             future::pending()

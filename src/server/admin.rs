@@ -11,7 +11,8 @@ use http::{StatusCode, header::CONTENT_TYPE};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
-    Limits, Readiness, Stage, accept::Intake, connection, crowd::Crowd, exchange::Exchange,
+    Limits, Readiness, Stage, accept::Intake, connection, connections::Connections,
+    exchange::Exchange,
 };
 
 /// Kubelet and Prometheus need two or three.
@@ -53,10 +54,11 @@ impl Admin {
                 get(move || async move { ([(CONTENT_TYPE, OPEN_METRICS)], metrics()) }),
             );
         let (_stage, stage) = watch::channel(Stage::Serving);
-        let crowd = Arc::<Crowd>::default();
-        let exchange = Arc::new(Exchange::new(router, limits, &crowd, Arc::new(|_| {}), stage));
-        let open = move |stream, pulse| connection::serve(stream, Arc::clone(&exchange), pulse);
-        Intake::new(listener, MAX_CONNECTIONS, crowd, Arc::new(|_| {}), open)
+        let connections = Arc::<Connections>::default();
+        let exchange =
+            Arc::new(Exchange::new(router, limits, &connections, Arc::new(|_| {}), stage));
+        let open = move |stream, state| connection::serve(stream, Arc::clone(&exchange), state);
+        Intake::new(listener, MAX_CONNECTIONS, connections, Arc::new(|_| {}), open)
             .accept_until(std::future::pending::<()>())
             .await;
     }

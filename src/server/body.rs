@@ -1,7 +1,5 @@
 //! Reads the body of a request into memory, within the memory limit.
 
-use std::sync::Arc;
-
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::StatusCode;
@@ -10,8 +8,9 @@ use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    pulse::Pulse,
-    room::{NeverRoom, Reserved, Room},
+    budget::Reserved,
+    connection_state::ConnectionState,
+    memory::{ExceedsLimit, Memory},
 };
 
 /// How much is reserved at once for a body whose length is unknown or large.
@@ -30,7 +29,7 @@ pub(super) enum Unread {
 /// A body in one piece, and its share of the memory limit.
 struct Held {
     bytes: Vec<u8>,
-    _room: Option<Reserved>,
+    _reserved: Option<Reserved>,
 }
 
 /// Reads a body of at most that many bytes.
@@ -41,15 +40,15 @@ struct Held {
 pub(super) async fn read(
     body: &mut Incoming,
     most: usize,
-    room: &Arc<Room>,
-    pulse: &Pulse,
+    memory: &Memory,
+    connection: &ConnectionState,
     until: Instant,
 ) -> Result<Bytes, Unread> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     let mut waits = false;
-    let reading = collect(body, most, room, pulse, &mut waits);
+    let reading = collect(body, most, memory, connection, &mut waits);
     match timeout_at(until, reading).await {
         Ok(read) => read,
         Err(_) if waits => Err(Unread::NoRoom),
@@ -61,8 +60,8 @@ pub(super) async fn read(
 async fn collect(
     body: &mut Incoming,
     most: usize,
-    room: &Arc<Room>,
-    pulse: &Pulse,
+    memory: &Memory,
+    connection: &ConnectionState,
     waits: &mut bool,
 ) -> Result<Bytes, Unread> {
     let announced = body.size_hint().exact();
@@ -83,9 +82,12 @@ async fn collect(
         if length > has {
             let wanted = announced.unwrap_or_else(|| (length * 2).max(STEP).min(most));
             *waits = true;
-            let more = room.take(wanted - has, pulse).await.map_err(|NeverRoom| Unread::NoRoom)?;
+            let more = memory
+                .reserve(wanted - has, connection)
+                .await
+                .map_err(|ExceedsLimit| Unread::NoRoom)?;
             *waits = false;
-            pulse.holds(wanted);
+            connection.set_held(wanted);
             match &mut reserved {
                 Some(it) => it.add(more),
                 None => reserved = Some(more),
@@ -97,7 +99,7 @@ async fn collect(
         }
         bytes.extend_from_slice(&data);
     }
-    Ok(Bytes::from_owner(Held { bytes, _room: reserved }))
+    Ok(Bytes::from_owner(Held { bytes, _reserved: reserved }))
 }
 
 /// Reads and drops the rest of a body, so that the connection can carry the next request; `false`

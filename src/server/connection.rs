@@ -13,9 +13,9 @@ use tokio::{
 
 use super::{
     Stage,
+    connection_state::{ConnectionState, Phase, Status, Watched},
     exchange::Exchange,
     limits::Limits,
-    pulse::{Phase, Pulse, Standing, Watched},
 };
 
 /// How long a stopping server waits for the first request of a connection: a client that has just
@@ -30,21 +30,21 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const BUFFER_BYTES: usize = 16 * 1024;
 
 /// Serves requests until the client or the server closes the connection.
-pub(super) async fn serve<S>(stream: S, exchange: Arc<Exchange>, pulse: Arc<Pulse>)
+pub(super) async fn serve<S>(stream: S, exchange: Arc<Exchange>, state: Arc<ConnectionState>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    pulse.begins();
+    state.handshake_completed();
     let service = service_fn(|request: Request<Incoming>| {
-        let began = pulse.head_read();
-        let (exchange, pulse) = (Arc::clone(&exchange), Arc::clone(&pulse));
-        async move { Ok::<_, Infallible>(exchange.answer(request, began, &pulse).await) }
+        let began = state.head_read();
+        let (exchange, state) = (Arc::clone(&exchange), Arc::clone(&state));
+        async move { Ok::<_, Infallible>(exchange.answer(request, began, &state).await) }
     });
-    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
+    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&state)));
     let mut connection = pin!(http(&exchange.limits).serve_connection(stream, service));
 
-    let mut stage = exchange.stage.clone();
-    let mut stopping = pin!(stage.wait_for(|it| *it >= Stage::Stopping));
+    let mut stages = exchange.stage.clone();
+    let mut stopping = pin!(stages.wait_for(|it| *it >= Stage::Stopping));
     let mut is_stopping = false;
     let mut timer = pin!(sleep_until(Instant::now()));
     let end = poll_fn(|context| {
@@ -53,7 +53,7 @@ where
             return Poll::Ready(End::Over);
         }
         is_stopping = is_stopping || stopping.as_mut().poll(context).is_ready();
-        let Standing { phase, since, close_requested, .. } = pulse.look(context);
+        let Status { phase, since, close_requested, .. } = state.status_for_task(context);
         if close_requested && phase != Phase::Request {
             return Poll::Ready(End::MadeRoom(phase));
         }
@@ -73,7 +73,7 @@ where
             connection.as_mut().graceful_shutdown();
             select! {
                 _ = timeout(GOODBYE, connection) => {}
-                () = pulse.close_requested() => {}
+                () = state.close_requested() => {}
             }
         }
         End::TooSlow(phase) => tracing::debug!(?phase, "connection cut, its client is too slow"),

@@ -29,11 +29,11 @@ use tower::Service;
 use super::{
     Event, Observer, Stage,
     body::{self, Unread},
-    crowd::Crowd,
+    connection_state::ConnectionState,
+    connections::Connections,
     deadline,
     limits::Limits,
-    pulse::Pulse,
-    room::Room,
+    memory::Memory,
 };
 
 /// Answers of at most this many bytes do not count as memory.
@@ -45,7 +45,7 @@ pub(super) struct Exchange {
     pub(super) stage: watch::Receiver<Stage>,
     router: Router,
     in_flight: Semaphore,
-    room: Arc<Room>,
+    memory: Memory,
     observer: Observer,
 }
 
@@ -53,14 +53,14 @@ impl Exchange {
     pub(super) fn new(
         router: Router,
         limits: Limits,
-        crowd: &Arc<Crowd>,
+        connections: &Arc<Connections>,
         observer: Observer,
         stage: watch::Receiver<Stage>,
     ) -> Self {
         let in_flight = Semaphore::new(limits.max_in_flight);
         let most = limits.max_buffered_bytes;
-        let room = Room::new(most, Arc::clone(crowd), Arc::clone(&observer));
-        Self { limits, stage, router, in_flight, room, observer }
+        let memory = Memory::new(most, Arc::clone(connections), Arc::clone(&observer));
+        Self { limits, stage, router, in_flight, memory, observer }
     }
 
     /// Answers a request whose head began to arrive at `began`, within its deadline less the
@@ -69,15 +69,16 @@ impl Exchange {
         &self,
         request: Request<Incoming>,
         began: Instant,
-        pulse: &Pulse,
+        connection: &ConnectionState,
     ) -> Response {
         let deadline = began + deadline::allowed(request.uri().query(), &self.limits);
         let (head, mut body) = request.into_parts();
         let most = self.limits.max_body_bytes;
         let until = deadline.min(Instant::now() + self.limits.body_timeout);
-        let mut response = match body::read(&mut body, most, &self.room, pulse, until).await {
+        let mut response = match body::read(&mut body, most, &self.memory, connection, until).await
+        {
             Ok(bytes) => {
-                pulse.body_read();
+                connection.body_read();
                 self.respond(Request::from_parts(head, Body::from(bytes)), deadline).await
             }
             Err(unread) => self.refuse(&head, unread),
@@ -94,7 +95,7 @@ impl Exchange {
         }
         let length = response.body().size_hint().exact().unwrap_or_default();
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        pulse.answered((length > SHORT).then(|| self.room.take_at_once(length)));
+        connection.answered((length > SHORT).then(|| self.memory.count(length)));
         response
     }
 

@@ -3,17 +3,18 @@
 mod accept;
 mod admin;
 mod body;
+mod budget;
 mod connection;
-mod crowd;
+mod connection_state;
+mod connections;
 mod deadline;
 mod descriptors;
 mod drain;
 mod exchange;
 mod limits;
+mod memory;
 mod peer;
-mod pulse;
 mod readiness;
-mod room;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -28,10 +29,10 @@ use tokio_rustls::TlsAcceptor;
 
 use self::{
     accept::Intake,
-    crowd::Crowd,
+    connection_state::ConnectionState,
+    connections::Connections,
     drain::{Stage, ordered},
     exchange::Exchange,
-    pulse::Pulse,
 };
 pub use self::{
     admin::Admin,
@@ -103,14 +104,14 @@ impl Server {
         let Drain { drain_delay, drain_timeout } = limits.drain.clone();
         let most = limits.max_connections;
         let (stage, stages) = watch::channel(Stage::Serving);
-        let crowd = Arc::<Crowd>::default();
-        let exchange = Exchange::new(router, limits, &crowd, Arc::clone(&observer), stages);
+        let connections = Arc::<Connections>::default();
+        let exchange = Exchange::new(router, limits, &connections, Arc::clone(&observer), stages);
         let exchange = Arc::new(exchange);
         let acceptor = TlsAcceptor::from(Arc::new(tls));
-        let open = move |stream, pulse| {
-            shake_hands(stream, acceptor.clone(), Arc::clone(&exchange), pulse)
+        let open = move |stream, state| {
+            shake_hands(stream, acceptor.clone(), Arc::clone(&exchange), state)
         };
-        let mut intake = Intake::new(listener, most, crowd, observer, open);
+        let mut intake = Intake::new(listener, most, connections, observer, open);
 
         intake.accept_until(ordered(&orders, Order::Drain)).await;
 
@@ -128,15 +129,15 @@ impl Server {
             return;
         }
 
-        let mut connections = intake.close().await;
+        let mut tasks = intake.close().await;
         stage.send_replace(Stage::Stopping);
-        let finished = async { while connections.join_next().await.is_some() {} };
+        let finished = async { while tasks.join_next().await.is_some() {} };
         select! {
             () = finished => {}
             () = sleep(drain_timeout) => {}
             () = ordered(&orders, Order::Quit) => {}
         }
-        match connections.len() {
+        match tasks.len() {
             0 => tracing::info!("drained"),
             left => tracing::warn!(connections = left, "stopped before all answers were out"),
         }
@@ -147,14 +148,14 @@ async fn shake_hands(
     stream: TcpStream,
     acceptor: TlsAcceptor,
     exchange: Arc<Exchange>,
-    pulse: Arc<Pulse>,
+    state: Arc<ConnectionState>,
 ) {
     let shaken = select! {
         shaken = timeout(exchange.limits.handshake_timeout, acceptor.accept(stream)) => shaken,
-        () = pulse.close_requested() => return tracing::debug!("handshake cut to make room for others"),
+        () = state.close_requested() => return tracing::debug!("handshake cut to make room for others"),
     };
     match shaken {
-        Ok(Ok(stream)) => connection::serve(stream, exchange, pulse).await,
+        Ok(Ok(stream)) => connection::serve(stream, exchange, state).await,
         Ok(Err(error)) => tracing::debug!(%error, "handshake failed"),
         Err(_) => tracing::debug!("handshake too slow"),
     }

@@ -16,8 +16,9 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
+    budget::Priority,
+    connection_state::{ConnectionState, Phase, Status},
     peer::Peer,
-    pulse::{Phase, Pulse, Standing},
 };
 
 /// A body that takes longer to arrive is slow, as is an answer that takes longer to be read: its
@@ -31,110 +32,101 @@ const KEPT: usize = 32;
 
 /// The open connections of a listener.
 #[derive(Debug, Default)]
-pub(super) struct Crowd {
-    members: Mutex<Members>,
-    /// Notified when a connection ends.
-    pub(super) left: Notify,
+pub(super) struct Connections {
+    open: Mutex<Open>,
+    /// Notified when a connection closes.
+    pub(super) closed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Members {
+struct Open {
     last: u64,
-    pulses: BTreeMap<u64, Arc<Pulse>>,
+    states: BTreeMap<u64, Arc<ConnectionState>>,
 }
 
 /// An entry for one open connection, removed on drop.
 #[derive(Debug)]
-pub(super) struct Member {
-    crowd: Arc<Crowd>,
+pub(super) struct Entry {
+    connections: Arc<Connections>,
     id: u64,
 }
 
-/// The order in which waiting requests get memory: the smallest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Turn {
-    was_never_served: bool,
-    /// The memory that all connections of the peer hold.
-    share: usize,
-    pub(super) wanted: usize,
-}
-
-impl Crowd {
+impl Connections {
     pub(super) fn len(&self) -> usize {
-        self.members().pulses.len()
+        self.lock().states.len()
     }
 
-    pub(super) fn join(self: &Arc<Self>, pulse: Arc<Pulse>) -> Member {
-        let mut members = self.members();
-        members.last += 1;
-        let id = members.last;
-        members.pulses.insert(id, pulse);
-        Member { crowd: Arc::clone(self), id }
+    pub(super) fn add(self: &Arc<Self>, state: Arc<ConnectionState>) -> Entry {
+        let mut open = self.lock();
+        open.last += 1;
+        let id = open.last;
+        open.states.insert(id, state);
+        Entry { connections: Arc::clone(self), id }
     }
 
     /// Asks one connection to close, unless one is closing already; `None` if all are at work.
     pub(super) fn make_room(&self) -> Option<AskedToClose> {
-        let members = self.members();
-        let all = members.standings();
+        let open = self.lock();
+        let all = open.statuses();
         if all.iter().any(|(_, it)| it.is_closing()) {
             return Some(AskedToClose(0));
         }
         let shares = shares(all.iter().map(|(_, it)| (*it, 1)));
-        let (pulse, _) = all
+        let (state, _) = all
             .into_iter()
             .filter(|(_, it)| it.phase != Phase::Request)
             .max_by_key(|(_, it)| (!it.served, shares.get(&it.kind()), Reverse(it.since)))?;
-        pulse.request_close();
+        state.request_close();
         Some(AskedToClose(1))
     }
 
-    /// The turn of a connection that wants that many bytes.
-    pub(super) fn turn(&self, pulse: &Pulse, wanted: usize) -> Turn {
-        let members = self.members();
-        let of = members.as_ranked(pulse.standing());
-        let all = members.standings().into_iter().map(|(_, it)| it);
+    /// The priority of a connection that wants that many bytes.
+    pub(super) fn priority(&self, state: &ConnectionState, wanted: usize) -> Priority {
+        let open = self.lock();
+        let of = open.as_ranked(state.status());
+        let all = open.statuses().into_iter().map(|(_, it)| it);
         let share = all.filter(|it| it.kind() == of.kind()).map(|it| it.held).sum();
-        Turn { was_never_served: !of.served, share, wanted }
+        Priority { was_never_served: !of.served, share, wanted }
     }
 
     /// Asks connections that hold memory to close for a request of clearly higher rank, until the
     /// memory that they hold makes up for `missing` bytes.
-    pub(super) fn make_room_for(&self, missing: usize, turn: Turn) -> AskedToClose {
-        let members = self.members();
+    pub(super) fn make_room_for(&self, missing: usize, priority: Priority) -> AskedToClose {
+        let open = self.lock();
         let now = Instant::now();
-        let all = members.standings();
+        let all = open.statuses();
         let shares = shares(all.iter().map(|(_, it)| (*it, it.held)));
-        let share = |it: &Standing| shares.get(&it.kind()).copied().unwrap_or_default();
+        let share = |it: &Status| shares.get(&it.kind()).copied().unwrap_or_default();
         let mut holders: Vec<_> =
             all.into_iter().filter(|(_, it)| it.holds_what_others_wait_for()).collect();
         holders.sort_by_key(|(_, it)| Reverse((!it.served, share(it), Reverse(it.since))));
         let (mut freed, mut asked) = (0, 0);
-        for (pulse, it) in holders {
+        for (state, it) in holders {
             if freed >= missing {
                 break;
             }
-            let gives_way = match (!it.served, turn.was_never_served) {
+            let gives_way = match (!it.served, priority.was_never_served) {
                 (true, false) => true,
                 (false, true) => false,
-                _ => share(&it) > 2 * (turn.share + turn.wanted) || now - it.since > SLOW,
+                _ => share(&it) > 2 * (priority.share + priority.wanted) || now - it.since > SLOW,
             };
             if it.close_requested || gives_way {
                 freed += it.held;
                 asked += usize::from(!it.close_requested);
-                pulse.request_close();
+                state.request_close();
             }
         }
         AskedToClose(asked)
     }
 
-    fn members(&self) -> MutexGuard<'_, Members> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Members {
-    fn standings(&self) -> Vec<(&Arc<Pulse>, Standing)> {
-        let mut all: Vec<_> = self.pulses.values().map(|it| (it, it.standing())).collect();
+impl Open {
+    fn statuses(&self) -> Vec<(&Arc<ConnectionState>, Status)> {
+        let mut all: Vec<_> = self.states.values().map(|it| (it, it.status())).collect();
         let counts = shares(all.iter().map(|(_, it)| (*it, 1)));
         for (_, it) in &mut all {
             it.served &= counts.get(&it.kind()).is_none_or(|it| *it <= KEPT);
@@ -142,10 +134,10 @@ impl Members {
         all
     }
 
-    /// One standing, adjusted as `standings` does.
-    fn as_ranked(&self, it: Standing) -> Standing {
-        let alike = self.pulses.values().filter(|other| other.standing().kind() == it.kind());
-        Standing { served: it.served && alike.take(KEPT + 1).count() <= KEPT, ..it }
+    /// One status, adjusted as `statuses` does.
+    fn as_ranked(&self, it: Status) -> Status {
+        let alike = self.states.values().filter(|other| other.status().kind() == it.kind());
+        Status { served: it.served && alike.take(KEPT + 1).count() <= KEPT, ..it }
     }
 }
 
@@ -154,7 +146,7 @@ impl Members {
 #[must_use = "connections that are asked to close are counted"]
 pub(super) struct AskedToClose(pub(super) usize);
 
-impl Standing {
+impl Status {
     /// The group of connections in which a share is counted. The connections of a peer that were
     /// answered are a group of their own, so that a new connection of an API server does not count
     /// against them.
@@ -172,21 +164,21 @@ impl Standing {
     }
 }
 
-fn shares(of: impl Iterator<Item = (Standing, usize)>) -> BTreeMap<(Peer, bool), usize> {
+fn shares(of: impl Iterator<Item = (Status, usize)>) -> BTreeMap<(Peer, bool), usize> {
     let mut shares = BTreeMap::new();
-    for (standing, share) in of {
-        *shares.entry(standing.kind()).or_default() += share;
+    for (status, share) in of {
+        *shares.entry(status.kind()).or_default() += share;
     }
     shares
 }
 
-impl Drop for Member {
+impl Drop for Entry {
     fn drop(&mut self) {
-        let pulse = self.crowd.members().pulses.remove(&self.id);
-        // Dropping it returns memory to waiting requests, which locks the members: the lock is free
-        // by now.
-        drop(pulse);
-        self.crowd.left.notify_one();
+        let state = self.connections.lock().states.remove(&self.id);
+        // Dropping it returns memory to waiting requests, which locks the connections: the lock is
+        // free by now.
+        drop(state);
+        self.connections.closed.notify_one();
     }
 }
 
@@ -198,50 +190,50 @@ mod tests {
 
     /// Connections that were opened one second apart.
     struct Scene {
-        crowd: Arc<Crowd>,
-        pulses: Vec<(Arc<Pulse>, Member)>,
+        connections: Arc<Connections>,
+        states: Vec<(Arc<ConnectionState>, Entry)>,
     }
 
     impl Scene {
         fn new() -> Self {
-            Self { crowd: Arc::default(), pulses: Vec::new() }
+            Self { connections: Arc::default(), states: Vec::new() }
         }
 
         /// Opens a connection from the address `10.0.0.peer`.
-        async fn comes(&mut self, peer: u8) -> &Pulse {
+        async fn comes(&mut self, peer: u8) -> &ConnectionState {
             tokio::time::advance(Duration::from_secs(1)).await;
-            let pulse = Pulse::new(Peer::of(Ipv4Addr::new(10, 0, 0, peer).into()));
-            let pulse = Arc::new(pulse);
-            let member = self.crowd.join(Arc::clone(&pulse));
-            self.pulses.push((pulse, member));
-            &self.pulses.last().expect("it has just come").0
+            let state = ConnectionState::new(Peer::of(Ipv4Addr::new(10, 0, 0, peer).into()));
+            let state = Arc::new(state);
+            let entry = self.connections.add(Arc::clone(&state));
+            self.states.push((state, entry));
+            &self.states.last().expect("it has just come").0
         }
 
         /// Makes room until no connection can be closed any more; returns the closed ones in order.
         fn all_who_go(&mut self) -> Vec<usize> {
             let mut gone = Vec::new();
-            while self.crowd.make_room().is_some() {
+            while self.connections.make_room().is_some() {
                 gone.push(self.last_asked(&gone));
-                let (pulse, _) = &self.pulses[*gone.last().expect("one has gone")];
-                self.crowd.members().pulses.retain(|_, it| !Arc::ptr_eq(it, pulse));
+                let (state, _) = &self.states[*gone.last().expect("one has gone")];
+                self.connections.lock().states.retain(|_, it| !Arc::ptr_eq(it, state));
             }
             gone
         }
 
         fn last_asked(&self, before: &[usize]) -> usize {
-            let asked = |it: &usize| self.pulses[*it].0.standing().close_requested;
-            (0..self.pulses.len())
+            let asked = |it: &usize| self.states[*it].0.status().close_requested;
+            (0..self.states.len())
                 .filter(asked)
                 .find(|it| !before.contains(it))
                 .expect("one is asked")
         }
     }
 
-    fn served(pulse: &Pulse) {
-        pulse.head_read();
-        pulse.body_read();
-        pulse.answered(None);
-        pulse.flushed();
+    fn served(state: &ConnectionState) {
+        state.head_read();
+        state.body_read();
+        state.answered(None);
+        state.flushed();
     }
 
     #[tokio::test(start_paused = true)]
@@ -264,8 +256,8 @@ mod tests {
             served(scene.comes(1).await);
         }
         scene.comes(2).await;
-        assert_eq!(scene.crowd.make_room(), Some(AskedToClose(1)));
-        let asked = scene.pulses.iter().position(|(it, _)| it.standing().close_requested);
+        assert_eq!(scene.connections.make_room(), Some(AskedToClose(1)));
+        let asked = scene.states.iter().position(|(it, _)| it.status().close_requested);
         assert_eq!(asked, Some(0));
     }
 
@@ -275,7 +267,7 @@ mod tests {
         let busy = scene.comes(1).await;
         busy.head_read();
         busy.body_read();
-        assert_eq!(scene.crowd.make_room(), None);
+        assert_eq!(scene.connections.make_room(), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -283,27 +275,27 @@ mod tests {
         let mut scene = Scene::new();
         scene.comes(1).await;
         scene.comes(1).await;
-        assert_eq!(scene.crowd.make_room(), Some(AskedToClose(1)));
-        assert_eq!(scene.crowd.make_room(), Some(AskedToClose(0)));
-        assert!(!scene.pulses[1].0.standing().close_requested);
+        assert_eq!(scene.connections.make_room(), Some(AskedToClose(1)));
+        assert_eq!(scene.connections.make_room(), Some(AskedToClose(0)));
+        assert!(!scene.states[1].0.status().close_requested);
     }
 
     /// Whether a connection that holds memory is closed for one that wants ten bytes of it.
     async fn gives_way(holder: (u8, bool, usize), wants: (u8, bool), age: Duration) -> bool {
         let mut scene = Scene::new();
-        let pulse = scene.comes(holder.0).await;
+        let state = scene.comes(holder.0).await;
         if holder.1 {
-            served(pulse);
+            served(state);
         }
-        pulse.head_read();
-        pulse.holds(holder.2);
+        state.head_read();
+        state.set_held(holder.2);
         tokio::time::advance(age).await;
-        let wanting = Pulse::new(Peer::of(Ipv4Addr::new(10, 0, 0, wants.0).into()));
+        let wanting = ConnectionState::new(Peer::of(Ipv4Addr::new(10, 0, 0, wants.0).into()));
         if wants.1 {
             served(&wanting);
         }
-        let turn = scene.crowd.turn(&wanting, 10);
-        scene.crowd.make_room_for(5, turn) == AskedToClose(1)
+        let priority = scene.connections.priority(&wanting, 10);
+        scene.connections.make_room_for(5, priority) == AskedToClose(1)
     }
 
     #[tokio::test(start_paused = true)]

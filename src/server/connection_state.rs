@@ -16,7 +16,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{peer::Peer, room::Reserved};
+use super::{budget::Reserved, peer::Peer};
 
 /// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +41,13 @@ pub(super) enum Phase {
 ///
 /// Besides the connection's own task, only the search for room locks it, and only briefly.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct ConnectionState {
     peer: Peer,
-    state: Mutex<State>,
+    inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
-struct State {
+struct Inner {
     phase: Phase,
     since: Instant,
     /// A request of this connection has been answered.
@@ -62,7 +62,7 @@ struct State {
 
 /// The state of a connection at one moment, for the search for room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct Status {
     pub(super) peer: Peer,
     pub(super) phase: Phase,
     pub(super) since: Instant,
@@ -71,9 +71,9 @@ pub(super) struct Standing {
     pub(super) close_requested: bool,
 }
 
-impl Pulse {
+impl ConnectionState {
     pub(super) fn new(peer: Peer) -> Self {
-        let state = State {
+        let inner = Inner {
             phase: Phase::Fresh,
             since: Instant::now(),
             served: false,
@@ -82,62 +82,64 @@ impl Pulse {
             close_requested: false,
             task: None,
         };
-        Self { peer, state: Mutex::new(state) }
+        Self { peer, inner: Mutex::new(inner) }
     }
 
-    pub(super) fn standing(&self) -> Standing {
-        let State { phase, since, served, held, close_requested, .. } = *self.state();
-        Standing { peer: self.peer, phase, since, served, held, close_requested }
+    pub(super) fn status(&self) -> Status {
+        let Inner { phase, since, served, held, close_requested, .. } = *self.lock();
+        Status { peer: self.peer, phase, since, served, held, close_requested }
     }
 
-    /// Like `standing`, for the connection's own task, which is woken when the connection is asked
+    /// Like `status`, for the connection's own task, which is woken when the connection is asked
     /// to close.
-    pub(super) fn look(&self, context: &Context<'_>) -> Standing {
-        let mut state = self.state();
-        if !state.task.as_ref().is_some_and(|it| it.will_wake(context.waker())) {
-            state.task = Some(context.waker().clone());
+    pub(super) fn status_for_task(&self, context: &Context<'_>) -> Status {
+        let mut inner = self.lock();
+        if !inner.task.as_ref().is_some_and(|it| it.will_wake(context.waker())) {
+            inner.task = Some(context.waker().clone());
         }
-        drop(state);
-        self.standing()
+        drop(inner);
+        self.status()
     }
 
     /// Waits until the connection is asked to close.
     pub(super) async fn close_requested(&self) {
-        poll_fn(
-            |context| {
-                if self.look(context).close_requested { Poll::Ready(()) } else { Poll::Pending }
-            },
-        )
+        poll_fn(|context| {
+            if self.status_for_task(context).close_requested {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
         .await;
     }
 
     /// Asks the connection to close, to make room.
     pub(super) fn request_close(&self) {
-        let mut state = self.state();
-        state.close_requested = true;
-        let task = state.task.clone();
-        drop(state);
+        let mut inner = self.lock();
+        inner.close_requested = true;
+        let task = inner.task.clone();
+        drop(inner);
         if let Some(task) = task {
             task.wake();
         }
     }
 
     /// The handshake is complete: from now on requests can arrive.
-    pub(super) fn begins(&self) {
-        self.state().since = Instant::now();
+    pub(super) fn handshake_completed(&self) {
+        self.lock().since = Instant::now();
     }
 
     /// A head has been read; returns when it began to arrive.
     pub(super) fn head_read(&self) -> Instant {
-        let Standing { phase, since, .. } = self.standing();
+        let Status { phase, since, .. } = self.status();
         self.step(|_| Phase::Body);
         // If a head arrived together with the request before it, its begin is not known.
         if phase == Phase::Head { since } else { Instant::now() }
     }
 
     /// That many bytes of the body are in memory, or are about to be.
-    pub(super) fn holds(&self, bytes: usize) {
-        self.state().held = bytes;
+    pub(super) fn set_held(&self, bytes: usize) {
+        self.lock().held = bytes;
     }
 
     /// The body has been read.
@@ -148,10 +150,10 @@ impl Pulse {
     /// An answer exists. Our answers have one piece, which hyper takes at once.
     pub(super) fn answered(&self, answer: Option<Reserved>) {
         self.step(|_| Phase::Answer);
-        let mut state = self.state();
-        state.held = answer.as_ref().map_or(0, Reserved::bytes);
-        let before = std::mem::replace(&mut state.answer, answer);
-        drop(state);
+        let mut inner = self.lock();
+        inner.held = answer.as_ref().map_or(0, Reserved::bytes);
+        let before = std::mem::replace(&mut inner.answer, answer);
+        drop(inner);
         drop(before);
     }
 
@@ -174,40 +176,40 @@ impl Pulse {
     }
 
     fn step(&self, next: impl FnOnce(Phase) -> Phase) {
-        let mut state = self.state();
-        let phase = next(state.phase);
-        if phase == state.phase {
+        let mut inner = self.lock();
+        let phase = next(inner.phase);
+        if phase == inner.phase {
             return;
         }
-        (state.phase, state.since) = (phase, Instant::now());
+        (inner.phase, inner.since) = (phase, Instant::now());
         // A connection that was answered before stays open if its next request was on its way. A
         // request that was read in full is always answered.
-        state.close_requested &= !(state.served || phase == Phase::Request);
+        inner.close_requested &= !(inner.served || phase == Phase::Request);
         let mut written = None;
         if phase == Phase::Idle {
-            (state.served, state.held) = (true, 0);
-            written = state.answer.take();
+            (inner.served, inner.held) = (true, 0);
+            written = inner.answer.take();
         }
-        // Dropping it returns memory to waiting requests, which locks the pulses: the lock must be
+        // Dropping it returns memory to waiting requests, which locks the states: the lock must be
         // free.
-        drop(state);
+        drop(inner);
         drop(written);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A stream whose bytes advance the phase.
 pub(super) struct Watched<S> {
     stream: S,
-    pulse: Arc<Pulse>,
+    state: Arc<ConnectionState>,
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(stream: S, pulse: Arc<Pulse>) -> Self {
-        Self { stream, pulse }
+    pub(super) fn new(stream: S, state: Arc<ConnectionState>) -> Self {
+        Self { stream, state }
     }
 }
 
@@ -220,7 +222,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         if buffer.filled().len() > before {
-            self.pulse.received();
+            self.state.received();
         }
         Poll::Ready(Ok(()))
     }
@@ -249,7 +251,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        self.pulse.flushed();
+        self.state.flushed();
         Poll::Ready(Ok(()))
     }
 
@@ -264,33 +266,33 @@ mod tests {
 
     use super::*;
 
-    fn pulse() -> Pulse {
-        Pulse::new(Peer::of(Ipv4Addr::LOCALHOST.into()))
+    fn state() -> ConnectionState {
+        ConnectionState::new(Peer::of(Ipv4Addr::LOCALHOST.into()))
     }
 
-    fn phases(steps: &[fn(&Pulse)]) -> Vec<Phase> {
-        let pulse = pulse();
-        let after = |step: &fn(&Pulse)| {
-            step(&pulse);
-            pulse.standing().phase
+    fn phases(steps: &[fn(&ConnectionState)]) -> Vec<Phase> {
+        let state = state();
+        let after = |step: &fn(&ConnectionState)| {
+            step(&state);
+            state.status().phase
         };
         steps.iter().map(after).collect()
     }
 
-    const HEAD_READ: fn(&Pulse) = |it| {
+    const HEAD_READ: fn(&ConnectionState) = |it| {
         it.head_read();
     };
 
     #[test]
     fn two_requests_one_after_the_other() {
-        let request: [fn(&Pulse); 7] = [
-            Pulse::received,
+        let request: [fn(&ConnectionState); 7] = [
+            ConnectionState::received,
             HEAD_READ,
-            Pulse::received,
-            Pulse::flushed, // "100 Continue"
-            Pulse::body_read,
+            ConnectionState::received,
+            ConnectionState::flushed, // "100 Continue"
+            ConnectionState::body_read,
             |it| it.answered(None),
-            Pulse::flushed,
+            ConnectionState::flushed,
         ];
         let expected = [
             Phase::Head,
@@ -306,33 +308,33 @@ mod tests {
 
     #[test]
     fn a_flush_before_the_first_request_is_the_handshakes() {
-        assert_eq!(phases(&[Pulse::flushed]), [Phase::Fresh]);
+        assert_eq!(phases(&[ConnectionState::flushed]), [Phase::Fresh]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_head_begins_with_its_first_byte() {
-        let pulse = pulse();
+        let state = state();
         let start = Instant::now();
-        pulse.received();
+        state.received();
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
-        pulse.received();
-        let Standing { phase, since, .. } = pulse.standing();
+        state.received();
+        let Status { phase, since, .. } = state.status();
         assert_eq!((phase, since), (Phase::Head, start));
-        assert_eq!(pulse.head_read(), start);
+        assert_eq!(state.head_read(), start);
     }
 
     #[test]
     fn a_served_connection_with_a_new_request_is_not_closed() {
-        let pulse = pulse();
+        let state = state();
         for (is_served, stays) in [(false, false), (true, true)] {
-            assert_eq!(pulse.standing().served, is_served);
-            pulse.request_close();
-            pulse.received();
-            assert_eq!(!pulse.standing().close_requested, stays);
-            pulse.head_read();
-            pulse.body_read();
-            pulse.answered(None);
-            pulse.flushed();
+            assert_eq!(state.status().served, is_served);
+            state.request_close();
+            state.received();
+            assert_eq!(!state.status().close_requested, stays);
+            state.head_read();
+            state.body_read();
+            state.answered(None);
+            state.flushed();
         }
     }
 }
