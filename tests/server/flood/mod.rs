@@ -17,7 +17,7 @@ use rustls::{ClientConfig, version::TLS13};
 use serde_json::{Value, json};
 use support::{
     client::{Answer, Encrypted, handshake_by, request, trusting},
-    wait::in_time,
+    wait::{in_time, patiently},
 };
 use tokio::{task::JoinSet, time::sleep};
 
@@ -176,6 +176,11 @@ async fn the_worst_bodies_neither_crash_a_replica_nor_block_other_clients() {
         legitimate.spawn(async move { target.reviews(&stop, anew).await });
     }
     sleep(duration()).await;
+    // On a slow machine the first of them may take longer.
+    patiently("an answer to a flooding request", async || {
+        (flooded.load(Ordering::SeqCst) > 0).then_some(())
+    })
+    .await;
     stop.store(true, Ordering::SeqCst);
     while let Some(answered) = in_time(legitimate.join_next()).await {
         assert!(answered.expect("no review fails") > 0);
@@ -183,5 +188,4 @@ async fn the_worst_bodies_neither_crash_a_replica_nor_block_other_clients() {
     attackers.shutdown().await;
     let mut target = Arc::into_inner(target).expect("nobody else has it");
     assert!(target.running.is_alive(), "the replica has ended");
-    assert!(flooded.load(Ordering::SeqCst) > 0);
 }
