@@ -233,6 +233,24 @@ func TestAMissingCallCanLoseTheRulesOfX32(t *testing.T) {
 	}
 }
 
+// TestARuleWithTheLastConditionOfAnotherHidesIt has rules for socketcall on x86, of
+// which the second, that for bind, has the last condition of the first besides its
+// own: libseccomp leaves it out, so it does not conflict with the third.
+func TestARuleWithTheLastConditionOfAnotherHidesIt(t *testing.T) {
+	const hides, hidden = `{"names": ["socketcall"], "action": "SCMP_ACT_TRACE", "args": [
+			{"index": 2, "value": 2, "op": "SCMP_CMP_EQ"}]}`, `{"names": ["bind"], "action": "SCMP_ACT_TRAP", "args": [
+			{"index": 2, "value": 2, "op": "SCMP_CMP_EQ"}]}`
+	for _, order := range []string{hides + "," + hidden, hidden + "," + hides} {
+		profile := `{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86"], "syscalls": [` +
+			order + `, {"names": ["bind"], "action": "SCMP_ACT_LOG"}]}`
+		start(t).compare(t, profile, question{Profile: profile, Calls: []call{
+			{"SCMP_ARCH_X86", "socketcall", [6]uint64{2, 0, 2}},
+			{"SCMP_ARCH_X86", "socketcall", [6]uint64{2, 0, 3}},
+			{"SCMP_ARCH_X86", "socketcall", [6]uint64{1, 0, 2}},
+		}})
+	}
+}
+
 func TestGeneratedProfilesAreWhatRuncMakesOfThem(t *testing.T) {
 	profiles := 2000
 	if word := os.Getenv("CALLGATE_PROFILES"); word != "" {

@@ -15,6 +15,8 @@ pub(super) struct Call {
     /// The rule without conditions, and its node.
     always: Option<(Effect, NodeId)>,
     sometimes: BTreeMap<Vec<Condition>, (Effect, NodeId)>,
+    /// The sets of `sometimes` that libseccomp may have left out.
+    shadowed: BTreeSet<Vec<Condition>>,
 }
 
 /// The effect of a filter on a call with given arguments.
@@ -49,6 +51,7 @@ impl Call {
         &mut self,
         set: &[Condition],
         rule: (Effect, NodeId),
+        width: Width,
     ) -> Vec<(Clash, NodeId, NodeId)> {
         let (effect, node) = rule;
         if let Some((first, winner)) = self.always {
@@ -77,6 +80,8 @@ impl Call {
             if self.covering(other, *its).is_some() {
                 // libseccomp dropped it when the covering rule was added.
                 lost.push(other.clone());
+            } else if self.shadowed.contains(other) {
+                // Both remain possible.
             } else if *its != effect {
                 clashes.push((Clash::Conflicting, node, *loser));
             } else if other.as_slice() != set {
@@ -86,6 +91,14 @@ impl Call {
         }
         for it in lost {
             self.sometimes.remove(&it);
+        }
+        // On 32 bits libseccomp 2.5.4 leaves a rule out if an earlier one has its last condition
+        // alone, whatever their actions.
+        let is_shadowed = width == Width::Bits32
+            && set.len() > 1
+            && set.last().is_some_and(|it| self.sometimes.contains_key(std::slice::from_ref(it)));
+        if is_shadowed && !self.sometimes.contains_key(set) {
+            self.shadowed.insert(set.to_vec());
         }
         self.sometimes.entry(set.to_vec()).or_insert(rule);
         clashes

@@ -157,10 +157,15 @@ impl<'a> Calls<'a> {
                     left = rest;
                     let ways = ways(name);
                     for (name, first) in &ways {
-                        calls.add(name, &with_first(&sets, *first, width), (effect, rule.node));
+                        calls.add(
+                            name,
+                            &with_first(&sets, *first, width),
+                            (effect, rule.node),
+                            width,
+                        );
                     }
                     if ways.is_empty() {
-                        calls.add_missing(name, &sets, (effect, rule.node));
+                        calls.add_missing(name, &sets, (effect, rule.node), width);
                     }
                     if calls.clashes(Clash::Conflicting).take(MOST_CONFLICTS).count()
                         == MOST_CONFLICTS
@@ -239,17 +244,29 @@ impl<'a> Calls<'a> {
         all.map(|((_, loser, winner), names)| (*loser, *winner, names.as_slice()))
     }
 
-    fn add(&mut self, name: &'a str, sets: &[Vec<Condition>], rule: (Effect, NodeId)) {
+    fn add(
+        &mut self,
+        name: &'a str,
+        sets: &[Vec<Condition>],
+        rule: (Effect, NodeId),
+        width: Width,
+    ) {
         let call = self.by_name.entry(name).or_default();
-        for clash in sets.iter().flat_map(|it| call.add(it, rule)) {
+        for clash in sets.iter().flat_map(|it| call.add(it, rule, width)) {
             self.clashes.entry(clash).or_default().push(name);
         }
     }
 
     /// Rules for a call that the architecture lacks can still conflict.
-    fn add_missing(&mut self, name: &'a str, sets: &[Vec<Condition>], rule: (Effect, NodeId)) {
+    fn add_missing(
+        &mut self,
+        name: &'a str,
+        sets: &[Vec<Condition>],
+        rule: (Effect, NodeId),
+        width: Width,
+    ) {
         let call = self.missing.entry(name).or_default();
-        for clash in sets.iter().flat_map(|it| call.add(it, rule)) {
+        for clash in sets.iter().flat_map(|it| call.add(it, rule, width)) {
             if clash.0 == Clash::Conflicting {
                 self.clashes.entry(clash).or_default().push(name);
             }
