@@ -203,7 +203,7 @@ impl App {
         }
         let is_known = {
             let snapshot = self.snapshot.load();
-            !matches!(snapshot.policies.governing(name), Governed::Unknown | Governed::ByNobody)
+            !matches!(snapshot.policies.governing(name), Governed::Unknown | Governed::Ungoverned)
         };
         match &self.find_namespace {
             Some(find) if is_pod && !is_known => find(name).await,

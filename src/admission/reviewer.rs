@@ -75,12 +75,12 @@ impl<'a> Reviewer<'a> {
         let policies = &self.snapshot.policies;
         let governed = match (policies.governing(namespace), self.found) {
             (_, Ok(labels)) => policies.governing_by(labels),
-            (Governed::Unknown | Governed::ByNobody, Err(why)) => return Err(why.clone()),
+            (Governed::Unknown | Governed::Ungoverned, Err(why)) => return Err(why.clone()),
             (governed, Err(_)) => governed,
         };
         match governed {
             Governed::By(policy, mode) => Ok(Some((policy, mode))),
-            Governed::ByNobody | Governed::Unknown => Ok(None),
+            Governed::Ungoverned | Governed::Unknown => Ok(None),
             Governed::UnknownPolicy(name) => Err(format!(
                 "pods in namespace {namespace:?} cannot be judged: {}",
                 policies.no_such_policy(name)

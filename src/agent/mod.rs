@@ -4,10 +4,10 @@
 //! both are pure. [`host`] changes the files and [`Agent::run`] reports, in this order: write,
 //! sync, rename, read again, hash, and only then report.
 
-mod bring;
 mod event;
 mod found;
 pub mod host;
+mod install;
 mod name;
 mod native;
 mod plan;
@@ -18,9 +18,9 @@ mod wanted;
 mod watch;
 
 pub use self::{
-    bring::Fetch,
     event::{AgentEvent, EventHandler},
     found::{Entry, Failure, Found, Source},
+    install::Fetch,
     name::Name,
     plan::{Plan, Present, Released, Step, plan},
     reconciler::Reconciler,

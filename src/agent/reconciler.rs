@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
     OWN,
-    bring::{Brought, Fetch, bring},
     found::{Entry, Failure, Found, REFUSED, Source},
     host::{FileState, HostError, ManagedDir, Place, Root},
+    install::{Fetch, Installed, install},
     name::Name,
     plan::{Plan, Present, Released, Step, plan},
     wanted::{Want, Wanted},
@@ -155,7 +155,9 @@ impl Reconciler {
                 },
             }
         }
-        for Brought { name, is_tried, look, result } in bring(root, own, writes, &mut self.fetch) {
+        for Installed { name, is_tried, look, result } in
+            install(root, own, writes, &mut self.fetch)
+        {
             if is_tried {
                 looks.remove(&name.path());
             }

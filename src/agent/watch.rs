@@ -110,7 +110,7 @@ fn read(
 ) -> bool {
     let Profile { key, spec } = profile;
     let Some(name) = Name::parse(name) else {
-        tracing::error!(profile = name, "no file can bear this name, left out");
+        tracing::error!(profile = name, "the name is too long for a file, left out");
         return false;
     };
     // Only the status or a label has changed; the spec is the one that was read.

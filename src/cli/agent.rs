@@ -139,7 +139,7 @@ async fn serve(agent: agent::Agent, listener: TcpListener) -> anyhow::Result<()>
         metrics: Arc::new(move || page.render()),
     };
     tokio::spawn(admin.run());
-    tracing::info!(node = agent.node, root = ?agent.root, admin_address = %address, "looking after profiles");
+    tracing::info!(node = agent.node, root = ?agent.root, admin_address = %address, "agent started");
     tokio::select! {
         // It may stop at any point: a file always has either the old or the new content.
         () = agent.run(event_handler(metrics, reported)) => bail!("the agent has to start anew"),
@@ -166,7 +166,7 @@ fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandle
                 logged.passed(found);
             }
             AgentEvent::PassHangs => {
-                tracing::warn!("a look at the files does not end, the condition is not renewed");
+                tracing::warn!("a pass over the files does not end, the condition is not renewed");
             }
             AgentEvent::Reported { found, calls } => {
                 logged.calls = LogOnce::default();
@@ -230,16 +230,19 @@ impl Logged {
             tracing::info!(profile = name.as_str(), "profile installed");
         }
         for name in removed {
-            tracing::info!(profile = name.as_str(), "profile removed, nobody wants it any more");
+            tracing::info!(
+                profile = name.as_str(),
+                "profile removed, no SeccompProfile asks for it any more"
+            );
         }
         let all = failures.iter().chain(troubles);
         let now: BTreeMap<_, _> =
             all.map(|Failure { kind, why, .. }| (why.clone(), *kind)).collect();
         if now.is_empty() && !self.failures.is_empty() {
-            tracing::info!("all profiles are as they should be again");
+            tracing::info!("all profiles match the desired state again");
         }
         for (why, kind) in self.failures.replace(now) {
-            tracing::error!(kind, error = why, "a profile is not as it should be");
+            tracing::error!(kind, error = why, "a profile does not match the desired state");
         }
         if *unlisted > 0 && !self.unlisted {
             tracing::warn!(unlisted, "there are more files than can be reported");

@@ -42,7 +42,7 @@ pub struct Labels {
 pub enum Governed<'a> {
     By(&'a Policy, Mode),
     /// The namespace has not opted in.
-    ByNobody,
+    Ungoverned,
     /// The namespace names a policy that does not exist: its pods cannot be judged, so they are
     /// denied.
     UnknownPolicy(&'a str),
@@ -114,7 +114,7 @@ impl PolicyIndex {
 
     fn by<'a>(&'a self, name: Option<&'a str>, mode: Mode) -> Governed<'a> {
         let Some(name) = name else {
-            return Governed::ByNobody;
+            return Governed::Ungoverned;
         };
         self.policies.get(name).map_or(Governed::UnknownPolicy(name), |it| Governed::By(it, mode))
     }
@@ -165,7 +165,7 @@ pub(super) mod tests {
     fn governing(index: &PolicyIndex, namespace: &str) -> String {
         match index.governing(namespace) {
             Governed::By(policy, mode) => format!("{} {}", policy.name(), mode.as_str()),
-            Governed::ByNobody => "nobody".to_owned(),
+            Governed::Ungoverned => "nobody".to_owned(),
             Governed::UnknownPolicy(name) => format!("what is {name}?"),
             Governed::Unknown => "unknown".to_owned(),
         }

@@ -125,7 +125,7 @@ impl Server {
             }
         };
         if intake.accept_until(quit).await {
-            tracing::warn!("told twice to stop: stopped without draining");
+            tracing::warn!("second signal: stopped without draining");
             return;
         }
 
@@ -139,7 +139,7 @@ impl Server {
         }
         match tasks.len() {
             0 => tracing::info!("drained"),
-            left => tracing::warn!(connections = left, "stopped before all answers were out"),
+            left => tracing::warn!(connections = left, "stopped before all answers were written"),
         }
     }
 }

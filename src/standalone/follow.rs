@@ -41,7 +41,10 @@ pub async fn follow(sources: Sources, mut known: Facts, changed: impl Fn(Facts))
             Err(error) => {
                 let text = chain(&error);
                 if log.is_new((), text.clone()) {
-                    tracing::error!(error = text, "policy and profiles stay as they were");
+                    tracing::error!(
+                        error = text,
+                        "policy and profiles not reloaded, the old ones stay"
+                    );
                 }
             }
         }

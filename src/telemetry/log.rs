@@ -35,7 +35,7 @@ static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 /// Adds `callgate_log_lines_dropped_total` to the metrics of a process.
 pub(super) fn register(registry: &mut Registry) {
-    let help = "Log lines that were dropped because nobody read them in time";
+    let help = "Log lines that were dropped because the reader of stderr is too slow";
     registry.register("log_lines_dropped", help, DROPPED.clone());
 }
 
@@ -83,7 +83,7 @@ impl Log {
         // Not the handle of the standard library: a blocked write would hold its lock for ever.
         let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         self.write_to(stderr, |lines| {
-            tracing::warn!(lines, "log lines were dropped, as nobody read them in time");
+            tracing::warn!(lines, "log lines were dropped, the reader of stderr is too slow");
         })
     }
 

@@ -70,15 +70,12 @@ impl FollowClients {
                 report(match loaded {
                     Ok(verifier) => {
                         self.clients.verifier.store(Arc::new(verifier));
-                        tracing::info!(authorities = ?self.path, "client authorities reloaded");
+                        tracing::info!(file = ?self.path, "client CAs reloaded");
                         Reload::Clients
                     }
                     Err(error) => {
                         let error: &(dyn std::error::Error + 'static) = &error;
-                        tracing::error!(
-                            error,
-                            "client authorities not reloaded, the old ones stay"
-                        );
+                        tracing::error!(error, "client CAs not reloaded, the old ones stay");
                         Reload::Failed
                     }
                 });

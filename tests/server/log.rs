@@ -33,7 +33,7 @@ const LONGEST_LINE: usize = 16 * 1024;
 /// Their lines are more than a pipe and callgate's queue hold.
 const MANY: u64 = 4000;
 
-const DROPPED: &str = "log lines were dropped, as nobody read them in time";
+const DROPPED: &str = "log lines were dropped, the reader of stderr is too slow";
 
 /// A callgate whose stderr is a pipe that only the test reads.
 struct Process {
@@ -274,7 +274,7 @@ async fn a_blocked_reader_of_the_log_stops_no_agent_and_later_reads_how_much_it_
     let root = directory.path().to_str().expect("it is text").to_owned();
     let words = ["agent", "--node-name", "a", "--seccomp-root", &root];
     let mut process = Process::start(&words, directory);
-    let admin = address(&process.until("looking after profiles"), "admin_address");
+    let admin = address(&process.until("agent started"), "admin_address");
     in_time(async {
         while dropped(admin).await == 0 {
             sleep(std::time::Duration::from_millis(5)).await;

@@ -80,7 +80,7 @@ async fn on_a_fresh_node<I: Iterator<Item = fs::DirEntry>>(
     let time = |line: &Value| -> Timestamp {
         line["timestamp"].as_str().and_then(|it| it.parse().ok()).expect("lines have a time")
     };
-    let begun = lines.iter().find(|it| it["message"] == "looking after profiles");
+    let begun = lines.iter().find(|it| it["message"] == "agent started");
     let written = lines.iter().rfind(|it| it["message"] == "profile installed");
     let took = time(written.expect("it wrote")).duration_since(time(begun.expect("it began")));
     report_details(&format!("{COUNT} profiles on a fresh node: {took:#}"));

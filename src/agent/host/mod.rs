@@ -152,7 +152,7 @@ impl ManagedDir {
     pub fn clean(&self, names: &[String]) {
         for name in names.iter().filter(|it| it.starts_with(NEW)) {
             if let Err(error) = unlinkat(&self.0, name, AtFlags::empty()) {
-                tracing::warn!(file = name, %error, "cannot remove what was left behind");
+                tracing::warn!(file = name, %error, "cannot remove a temporary file of an earlier run");
             }
         }
     }

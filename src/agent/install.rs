@@ -16,7 +16,7 @@ pub type Fetch = Box<dyn FnMut(&Name) -> Result<Want, String> + Send + Sync>;
 const TOGETHER: usize = 2 * 1024 * 1024;
 
 /// The result of writing one file.
-pub(super) struct Brought {
+pub(super) struct Installed {
     pub(super) name: Name,
     /// Whether a write was attempted, after which the old content may be gone.
     pub(super) is_tried: bool,
@@ -26,13 +26,13 @@ pub(super) struct Brought {
 }
 
 /// Installs these profiles, and reads each file again by its name.
-pub(super) fn bring(
+pub(super) fn install(
     root: &Root,
     own: &ManagedDir,
     all: Vec<(&Name, &Content)>,
     fetch: &mut Fetch,
-) -> Vec<Brought> {
-    let mut brought = Vec::new();
+) -> Vec<Installed> {
+    let mut installed = Vec::new();
     let mut rest = all.into_iter();
     let mut is_over = false;
     // After one failed request to the API server, the remaining ones are not sent.
@@ -51,7 +51,7 @@ pub(super) fn bring(
                 }
                 Err(error) => {
                     let result = Err(Failure::of(Some(name), &error));
-                    brought.push(Brought {
+                    installed.push(Installed {
                         name: name.clone(),
                         is_tried: false,
                         look: None,
@@ -71,10 +71,10 @@ pub(super) fn bring(
             let differs = || HostError::Differs { name: name.to_string() };
             let result = result.and_then(|()| if is_there { Ok(()) } else { Err(differs()) });
             let result = result.map_err(|it| Failure::of(Some(name), &it));
-            brought.push(Brought { name: name.clone(), is_tried: true, look, result });
+            installed.push(Installed { name: name.clone(), is_tried: true, look, result });
         }
     }
-    brought
+    installed
 }
 
 fn text(
