@@ -1,5 +1,7 @@
 //! What nodes report of profiles, while nodes are added, changed and removed.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::{
     pod::Pod,

@@ -10,12 +10,14 @@ mod connections;
 mod deadline;
 mod descriptors;
 mod drain;
+mod event;
 mod exchange;
 mod limits;
 mod memory;
 mod peer;
 mod readiness;
 
+pub use self::event::{Event, Observer};
 use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::Router;
@@ -41,27 +43,6 @@ pub use self::{
     limits::{Drain, Limits},
     readiness::{Condition, Readiness},
 };
-
-/// An event of a server, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A connection was accepted.
-    Opened,
-    /// A connection that was accepted has ended.
-    Closed,
-    /// A connection was closed at once: it was one too many, and all others were at work.
-    Refused,
-    /// A connection that waited for its client was closed, to make room for another connection or
-    /// body.
-    Replaced,
-    /// A request was one too many and answered with 503.
-    Shed,
-    /// A request was answered with 503, because the memory limit had no room for its body.
-    NoRoom,
-}
-
-/// Is called for every event, from any thread; it must not block.
-pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// How many connections the kernel queues until they are accepted.
 const BACKLOG: u32 = 1024;

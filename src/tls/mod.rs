@@ -3,9 +3,14 @@
 mod ca;
 mod certificate;
 mod clients;
+mod config;
+mod current;
 mod files;
 mod follow;
 
+use self::config::provider;
+pub use self::config::{install, server_config};
+pub use self::current::Current;
 use std::{
     io,
     path::PathBuf,
@@ -13,15 +18,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwapOption;
 use clap::Args;
-use rustls::{
-    ServerConfig,
-    crypto::{CryptoProvider, aws_lc_rs},
-    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, danger::ClientCertVerifier},
-    sign::CertifiedKey,
-    version::{TLS12, TLS13},
-};
+use rustls::{ServerConfig, sign::CertifiedKey};
 
 pub use self::{
     ca::CaError,
@@ -127,13 +125,6 @@ pub enum Identity {
     ToCome { current: Arc<Current>, names: Vec<String> },
 }
 
-/// The certificate that the next handshake will present; without one it fails.
-///
-/// Handshakes load a pointer and renewal stores one: open connections keep the certificate they
-/// started with.
-#[derive(Debug, Default)]
-pub struct Current(ArcSwapOption<CertifiedKey>);
-
 // === impl Tls ===
 
 impl Tls {
@@ -192,61 +183,7 @@ fn issue(
     Ok(authority.issue(names, now, now + LIFETIME)?.identity)
 }
 
-/// TLS 1.2 and 1.3, and HTTP/1.1 only.
-///
-/// The API server uses nothing newer for webhooks, so HTTP/2 would only widen the attack surface.
-/// With `clients` given, the handshake fails for a client that they do not accept.
-pub fn server_config(
-    current: Arc<Current>,
-    clients: Option<Arc<dyn ClientCertVerifier>>,
-) -> Result<ServerConfig, TlsError> {
-    let verifies_clients = clients.is_some();
-    let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
-        .with_protocol_versions(&[&TLS13, &TLS12])?;
-    let builder = match clients {
-        Some(clients) => builder.with_client_cert_verifier(clients),
-        None => builder.with_no_client_auth(),
-    };
-    let mut config = builder.with_cert_resolver(current);
-    if verifies_clients {
-        // A resumed session is not verified again: it would outlive the CA by which its client was
-        // accepted.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-    }
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-/// Installs our provider for libraries that use the default one, such as kube's client.
-pub fn install() {
-    // If one is installed already, it is the same.
-    let _ = provider().install_default();
-}
-
-/// Passed explicitly everywhere: rustls panics if dependencies link in two providers and it has to
-/// choose.
-fn provider() -> CryptoProvider {
-    aws_lc_rs::default_provider()
-}
-
 // === impl Current ===
-
-impl Current {
-    pub fn new(identity: CertifiedKey) -> Self {
-        Self(ArcSwapOption::from_pointee(identity))
-    }
-
-    pub fn renew(&self, identity: CertifiedKey) {
-        self.0.store(Some(Arc::new(identity)));
-    }
-}
-
-impl ResolvesServerCert for Current {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.load_full()
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,10 @@
 //! this module writes it to the API server.
 
 mod ledger;
+mod refusal;
 
+use refusal::LONGEST_NAME;
+pub use refusal::{Owner, Refusal};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,27 +30,8 @@ use tokio::{
 };
 
 use super::{Report, chain, clock_reading::ClockReading, cut};
-use crate::{call::within, profile::is_subdomain};
+use crate::call::within;
 use ledger::{Ledger, Occurrence};
-
-/// A denied pod, and its owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The namespace of the pod, which is also that of its owner.
-    pub namespace: String,
-    pub owner: Owner,
-    /// The same text for all pods that are denied for the same reason.
-    pub why: String,
-}
-
-/// An object that creates pods, as an `OwnerReference` names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
-    pub api_version: String,
-    pub kind: String,
-    pub name: String,
-    pub uid: String,
-}
 
 /// How many denials may wait for the ledger. Each takes microseconds, except while the API server
 /// delays the write of an Event.
@@ -55,14 +39,6 @@ const QUEUE: usize = 256;
 
 /// The deadline of one write, kube's own retries included.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// In bytes: what the API server allows (`NoteLengthLimit` in
-/// pkg/apis/core/validation/events.go).
-const LONGEST_NOTE: usize = 1024;
-
-/// In bytes. No object has a longer name, but a user who creates a pod may write any text into its
-/// owner references.
-const LONGEST_NAME: usize = 253;
 
 /// In bytes: `ReportingInstanceLengthLimit` in the same file.
 const LONGEST_INSTANCE: usize = 128;
@@ -189,22 +165,6 @@ fn name_of(owner: &str, first: Timestamp) -> String {
     let moment = format!(".{:x}", first.as_nanosecond());
     let stem = cut(owner, LONGEST_NAME - moment.len()).trim_end_matches(['.', '-']);
     format!("{stem}{moment}")
-}
-
-impl Refusal {
-    /// Cuts the texts to the limits of Events; `None` if it names an object that cannot exist.
-    fn shortened(mut self) -> Option<Self> {
-        let Owner { api_version, kind, name, uid } = &self.owner;
-        let texts = [api_version, kind, name, uid, &self.namespace];
-        if texts.iter().any(|it| it.len() > LONGEST_NAME) || !is_subdomain(name) {
-            return None;
-        }
-        if self.why.len() > LONGEST_NOTE {
-            const END: &str = "…";
-            self.why = format!("{}{END}", cut(&self.why, LONGEST_NOTE - END.len()));
-        }
-        Some(self)
-    }
 }
 
 #[cfg(test)]

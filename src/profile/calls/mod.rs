@@ -5,9 +5,11 @@
 //! with the filters that runc and libseccomp make.
 
 mod call;
+mod clash;
 mod condition;
 mod multiplexed;
 
+pub(super) use clash::Clash;
 use std::collections::{BTreeMap, BTreeSet};
 
 use call::Call;
@@ -55,18 +57,6 @@ enum Lost<'a> {
     /// The table of calls lacks the architecture.
     Unknown,
     For(&'a str),
-}
-
-/// How one rule affects another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Clash {
-    /// The winning rule has fewer conditions and replaces the losing one.
-    Swallowed,
-    /// Neither has conditions, and libseccomp keeps the first.
-    Overruled,
-    /// An earlier rule has the same conditions, or more, and another action:
-    /// libseccomp rejects the profile.
-    Conflicting,
 }
 
 impl<'a> Calls<'a> {

@@ -1,9 +1,11 @@
 //! JSON as Go's `encoding/json` reads it: members in order, repeated keys kept,
 //! numbers as written, and the source location of every value.
 
+mod builder;
 mod location;
 mod reader;
 
+use builder::Builder;
 pub use location::{Position, SourceLocation, Span};
 pub use reader::Malformed;
 
@@ -169,65 +171,6 @@ impl From<&serde_json::Value> for Json {
         let mut builder = Builder::default();
         builder.push_all(Step::Root, value);
         builder.finish()
-    }
-}
-
-/// Builds the nodes of a document in order.
-#[derive(Default)]
-struct Builder {
-    nodes: Vec<Node>,
-    /// The lists and objects that are still open.
-    open: Vec<NodeId>,
-}
-
-impl Builder {
-    fn push(&mut self, step: Step, content: Content, span: Option<Span>) {
-        let node = NodeId(self.nodes.len());
-        let parent = self.open.last().copied().unwrap_or_default();
-        let opens = matches!(content, Content::Array | Content::Object);
-        self.nodes.push(Node { parent, step, content, span, end: NodeId(node.0 + 1) });
-        if opens {
-            self.open.push(node);
-        }
-    }
-
-    /// Closes the innermost list or object, whose text ends before `end`.
-    fn close(&mut self, end: usize) {
-        let Some(NodeId(at)) = self.open.pop() else {
-            return;
-        };
-        self.nodes[at].end = NodeId(self.nodes.len());
-        if let Some(span) = &mut self.nodes[at].span {
-            span.end = end;
-        }
-    }
-
-    fn push_all(&mut self, step: Step, value: &serde_json::Value) {
-        use serde_json::Value;
-        match value {
-            Value::Null => self.push(step, Content::Null, None),
-            Value::Bool(_) => self.push(step, Content::Bool, None),
-            Value::Number(number) => self.push(step, Content::Number(number.to_string()), None),
-            Value::String(text) => self.push(step, Content::String(text.clone()), None),
-            Value::Array(items) => {
-                self.push(step, Content::Array, None);
-                for (index, item) in items.iter().enumerate() {
-                    self.push_all(Step::Index(index), item);
-                }
-                self.close(0);
-            }
-            Value::Object(entries) => {
-                self.push(step, Content::Object, None);
-                for (key, value) in entries {
-                    self.push_all(Step::Key { name: key.clone(), span: None }, value);
-                }
-                self.close(0);
-            }
-        }
-    }
-
-    fn finish(self) -> Json {
-        Json { nodes: self.nodes }
     }
 }
 

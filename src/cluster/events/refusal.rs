@@ -1,0 +1,47 @@
+//! A denied pod, as Events report it.
+
+use super::super::cut;
+use crate::profile::is_subdomain;
+
+/// In bytes: what the API server allows (`NoteLengthLimit` in
+/// pkg/apis/core/validation/events.go).
+const LONGEST_NOTE: usize = 1024;
+
+/// In bytes. No object has a longer name, but a user who creates a pod may write any text into its
+/// owner references.
+pub(super) const LONGEST_NAME: usize = 253;
+
+/// A denied pod, and its owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The namespace of the pod, which is also that of its owner.
+    pub namespace: String,
+    pub owner: Owner,
+    /// The same text for all pods that are denied for the same reason.
+    pub why: String,
+}
+
+/// An object that creates pods, as an `OwnerReference` names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub api_version: String,
+    pub kind: String,
+    pub name: String,
+    pub uid: String,
+}
+
+impl Refusal {
+    /// Cuts the texts to the limits of Events; `None` if it names an object that cannot exist.
+    pub(super) fn shortened(mut self) -> Option<Self> {
+        let Owner { api_version, kind, name, uid } = &self.owner;
+        let texts = [api_version, kind, name, uid, &self.namespace];
+        if texts.iter().any(|it| it.len() > LONGEST_NAME) || !is_subdomain(name) {
+            return None;
+        }
+        if self.why.len() > LONGEST_NOTE {
+            const END: &str = "…";
+            self.why = format!("{}{END}", cut(&self.why, LONGEST_NOTE - END.len()));
+        }
+        Some(self)
+    }
+}
