@@ -64,9 +64,9 @@ fn an_unknown_rule_leads_to_the_nearest_and_to_the_list_of_rules_and_lints() {
         let output = callgate(&["explain", name]);
         let said = said(&output);
         let start =
-            format!("error: there is no rule or lint {name:?}{hint}; rules: privileged, unset, ");
+            format!("error: there is no rule or lint {name:?}{hint}\nrules: privileged, unset, ");
         assert!(said.starts_with(&start), "{said}");
-        assert!(said.contains("; lints: not-json, wrong-type, "), "{said}");
+        assert!(said.contains("\nlints: not-json, wrong-type, "), "{said}");
         assert_eq!(output.status.code(), Some(2));
     }
 }

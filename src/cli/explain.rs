@@ -51,7 +51,7 @@ impl Explain {
                     let near = spelling::nearest(&id, known);
                     let hint = near.map(|it| format!(", did you mean {it:?}?"));
                     bail!(
-                        "there is no rule or lint {id:?}{}; rules: {}; lints: {}",
+                        "there is no rule or lint {id:?}{}\nrules: {}\nlints: {}",
                         hint.unwrap_or_default(),
                         names(RULES, |it| it.id),
                         names(LINTS, |it| it.id)

@@ -57,7 +57,7 @@ pub(crate) struct Leaf {
 pub enum CaError {
     #[error("{0:?} is neither a host name nor an address")]
     Name(String),
-    #[error("no certificate of an authority")]
+    #[error("no certificate of a CA")]
     NoCertificate,
     #[error("no private key")]
     NoKey(#[source] rcgen::Error),

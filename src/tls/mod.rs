@@ -99,7 +99,7 @@ pub enum TlsError {
     File(#[from] FileError),
     #[error("cannot make a certificate")]
     CertificateAuthority(#[from] CaError),
-    #[error("cannot write the authority to {path:?}")]
+    #[error("cannot write the CA to {path:?}")]
     CaOut { path: PathBuf, source: io::Error },
     #[error("cannot configure TLS")]
     Config(#[from] rustls::Error),
