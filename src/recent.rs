@@ -84,4 +84,19 @@ mod tests {
         assert!(!recent.contains("shop"));
         assert!(!recent.is_any.load(Ordering::Relaxed));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_name_expires_on_its_own_while_later_ones_are_remembered() {
+        let lasts = Duration::from_secs(3);
+        let recent = RecentNames::new(lasts, MOST);
+        recent.note("shop");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        recent.note("bank");
+        assert!(recent.contains("shop") && recent.contains("bank"));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!recent.contains("shop") && recent.contains("bank"));
+        recent.note("shop");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(recent.contains("shop") && !recent.contains("bank"));
+    }
 }

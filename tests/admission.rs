@@ -169,6 +169,46 @@ async fn requests_that_callgate_does_not_judge_are_allowed(#[case] change: Value
     }
 }
 
+/// The requests for which the API server calls callgate, by the webhook configurations.
+fn registered() -> Vec<Value> {
+    let text = std::fs::read_to_string("manifests/base/webhooks.yaml").expect("it is there");
+    let all: Vec<Value> = serde_saphyr::from_multiple(&text).expect("it is YAML");
+    let list = |it: &Value| it.as_array().expect("a list").clone();
+    let mut requests = Vec::new();
+    for rule in all.iter().flat_map(|it| list(&it["webhooks"])).flat_map(|it| list(&it["rules"])) {
+        for operation in list(&rule["operations"]) {
+            for resource in list(&rule["resources"]) {
+                let resource = resource.as_str().expect("a name");
+                let (resource, sub) = resource.split_once('/').unwrap_or((resource, ""));
+                let group = &rule["apiGroups"][0];
+                requests.push(json!({
+                    "operation": operation, "subResource": sub,
+                    "resource": { "group": group, "version": "v1", "resource": resource },
+                }));
+            }
+        }
+    }
+    requests
+}
+
+/// Of a deletion nothing is read; its tests are below.
+#[tokio::test]
+async fn every_request_for_which_the_api_server_calls_callgate_is_judged() {
+    let registered = registered();
+    assert!(registered.len() > 20, "{registered:?}");
+    for change in registered.iter().filter(|it| it["operation"] != "DELETE") {
+        let mut review = review(&json!("no object"));
+        review["request"]["oldObject"] = json!({});
+        for (key, value) in change.as_object().expect("a change") {
+            review["request"][key] = value.clone();
+        }
+        let response = post(&restricted(), "/validate", review.to_string()).await.response();
+        let denial = &response["status"]["message"];
+        let told = denial.as_str().or_else(|| response["warnings"][0].as_str());
+        assert!(told.is_some_and(|it| it.contains("cannot read ")), "{change}: {response}");
+    }
+}
+
 /// The API server writes keys in one order, without a guarantee.
 #[tokio::test]
 async fn the_order_of_the_keys_of_a_request_changes_nothing() {

@@ -24,6 +24,9 @@ use super::{
 struct Call {
     method: Method,
     kind: String,
+    is_dry_run: bool,
+    /// The preconditions of a deletion.
+    preconditions: Value,
 }
 
 /// The answer of the API server; `None` if it never answers. Status 418 stands for a correct answer
@@ -52,7 +55,12 @@ async fn a_while_with(time: Duration, answer: Answer) -> (Vec<Call>, Vec<CaEvent
                 _ => None,
             });
             let kind = kind.expect("nothing else is asked for").to_owned();
-            let call = Call { method: request.method().clone(), kind };
+            let method = request.method().clone();
+            let is_dry_run = request.uri().query().is_some_and(|it| it.contains("dryRun=All"));
+            let sent = request.into_body().collect_bytes().await.unwrap();
+            let mut sent: Value = serde_json::from_slice(&sent).unwrap_or_default();
+            let preconditions = sent["preconditions"].take();
+            let call = Call { method, kind, is_dry_run, preconditions };
             let number = calls.lock().unwrap().len();
             calls.lock().unwrap().push(call.clone());
             let Some((status, body)) = answer(number, &call) else {
@@ -80,7 +88,7 @@ async fn a_while_with(time: Duration, answer: Answer) -> (Vec<Call>, Vec<CaEvent
         Ok(seen.map(|it| Write {
             store: it
                 .secret
-                .is_none()
+                .is_none_or(|it| !it.contains_key("ca.crt"))
                 .then(|| ("create", SecretData::from([("ca.crt".into(), b"CA".into())]))),
             bundle: "CA".to_owned(),
         }))
@@ -116,6 +124,14 @@ fn secret() -> (StatusCode, Value) {
     (StatusCode::OK, body)
 }
 
+/// A Secret without our data, in which nothing can be changed.
+fn immutable_secret() -> (StatusCode, Value) {
+    let metadata = json!({ "name": "callgate-ca", "resourceVersion": "5", "uid": "old" });
+    let body =
+        json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "immutable": true });
+    (StatusCode::OK, body)
+}
+
 fn configuration(call: &Call, bundle: &str) -> (StatusCode, Value) {
     let client = json!({ "caBundle": bundle });
     let body = json!({
@@ -132,7 +148,11 @@ fn well(call: &Call) -> (StatusCode, Value) {
 }
 
 fn of(calls: &[Call]) -> Vec<String> {
-    calls.iter().map(|it| format!("{} {}", it.method, it.kind)).collect()
+    let name = |it: &Call| {
+        let dry_run = if it.is_dry_run { " (dry run)" } else { "" };
+        format!("{} {}{dry_run}", it.method, it.kind)
+    };
+    calls.iter().map(name).collect()
 }
 
 /// Whether these are the reads of one round, the configurations in any order.
@@ -280,4 +300,47 @@ async fn a_missing_configuration_does_not_prevent_the_ca_bundle_of_the_other() {
     assert_eq!(of(&calls)[3], "PATCH ValidatingWebhookConfiguration");
     assert_eq!(kept[..2], [CaEvent::Published, CaEvent::Failed]);
     assert!(!of(&calls).contains(&"PATCH MutatingWebhookConfiguration".to_owned()));
+}
+
+/// How an API server answers to writes of an immutable Secret that exists.
+fn keeps(call: &Call) -> (StatusCode, Value) {
+    match (&*call.kind, &call.method) {
+        ("Secret", &Method::GET) => immutable_secret(),
+        ("Secret", &Method::POST) => status(StatusCode::CONFLICT, "AlreadyExists"),
+        ("Secret", &Method::PUT) => status(StatusCode::UNPROCESSABLE_ENTITY, "Invalid"),
+        ("Secret", &Method::DELETE) => {
+            (StatusCode::OK, json!({ "apiVersion": "v1", "kind": "Status", "status": "Success" }))
+        }
+        _ => well(call),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_immutable_secret_is_recreated() {
+    let (calls, kept, _) = an_hour_with(|number, call| {
+        // The third write comes after the deletion.
+        Some(if number < 5 { keeps(call) } else { well(call) })
+    })
+    .await;
+    let writes = ["POST Secret (dry run)", "DELETE Secret", "POST Secret"];
+    assert_eq!(of(&calls[3..6]), writes);
+    assert_eq!(calls[4].preconditions, json!({ "resourceVersion": "5", "uid": "old" }));
+    assert!(of(&calls[6..]).chunks(3).all(is_look), "nothing else is written");
+    assert_eq!(kept, [CaEvent::Stored("create")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_immutable_secret_is_not_deleted_if_no_other_may_be_created() {
+    let (calls, kept, _) = an_hour_with(|_, call| {
+        Some(match (&*call.kind, &call.method) {
+            ("Secret", &Method::POST) => status(StatusCode::FORBIDDEN, "Forbidden"),
+            _ => keeps(call),
+        })
+    })
+    .await;
+    let writes = of(&calls).into_iter().filter(|it| !it.starts_with("GET"));
+    assert!(kept.len() > 60 && kept.iter().all(|it| *it == CaEvent::Failed));
+    assert!(
+        writes.clone().count() > 60 && writes.into_iter().all(|it| it == "POST Secret (dry run)")
+    );
 }

@@ -235,12 +235,27 @@ impl Write for Line<'_> {
 #[cfg(test)]
 mod tests {
     use std::{
-        panic::catch_unwind,
-        sync::mpsc::{Receiver, SyncSender, sync_channel},
+        panic::{catch_unwind, resume_unwind},
+        sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
         time::Instant,
     };
 
     use super::*;
+
+    /// After this time a test has hung. It does not say how fast anything has to be.
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    /// Runs a test on a thread of its own, so that it fails where the log blocks it for ever.
+    fn unblocked(test: impl FnOnce() + Send + 'static) {
+        let (ends, ended) = sync_channel::<()>(0);
+        let running = thread::spawn(move || {
+            let _ends = ends;
+            test();
+        });
+        let waited = ended.recv_timeout(PATIENCE);
+        assert_eq!(waited, Err(RecvTimeoutError::Disconnected), "the log blocks its writers");
+        running.join().unwrap_or_else(|it| resume_unwind(it));
+    }
 
     /// A pipe that only the test reads. The writer fails once the reader is dropped.
     struct Pipe(SyncSender<String>);
@@ -284,6 +299,19 @@ mod tests {
         log.0.0.push(line.as_bytes(), is_urgent);
     }
 
+    /// Logs the line until one is dropped.
+    fn fill(log: &Log, level: Level, line: &str, dropped: &Counter) {
+        let before = dropped.get();
+        // The queue, and the batch that the writer has taken meanwhile.
+        for _ in 0..=2 * MOST_WAITING / line.len() {
+            push(log, level, line);
+            if dropped.get() > before {
+                return;
+            }
+        }
+        panic!("the queue takes more than its limit");
+    }
+
     /// Waits until the writer has taken the waiting lines and tries to write them.
     fn taken(log: &Log) {
         while !log.0.0.queue().waiting.is_empty() {
@@ -293,55 +321,57 @@ mod tests {
 
     #[test]
     fn lines_that_do_not_fit_are_dropped_and_reported_in_their_place() {
-        let (log, reader, dropped) = log();
-        push(&log, Level::INFO, "first\n");
-        taken(&log);
-        let line = format!("{}\n", "x".repeat(1023));
-        let most = (MOST_WAITING - RESERVED) / line.len();
-        for _ in 0..most + 5 {
-            push(&log, Level::INFO, &line);
-        }
-        assert_eq!(dropped.get(), 5);
-        assert_eq!(reader.recv().unwrap(), "first\n");
-        assert_eq!(reader.recv().unwrap(), line.repeat(most));
-        assert_eq!(reader.recv().unwrap(), "5 dropped\n");
-        push(&log, Level::INFO, "last\n");
-        assert_eq!(reader.recv().unwrap(), "last\n");
-        assert_eq!(dropped.get(), 5);
+        unblocked(|| {
+            let (log, reader, dropped) = log();
+            push(&log, Level::INFO, "first\n");
+            taken(&log);
+            let line = format!("{}\n", "x".repeat(1023));
+            let most = (MOST_WAITING - RESERVED) / line.len();
+            for _ in 0..most + 5 {
+                push(&log, Level::INFO, &line);
+            }
+            assert_eq!(dropped.get(), 5);
+            assert_eq!(reader.recv().unwrap(), "first\n");
+            assert_eq!(reader.recv().unwrap(), line.repeat(most));
+            assert_eq!(reader.recv().unwrap(), "5 dropped\n");
+            push(&log, Level::INFO, "last\n");
+            assert_eq!(reader.recv().unwrap(), "last\n");
+            assert_eq!(dropped.get(), 5);
+        });
     }
 
     #[test]
     fn there_is_room_for_warnings_when_there_is_none_for_the_rest() {
-        let (log, reader, dropped) = log();
-        push(&log, Level::INFO, "first\n");
-        taken(&log);
-        let line = format!("{}\n", "x".repeat(1023));
-        while dropped.get() == 0 {
-            push(&log, Level::INFO, &line);
-        }
-        push(&log, Level::ERROR, "an error\n");
-        push(&log, Level::WARN, "a warning\n");
-        assert_eq!(dropped.get(), 1);
-        reader.recv().unwrap();
-        assert!(reader.recv().unwrap().ends_with("x\nan error\na warning\n"));
-        while dropped.get() == 1 {
-            push(&log, Level::ERROR, &line);
-        }
-        drop(reader);
+        unblocked(|| {
+            let (log, reader, dropped) = log();
+            push(&log, Level::INFO, "first\n");
+            taken(&log);
+            let line = format!("{}\n", "x".repeat(1023));
+            fill(&log, Level::INFO, &line, &dropped);
+            push(&log, Level::ERROR, "an error\n");
+            push(&log, Level::WARN, "a warning\n");
+            assert_eq!(dropped.get(), 1);
+            reader.recv().unwrap();
+            assert!(reader.recv().unwrap().ends_with("x\nan error\na warning\n"));
+            fill(&log, Level::ERROR, &line, &dropped);
+            drop(reader);
+        });
     }
 
     #[test]
     fn lines_lost_by_a_closed_reader_are_counted_and_stop_nothing() {
-        let (log, reader, dropped) = log();
-        drop(reader);
-        for count in 1..4 {
-            push(&log, Level::INFO, "to nobody\n");
-            taken(&log);
-            while dropped.get() < count {
-                thread::yield_now();
+        unblocked(|| {
+            let (log, reader, dropped) = log();
+            drop(reader);
+            for count in 1..4 {
+                push(&log, Level::INFO, "to nobody\n");
+                taken(&log);
+                while dropped.get() < count {
+                    thread::yield_now();
+                }
             }
-        }
-        assert_eq!(dropped.get(), 3);
+            assert_eq!(dropped.get(), 3);
+        });
     }
 
     #[test]
@@ -359,11 +389,13 @@ mod tests {
 
     #[test]
     fn a_reader_that_has_stopped_is_not_waited_for() {
-        let (log, reader, _) = log();
-        log.print("to nobody");
-        let started = Instant::now();
-        drop(log);
-        assert!(started.elapsed() >= FLUSH);
-        drop(reader);
+        unblocked(|| {
+            let (log, reader, _) = log();
+            log.print("to nobody");
+            let started = Instant::now();
+            drop(log);
+            assert!(started.elapsed() >= FLUSH);
+            drop(reader);
+        });
     }
 }

@@ -6,6 +6,8 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
 };
 
 use axum::{
@@ -19,12 +21,12 @@ use rustls::version::TLS13;
 use serde_json::{Value, json};
 use support::{
     client::{Client, Encrypted, handshake, trusting},
-    wait::{PATIENCE, in_time},
+    wait::{PATIENCE, eventually},
 };
 use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 /// Container runtimes split a longer line in two.
@@ -38,8 +40,37 @@ const DROPPED: &str = "log lines were dropped, the reader of stderr is too slow"
 /// A callgate whose stderr is a pipe that only the test reads.
 struct Process {
     child: Child,
-    log: BufReader<ChildStderr>,
+    log: LogReader,
     directory: TempDir,
+}
+
+/// Reads a line when the test wants one, and nothing before. It reads on a thread of its own, so
+/// that a line that never comes fails the test.
+struct LogReader {
+    wants: Sender<()>,
+    lines: Receiver<String>,
+}
+
+impl LogReader {
+    fn of(log: ChildStderr) -> Self {
+        let ((wants, wanted), (line_read, lines)) = (channel(), channel());
+        thread::spawn(move || {
+            let mut log = BufReader::new(log);
+            while wanted.recv().is_ok() {
+                let mut line = String::new();
+                log.read_line(&mut line).expect("the log is text");
+                if line_read.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { wants, lines }
+    }
+
+    fn line(&self) -> String {
+        self.wants.send(()).expect("the reader waits");
+        self.lines.recv_timeout(PATIENCE).expect("callgate logs another line")
+    }
 }
 
 impl Process {
@@ -58,7 +89,7 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        let log = BufReader::new(child.stderr.take().expect("it is piped"));
+        let log = LogReader::of(child.stderr.take().expect("it is piped"));
         Self { child, log, directory }
     }
 
@@ -73,8 +104,7 @@ impl Process {
 
     /// The next event of the log.
     fn event(&mut self) -> Value {
-        let mut line = String::new();
-        self.log.read_line(&mut line).expect("the log is text");
+        let line = self.log.line();
         assert!(line.len() <= LONGEST_LINE, "{} bytes: {}…", line.len(), &line[..200]);
         serde_json::from_str(&line).unwrap_or_else(|it| panic!("{it}: {line:?}"))
     }
@@ -162,8 +192,12 @@ async fn deny(client: &mut Encrypted, uid: &str) {
          Content-Length: {}\r\n\r\n",
         body.len()
     );
-    client.write(&(head + &body)).await.expect("it reads");
-    let answer = client.answer().await.expect("it answers");
+    let answer = async {
+        client.write(&(head + &body)).await.expect("it reads");
+        client.answer().await.expect("it answers")
+    };
+    let answer = timeout(PATIENCE / 2, answer).await;
+    let answer = answer.expect("a review is answered while nobody reads the log");
     assert!(answer.status == 200 && answer.body.contains("\"allowed\":false"), "{answer:?}");
 }
 
@@ -275,10 +309,8 @@ async fn a_blocked_reader_of_the_log_stops_no_agent_and_later_reads_how_much_it_
     let words = ["agent", "--node-name", "a", "--seccomp-root", &root];
     let mut process = Process::start(&words, directory);
     let admin = address(&process.until("agent started"), "admin_address");
-    in_time(async {
-        while dropped(admin).await == 0 {
-            sleep(std::time::Duration::from_millis(5)).await;
-        }
+    eventually("the agent drops lines that nobody reads", async || {
+        (dropped(admin).await > 0).then_some(())
     })
     .await;
     is_alive(admin).await;
