@@ -121,17 +121,62 @@ async fn a_pod_that_cannot_be_read_is_denied(#[case] object: Value, #[case] why:
     }
 }
 
-#[tokio::test]
-async fn a_template_that_cannot_be_read_is_denied_if_the_policy_denies_templates() {
+fn denying_templates() -> Router {
     let text = "apiVersion: callgate.dev/v1alpha1\nkind: SeccompPolicy\nmetadata: { name: own }\n\
                 spec: { templates: Deny }\n";
     let policy = Policy::parse(text).expect("a policy");
     let policies = PolicyIndex::of_one(policy, Mode::Enforce);
-    let router = harness::router(Snapshot::without_nodes(policies, Catalog::default()));
+    harness::router(Snapshot::without_nodes(policies, Catalog::default()))
+}
+
+#[tokio::test]
+async fn a_template_that_cannot_be_read_is_denied_if_the_policy_denies_templates() {
+    let router = denying_templates();
     let mut review = review(&json!({ "spec": { "template": [] } }));
     review["request"]["resource"] = json!({ "group": "apps", "resource": "deployments" });
     let response = post(&router, "/validate", review.to_string()).await.response();
     assert_eq!(response["allowed"], false);
+}
+
+#[rstest]
+#[case::a_deployment("apps", "deployments", &["spec", "template"])]
+#[case::a_pod_template("", "podtemplates", &["template"])]
+#[case::a_cron_job("batch", "cronjobs", &["spec", "jobTemplate", "spec", "template"])]
+#[tokio::test]
+async fn an_update_that_leaves_a_bad_template_as_it_was_is_not_denied(
+    #[case] group: &str,
+    #[case] resource: &str,
+    #[case] path: &[&str],
+) {
+    let router = denying_templates();
+    let template = |it| path.iter().rev().fold(it, |it, field| json!({ *field: it }));
+    let bad = template(json!({ "spec": { "containers": [
+        { "name": "app", "securityContext": { "privileged": true } },
+    ] } }));
+    let worse = template(json!({ "spec": { "hostNetwork": true, "containers": [
+        { "name": "app", "securityContext": { "privileged": true } },
+    ] } }));
+    let unreadable = template(json!({ "spec": { "containers": 7 } }));
+    let mut review = review(&bad);
+    review["request"]["resource"] =
+        json!({ "group": group, "version": "v1", "resource": resource });
+    for (operation, object, old, is_allowed) in [
+        ("UPDATE", &bad, &bad, true),
+        ("UPDATE", &bad, &worse, false),
+        ("UPDATE", &bad, &Value::Null, false),
+        ("UPDATE", &unreadable, &unreadable, true),
+        ("UPDATE", &unreadable, &bad, false),
+        ("CREATE", &bad, &bad, false),
+    ] {
+        let request = &mut review["request"];
+        request["operation"] = json!(operation);
+        request["object"] = object.clone();
+        request["object"]["metadata"] = json!({ "name": "web" });
+        request["oldObject"] = old.clone();
+        let response = post(&router, "/validate", review.to_string()).await.response();
+        assert_eq!(response["allowed"], is_allowed, "{operation} {object} {old}: {response}");
+        assert_eq!(response["warnings"].is_array(), is_allowed, "{response}");
+    }
 }
 
 #[tokio::test]

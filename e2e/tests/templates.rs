@@ -8,6 +8,7 @@ use crate::trial::{Test, container, trials};
 trials![
     a_bad_template_gets_a_warning_and_its_pods_are_denied_with_an_event,
     a_template_is_never_changed,
+    an_old_template_can_be_scaled_and_deleted_where_templates_are_denied,
 ];
 
 fn deployment(spec: &Value) -> Value {
@@ -62,4 +63,50 @@ async fn a_template_is_never_changed(it: Test) {
     })
     .await;
     assert_eq!(pod["spec"]["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+}
+
+/// As controllers do it: the deployment controller scales an old object down, and the garbage
+/// collector removes a finalizer.
+async fn an_old_template_can_be_scaled_and_deleted_where_templates_are_denied(it: Test) {
+    let policy = json!({
+        "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
+        "metadata": { "name": "templates-denied" }, "spec": { "templates": "Deny", "default": { "type": "RuntimeDefault" } },
+    });
+    let policies = "/apis/callgate.dev/v1alpha1/seccomppolicies";
+    it.api().post(policies, &policy).await.expect_ok("the policy");
+    let spec = json!({ "containers": [container("app", &json!({ "privileged": true }))] });
+    let mut old = deployment(&spec);
+    old["kind"] = json!("ReplicaSet");
+    old["metadata"]["finalizers"] = json!(["example.com/last-words"]);
+    old["spec"]["replicas"] = json!(0);
+    let path = format!("/apis/apps/v1/namespaces/{}/replicasets", it.namespace);
+    it.api().post(&path, &old).await.expect_ok("a template is only warned about");
+
+    let label = json!({ "metadata": { "labels": { "callgate.dev/policy": "templates-denied" } } });
+    let namespace = format!("/api/v1/namespaces/{}", it.namespace);
+    it.api().merge(&namespace, &label).await.expect_ok("the label");
+    let new = format!("{path}?dryRun=All");
+    old["metadata"]["name"] = json!("new");
+    eventually("a bad template is denied", async || {
+        (!it.api().post(&new, &old).await.is_ok()).then_some(())
+    })
+    .await;
+    let web = format!("{path}/web");
+    let reply = it.api().merge(&web, &json!({ "spec": { "replicas": 1 } })).await;
+    assert_eq!(
+        reply.warnings,
+        [
+            r#"policy "templates-denied" will deny its pods: spec.template.spec.containers[0] "app": privileged turns seccomp off; remove it [privileged]"#
+        ]
+    );
+    reply.expect_ok("the template is as it was");
+    let image = json!([{ "op": "replace", "path": "/spec/template/spec/containers/0/image",
+        "value": "other" }]);
+    let reply = it.api().json_patch(&web, &image).await;
+    assert!(reply.message().contains("denies replicaset \"web\""), "{}", reply.message());
+
+    it.api().delete(&web).await.expect_ok("the deletion");
+    let none = json!({ "metadata": { "finalizers": null } });
+    it.api().merge(&web, &none).await.expect_ok("the end of the finalizer");
+    eventually("it is gone", async || (it.api().get(&web).await.status == 404).then_some(())).await;
 }

@@ -16,6 +16,7 @@ mod request;
 mod review;
 mod reviewer;
 mod target;
+mod unchanged;
 
 use std::{panic::resume_unwind, sync::Arc, time::Instant};
 
@@ -168,7 +169,8 @@ impl App {
             _ => Live::default(),
         };
         let (snapshot, today) = (self.snapshot.load(), (self.today)());
-        let reviewer = Reviewer { webhook, snapshot: &snapshot, found: &found, live: &live, today };
+        let (found, live) = (&found, &live);
+        let reviewer = Reviewer { webhook, body, snapshot: &snapshot, found, live, today };
         let judgement = reviewer.judge(&request);
         let denied = DeniedPod::of(body, &request, &judgement);
         let Judgement { answer, outcome, verdict } = judgement;

@@ -9,6 +9,7 @@ use crate::{
         live::Live,
         request::{AdmissionRequest, Object},
         target::ReviewTarget,
+        unchanged::is_template_unchanged,
     },
     pod::{Kind, Scope, Subject},
     policy::{Facts, Governed, Labels, Mode, Policy, Templates, Verdict},
@@ -17,6 +18,8 @@ use crate::{
 /// All that the judgement depends on besides the request.
 pub(super) struct Reviewer<'a> {
     pub(super) webhook: Webhook,
+    /// The review as it came.
+    pub(super) body: &'a [u8],
     pub(super) snapshot: &'a Snapshot,
     /// The labels of the namespace as they are now, if they were looked up since the snapshot may
     /// not know them.
@@ -61,7 +64,9 @@ impl<'a> Reviewer<'a> {
                 match self.governing(request.namespace()) {
                     Ok(None) if kind.is_some() => Judgement::of(answer, Outcome::Ignored),
                     Ok(Some((policy, _))) => {
-                        cannot_judge(answer, kind, policy.templates(), why.clone())
+                        let spared = kind.is_some_and(|it| self.leaves_template(request, it));
+                        let templates = if spared { Templates::Warn } else { policy.templates() };
+                        cannot_judge(answer, kind, templates, why.clone())
                     }
                     _ => cannot_judge(answer, kind, Templates::Warn, why.clone()),
                 }
@@ -88,6 +93,14 @@ impl<'a> Reviewer<'a> {
         }
     }
 
+    /// Whether a request updates an object and leaves its template as it was. Controllers scale
+    /// such an object, and remove its finalizers, or it is never deleted.
+    fn leaves_template(&self, request: &AdmissionRequest<'_>, kind: Kind) -> bool {
+        kind.is_template()
+            && request.operation() == "UPDATE"
+            && is_template_unchanged(self.body, kind)
+    }
+
     fn judge_subject(
         &self,
         request: &'a AdmissionRequest<'_>,
@@ -104,7 +117,10 @@ impl<'a> Reviewer<'a> {
                 Outcome::Ignored,
             );
         }
-        let verdict = Verdict::of(kind, pod, scope, facts, mode);
+        let mut verdict = Verdict::of(kind, pod, scope, facts, mode);
+        if verdict.is_denied() && self.leaves_template(request, kind) {
+            verdict = Verdict::of_unchanged_template(kind, pod, scope, facts, mode);
+        }
         let answer = answer
             .audit_annotation("policy", facts.policy.name())
             .audit_annotation("mode", mode.as_str());

@@ -17,6 +17,7 @@ use crate::{
 
 /// The verdict of a policy on one pod or template.
 pub struct Verdict<'a> {
+    templates: Templates,
     kind: Kind,
     scope: &'a Scope,
     facts: Facts<'a>,
@@ -61,7 +62,34 @@ impl<'a> Verdict<'a> {
         facts: Facts<'a>,
         mode: Mode,
     ) -> Self {
+        Self::with_templates(facts.policy.templates(), kind, pod, scope, facts, mode)
+    }
+
+    /// The same for a template that an update leaves as it was: it is never denied.
+    pub fn of_unchanged_template(
+        kind: Kind,
+        pod: &'a Pod<'_>,
+        scope: &'a Scope,
+        facts: Facts<'a>,
+        mode: Mode,
+    ) -> Self {
+        let templates = match facts.policy.templates() {
+            Templates::Deny | Templates::Warn => Templates::Warn,
+            Templates::Ignore => Templates::Ignore,
+        };
+        Self::with_templates(templates, kind, pod, scope, facts, mode)
+    }
+
+    fn with_templates(
+        templates: Templates,
+        kind: Kind,
+        pod: &'a Pod<'_>,
+        scope: &'a Scope,
+        facts: Facts<'a>,
+        mode: Mode,
+    ) -> Self {
         let mut verdict = Self {
+            templates,
             kind,
             scope,
             facts,
@@ -84,8 +112,8 @@ impl<'a> Verdict<'a> {
 
     /// The level of a finding, and its exemption; `None` where the finding does not count.
     fn judge(&self, found: Found<'a>, exemptions: &mut Exemptions<'a>) -> Option<Judged<'a>> {
-        let Self { kind, facts, mode, .. } = *self;
-        let level = match (kind, facts.policy.templates()) {
+        let Self { templates, kind, facts, mode, .. } = *self;
+        let level = match (kind, templates) {
             (Kind::Pod, _) | (_, Templates::Deny) => facts.policy.level(found.rule),
             (_, Templates::Warn) => facts.policy.level(found.rule).min(Level::Warn),
             (_, Templates::Ignore) => return None,
