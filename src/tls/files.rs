@@ -27,6 +27,10 @@ const ATTEMPTS: usize = 3;
 /// A certificate chain has a few KB, and a bundle of all public CAs a quarter of this.
 const LARGEST: u64 = 1024 * 1024;
 
+/// A longer chain could not be used: clients in Go, such as the API server, read handshake messages
+/// of up to 64 KiB (`maxHandshake` in crypto/tls; newer versions read more of a certificate).
+const LONGEST_CHAIN: usize = 60 * 1024;
+
 /// The two files of a serving certificate.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
@@ -53,6 +57,10 @@ pub enum FileError {
     Pem { path: PathBuf, source: pem::Error },
     #[error("{path:?} holds no certificate")]
     NoCertificate { path: PathBuf },
+    #[error(
+        "{path:?} holds certificates of more than {LONGEST_CHAIN} bytes, API servers read no such chain"
+    )]
+    LongChain { path: PathBuf },
     #[error("{path:?} holds no private key")]
     NoKey { path: PathBuf },
     #[error("{path:?} holds a certificate that cannot be read")]
@@ -93,6 +101,9 @@ impl Files {
     /// The identity that TLS serves with, if certificate and key match.
     pub(super) fn identity(&self, pair: &Pair) -> Result<CertifiedKey, FileError> {
         let chain = certificates(&self.certificate, &pair.certificate)?;
+        if chain.iter().map(|it| it.len()).sum::<usize>() > LONGEST_CHAIN {
+            return Err(FileError::LongChain { path: self.certificate.clone() });
+        }
         let key = PrivateKeyDer::from_pem_slice(&pair.key).map_err(|source| match source {
             pem::Error::NoItemsFound => FileError::NoKey { path: self.key.clone() },
             source => FileError::Pem { path: self.key.clone(), source },
@@ -222,6 +233,7 @@ mod tests {
     #[case::no_key("CERTIFICATE", "", "tls.key\" holds no private key")]
     #[case::certificate_for_a_key("CERTIFICATE", "CERTIFICATE", "tls.key\" holds no private key")]
     #[case::half_a_key("CERTIFICATE", "HALF", "tls.key\" is not PEM")]
+    #[case::a_long_chain("LONG", "KEY", "tls.crt\" holds certificates of more than 61440 bytes")]
     #[case::anothers_key("CERTIFICATE", "OTHER", "tls.key\" is not the one of the certificate in")]
     fn an_error_names_the_file(
         #[case] certificate: &str,
@@ -234,6 +246,7 @@ mod tests {
             "CERTIFICATE" => ours.clone(),
             "KEY" => its_key.clone(),
             "OTHER" => other_key.clone(),
+            "LONG" => ours.repeat(61440 / 300),
             "HALF" => ours[..ours.len() / 2].to_owned(),
             "WRONG" => "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
             word => word.to_owned(),

@@ -144,9 +144,12 @@ async fn an_unusable_certificate_keeps_the_old_one_and_is_reported_once() {
     let mut following = Following::start().await;
     let (second, third) = (following.ca.issue(NAME), following.ca.issue(NAME));
     let half = &second.certificate[..second.certificate.len() / 2];
+    // Clients read no chain of this length.
+    let long = second.certificate.repeat(250);
     for (certificate, key) in [
         (second.certificate.as_str(), third.key.as_str()),
         (half, second.key.as_str()),
+        (long.as_str(), second.key.as_str()),
         ("", ""),
         (second.certificate.as_str(), "no key at all"),
     ] {
