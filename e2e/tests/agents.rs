@@ -16,7 +16,11 @@ use tempfile::TempDir;
 use super::watches::{deep, object, strange};
 use crate::trial::{Test, trials};
 
-trials![malformed_objects_stop_no_agent, names_that_grow_when_stored_do_not_stop_reports,];
+trials![
+    malformed_objects_stop_no_agent,
+    names_that_grow_when_stored_do_not_stop_reports,
+    each_unknown_field_of_a_patch_is_warned_of_in_a_header_of_its_own,
+];
 
 const NODES: &str = "/api/v1/nodes";
 const REPORTS: &str = "/apis/callgate.dev/v1alpha1/seccompnodes";
@@ -216,4 +220,29 @@ async fn names_that_grow_when_stored_do_not_stop_reports(it: Test) {
             it.api().delete(path).await.expect_ok("its end");
         }
     }
+}
+
+/// (R6): more than a hundred make the answer unreadable for hyper.
+async fn each_unknown_field_of_a_patch_is_warned_of_in_a_header_of_its_own(it: Test) {
+    let name = format!("agent-fields-{}", &it.namespace[it.namespace.len() - 8..]);
+    let file = |number: usize| json!({ "path": format!("{number}.json"), "source": "node", "size": 1, "later": 1 });
+    let files = |count: usize| (0..count).map(file).collect::<Vec<_>>();
+    let mut created = object("SeccompNode", &name);
+    created["spec"] = json!({ "later": 1 });
+    let reply = it.api().post(REPORTS, &created).await;
+    assert_eq!(reply.warnings, ["unknown field \"spec.later\""]);
+    let path = format!("{REPORTS}/{name}");
+    let status = |count| json!({ "status": { "profiles": files(count) } });
+    let reply = it.api().merge(&format!("{path}/status"), &status(60)).await;
+    let expected = |it| format!("unknown field \"status.profiles[{it}].later\"");
+    let mut expected: Vec<_> = (0..60).map(expected).collect();
+    expected.sort();
+    assert_eq!(reply.warnings, expected);
+    let without = format!("{path}/status?fieldValidation=Ignore");
+    let reply = it.api().merge(&without, &status(150)).await;
+    assert_eq!(reply.warnings, Vec::<String>::new());
+    let stored = reply.expect_ok("the status");
+    assert_eq!(stored["status"]["profiles"].as_array().map(Vec::len), Some(150));
+    assert!(stored["status"]["profiles"][0]["later"].is_null(), "it is dropped");
+    it.api().delete(&path).await.expect_ok("its end");
 }

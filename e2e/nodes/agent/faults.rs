@@ -174,7 +174,7 @@ fn token(agent: &Replica) -> String {
 }
 
 /// The kubelet keeps the token of the deleted account for up to 48 minutes, and for as long as it
-/// runs; that it starts anew stands for that time here.
+/// runs (AG2); that it starts anew stands for that time here.
 pub(super) async fn an_agent_whose_account_was_deleted_says_so_and_recovers_with_its_next_token(
     it: Arc<Deployment>,
 ) {

@@ -11,7 +11,7 @@ use crate::deployment::Deployment;
 const ON: &str = "node-b";
 
 /// More than the headers that an HTTP client accepts: for each field that a CRD does not know the
-/// API server sends a warning in a header of its own.
+/// API server sends a warning in a header of its own (R6).
 const FILES: usize = 150;
 
 /// No container starts under it, which agents report as a `doubt`.

@@ -106,7 +106,7 @@ impl Reporter {
             Write::Status(status) => {
                 let change = Patch::Merge(json!({ "status": status }));
                 // For each field that an older CRD does not know the API server sends a warning in
-                // a header of its own. One in every file is more than the HTTP client accepts.
+                // a header of its own (R6). One in every file is more than the HTTP client accepts.
                 let no_warnings =
                     PatchParams { field_validation: Some(ValidationDirective::Ignore), ..as_us };
                 let request = patch_status(NODE.path, name, &no_warnings, &change);
