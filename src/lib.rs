@@ -11,6 +11,7 @@ pub mod ca;
 mod call;
 mod causes;
 pub mod cli;
+mod clock;
 pub mod cluster;
 pub mod convert;
 mod duration;

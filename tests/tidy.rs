@@ -39,6 +39,7 @@ const ADAPTERS: &[&str] = &[
     "api",
     "ca",
     "call",
+    "clock",
     "cluster",
     "log_once",
     "server",

@@ -10,7 +10,7 @@ use std::{
 use http::Request;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use support::wait::eventually;
+use support::{client::exchange, wait::eventually};
 use tempfile::TempDir;
 
 use super::watches::{deep, object, strange};
@@ -43,12 +43,24 @@ impl Agent {
 
     /// The same, with other files in the seccomp directory.
     fn start_beside(node: &str, kubeconfig: &Path, others: impl FnOnce(&Path)) -> Self {
+        Self::start_with(node, kubeconfig, &BTreeMap::new(), others)
+    }
+
+    /// The same, with an environment.
+    pub(super) fn start_with(
+        node: &str,
+        kubeconfig: &Path,
+        environment: &BTreeMap<String, String>,
+        others: impl FnOnce(&Path),
+    ) -> Self {
         let directory = tempfile::tempdir().expect("there is room for temporary files");
         fs::create_dir_all(directory.path().join("seccomp/callgate")).expect("it is new");
         others(&directory.path().join("seccomp"));
         let log = File::create(directory.path().join("log")).expect("it is new");
         let process = Command::new(env!("CARGO_BIN_EXE_callgate"))
             .args(["agent", "--node-name", node, "--admin-listen", "127.0.0.1:0"])
+            .args(["--log-format", "json"])
+            .envs(environment)
             .arg("--seccomp-root")
             .arg(directory.path().join("seccomp"))
             .env("KUBECONFIG", kubeconfig)
@@ -61,6 +73,28 @@ impl Agent {
 
     pub(super) fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// The lines of its log with this message.
+    pub(super) fn said(&self, message: &str) -> Vec<Value> {
+        let log = fs::read_to_string(self.directory.path().join("log")).expect("it has a log");
+        let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+        lines.filter(|it| it["message"] == message).collect()
+    }
+
+    /// The response of its admin port, if that is a 200.
+    pub(super) async fn ask(&self, path: &str) -> Option<String> {
+        let started = self.said("agent started").pop()?;
+        let address = started["admin_address"].as_str()?.parse().ok()?;
+        let answer = exchange(address, &format!("GET {path} HTTP/1.0\r\n\r\n")).await?;
+        (answer.0 == "200").then_some(answer.1)
+    }
+
+    /// The value of a metric.
+    pub(super) async fn metric(&self, name: &str) -> Option<f64> {
+        let page = self.ask("/metrics").await?;
+        let value = page.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(' '))?;
+        value.parse().ok()
     }
 
     fn file(&self, profile: &str) -> PathBuf {
@@ -114,7 +148,15 @@ async fn label(it: &Test, node: &str, profile: &str) -> bool {
     node.metadata.labels.contains_key(&format!("profile.callgate.dev/{profile}"))
 }
 
-fn spec(call: &str) -> Value {
+/// The condition that agents set on a node.
+pub(super) async fn condition(it: &Test, node: &str) -> Option<Value> {
+    let status = read(it, &format!("{NODES}/{node}")).await?.status;
+    let conditions = status["conditions"].as_array()?;
+    conditions.iter().find(|it| it["type"] == "SeccompProfilesReady").cloned()
+}
+
+/// A spec that denies this call.
+pub(super) fn spec(call: &str) -> Value {
     let syscalls = json!([{ "names": [call], "action": "SCMP_ACT_ERRNO" }]);
     json!({ "spec": { "defaultAction": "SCMP_ACT_ALLOW", "syscalls": syscalls } })
 }
@@ -145,7 +187,7 @@ async fn malformed_objects_stop_no_agent(it: Test) {
         (status["profiles"].as_array()?.len() >= profiles.len()).then_some(())
     })
     .await;
-    its_condition_is_set(&it, &node_path).await;
+    its_condition_is_set(&it, &own).await;
 
     // While it runs, each of them gets such a depth again, and others change.
     api.merge_text(&report, deep(DEEP, "")).await.expect_ok("deep fields of the report");
@@ -183,13 +225,8 @@ async fn malformed_objects_stop_no_agent(it: Test) {
     }
 }
 
-async fn its_condition_is_set(it: &Test, node_path: &str) {
-    eventually("its condition is set", async || {
-        let status = read(it, node_path).await?.status;
-        let conditions = status["conditions"].as_array()?;
-        conditions.iter().find(|it| it["type"] == "SeccompProfilesReady").map(drop)
-    })
-    .await;
+async fn its_condition_is_set(it: &Test, node: &str) {
+    eventually("its condition is set", async || condition(it, node).await.map(drop)).await;
 }
 
 /// The API server stores `<` as six bytes, and the path of each entry twice.
@@ -214,7 +251,7 @@ async fn names_that_grow_when_stored_do_not_stop_reports(it: Test) {
             (listed > 10 && listed + unlisted >= 400).then_some(())
         })
         .await;
-        its_condition_is_set(&it, &node_path).await;
+        its_condition_is_set(&it, &node).await;
         drop(agent);
         for path in [&report, &node_path] {
             it.api().delete(path).await.expect_ok("its end");

@@ -1,6 +1,8 @@
 //! A replica whose clock is wrong, beside one whose clock is right.
 
-use std::{collections::BTreeMap, fs, process::Command, sync::Arc};
+use std::{collections::BTreeMap, fs, process::Command, sync::Arc, time::SystemTime};
+
+use jiff::Timestamp;
 
 use support::{
     e2e::{instance::Instance, load},
@@ -9,12 +11,17 @@ use support::{
 
 use crate::{
     pair::Pair,
+    tests::{
+        agents::{Agent, condition, spec},
+        watches::object,
+    },
     trial::{Test, trials},
 };
 
 trials![
     a_replica_whose_clock_goes_wrong_steps_back_and_no_creation_fails,
     a_replica_that_starts_with_a_wrong_clock_creates_and_publishes_no_ca,
+    an_agent_whose_clock_is_wrong_delivers_and_reports_by_the_api_servers,
 ];
 
 const WRONG: &str =
@@ -152,4 +159,92 @@ async fn a_replica_that_starts_with_a_wrong_clock_creates_and_publishes_no_ca(it
     clocks[0].set("+0");
     eventually("it is ready", async || pair.replicas[0].ask("/readyz").await).await;
     pair.uninstall().await;
+}
+
+const NODES: &str = "/api/v1/nodes";
+const PROFILES: &str = "/apis/callgate.dev/v1alpha1/seccompprofiles";
+
+/// Creates a profile that denies `mkdir`.
+async fn create(it: &Test, name: &str) {
+    let mut profile = object("SeccompProfile", name);
+    profile["spec"] = spec("mkdir")["spec"].take();
+    it.api().post(PROFILES, &profile).await.expect_ok("the profile");
+}
+
+/// When the agent of the node sent its last heartbeat, in seconds since 1970.
+async fn heartbeat(it: &Test, node: &str) -> Option<f64> {
+    let condition = condition(it, node).await?;
+    let at: Timestamp = condition["lastHeartbeatTime"].as_str()?.parse().ok()?;
+    Some(at.as_duration().as_secs_f64())
+}
+
+fn now() -> f64 {
+    SystemTime::UNIX_EPOCH.elapsed().expect("it is later").as_secs_f64()
+}
+
+async fn an_agent_whose_clock_is_wrong_delivers_and_reports_by_the_api_servers(it: Test) {
+    let stem = &it.namespace[it.namespace.len() - 8..];
+    let (node, day) = (format!("clock-{stem}"), 86400.0);
+    it.api().post(NODES, &object("Node", &node)).await.expect_ok("the node");
+    let mut profiles = Vec::new();
+    let mut delivers = async |agent: &Agent| {
+        let name = format!("clock-{}-{stem}", profiles.len());
+        create(&it, &name).await;
+        agent.installs(&it, &node, &name, "mkdir").await;
+        profiles.push(name);
+    };
+
+    let clock = Clock::new("+0");
+    let kubeconfig = &it.world.site.kubeconfig;
+    let agent = Agent::start_with(&node, kubeconfig, &clock.environment(), |_| ());
+    delivers(&agent).await;
+    for (offset, ahead) in [("+10m", 600.0), ("+366d", 366.0 * day), ("-366d", -366.0 * day)] {
+        let (start, before) = (now(), heartbeat(&it, &node).await);
+        clock.set(offset);
+        delivers(&agent).await;
+        let at = eventually("a heartbeat", async || {
+            heartbeat(&it, &node).await.filter(|it| Some(*it) != before)
+        })
+        .await;
+        // Times in the API server have no fraction.
+        assert!((start - 2.0..=now()).contains(&at), "{offset}: {at}, from {start}");
+        eventually("the agent says by how much its clock is wrong", async || {
+            let measured = agent.metric("callgate_agent_clock_ahead_seconds").await?;
+            ((measured - ahead).abs() <= 60.0).then_some(())
+        })
+        .await;
+        let reported = agent.metric("callgate_agent_report_timestamp_seconds").await;
+        let reported = reported.expect("it is reported");
+        assert!((start - 2.0..=now()).contains(&reported), "{offset}: {reported}, from {start}");
+        assert!(!agent.said("the clock is not the API server's").is_empty());
+    }
+    clock.set("+0");
+    delivers(&agent).await;
+    let message = "the clock agrees with the API server's again";
+    eventually("its clock is right again", async || agent.said(message).pop()).await;
+    drop(agent);
+
+    // With these clocks the API server's certificate is not valid, so a new agent cannot connect.
+    for offset in ["+366d", "-366d"] {
+        clock.set(offset);
+        let agent = Agent::start_with(&node, kubeconfig, &clock.environment(), |_| ());
+        eventually("it says why", async || {
+            let said = agent.said("a watch failed, retrying").pop()?;
+            said["error"].as_str()?.contains("invalid peer certificate").then_some(())
+        })
+        .await;
+        assert!(agent.ask("/readyz").await.is_none());
+        assert_eq!(agent.metric("callgate_agent_report_timestamp_seconds").await, Some(0.0));
+        clock.set("+0");
+        delivers(&agent).await;
+        eventually("it is ready", async || agent.ask("/readyz").await).await;
+    }
+    for path in profiles.iter().map(|it| format!("{PROFILES}/{it}")) {
+        it.api().delete(&path).await.expect_ok("its end");
+    }
+    for path in
+        [format!("/apis/callgate.dev/v1alpha1/seccompnodes/{node}"), format!("{NODES}/{node}")]
+    {
+        it.api().delete(&path).await;
+    }
 }

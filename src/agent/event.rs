@@ -1,8 +1,9 @@
 //! The events that an agent reports to its program.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use super::{found::Found, report::ReportError};
+pub use crate::clock::{Agreement, ClockSkew};
 
 /// An event for metrics, readiness and logs.
 pub enum AgentEvent<'a> {
@@ -16,6 +17,10 @@ pub enum AgentEvent<'a> {
         found: &'a Found,
         /// The number of calls that wrote something.
         calls: usize,
+        /// The API server's time, or the system clock's if the API server sends none.
+        at: SystemTime,
+        /// How the clock of the node differs from the API server's, if that is known.
+        skew: Option<ClockSkew>,
     },
     ReportFailed(&'a ReportError),
     /// A watch failed and is tried again; what it reported before still counts.

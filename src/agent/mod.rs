@@ -18,7 +18,7 @@ mod wanted;
 mod watch;
 
 pub use self::{
-    event::{AgentEvent, EventHandler},
+    event::{AgentEvent, Agreement, ClockSkew, EventHandler},
     found::{Entry, Failure, Found, Source},
     install::Fetch,
     name::Name,

@@ -4,14 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::duration;
-
-/// The largest difference between a replica's clock and the API server's with which the replica
-/// writes. If it is larger, one of the two clocks is wrong, and a replica cannot know which.
-pub(super) const APART: Duration = Duration::from_mins(5);
-
-/// A larger difference is logged as a warning.
-pub(super) const WORTH_A_WARNING: Duration = Duration::from_mins(1);
+use crate::{clock::APART, duration};
 
 /// The lifetimes of the certificates that callgate generates.
 ///

@@ -9,7 +9,6 @@
 mod backoff;
 mod bundle_publisher;
 mod call;
-mod clock;
 mod configuration;
 mod event;
 mod flags;
@@ -19,7 +18,6 @@ mod reconcile;
 mod rotation;
 mod run;
 mod secret;
-mod server_clock;
 mod signer;
 mod stored;
 mod watch;

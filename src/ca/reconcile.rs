@@ -21,11 +21,10 @@ use super::{
     call::{CallError, WriteOutcome},
     configuration::{Configuration, ConfigurationSnapshot},
     secret::{SecretRef, SecretSnapshot},
-    server_clock::ServerClock,
     signer::{Observed, Write},
     stored::SecretData,
 };
-use crate::{causes::chain, log_once::LogOnce};
+use crate::{causes::chain, clock::ServerClock, log_once::LogOnce};
 
 /// Decides what to write. It is called after every read, with `None` if the API server did not
 /// answer; its result is then ignored.

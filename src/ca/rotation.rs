@@ -6,8 +6,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{clock::TimeRange, lifetimes::Lifetimes};
-use crate::tls::Validity;
+use super::lifetimes::Lifetimes;
+use crate::{clock::TimeRange, tls::Validity};
 
 /// The validity of the CAs in the Secret, and of the one in memory. CAs that cannot be read, or
 /// cannot sign, are left out.

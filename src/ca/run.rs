@@ -9,11 +9,13 @@ use kube::Client;
 
 use super::{
     CaEvent, CaFlags, SignerError,
-    clock::{Agreement, ClockSkew, LocalTime},
     reconcile::reconcile,
     signer::{Decision, Observed, ReplicaSigner},
 };
-use crate::tls::Current;
+use crate::{
+    clock::{Agreement, ClockSkew, LocalTime},
+    tls::Current,
+};
 
 /// Keeps `current` signed by the CA that all replicas share, and that CA in the Secret and in the
 /// webhook configurations. Never returns.

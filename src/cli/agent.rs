@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use anyhow::{Context, anyhow, bail};
@@ -13,7 +13,7 @@ use clap::Args;
 use tokio::{net::TcpListener, runtime};
 
 use crate::{
-    agent::{self, AgentEvent, EventHandler, Failure, Found, Source, host},
+    agent::{self, AgentEvent, Agreement, ClockSkew, EventHandler, Failure, Found, Source, host},
     causes::chain,
     cli::Outcome,
     cluster::{self, Clients},
@@ -168,11 +168,15 @@ fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandle
             AgentEvent::PassHangs => {
                 tracing::warn!("a pass over the files does not end, the condition is not renewed");
             }
-            AgentEvent::Reported { found, calls } => {
+            AgentEvent::Reported { found, calls, at, skew } => {
                 logged.calls = LogOnce::default();
                 metrics.report_calls(calls);
+                if let Some(skew) = skew {
+                    metrics.clock_is_ahead(skew.ahead);
+                    logged.clock(skew);
+                }
                 if found.is_decided {
-                    metrics.reported(SystemTime::now());
+                    metrics.reported(at);
                     reported.met();
                 }
             }
@@ -221,9 +225,21 @@ struct Logged {
     unlisted: bool,
     /// By the call that failed.
     calls: LogOnce<&'static str>,
+    clock: Option<Agreement>,
 }
 
 impl Logged {
+    fn clock(&mut self, ClockSkew { ahead, verdict }: ClockSkew) {
+        match self.clock.replace(verdict) {
+            Some(before) if before == verdict => {}
+            None if verdict == Agreement::Agrees => {}
+            _ if verdict == Agreement::Agrees => {
+                tracing::info!("the clock agrees with the API server's again");
+            }
+            _ => tracing::warn!(ahead_s = ahead, "the clock is not the API server's"),
+        }
+    }
+
     fn passed(&mut self, found: &Found) {
         let Found { written, removed, failures, troubles, unlisted, .. } = found;
         for name in written {

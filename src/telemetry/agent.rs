@@ -36,6 +36,8 @@ metrics! {
         removals: Counter = "agent_removals",
         /// When the last complete report reached the API server, in seconds since 1970
         report: Gauge = "agent_report_timestamp" in Seconds,
+        /// By how much the clock of the node is ahead of the API server's
+        clock_ahead: Gauge = "agent_clock_ahead" in Seconds,
         /// Calls of the API server that wrote what is on the node
         report_writes: Counter = "agent_report_writes",
     }
@@ -101,6 +103,12 @@ impl AgentMetrics {
         self.node.report.set(seconds_of(now));
     }
 
+    /// Sets by how much the clock of the node is ahead of the API server's
+    /// (`callgate_agent_clock_ahead_seconds`).
+    pub fn clock_is_ahead(&self, seconds: i64) {
+        self.node.clock_ahead.set(seconds);
+    }
+
     /// Counts the calls of a report to the API server
     /// (`callgate_agent_report_writes_total`).
     pub fn report_calls(&self, calls: usize) {
@@ -128,6 +136,7 @@ mod tests {
         metrics.failed("disk-full");
         metrics.changed(3, 1);
         metrics.report_calls(4);
+        metrics.clock_is_ahead(-61);
         metrics.reported(UNIX_EPOCH + Duration::from_secs(1_800_000_001));
         let page = metrics.render();
         for line in [
@@ -141,6 +150,7 @@ mod tests {
             "callgate_agent_removals_total 1",
             "callgate_log_lines_dropped_total 0",
             "callgate_agent_report_writes_total 4",
+            "callgate_agent_clock_ahead_seconds -61",
             "callgate_agent_report_timestamp_seconds 1800000001",
             r#"callgate_build_info{version="1.2.3"} 1"#,
             "# EOF",

@@ -52,6 +52,7 @@ const (
 	unread     = `callgate_reviews_total{job="callgate",pod="a",verdict="unreadable"} `
 	answers    = `up{job="callgate-agent",node="a"} `
 	reported   = `callgate_agent_report_timestamp_seconds{job="callgate-agent",node="a"} `
+	nodeClock  = `callgate_agent_clock_ahead_seconds{job="callgate-agent",node="a"} `
 	wanted     = `callgate_agent_profiles{job="callgate-agent",node="a",state="wanted"} `
 	installed  = `callgate_agent_profiles{job="callgate-agent",node="a",state="installed"} `
 	obstacles  = `callgate_agent_errors_total{job="callgate-agent",node="a",kind="disk-full"} `
@@ -113,6 +114,9 @@ var examples = []example{
 	{"CallgateAgentDown", "there are no agents", false, nil},
 	{"CallgateAgentOutOfTouch", "never reported anything", true, []string{reported + "0x20"}},
 	{"CallgateAgentOutOfTouch", "reported five minutes ago", false, []string{reported + "900x20"}},
+	{"CallgateAgentClockDiffers", "a year ahead", true, []string{nodeClock + "31536000x5"}},
+	{"CallgateAgentClockDiffers", "more than a minute behind", true, []string{nodeClock + "-61x5"}},
+	{"CallgateAgentClockDiffers", "a minute", false, []string{nodeClock + "60x5"}},
 	{"CallgateAgentProfilesNotInstalled", "one of three", true, []string{wanted + "3x5", installed + "2x5"}},
 	{"CallgateAgentProfilesNotInstalled", "none is missing", false, []string{wanted + "3x5", installed + "3x5"}},
 	{"CallgateAgentFailing", "at every pass", true, []string{obstacles + "0+6x10"}},

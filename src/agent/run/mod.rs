@@ -185,7 +185,8 @@ async fn report(
             let nodes = if refresh { reporter.nodes().await } else { None };
             match reporter.report(content, refresh).await {
                 Ok(calls) => {
-                    handler(AgentEvent::Reported { found: content, calls });
+                    let (at, skew) = (reporter.time(), reporter.skew());
+                    handler(AgentEvent::Reported { found: content, calls, at, skew });
                     let last = Arc::clone(content);
                     reasons.success(last, calls, refresh, nodes, start.elapsed());
                 }

@@ -1,6 +1,6 @@
 //! Writes a report to the API server.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::Request as HttpRequest;
 use jiff::Timestamp;
@@ -20,6 +20,7 @@ use crate::{
         watch::NODES,
     },
     call::{CallError, within},
+    clock::{ClockSkew, LocalTime, ServerClock},
     group::{API_VERSION, NODE, NODE_CONDITION, NOT_READY_TAINT},
     watch::Object,
 };
@@ -33,6 +34,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Writes the two objects of a node: the `Node` and the `SeccompNode`.
 pub(super) struct Reporter {
     client: Client,
+    /// Times in reports are the API server's, since others compare them with it.
+    clock: ServerClock,
     /// The name of both objects.
     name: String,
 }
@@ -53,7 +56,19 @@ struct CountMetadata {
 
 impl Reporter {
     pub(super) fn new(client: &Client, node: &str) -> Self {
-        Self { client: client.clone(), name: node.to_owned() }
+        let (client, clock) = ServerClock::watched_by(client);
+        Self { client, clock, name: node.to_owned() }
+    }
+
+    /// The API server's time; the system clock's if the last answer had none.
+    pub(super) fn time(&self) -> SystemTime {
+        let now = LocalTime::now();
+        self.clock.read().map_or(now.wall, |it| it.now(now))
+    }
+
+    /// How the system clock differs from the API server's; `None` if the last answer had no time.
+    pub(super) fn skew(&self) -> Option<ClockSkew> {
+        self.clock.read().map(|it| it.compare(LocalTime::now()))
     }
 
     /// Writes what has changed; returns the number of calls. The first failure ends it, so that no
@@ -115,7 +130,9 @@ impl Reporter {
             Write::Condition(condition) => {
                 let same = seen.condition.as_ref().is_some_and(|it| it.status == condition.status);
                 let since = seen.condition_since.filter(|_| same);
-                let condition = written(&condition, Timestamp::now(), since);
+                // A time that no timestamp can hold is that of a broken clock.
+                let now = Timestamp::try_from(self.time()).unwrap_or_default();
+                let condition = written(&condition, now, since);
                 let change = json!({ "status": { "conditions": [condition] } });
                 let request = patch_status(NODES, name, &as_us, &Patch::Strategic(change));
                 self.call("set the node's condition", request).await?;

@@ -9,12 +9,14 @@ use std::{
 };
 
 use super::{
-    clock::{ClockSkew, LocalTime, ServerTime, TimeRange},
     lifetimes::{Lifetimes, LifetimesError},
     rotation::{CaDates, Serving, Step, Successor, is_over, leaf_end, leaf_is_due, next_step},
     stored::{SecretData, Stored},
 };
-use crate::tls::{CaError, Certificate, CertificateAuthority, Current, Validity, check};
+use crate::{
+    clock::{ClockSkew, LocalTime, ServerTime, TimeRange},
+    tls::{CaError, Certificate, CertificateAuthority, Current, Validity, check},
+};
 
 /// Signs this replica's leaf with the CA that all replicas share.
 ///

@@ -1,7 +1,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::ca::clock::Agreement;
+use crate::clock::Agreement;
 
 const DAY: Duration = Duration::from_hours(24);
 

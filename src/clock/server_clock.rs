@@ -10,16 +10,16 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use kube::{Client, client::Body};
 use tower::service_fn;
 
-use super::clock::ServerTime;
+use super::ServerTime;
 
 /// The `Date` of the last answer.
 #[derive(Clone, Default)]
-pub(super) struct ServerClock(Arc<Mutex<Option<ServerTime>>>);
+pub(crate) struct ServerClock(Arc<Mutex<Option<ServerTime>>>);
 
 impl ServerClock {
     /// A client that sends by the given one, and the clock that reads its answers. Must be called in
     /// a tokio runtime.
-    pub(super) fn watched_by(client: &Client) -> (Client, Self) {
+    pub(crate) fn watched_by(client: &Client) -> (Client, Self) {
         let clock = Self::default();
         let watched = {
             let (client, clock) = (client.clone(), clock.clone());
@@ -42,7 +42,7 @@ impl ServerClock {
     }
 
     /// `None` before the first answer, and if the last answer had no `Date`.
-    pub(super) fn read(&self) -> Option<ServerTime> {
+    pub(crate) fn read(&self) -> Option<ServerTime> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

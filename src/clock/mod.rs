@@ -3,40 +3,49 @@
 //! API servers verify certificates, so their clock decides whether one is valid. But either clock
 //! can be wrong: a replica writes to shared objects only while the two agree.
 
-use std::time::{Instant, SystemTime};
+mod server_clock;
+
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::SignedDuration;
 
-use super::lifetimes::{APART, WORTH_A_WARNING};
+pub(crate) use self::server_clock::ServerClock;
+
+/// The largest difference between our clock and the API server's with which a replica writes. If it
+/// is larger, one of the two clocks is wrong, and a replica cannot know which.
+pub(crate) const APART: Duration = Duration::from_mins(5);
+
+/// A larger difference is logged as a warning.
+const WORTH_A_WARNING: Duration = Duration::from_mins(1);
 
 /// Our wall clock, and the monotonic clock, which cannot be set.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LocalTime {
-    pub(super) wall: SystemTime,
-    pub(super) monotonic: Instant,
+pub(crate) struct LocalTime {
+    pub(crate) wall: SystemTime,
+    pub(crate) monotonic: Instant,
 }
 
 /// The `Date` of one answer of the API server.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ServerTime {
+pub(crate) struct ServerTime {
     /// In whole seconds: the API server's clock was up to one second ahead of it.
-    pub(super) date: SystemTime,
+    pub(crate) date: SystemTime,
     /// When the request was sent.
-    pub(super) sent: Instant,
+    pub(crate) sent: Instant,
     /// When the head of the answer was received.
-    pub(super) received: Instant,
+    pub(crate) received: Instant,
 }
 
 /// The difference between our clock and the API server's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ClockSkew {
+pub struct ClockSkew {
     /// The least number of seconds by which ours is ahead; negative if it is behind.
-    pub(super) ahead: i64,
-    pub(super) verdict: Agreement,
+    pub ahead: i64,
+    pub verdict: Agreement,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Agreement {
+pub enum Agreement {
     /// The difference is a minute at most.
     Agrees,
     /// The difference is five minutes at most.
@@ -47,12 +56,17 @@ pub(super) enum Agreement {
 
 /// The earlier and the later of the two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TimeRange {
-    pub(super) early: SystemTime,
-    pub(super) late: SystemTime,
+pub(crate) struct TimeRange {
+    pub(crate) early: SystemTime,
+    pub(crate) late: SystemTime,
 }
 
 impl LocalTime {
+    /// The current time, by the system's clocks.
+    pub(crate) fn now() -> Self {
+        Self { wall: SystemTime::now(), monotonic: Instant::now() }
+    }
+
     /// What our wall clock showed at that instant, unless it was set since.
     fn wall_at(self, then: Instant) -> SystemTime {
         self.wall - self.monotonic.saturating_duration_since(then)
@@ -62,19 +76,19 @@ impl LocalTime {
 impl ServerTime {
     /// The API server's time, up to one second behind: the `Date`, continued by the monotonic clock.
     /// Our wall clock may be set meanwhile.
-    pub(super) fn now(self, now: LocalTime) -> SystemTime {
+    pub(crate) fn now(self, now: LocalTime) -> SystemTime {
         self.date + now.monotonic.saturating_duration_since(self.received)
     }
 
     /// The range between the two clocks.
-    pub(super) fn span(self, now: LocalTime) -> TimeRange {
+    pub(crate) fn span(self, now: LocalTime) -> TimeRange {
         let theirs = self.now(now);
         TimeRange { early: theirs.min(now.wall), late: theirs.max(now.wall) }
     }
 
     /// The least difference that explains the `Date`, which the API server wrote between the request
     /// and the answer, and rounded down to a second.
-    pub(super) fn compare(self, now: LocalTime) -> ClockSkew {
+    pub(crate) fn compare(self, now: LocalTime) -> ClockSkew {
         let ahead = |ours| SignedDuration::system_until(self.date, ours).unwrap_or_default();
         let most = ahead(now.wall_at(self.received));
         let least = ahead(now.wall_at(self.sent)) - SignedDuration::from_secs(1);
@@ -96,15 +110,13 @@ impl ServerTime {
 
 impl Agreement {
     /// Whether a replica with these clocks may write to shared objects.
-    pub(super) fn is_enough(self) -> bool {
+    pub(crate) fn is_enough(self) -> bool {
         self != Self::Differs
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use rstest::rstest;
 
     use super::*;
