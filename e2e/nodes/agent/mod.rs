@@ -10,6 +10,7 @@ mod lives;
 mod node;
 mod scale;
 mod story;
+mod uninstalled;
 mod upgrade;
 
 use self::{
@@ -38,6 +39,7 @@ use self::{
         a_profile_that_changes_and_goes_is_reported_as_it_is,
         what_is_done_to_a_file_by_hand_is_undone_within_half_a_minute,
     },
+    uninstalled::without_the_namespace_of_the_agents_files_stay_and_the_nodes_become_unknown,
     upgrade::an_agent_reports_under_the_crds_of_the_previous_version,
 };
 use crate::tests::{Entry, entries};
@@ -60,5 +62,6 @@ pub(crate) const ALL: &[Entry] = entries![
     a_taint_outlives_an_outage_until_the_profiles_are_there,
     what_is_said_of_a_node_goes_with_it_and_comes_back_with_it,
     an_agent_whose_account_was_deleted_says_so_and_recovers_with_its_next_token,
+    without_the_namespace_of_the_agents_files_stay_and_the_nodes_become_unknown,
     a_node_that_begins_anew_gets_its_profiles_before_it_gets_pods,
 ];
