@@ -17,9 +17,12 @@ use crate::profile::{Digest, MOST_LISTED};
 /// entry and its managed fields, a `SeccompNode` then stays below half of etcd's limit of 1.5 MiB.
 const MOST_PATH_BYTES: usize = 128 * 1024;
 
-/// How many bytes of seemingly unchanged files are read again in one pass. Most nodes have fewer in
+/// How many bytes of seemingly unchanged files are read again at one time. Most nodes have fewer in
 /// all files.
 const READ_AGAIN: u64 = 32 * 1024 * 1024;
+
+/// How often that is done. While profiles change, passes follow one another much sooner.
+const READ_AGAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// The part of `--keep-deleted-for` that may be lost when an agent is killed: one in this many.
 const FORGOTTEN: u32 = 20;
@@ -30,8 +33,9 @@ pub struct Reconciler {
     root: PathBuf,
     keep: Duration,
     known: BTreeMap<String, FileState>,
-    /// The number of the pass.
+    /// How often files were read again, and the time since.
     turn: usize,
+    since_turn: Duration,
     released: Released,
     noted: Option<Released>,
     fetch: Fetch,
@@ -43,7 +47,8 @@ impl Reconciler {
     /// stays for `keep`. Texts that are not in memory are read by `fetch`.
     pub fn new(root: PathBuf, keep: Duration, fetch: Fetch) -> Self {
         let (known, released) = (BTreeMap::new(), Released::new());
-        Self { root, keep, known, turn: 0, released, noted: None, fetch, place: None }
+        let (turn, since_turn) = (0, Duration::ZERO);
+        Self { root, keep, known, turn, since_turn, released, noted: None, fetch, place: None }
     }
 
     /// Looks at all files, makes the changes, and reads again what was written. `elapsed` is the
@@ -71,7 +76,7 @@ impl Reconciler {
                 return found;
             }
         };
-        self.expire();
+        self.expire(elapsed);
         let own = root.own().and_then(|own| Ok((own.names()?, own)));
         let mut looks = BTreeMap::new();
         match own {
@@ -87,7 +92,12 @@ impl Reconciler {
 
     /// Marks the next files to be read again, in turn and as many as one pass may read: the content
     /// of a file can change while its stamp stays the same.
-    fn expire(&mut self) {
+    fn expire(&mut self, elapsed: Duration) {
+        self.since_turn = self.since_turn.saturating_add(elapsed);
+        if self.since_turn < READ_AGAIN_EVERY {
+            return;
+        }
+        self.since_turn = Duration::ZERO;
         self.turn = self.turn.wrapping_add(1);
         let read = self.known.values_mut().filter(|it| it.digest.is_some());
         let mut read: Vec<_> = read.collect();
