@@ -34,7 +34,8 @@ test-dates:
 	CARGO=$(CARGO) tests/dates
 
 ## Checks the laws on many more inputs than CI, compares 20,000 profiles with runc, kills agents, floods a replica, and
-## measures for an hour the memory of a replica and an agent while objects are created and deleted.
+## measures for an hour the memory of a replica and an agent while objects are created and deleted, and that of an agent
+## with 1,000 profiles of the largest size.
 test-long:
 	@e2e/setup
 	$(CARGO) build --locked --example verdicts
@@ -42,6 +43,7 @@ test-long:
 	CALLGATE_KILL_SECONDS=120 $(CARGO) test --locked --test agent killed
 	CALLGATE_FLOOD_SECONDS=60 $(CARGO) test --locked --test server flood
 	CALLGATE_CHURN_SECONDS=3600 $(CARGO) test --locked --test e2e -- memory_stays_flat
+	CALLGATE_LARGEST_PROFILES=1000 $(CARGO) test --locked --test nodes largest
 	PROPTEST_CASES=50000 $(CARGO) test --locked --release --test laws --test placement
 
 ## Only the suites on a real API server and on real nodes.

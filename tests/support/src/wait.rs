@@ -8,24 +8,42 @@ use tokio::time::{sleep, timeout};
 /// fast anything has to be.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The time between two questions.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Polls until there is an answer.
 pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
-    poll(PATIENCE, what, ask).await
+    poll(PATIENCE, PAUSE, what, ask).await
 }
 
 /// The same, where it may take minutes.
 pub async fn patiently<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
-    poll(10 * PATIENCE, what, ask).await
+    poll(10 * PATIENCE, PAUSE, what, ask).await
 }
 
-async fn poll<T>(patience: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+/// The same, where the time depends on how much there is to do, and each question costs as much as
+/// that: it asks once a second.
+pub async fn at_length<T>(
+    patience: Duration,
+    what: &str,
+    ask: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    poll(patience, Duration::from_secs(1), what, ask).await
+}
+
+async fn poll<T>(
+    patience: Duration,
+    pause: Duration,
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
         assert!(start.elapsed() < patience, "waited in vain: {what}");
-        sleep(Duration::from_millis(20)).await;
+        sleep(pause).await;
     }
 }
 
