@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use self::{
-    pace::phase,
+    pace::REFRESH,
     reasons::Reasons,
     reporter::{Reporter, delete_pod},
 };
@@ -40,10 +40,6 @@ const SCAN: Duration = Duration::from_secs(10);
 
 /// How long changes of profiles are gathered before a pass.
 const GATHER: Duration = Duration::from_millis(50);
-
-/// How often the agent reports although nothing has changed, so that a condition whose agent is
-/// gone can be recognised.
-const REFRESH: Duration = Duration::from_mins(5);
 
 /// A pass takes longer than this only if a file access hangs, such as on a network file system
 /// whose server is away.
@@ -211,10 +207,4 @@ async fn report(
         () = notice => {}
         () = reports => {}
     }
-}
-
-/// A factor from 1 to 1.5 that differs between nodes: thousands of agents that lost the API server
-/// at one moment must not come back at one moment.
-fn stagger(node: &str) -> f64 {
-    1.0 + phase(node) / 2.0
 }

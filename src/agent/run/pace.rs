@@ -6,6 +6,10 @@ use std::{
     time::Duration,
 };
 
+/// How often the agent reports although nothing has changed, so that a condition whose agent is
+/// gone can be recognised.
+pub(super) const REFRESH: Duration = Duration::from_mins(5);
+
 /// How many calls per second all agents together may make, besides the heartbeats, of which each
 /// agent sends one every five minutes.
 const ALL_TOGETHER: u32 = 35;
@@ -80,6 +84,12 @@ pub(super) fn phase(node: &str) -> f64 {
     node.hash(&mut hasher);
     // 32 bits are more than enough.
     f64::from(u32::try_from(hasher.finish() >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+}
+
+/// A factor from 1 to 1.5 that differs between nodes: thousands of agents that lost the API server
+/// at one moment must not come back at one moment.
+pub(super) fn stagger(node: &str) -> f64 {
+    1.0 + phase(node) / 2.0
 }
 
 #[cfg(test)]

@@ -2,11 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    REFRESH,
-    pace::{Pace, phase, spread_of},
-    stagger,
-};
+use super::pace::{Pace, REFRESH, phase, spread_of, stagger};
 use crate::agent::found::{Found, Source};
 
 /// The shortest and the longest time between two reports of our own files.

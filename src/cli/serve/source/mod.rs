@@ -1,19 +1,19 @@
 //! Where the facts for reviews come from: files, or the objects of a cluster.
 
+mod defaults;
 mod follow;
 
+pub(super) use defaults::Defaults;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use arc_swap::ArcSwap;
-use clap::Args;
 use kube::Client;
 
 use crate::{
     admission::{Ask, FindNamespace, RecentChanges, Snapshot},
     cli::observe::ReportDenial,
     cluster::{self, Clients},
-    duration,
     policy::{Mode, Policy, PolicyIndex},
     profile::{Catalog, ProfilePath},
     server::Condition,
@@ -24,44 +24,6 @@ use crate::{
 pub(super) enum Source {
     Files { sources: Sources, facts: Facts },
     Cluster { clients: Clients, defaults: Defaults, profiles: Catalog },
-}
-
-/// The defaults for namespaces without our labels.
-#[derive(Args, Clone, Debug)]
-pub(super) struct Defaults {
-    /// Policy for namespaces without the label callgate.dev/policy; if unset, their pods are
-    /// allowed. Not with --standalone
-    #[arg(
-        long,
-        value_name = "NAME",
-        conflicts_with = "standalone",
-        env = "CALLGATE_DEFAULT_POLICY"
-    )]
-    default_policy: Option<String>,
-
-    /// Mode of namespaces without the label callgate.dev/mode: enforce, warn or audit. Not with
-    /// --standalone
-    #[arg(
-        long,
-        value_name = "MODE",
-        default_value = "enforce",
-        conflicts_with = "standalone",
-        value_parser = Mode::of_flag,
-        env = "CALLGATE_DEFAULT_MODE"
-    )]
-    default_mode: Mode,
-
-    /// How long the agent of a node may be silent before what it reported counts no longer. Agents
-    /// give a sign of life every five minutes. Not with --standalone
-    #[arg(
-        long,
-        value_name = "DURATION",
-        default_value = "16m",
-        conflicts_with = "standalone",
-        value_parser = duration::parse,
-        env = "CALLGATE_AGENT_TIMEOUT"
-    )]
-    agent_timeout: Duration,
 }
 
 /// What is updated when the facts change.

@@ -1,0 +1,45 @@
+//! The flags for namespaces and agents that say nothing themselves.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::{duration, policy::Mode};
+
+/// The defaults for namespaces without our labels.
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli::serve) struct Defaults {
+    /// Policy for namespaces without the label callgate.dev/policy; if unset, their pods are
+    /// allowed. Not with --standalone
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "standalone",
+        env = "CALLGATE_DEFAULT_POLICY"
+    )]
+    pub(super) default_policy: Option<String>,
+
+    /// Mode of namespaces without the label callgate.dev/mode: enforce, warn or audit. Not with
+    /// --standalone
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "enforce",
+        conflicts_with = "standalone",
+        value_parser = Mode::of_flag,
+        env = "CALLGATE_DEFAULT_MODE"
+    )]
+    pub(super) default_mode: Mode,
+
+    /// How long the agent of a node may be silent before what it reported counts no longer. Agents
+    /// give a sign of life every five minutes. Not with --standalone
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "16m",
+        conflicts_with = "standalone",
+        value_parser = duration::parse,
+        env = "CALLGATE_AGENT_TIMEOUT"
+    )]
+    pub(super) agent_timeout: Duration,
+}
