@@ -27,7 +27,9 @@ pub async fn follow(sources: Sources, mut known: Facts, changed: impl Fn(Facts))
         };
         match reading {
             Ok(facts) => {
-                log.is_over(&());
+                if log.is_over(&()) {
+                    tracing::info!("policy and profiles can be read again");
+                }
                 if facts != known {
                     tracing::info!(
                         policy = facts.policy.name(),

@@ -317,3 +317,25 @@ async fn a_blocked_reader_of_the_log_stops_no_agent_and_later_reads_how_much_it_
     assert!(process.until(DROPPED)["lines"].as_u64() > Some(0));
     assert_eq!(process.ends().await.code(), Some(0));
 }
+
+#[test]
+fn files_that_cannot_be_read_for_a_time_are_logged_and_so_is_their_return() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let (profiles, away) = (directory.path().join("profiles"), directory.path().join("away"));
+    fs::create_dir(&profiles).expect("it is ours");
+    let ca = directory.path().join("ca.crt");
+    let words = ["--profiles", path_of(&profiles), "--ca-out", path_of(&ca)];
+    let serve = ["serve", "--standalone", "--listen", "127.0.0.1:0"];
+    let mut it = Process::start(&[&serve[..], &words].concat(), directory);
+    it.until("serving");
+    fs::rename(&profiles, &away).expect("it is ours");
+    let error = it.until("policy and profiles not reloaded, the old ones stay");
+    let gone = format!("cannot read the profile directory {profiles:?}: ");
+    assert!(error["error"].as_str().is_some_and(|it| it.starts_with(&gone)), "{error}");
+    fs::rename(&away, &profiles).expect("it is ours");
+    it.until("policy and profiles can be read again");
+}
+
+fn path_of(path: &Path) -> &str {
+    path.to_str().expect("it is text")
+}

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use callgate::profile::Digest;
 use serde_json::{Value, json};
-use support::wait::eventually;
+use support::wait::{eventually, patiently};
 
 use crate::deployment::{Deployment, Replica, pod};
 
@@ -113,7 +113,7 @@ pub(super) async fn agents(it: &Deployment) -> Vec<Replica> {
 }
 
 pub(super) async fn agent_on(it: &Deployment, node: &str) -> Replica {
-    eventually("an agent is ready", async || {
+    patiently("an agent is ready", async || {
         agents(it).await.into_iter().find(|it| it.node == node && it.is_ready)
     })
     .await
