@@ -145,18 +145,18 @@ impl Test {
     pub(crate) async fn refuses(&self, pod: &Value, lines: &[&str]) {
         let reply = self.api().post(&self.pods(), pod).await;
         let name = pod["metadata"]["name"].as_str().expect("pods of tests have names");
-        assert_eq!(reply.message(), self.refusal(name, lines));
+        assert_eq!(reply.message(), self.denial(name, lines));
         assert_eq!((reply.status, &reply.body["reason"]), (403, &json!("Forbidden")));
     }
 
     /// The whole message, as kubectl shows it.
-    pub(crate) fn refusal(&self, name: &str, lines: &[&str]) -> String {
-        refusal(&self.namespace, "restricted", name, lines)
+    pub(crate) fn denial(&self, name: &str, lines: &[&str]) -> String {
+        denial(&self.namespace, "restricted", name, lines)
     }
 }
 
 /// The message of the API server for a pod that callgate denies.
-pub(crate) fn refusal(namespace: &str, policy: &str, name: &str, lines: &[&str]) -> String {
+pub(crate) fn denial(namespace: &str, policy: &str, name: &str, lines: &[&str]) -> String {
     let headline = format!(
         "admission webhook \"validate.callgate.dev\" denied the request: \
          policy \"{policy}\" denies pod \"{name}\" in namespace \"{namespace}\":"

@@ -116,7 +116,7 @@ async fn a_pod_that_cannot_be_read_is_denied(#[case] object: Value, #[case] why:
         let response = post(&restricted(), path, review(&object).to_string()).await.response();
         assert_eq!(response["uid"], "u-1");
         assert_eq!(response["allowed"], false, "{path}: {object}");
-        let message = response["status"]["message"].as_str().expect("a refusal has a message");
+        let message = response["status"]["message"].as_str().expect("a denial has a message");
         assert!(message.starts_with(&format!("cannot read pod \"web\": {why}")), "{message}");
     }
 }
@@ -375,7 +375,7 @@ async fn a_thousand_findings_are_counted_and_not_listed() {
     });
     let review = review(&json!({ "spec": spec }));
     let response = post(&restricted(), "/validate", review.to_string()).await.response();
-    let message = response["status"]["message"].as_str().expect("a refusal has a message");
+    let message = response["status"]["message"].as_str().expect("a denial has a message");
     // A headline of 57 bytes, and eight lines of 105 bytes with their indentation.
     assert_eq!(message.lines().count(), 11);
     assert!(
@@ -472,9 +472,9 @@ async fn pods_are_denied_if_the_policy_or_namespace_cannot_be_found(
     #[case] why: &str,
 ) {
     let router = in_a_cluster();
-    let refusal = post(&router, "/validate", privileged_in(namespace)).await.response();
-    assert_eq!(refusal["status"]["message"], why);
-    assert_eq!(refusal["allowed"], false);
+    let denial = post(&router, "/validate", privileged_in(namespace)).await.response();
+    assert_eq!(denial["status"]["message"], why);
+    assert_eq!(denial["allowed"], false);
     let mutation = post(&router, "/mutate", privileged_in(namespace)).await.response();
     assert_eq!(mutation, json!({ "uid": "u-1", "allowed": true }));
 }
@@ -496,9 +496,9 @@ async fn a_label_that_names_no_policy_is_denied_only_when_it_is_written() {
         |policy: &str| json!({ "metadata": { "labels": { "callgate.dev/policy": policy } } });
     let router = in_a_cluster();
     let written = own(namespaces.clone(), "UPDATE", &labelled("strict"), &json!({}));
-    let refusal = post(&router, "/validate", written).await.response();
+    let denial = post(&router, "/validate", written).await.response();
     assert_eq!(
-        refusal["status"]["message"],
+        denial["status"]["message"],
         "callgate.dev/policy=strict: policy \"strict\" does not exist; the policies are baseline, restricted"
     );
     for (operation, after, before) in [
@@ -627,9 +627,9 @@ async fn namespaces_that_name_a_policy_are_looked_up_when_it_is_deleted() {
     let policies = json!({ "group": "callgate.dev", "resource": "seccomppolicies" });
     let deleted = own(policies, "DELETE", &Value::Null, &json!({}));
     let router = asking(Presence::Unknown, &["new"]);
-    let refusal = post(&router, "/validate", deleted).await.response();
+    let denial = post(&router, "/validate", deleted).await.response();
     assert_eq!(
-        refusal["status"]["message"],
+        denial["status"]["message"],
         "policy \"restricted\" governs namespaces \"new\"; change their label callgate.dev/policy first"
     );
 }
@@ -681,9 +681,9 @@ async fn a_label_on_a_namespace_that_only_component_everywhere_leaves_out_leads_
 async fn the_deletion_of_a_policy_that_a_namespace_names_is_denied() {
     let policies = json!({ "group": "callgate.dev", "resource": "seccomppolicies" });
     let deleted = own(policies, "DELETE", &Value::Null, &json!({}));
-    let refusal = post(&in_a_cluster(), "/validate", deleted).await.response();
+    let denial = post(&in_a_cluster(), "/validate", deleted).await.response();
     assert_eq!(
-        refusal["status"]["message"],
+        denial["status"]["message"],
         "policy \"restricted\" governs namespaces \"bank\", \"shop\"; change their label callgate.dev/policy first"
     );
 }
@@ -714,7 +714,7 @@ async fn a_profile_is_linted_when_it_is_written(#[case] spec: Value, #[case] lin
     let response = post(&in_a_cluster(), "/validate", written).await.response();
     assert_eq!(response["allowed"], lint.is_none(), "{response}");
     if let Some(lint) = lint {
-        let message = response["status"]["message"].as_str().expect("a refusal has a message");
+        let message = response["status"]["message"].as_str().expect("a denial has a message");
         let start = "profile \"restricted\" is not one to run under:\n  spec";
         assert!(message.starts_with(start) && message.contains(lint), "{message}");
     }

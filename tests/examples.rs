@@ -85,7 +85,7 @@ fn decision(validation: &Reply) -> Vec<String> {
     if response["allowed"] == true {
         return vec!["accepted".to_owned()];
     }
-    let message = response["status"]["message"].as_str().expect("a refusal has a message");
+    let message = response["status"]["message"].as_str().expect("a denial has a message");
     harness::split_denial(message).1.iter().map(|it| format!("denied: {it}")).collect()
 }
 

@@ -25,7 +25,7 @@ struct Worst {
     what: &'static str,
     body: String,
     /// How the answer begins, if it is a denial.
-    refusal: &'static str,
+    denial: &'static str,
 }
 
 /// A review with a list in it that is as long as there is room for.
@@ -107,7 +107,7 @@ fn profile(rules: &[Value]) -> String {
 
 fn all() -> Vec<Worst> {
     const TERMS: &str = r#"{"spec":{"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":["#;
-    let worst = |what, body, refusal| Worst { what, body, refusal };
+    let worst = |what, body, denial| Worst { what, body, denial };
     vec![
         worst(
             "empty containers",
@@ -202,7 +202,7 @@ fn all() -> Vec<Worst> {
 /// Profiles whose rules multiply each other.
 fn multiplying() -> [Worst; 2] {
     let denied = "profile \"web\" is not one to run under:\n  spec";
-    let worst = |what, body| Worst { what, body, refusal: denied };
+    let worst = |what, body| Worst { what, body, denial: denied };
     [
         worst("a profile of conflicts", conflicting()),
         worst("a profile of as many conditions as calls", crossed()),
@@ -239,7 +239,7 @@ fn status(key: &str) -> u64 {
 async fn no_body_takes_many_times_its_size() {
     let router = router();
     println!("| 8 MiB of | MiB | ms |\n| --- | ---: | ---: |");
-    for Worst { what, body, refusal } in all().into_iter().chain(multiplying()) {
+    for Worst { what, body, denial } in all().into_iter().chain(multiplying()) {
         for path in ["/mutate", "/validate"] {
             let body = axum::body::Bytes::from(body.clone());
             fs::write("/proc/self/clear_refs", "5").expect("the peak is ours to forget");
@@ -253,10 +253,10 @@ async fn no_body_takes_many_times_its_size() {
             assert!(taken < MOST_MEMORY, "{what}, {path}: {taken} KiB");
             let response: Value = serde_json::from_str(&text).expect("JSON");
             let response = &response["response"];
-            if path == "/validate" || refusal.starts_with("cannot") {
+            if path == "/validate" || denial.starts_with("cannot") {
                 let message = response["status"]["message"].as_str().unwrap_or_default();
-                assert!(message.starts_with(refusal), "{what}: {message}");
-                assert_eq!(response["allowed"], refusal.is_empty(), "{what}: {response}");
+                assert!(message.starts_with(denial), "{what}: {message}");
+                assert_eq!(response["allowed"], denial.is_empty(), "{what}: {response}");
             }
         }
     }

@@ -110,7 +110,7 @@ pub(crate) async fn what_the_runbook_says_comes_true(it: Arc<Deployment>) {
     it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
     it.rolled_out().await;
     let namespace = it.namespace("afterwards").await;
-    await_refusal(&it, &namespace, "[privileged]").await;
+    await_denial(&it, &namespace, "[privileged]").await;
 }
 
 /// A typical namespace, with a Deployment whose pods would be denied.
@@ -166,7 +166,7 @@ async fn opting_in(it: &Deployment, reader: &mut Reader) {
     assert!(said.ends_with("deployment.apps/web replaced (server dry run)\n"), "{said}");
 
     reader.run("Enforce").await;
-    await_refusal(it, "shop", "[privileged]").await;
+    await_denial(it, "shop", "[privileged]").await;
     eventually("a bare pod gets a profile", async || {
         let stored = try_out(it, "shop", &bare("bare")).await.expect_ok("a bare pod");
         let profile = &stored["spec"]["securityContext"]["seccompProfile"];
@@ -211,16 +211,16 @@ async fn applying_on_the_server(it: &Deployment, reader: &mut Reader) {
 
     reader.run("With server-side apply").await;
     it.kubectl_ok(&apply).await;
-    await_refusal(it, "shop", "[privileged]").await;
+    await_denial(it, "shop", "[privileged]").await;
     // Without --server-side nothing has to be deleted.
     it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
-    await_refusal(it, "shop", "[privileged]").await;
+    await_denial(it, "shop", "[privileged]").await;
 }
 
 async fn being_down(it: &Deployment, reader: &mut Reader) {
     scale(it, 0).await;
     for namespace in ["shop", "elsewhere"] {
-        await_refusal(it, namespace, AWAY).await;
+        await_denial(it, namespace, AWAY).await;
     }
     let mut good = bare("good");
     good["spec"]["securityContext"] = json!({ "seccompProfile": { "type": "RuntimeDefault" } });
@@ -231,7 +231,7 @@ async fn being_down(it: &Deployment, reader: &mut Reader) {
     reader.run("Let one namespace go on").await;
     await_acceptance(it, "shop").await;
     it.create("shop", &bare("unnoticed")).await.expect_ok("a pod during the outage");
-    await_refusal(it, "elsewhere", AWAY).await;
+    await_denial(it, "elsewhere", AWAY).await;
 
     reader.run("Let all namespaces go on").await;
     await_acceptance(it, "elsewhere").await;
@@ -241,9 +241,9 @@ async fn being_down(it: &Deployment, reader: &mut Reader) {
 
     it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
     it.rolled_out().await;
-    await_refusal(it, "elsewhere", "[privileged]").await;
+    await_denial(it, "elsewhere", "[privileged]").await;
     reader.run("Back to normal").await;
-    await_refusal(it, "shop", "[privileged]").await;
+    await_denial(it, "shop", "[privileged]").await;
     assert_eq!(reader.run("Back to normal").await, "unnoticed\n");
 }
 
@@ -310,18 +310,18 @@ async fn uninstalling_in_another_order(it: &Deployment, reader: &mut Reader) {
         it.api.merge("/api/v1/namespaces/shop", &label).await.is_ok().then_some(())
     })
     .await;
-    await_refusal(it, "shop", "[privileged]").await;
+    await_denial(it, "shop", "[privileged]").await;
 
     // The definitions first, while replicas run.
     let ((), outcome) = load::during(&it.api, "shop", async |load| {
         load.goes_on().await;
         it.kubectl_ok(&["delete", "crd", "-l", "app.kubernetes.io/name=callgate"]).await;
-        await_refusal(it, "shop", "policy \"to-be-kept\" does not exist").await;
+        await_denial(it, "shop", "policy \"to-be-kept\" does not exist").await;
         load.is_refused().await;
         it.kubectl_ok(&["apply", "-k", Deployment::overlay()]).await;
         it.rolled_out().await;
         reader.run("In another order").await;
-        await_refusal(it, "shop", "[privileged]").await;
+        await_denial(it, "shop", "[privileged]").await;
         load.recovers().await;
     })
     .await;
@@ -330,7 +330,7 @@ async fn uninstalling_in_another_order(it: &Deployment, reader: &mut Reader) {
 
     // Then the namespace, while the configurations are there.
     it.kubectl_ok(&["delete", "namespace", "callgate-system"]).await;
-    await_refusal(it, "shop", AWAY).await;
+    await_denial(it, "shop", AWAY).await;
     let configurations = "validatingwebhookconfiguration,mutatingwebhookconfiguration";
     it.kubectl_ok(&["delete", configurations, "callgate"]).await;
     await_acceptance(it, "shop").await;
@@ -345,7 +345,7 @@ async fn try_out(it: &Deployment, namespace: &str, pod: &Value) -> Reply {
     it.api.post(&format!("/api/v1/namespaces/{namespace}/pods?dryRun=All"), pod).await
 }
 
-async fn await_refusal(it: &Deployment, namespace: &str, why: &str) {
+async fn await_denial(it: &Deployment, namespace: &str, why: &str) {
     eventually(&format!("a bad pod in {namespace} is denied: {why}"), async || {
         try_out(it, namespace, &privileged("bad")).await.message().contains(why).then_some(())
     })
@@ -383,7 +383,7 @@ async fn await_authority(it: &Deployment, what: &str, wanted: impl Fn(&String) -
         (published == stored && wanted(&stored)).then_some(())
     })
     .await;
-    await_refusal(it, "shop", "[privileged]").await;
+    await_denial(it, "shop", "[privileged]").await;
 }
 
 fn decoded(base64: &Value) -> String {

@@ -9,7 +9,7 @@ use support::{
 
 use crate::{
     callers,
-    trial::{Test, container, pod, refusal, trials},
+    trial::{Test, container, denial, pod, trials},
 };
 
 trials![only_an_api_server_with_the_right_name_in_its_certificate_is_served];
@@ -40,7 +40,7 @@ async fn only_an_api_server_with_the_right_name_in_its_certificate_is_served(it:
         let instance = Instance::start(it.api(), &it.world.site, service, &setup, |_| ()).await;
         let path = format!("/api/v1/namespaces/{namespace}/pods");
         let expected = expected.map_or_else(
-            || refusal(&namespace, "restricted", "web", &[line]),
+            || denial(&namespace, "restricted", "web", &[line]),
             |it| format!("failed calling webhook \"validate.callgate.dev\": failed to call webhook: Post \"https://{service}.callgate-system.svc:443/validate?timeout=5s\": {it}"),
         );
         eventually(&format!("{service} says that {expected}"), async || {

@@ -32,7 +32,7 @@ const PRIVILEGED: &str = r#"spec.ephemeralContainers[0] "debug": privileged turn
 async fn a_privileged_debug_container_is_denied(it: Test) {
     it.accepts(&pod("web", &json!({ "containers": [{ "name": "app", "image": "app" }] }))).await;
     let reply = add(&it, "web", &json!({ "privileged": true })).await;
-    assert_eq!(reply.message(), it.refusal("web", &[PRIVILEGED]));
+    assert_eq!(reply.message(), it.denial("web", &[PRIVILEGED]));
 }
 
 async fn kubectl_debug_is_denied_with_profile_sysadmin_and_accepted_with_restricted(it: Test) {
@@ -68,7 +68,7 @@ async fn a_good_debug_container_is_accepted_on_a_pod_that_was_bad_before(it: Tes
 
     let reply = add(&it, "old", &json!(null)).await;
     let inherited = r#"spec.ephemeralContainers[0] "debug": Unconfined turns seccomp off (inherited from the pod); set type: RuntimeDefault, or ask for an exemption [unconfined]"#;
-    assert_eq!(reply.message(), it.refusal("old", &[inherited]));
+    assert_eq!(reply.message(), it.denial("old", &[inherited]));
     let good = json!({ "seccompProfile": { "type": "RuntimeDefault" } });
     add(&it, "old", &good).await.expect_ok("a good debug container");
 }

@@ -92,13 +92,13 @@ async fn a_policy_that_a_namespace_names_cannot_be_deleted(it: Test) {
     let path = format!("{POLICIES}/{name}");
     it.api().apply(&path, &policy(&name, &json!({}))).await.expect_ok("the policy");
     obey(&it, &name).await;
-    let refusal = eventually("the webhook knows who obeys it", async || {
+    let denial = eventually("the webhook knows who obeys it", async || {
         let reply = it.api().delete(&format!("{path}?dryRun=All")).await;
         (!reply.is_ok()).then(|| reply.message().to_owned())
     })
     .await;
     assert_eq!(
-        refusal,
+        denial,
         format!(
             "admission webhook \"objects.callgate.dev\" denied the request: \
              policy {name:?} governs namespaces {:?}; change their label callgate.dev/policy first",

@@ -3,7 +3,7 @@
 use serde_json::json;
 use support::e2e::instance::Setup;
 
-use crate::trial::{Test, container, pod, refusal, trials};
+use crate::trial::{Test, container, denial, pod, trials};
 
 trials![
     an_old_pod_can_be_labelled_freed_of_finalizers_and_deleted,
@@ -65,7 +65,7 @@ async fn an_exemption_by_image_does_not_cover_another_image_set_later(it: Test) 
     let reply = it.api().strategic(&it.pod("web"), &image("evil.example/rootkit:1")).await;
     let line = "spec.containers[0] \"exporter\": privileged turns seccomp off; remove it, or ask \
                 for an exemption [privileged]";
-    let expected = refusal(&it.namespace, "exporters", "web", &[line]);
+    let expected = denial(&it.namespace, "exporters", "web", &[line]);
     assert_eq!(reply.message(), expected.replace("denies pod", "denies the new image of pod"));
     let stored = it.api().get(&it.pod("web")).await.expect_ok("the pod");
     assert_eq!(stored["spec"]["containers"][0]["image"], EXEMPT);

@@ -319,8 +319,8 @@ async fn a_profile_on_its_way_to_nodes_is_denied_then_warned_about_and_a_pinned_
         "spec.securityContext: profile {path:?} is on none of the 2 nodes this pod can land on; \
          callgate is delivering it to the nodes, retry in a moment [missing-profile]"
     );
-    let refusal = it.refusal("web", &[&line]);
-    until("it is on no node, and denied", &|it| it.message() == refusal).await;
+    let denial = it.denial("web", &[&line]);
+    until("it is on no node, and denied", &|it| it.message() == denial).await;
 
     let with = |call: &str| {
         let digest = Digest::of(written(call).as_bytes()).to_string();

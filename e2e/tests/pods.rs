@@ -229,7 +229,7 @@ async fn in_mode_warn_the_pod_stays_as_it_is(it: Test) {
             r#"policy "restricted": spec.containers[0] "app": no seccomp profile is set; mode "enforce" would set RuntimeDefault [unset]"#
         ]
     );
-    assert_eq!(profile_of(&reply.expect_ok("a warning is no refusal"), "/spec"), None);
+    assert_eq!(profile_of(&reply.expect_ok("a warning is no denial"), "/spec"), None);
 }
 
 async fn only_the_name_of_a_pod_reaches_the_log(it: Test) {

@@ -80,7 +80,7 @@ impl<'a> Answer<'a> {
     }
 
     /// The message of a denial; `None` if it allows.
-    pub(super) fn refusal(&self) -> Option<&str> {
+    pub(super) fn denial(&self) -> Option<&str> {
         self.response.status.as_ref().map(|it| it.message.as_str())
     }
 

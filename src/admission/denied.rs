@@ -61,13 +61,13 @@ impl<'a> DeniedPod<'a> {
         request: &AdmissionRequest<'_>,
         judgement: &Judgement<'_>,
     ) -> Option<Self> {
-        let refusal = judgement.answer.refusal()?;
+        let denial = judgement.answer.denial()?;
         if request.is_dry_run() || request.raw.target() != Some(ReviewTarget::Whole(Kind::Pod)) {
             return None;
         }
         let owner = owner(body)?;
         let verdict = judgement.verdict.as_ref();
-        let why = verdict.map_or_else(|| refusal.to_owned(), |it| it.message(None));
+        let why = verdict.map_or_else(|| denial.to_owned(), |it| it.message(None));
         Some(Self { owner, why })
     }
 }

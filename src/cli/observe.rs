@@ -5,14 +5,14 @@ use std::sync::Arc;
 use crate::{
     admission::{DeniedPod, Outcome, Owner, ReviewRecord, Webhook},
     ca::CaEvent,
-    cluster::events::{self, Refusal},
+    cluster::events::{self, Denial},
     server::{Event, Readiness},
     telemetry::Metrics,
     tls::Reload,
 };
 
 /// Queues the denial of a new pod for an Event, without blocking.
-pub(super) type ReportDenial = Box<dyn Fn(Refusal) + Send + Sync>;
+pub(super) type ReportDenial = Box<dyn Fn(Denial) + Send + Sync>;
 
 /// Records each verdict: a counter, an observation, a log line and, in a cluster, an Event for the
 /// owner of a denied pod.
@@ -32,7 +32,7 @@ pub(super) fn reviews(
             }
         }
         if let (Some(report), Some(denied)) = (&report, denied) {
-            report(refusal(record.namespace, denied));
+            report(denial(record.namespace, denied));
         }
         match (webhook, outcome) {
             (_, Outcome::Unreadable | Outcome::Denied) => log::<true>(record),
@@ -42,7 +42,7 @@ pub(super) fn reviews(
     })
 }
 
-fn refusal(namespace: &str, DeniedPod { owner, why }: &DeniedPod<'_>) -> Refusal {
+fn denial(namespace: &str, DeniedPod { owner, why }: &DeniedPod<'_>) -> Denial {
     let Owner { api_version, kind, name, uid } = owner;
     let owner = events::Owner {
         api_version: api_version.to_string(),
@@ -50,7 +50,7 @@ fn refusal(namespace: &str, DeniedPod { owner, why }: &DeniedPod<'_>) -> Refusal
         name: name.to_string(),
         uid: uid.to_string(),
     };
-    Refusal { namespace: namespace.to_owned(), owner, why: why.clone() }
+    Denial { namespace: namespace.to_owned(), owner, why: why.clone() }
 }
 
 /// Logs only names, and no other part of the object, since it may hold secrets.

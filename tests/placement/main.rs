@@ -1,8 +1,8 @@
 //! Runs the table of pods and nodes, `tests/placement.yaml`.
 //! `e2e/tests/placement.rs` compares with the real scheduler.
 
+mod denials;
 mod laws;
-mod refusals;
 
 use std::{collections::BTreeMap, fs};
 

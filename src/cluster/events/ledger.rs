@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Owner, Refusal};
+use super::{Denial, Owner};
 use crate::cluster::clock_reading::ClockReading;
 
 /// How long after its first write an Event is updated at the earliest. It doubles with every write,
@@ -35,7 +35,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The state of a series, to write as an Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Occurrence {
-    pub(super) refusal: Refusal,
+    pub(super) denial: Denial,
     pub(super) first: Timestamp,
     pub(super) last: Timestamp,
     pub(super) count: u32,
@@ -85,8 +85,8 @@ struct Budget {
 
 impl Ledger {
     /// Records a denial. Returns `false` if a series had to be dropped before it was written.
-    pub(super) fn note(&mut self, refusal: Refusal, now: ClockReading) -> bool {
-        let Refusal { namespace, owner: Owner { api_version, kind, name, uid }, why } = refusal;
+    pub(super) fn note(&mut self, denial: Denial, now: ClockReading) -> bool {
+        let Denial { namespace, owner: Owner { api_version, kind, name, uid }, why } = denial;
         let key = Key { namespace, uid, why };
         let is_over = |it: &Series| now.since(it.last) >= OVER && it.written == it.count;
         if self.series.get(&key).is_some_and(is_over) {
@@ -152,8 +152,8 @@ impl Series {
             self;
         let Key { namespace, uid, why } = key.clone();
         let (api_version, kind, name) = (api_version.clone(), kind.clone(), name.clone());
-        let refusal = Refusal { namespace, owner: Owner { api_version, kind, name, uid }, why };
-        Occurrence { refusal, first: *first, last: last.wall, count: *count, is_new }
+        let denial = Denial { namespace, owner: Owner { api_version, kind, name, uid }, why };
+        Occurrence { denial, first: *first, last: last.wall, count: *count, is_new }
     }
 }
 

@@ -4,11 +4,11 @@
 //! have its pods denied again and again: `ledger` decides what is worth an Event, and the rest of
 //! this module writes it to the API server.
 
+mod denial;
 mod ledger;
-mod refusal;
 
-use refusal::LONGEST_NAME;
-pub use refusal::{Owner, Refusal};
+use denial::LONGEST_NAME;
+pub use denial::{Denial, Owner};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -55,11 +55,11 @@ pub fn reporter<T: Fn(Report) + Clone + Send + Sync + 'static>(
     client: Client,
     instance: String,
     on_report: T,
-) -> (impl Fn(Refusal) + Send + Sync + 'static, impl Future<Output = ()> + Send) {
-    let (queue, refusals) = mpsc::channel(QUEUE);
+) -> (impl Fn(Denial) + Send + Sync + 'static, impl Future<Output = ()> + Send) {
+    let (queue, denials) = mpsc::channel(QUEUE);
     let report_dropped = on_report.clone();
-    let sender = move |refusal: Refusal| {
-        if refusal.shortened().is_none_or(|it| queue.try_send(it).is_err()) {
+    let sender = move |denial: Denial| {
+        if denial.shortened().is_none_or(|it| queue.try_send(it).is_err()) {
             report_dropped(Report::Dropped);
         }
     };
@@ -67,11 +67,11 @@ pub fn reporter<T: Fn(Report) + Clone + Send + Sync + 'static>(
         let (client, instance) = (client.clone(), instance.clone());
         async move { write(&client, &instance, &it).await }
     };
-    (sender, run(refusals, write, on_report))
+    (sender, run(denials, write, on_report))
 }
 
 async fn run<W: Future<Output = Report>>(
-    mut refusals: Receiver<Refusal>,
+    mut denials: Receiver<Denial>,
     write: impl Fn(Occurrence) -> W,
     on_report: impl Fn(Report),
 ) {
@@ -79,7 +79,7 @@ async fn run<W: Future<Output = Report>>(
     loop {
         let wake = ledger.wake().map(Instant::from_std);
         tokio::select! {
-            refusal = refusals.recv() => match refusal {
+            denial = denials.recv() => match denial {
                 None => return,
                 Some(it) => if !ledger.note(it, ClockReading::now()) {
                     on_report(Report::Dropped);
@@ -99,7 +99,7 @@ async fn write(client: &Client, instance: &str, occurrence: &Occurrence) -> Repo
         Ok(()) => return Report::Written,
         Err(error) => chain(&error),
     };
-    let Refusal { namespace, owner, why: _ } = &occurrence.refusal;
+    let Denial { namespace, owner, why: _ } = &occurrence.denial;
     // Not louder: a namespace that is being deleted accepts no new Events.
     tracing::debug!(namespace, owner = owner.name, error = why, "an event is not written");
     Report::Failed
@@ -109,7 +109,7 @@ async fn write(client: &Client, instance: &str, occurrence: &Occurrence) -> Repo
 /// is created again as a whole.
 async fn put(client: &Client, instance: &str, occurrence: &Occurrence) -> kube::Result<()> {
     let event = event(instance, occurrence);
-    let events = Api::<Event>::namespaced(client.clone(), &occurrence.refusal.namespace);
+    let events = Api::<Event>::namespaced(client.clone(), &occurrence.denial.namespace);
     if !occurrence.is_new {
         let name = event.metadata.name.as_deref().unwrap_or_default();
         let series = Patch::Merge(json!({ "series": event.series }));
@@ -124,8 +124,8 @@ async fn put(client: &Client, instance: &str, occurrence: &Occurrence) -> kube::
 /// An `events.k8s.io/v1` Event, which `kubectl describe` and `kubectl get events` show like a
 /// core/v1 Event.
 fn event(instance: &str, occurrence: &Occurrence) -> Event {
-    let Occurrence { refusal, first, last, count, is_new: _ } = occurrence;
-    let Refusal { namespace, owner, why } = refusal;
+    let Occurrence { denial, first, last, count, is_new: _ } = occurrence;
+    let Denial { namespace, owner, why } = denial;
     let Owner { api_version, kind, name, uid } = owner;
     let text = |it: &str| Some(it.to_owned());
     let regarding = ObjectReference {

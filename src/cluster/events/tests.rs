@@ -17,14 +17,14 @@ use tower::service_fn;
 
 use super::*;
 
-fn refusal(namespace: &str, uid: &str, why: &str) -> Refusal {
+fn denial(namespace: &str, uid: &str, why: &str) -> Denial {
     let owner = Owner {
         api_version: "apps/v1".to_owned(),
         kind: "ReplicaSet".to_owned(),
         name: "web-5d".to_owned(),
         uid: uid.to_owned(),
     };
-    Refusal { namespace: namespace.to_owned(), owner, why: why.to_owned() }
+    Denial { namespace: namespace.to_owned(), owner, why: why.to_owned() }
 }
 
 /// A reading of both clocks, that long after the start.
@@ -39,13 +39,13 @@ impl Clock {
 
 /// The Events written, and when, for these denials at these times, followed by an hour without any.
 /// Also returns how many denials were dropped.
-fn simulated(refusals: &[(Duration, Refusal)]) -> (Vec<(Duration, Occurrence)>, usize) {
+fn simulated(denials: &[(Duration, Denial)]) -> (Vec<(Duration, Occurrence)>, usize) {
     let clock = Clock(Instant::now());
     let (mut ledger, mut written, mut lost) = (Ledger::default(), Vec::new(), 0);
     let mut now = Duration::ZERO;
-    let end = refusals.last().map_or(Duration::ZERO, |it| it.0) + Duration::from_hours(1);
-    let all = refusals.iter().map(|(at, it)| (*at, Some(it)));
-    for (until, refusal) in all.chain([(end, None)]) {
+    let end = denials.last().map_or(Duration::ZERO, |it| it.0) + Duration::from_hours(1);
+    let all = denials.iter().map(|(at, it)| (*at, Some(it)));
+    for (until, denial) in all.chain([(end, None)]) {
         while let Some(wake) = ledger.wake() {
             let wake = wake.saturating_duration_since(clock.0);
             if wake >= until {
@@ -59,8 +59,8 @@ fn simulated(refusals: &[(Duration, Refusal)]) -> (Vec<(Duration, Occurrence)>, 
             written.push((now, ledger.next(clock.at(now)).expect("it wakes too early")));
         }
         now = until;
-        if let Some(refusal) = refusal {
-            lost += usize::from(!ledger.note(refusal.clone(), clock.at(now)));
+        if let Some(denial) = denial {
+            lost += usize::from(!ledger.note(denial.clone(), clock.at(now)));
         }
     }
     (written, lost)
@@ -69,7 +69,7 @@ fn simulated(refusals: &[(Duration, Refusal)]) -> (Vec<(Duration, Occurrence)>, 
 #[test]
 fn a_replica_set_denied_for_an_hour_leads_to_a_dozen_writes_of_one_event() {
     // Once a second: far more often than its controller retries.
-    let all = (0..3600).map(|it| (Duration::from_secs(it), refusal("shop", "u", "why")));
+    let all = (0..3600).map(|it| (Duration::from_secs(it), denial("shop", "u", "why")));
     let all: Vec<_> = all.collect();
     let (written, lost) = simulated(&all);
     let told: Vec<_> = written.iter().map(|(at, it)| (at.as_secs(), it.count)).collect();
@@ -100,9 +100,9 @@ fn a_replica_set_denied_for_an_hour_leads_to_a_dozen_writes_of_one_event() {
 #[test]
 fn owners_reasons_and_namespaces_have_separate_events() {
     let all = [("shop", "u", "a"), ("shop", "u", "b"), ("shop", "v", "a"), ("bank", "u", "a")];
-    let all = all.map(|(namespace, uid, why)| (Duration::ZERO, refusal(namespace, uid, why)));
+    let all = all.map(|(namespace, uid, why)| (Duration::ZERO, denial(namespace, uid, why)));
     let (written, _) = simulated(&all);
-    let mut told: Vec<_> = written.into_iter().map(|(_, it)| (it.refusal, it.count)).collect();
+    let mut told: Vec<_> = written.into_iter().map(|(_, it)| (it.denial, it.count)).collect();
     told.sort_by_key(|(it, _)| format!("{it:?}"));
     let mut expected = all.map(|(_, it)| (it, 1));
     expected.sort_by_key(|(it, _)| format!("{it:?}"));
@@ -111,7 +111,7 @@ fn owners_reasons_and_namespaces_have_separate_events() {
 
 #[test]
 fn after_half_an_hour_of_silence_another_series_begins() {
-    let again = |minutes| (Duration::from_mins(minutes), refusal("shop", "u", "why"));
+    let again = |minutes| (Duration::from_mins(minutes), denial("shop", "u", "why"));
     let (written, _) = simulated(&[again(0), again(29), again(59)]);
     let told: Vec<_> = written.iter().map(|(_, it)| (it.is_new, it.count)).collect();
     assert_eq!(told, [(true, 1), (false, 2), (true, 1)]);
@@ -120,20 +120,20 @@ fn after_half_an_hour_of_silence_another_series_begins() {
 
 #[test]
 fn one_namespace_does_not_take_the_room_of_another() {
-    let mut all = vec![(Duration::ZERO, refusal("shop", "u", "why"))];
+    let mut all = vec![(Duration::ZERO, denial("shop", "u", "why"))];
     let soon = Duration::from_secs(1);
-    all.extend((0..10_000).map(|it| (soon, refusal("flood", &it.to_string(), "why"))));
-    all.push((2 * soon, refusal("shop", "u", "why")));
+    all.extend((0..10_000).map(|it| (soon, denial("flood", &it.to_string(), "why"))));
+    all.push((2 * soon, denial("shop", "u", "why")));
     let (written, lost) = simulated(&all);
     assert_eq!((lost, written.len()), (10_000 - 32, 34));
-    let mut shop = written.iter().filter(|(_, it)| it.refusal.namespace == "shop");
+    let mut shop = written.iter().filter(|(_, it)| it.denial.namespace == "shop");
     assert_eq!(shop.next_back().unwrap().1.count, 2);
 }
 
 #[test]
 fn all_together_have_room_for_512_and_are_written_one_by_one() {
-    let refusals = (0..600).map(|it| (Duration::ZERO, refusal(&format!("n-{it}"), "u", "why")));
-    let (written, lost) = simulated(&refusals.collect::<Vec<_>>());
+    let denials = (0..600).map(|it| (Duration::ZERO, denial(&format!("n-{it}"), "u", "why")));
+    let (written, lost) = simulated(&denials.collect::<Vec<_>>());
     assert_eq!((lost, written.len()), (600 - 512, 512));
     let seconds: Vec<_> = written.iter().map(|(at, _)| at.as_secs()).collect();
     let expected = std::iter::repeat_n(0, 50).chain(1..=462);
@@ -141,14 +141,14 @@ fn all_together_have_room_for_512_and_are_written_one_by_one() {
 }
 
 /// Denials of few enough owners for the ledger to keep all, close together and far apart.
-fn refusals() -> impl Strategy<Value = Vec<(Duration, Refusal)>> {
+fn denials() -> impl Strategy<Value = Vec<(Duration, Denial)>> {
     let pause = prop_oneof![20 => 0_u64..20, 60 => 0_u64..20_000, 1 => 0_u64..4_000_000];
     let step = (pause, 0_usize..3, 0_usize..32);
     proptest::collection::vec(step, 1..400).prop_map(|steps| {
         let mut at = Duration::ZERO;
         let step = |(pause, namespace, uid): (u64, usize, usize)| {
             at += Duration::from_millis(pause);
-            (at, refusal(["a", "b", "c"][namespace], &uid.to_string(), "why"))
+            (at, denial(["a", "b", "c"][namespace], &uid.to_string(), "why"))
         };
         steps.into_iter().map(step).collect()
     })
@@ -156,14 +156,14 @@ fn refusals() -> impl Strategy<Value = Vec<(Duration, Refusal)>> {
 
 proptest! {
     #[test]
-    fn every_denial_is_counted_once(all in refusals()) {
+    fn every_denial_is_counted_once(all in denials()) {
         let (written, lost) = simulated(&all);
         let told: u32 = counts(&written).into_iter().sum();
         prop_assert_eq!((usize::try_from(told).unwrap(), lost), (all.len(), 0));
     }
 
     #[test]
-    fn writes_are_few_for_any_number_of_denials(all in refusals()) {
+    fn writes_are_few_for_any_number_of_denials(all in denials()) {
         let (written, _) = simulated(&all);
         for (from, (start, _)) in written.iter().enumerate() {
             for (more, (end, _)) in written[from..].iter().enumerate() {
@@ -173,7 +173,7 @@ proptest! {
         }
         let mut last = BTreeMap::new();
         for (at, it) in &written {
-            let key = (&it.refusal.namespace, &it.refusal.owner.uid, it.first);
+            let key = (&it.denial.namespace, &it.denial.owner.uid, it.first);
             let before = last.insert(key, *at);
             prop_assert_eq!(before.is_none(), it.is_new);
             prop_assert!(before.is_none_or(|it| *at >= it + Duration::from_secs(5)));
@@ -185,7 +185,7 @@ proptest! {
 fn counts(written: &[(Duration, Occurrence)]) -> Vec<u32> {
     let mut last = BTreeMap::new();
     for (_, it) in written {
-        let Refusal { namespace, owner, why } = &it.refusal;
+        let Denial { namespace, owner, why } = &it.denial;
         last.insert((namespace, &owner.uid, why, it.first), it.count);
     }
     last.into_values().collect()
@@ -194,8 +194,8 @@ fn counts(written: &[(Duration, Occurrence)]) -> Vec<u32> {
 fn occurrence(count: u32) -> Occurrence {
     let clock = Clock(Instant::now());
     let (first, last) = (clock.at(Duration::ZERO).wall, clock.at(Duration::from_secs(90)).wall);
-    let refusal = refusal("shop", "4f1c", "policy \"restricted\" denies pod");
-    Occurrence { refusal, first, last, count, is_new: count == 1 }
+    let denial = denial("shop", "4f1c", "policy \"restricted\" denies pod");
+    Occurrence { denial, first, last, count, is_new: count == 1 }
 }
 
 #[test]
@@ -228,11 +228,11 @@ fn a_long_name_is_cut_where_a_name_may_end() {
 
 #[test]
 fn what_is_too_long_is_cut_and_what_cannot_be_is_left_out() {
-    let all = refusal("shop", "u", &"ä".repeat(600)).shortened().unwrap();
+    let all = denial("shop", "u", &"ä".repeat(600)).shortened().unwrap();
     assert_eq!((all.why.len(), all.why.chars().last()), (1023, Some('…')));
     let exact = "a".repeat(1024);
-    assert_eq!(refusal("shop", "u", &exact).shortened().unwrap().why, exact);
-    assert_eq!(refusal("shop", &"u".repeat(254), "why").shortened(), None);
+    assert_eq!(denial("shop", "u", &exact).shortened().unwrap().why, exact);
+    assert_eq!(denial("shop", &"u".repeat(254), "why").shortened(), None);
 }
 
 /// The name of an Event begins with that of its owner, and is part of the path by which the Event
@@ -246,7 +246,7 @@ fn what_is_too_long_is_cut_and_what_cannot_be_is_left_out() {
 #[case::letters_of_no_event("Web")]
 #[case::none_at_all("")]
 fn an_owner_whose_name_would_change_the_path_gets_no_event(#[case] name: &str) {
-    let mut all = refusal("shop", "u", "why");
+    let mut all = denial("shop", "u", "why");
     assert!(all.clone().shortened().is_some());
     all.owner.name = name.to_owned();
     assert_eq!(all.shortened(), None);
@@ -317,7 +317,7 @@ async fn while_the_api_server_does_not_answer_the_queue_is_bounded_and_no_reques
     let (tell, write) = reporter(client, "callgate-7c".to_owned(), told);
     let of = |report| reports.lock().unwrap().iter().filter(|it| **it == report).count();
     for uid in 0..1000 {
-        tell(refusal("shop", &uid.to_string(), "why"));
+        tell(denial("shop", &uid.to_string(), "why"));
     }
     assert_eq!(of(Report::Dropped), 1000 - 256, "told at once, before anything was awaited");
     assert!(timeout(Duration::from_hours(1), write).await.is_err(), "it ends");

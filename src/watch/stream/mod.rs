@@ -29,7 +29,7 @@ use crate::causes::chain;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How much of an error's text is read.
-const LONGEST_REFUSAL: usize = 64 << 10;
+const LONGEST_ERROR: usize = 64 << 10;
 const LONGEST_REASON: usize = 512;
 
 /// After a watch that lasted this long, the backoff starts again at its shortest pause.
@@ -240,7 +240,7 @@ impl<T, Read: Fn(&Object<'_>) -> T, Notify: Fn(Event<T>)> Stream<'_, Read, Notif
             return Ok(body);
         }
         let mut text = Vec::new();
-        while text.len() < LONGEST_REFUSAL
+        while text.len() < LONGEST_ERROR
             && let Some(bytes) = timeout(patience, chunk(&mut body)).await??
         {
             text.extend_from_slice(&bytes);

@@ -18,15 +18,15 @@ use crate::{report::report_details, wait::eventually};
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     pub created: usize,
-    pub refused: Vec<Refusal>,
+    pub refused: Vec<Denial>,
     /// Those that the API server did not answer.
-    pub unanswered: Vec<Refusal>,
+    pub unanswered: Vec<Denial>,
     /// Those that were created without a filter.
     pub unprotected: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Refusal {
+pub struct Denial {
     /// When the pod was sent, counted from the beginning.
     pub at: Duration,
     pub why: String,
@@ -98,7 +98,7 @@ impl Load {
         }
     }
 
-    /// The time, counted as in a [`Refusal`].
+    /// The time, counted as in a [`Denial`].
     pub fn now(&self) -> Duration {
         self.start.elapsed()
     }
@@ -156,9 +156,9 @@ impl Outcome {
             Ok(reply) if reply.is_ok() => reply,
             Ok(reply) => {
                 let why = format!("{} {}", reply.status, reply.message());
-                return self.refused.push(Refusal { at, why });
+                return self.refused.push(Denial { at, why });
             }
-            Err(why) => return self.unanswered.push(Refusal { at, why }),
+            Err(why) => return self.unanswered.push(Denial { at, why }),
         };
         self.created += 1;
         let profile = &reply.body["spec"]["securityContext"]["seccompProfile"]["type"];
@@ -212,7 +212,7 @@ impl Outcome {
     /// Every pod that was denied was denied because callgate could not be called: the
     /// call failed for one of these reasons, or the pod had not been fixed.
     pub fn is_refused_only_for(&self, reasons: &[&str]) {
-        for Refusal { at, why } in &self.refused {
+        for Denial { at, why } in &self.refused {
             let failed = why.contains("failed calling webhook \"validate.callgate.dev\"")
                 && reasons.iter().any(|it| why.contains(it));
             assert!(failed || why.contains("[unset]"), "{at:?}: {why}");

@@ -13,7 +13,7 @@ pub(super) const LONGEST_NAME: usize = 253;
 
 /// A denied pod, and its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Denial {
     /// The namespace of the pod, which is also that of its owner.
     pub namespace: String,
     pub owner: Owner,
@@ -30,7 +30,7 @@ pub struct Owner {
     pub uid: String,
 }
 
-impl Refusal {
+impl Denial {
     /// Cuts the texts to the limits of Events; `None` if it names an object that cannot exist.
     pub(super) fn shortened(mut self) -> Option<Self> {
         let Owner { api_version, kind, name, uid } = &self.owner;
