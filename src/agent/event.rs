@@ -2,19 +2,19 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use super::{found::Found, report::ReportError};
+use super::{pass_result::PassResult, report::ReportError};
 pub use crate::clock::{Agreement, ClockSkew};
 
 /// An event for metrics, readiness and logs.
 pub enum AgentEvent<'a> {
     /// A pass over the files was made.
-    Passed(&'a Found),
+    Passed(&'a PassResult),
     /// A pass has not ended for so long that the condition of the node is no longer renewed.
     PassHangs,
     /// The API server has stored everything that the pass found. If the profiles of the cluster
     /// were known, this includes that they are installed.
     Reported {
-        found: &'a Found,
+        found: &'a PassResult,
         /// The number of calls that wrote something.
         calls: usize,
         /// The API server's time, or the system clock's if the API server sends none.

@@ -3,9 +3,9 @@
 use std::{io, sync::Arc};
 
 use super::{
-    found::Failure,
     host::{FileState, HostError, ManagedDir, Root},
     name::Name,
+    pass_result::Failure,
     wanted::{Content, Want},
 };
 

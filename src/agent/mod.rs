@@ -5,11 +5,11 @@
 //! sync, rename, read again, hash, and only then report.
 
 mod event;
-mod found;
 pub mod host;
 mod install;
 mod name;
 mod native;
+mod pass_result;
 mod plan;
 mod reconciler;
 mod report;
@@ -19,12 +19,12 @@ mod watch;
 
 pub use self::{
     event::{AgentEvent, Agreement, ClockSkew, EventHandler},
-    found::{Entry, Failure, Found, Source},
     install::Fetch,
     name::Name,
+    pass_result::{Entry, Failure, PassResult, Source},
     plan::{Plan, Present, Released, Step, plan},
     reconciler::Reconciler,
-    report::{Condition, ReportError, Seen, Write, writes},
+    report::{Condition, Published, ReportError, Write, writes},
     run::Agent,
     wanted::{Content, Want, Wanted, want},
 };

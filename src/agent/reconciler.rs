@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
     OWN,
-    found::{Entry, Failure, Found, REFUSED, Source},
     host::{FileState, HostError, ManagedDir, Place, Root},
     install::{Fetch, Installed, install},
     name::Name,
+    pass_result::{Entry, Failure, PassResult, REFUSED, Source},
     plan::{Plan, Present, Released, Step, plan},
     wanted::{Want, Wanted},
 };
@@ -55,8 +55,8 @@ impl Reconciler {
     /// time since the last pass.
     ///
     /// Nothing is written or removed before the profiles of the cluster are known.
-    pub fn pass(&mut self, wanted: Option<&Wanted>, elapsed: Duration) -> Found {
-        let mut found = Found { is_decided: wanted.is_some(), ..Found::default() };
+    pub fn pass(&mut self, wanted: Option<&Wanted>, elapsed: Duration) -> PassResult {
+        let mut found = PassResult { is_decided: wanted.is_some(), ..PassResult::default() };
         found.wanted = wanted.map(BTreeMap::len).unwrap_or_default();
         for (name, want) in wanted.into_iter().flatten() {
             if let Want::Refused(why) = want {
@@ -123,7 +123,7 @@ impl Reconciler {
         names: &[String],
         wanted: Option<&Wanted>,
         elapsed: Duration,
-        found: &mut Found,
+        found: &mut PassResult,
     ) -> BTreeMap<String, FileState> {
         if self.noted.is_none() {
             self.released = own.released();
@@ -203,7 +203,7 @@ impl Reconciler {
         root: &Root,
         own: BTreeMap<String, FileState>,
         wanted: Option<&Wanted>,
-        found: &mut Found,
+        found: &mut PassResult,
     ) {
         let (mut count, mut bytes) = (0, 0);
         let mut fits = |path: &str| {

@@ -13,7 +13,9 @@ use clap::Args;
 use tokio::{net::TcpListener, runtime};
 
 use crate::{
-    agent::{self, AgentEvent, Agreement, ClockSkew, EventHandler, Failure, Found, Source, host},
+    agent::{
+        self, AgentEvent, Agreement, ClockSkew, EventHandler, Failure, PassResult, Source, host,
+    },
     causes::chain,
     cli::Outcome,
     cluster::{self, Clients},
@@ -203,7 +205,7 @@ fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandle
     })
 }
 
-fn count(metrics: &AgentMetrics, found: &Found) {
+fn count(metrics: &AgentMetrics, found: &PassResult) {
     let released = found.entries.iter().filter(|it| it.source == Source::Released);
     metrics.profiles(Profiles {
         wanted: found.wanted,
@@ -240,8 +242,8 @@ impl Logged {
         }
     }
 
-    fn passed(&mut self, found: &Found) {
-        let Found { written, removed, failures, troubles, unlisted, .. } = found;
+    fn passed(&mut self, found: &PassResult) {
+        let PassResult { written, removed, failures, troubles, unlisted, .. } = found;
         for name in written {
             tracing::info!(profile = name.as_str(), "profile installed");
         }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    kind::Kind,
     nodes::NodeStore,
+    object_type::ObjectType,
     objects::{Objects, known},
     partial::{PartialNode, PartialSeccompNode},
 };
@@ -18,7 +18,7 @@ use crate::{
 /// Which parts of the facts are new.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each part is new by itself")]
-pub struct News {
+pub struct Changes {
     /// The policies, or which namespace uses which.
     pub policies: bool,
     /// The profiles of the cluster, or which of them are on some node.
@@ -51,7 +51,7 @@ pub struct Facts {
     pub(super) classes: Objects<String>,
     pub(super) store: NodeStore,
     /// Why objects cannot be read, by type. An unreadable object does not affect the others.
-    unreadable: BTreeMap<Kind, Objects<String>>,
+    unreadable: BTreeMap<ObjectType, Objects<String>>,
 }
 
 impl Any {
@@ -64,7 +64,7 @@ impl Any {
     }
 }
 
-impl News {
+impl Changes {
     /// What is new in either of the two.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
@@ -140,18 +140,18 @@ impl Facts {
     }
 
     /// The objects that cannot be read, and why.
-    pub fn unreadable(&self) -> impl Iterator<Item = (Kind, &str, &str)> {
+    pub fn unreadable(&self) -> impl Iterator<Item = (ObjectType, &str, &str)> {
         let all =
             self.unreadable.iter().flat_map(|(kind, it)| it.known.iter().map(move |it| (kind, it)));
         all.map(|(kind, (name, why))| (*kind, name.as_str(), why.as_str()))
     }
 
     /// Applies a change; returns what is new because of it.
-    pub(super) fn take(&mut self, change: Any) -> News {
-        let mut news = News::default();
+    pub(super) fn take(&mut self, change: Any) -> Changes {
+        let mut news = Changes::default();
         match change {
             Any::Namespace(it) => {
-                news.unreadable = self.note(Kind::Namespace, &it);
+                news.unreadable = self.note(ObjectType::Namespace, &it);
                 // An unreadable namespace counts as unknown: a review of its pods makes a live
                 // request to the API server, and denies them while its labels cannot be read. So
                 // does one that is being deleted. No pod can be created in it; if one is, another
@@ -159,26 +159,26 @@ impl Facts {
                 news.policies = self.namespaces.take(known(it.map(|it| it.ok().flatten())));
             }
             Any::Policy(it) => {
-                news.unreadable = self.note(Kind::Policy, &it);
+                news.unreadable = self.note(ObjectType::Policy, &it);
                 news.policies = self.policies.take(it);
             }
             Any::Profile(it) => {
-                news.unreadable = self.note(Kind::Profile, &it);
+                news.unreadable = self.note(ObjectType::Profile, &it);
                 news.catalog =
                     self.profiles.take(it.map(|it| it.unwrap_or_else(Managed::unreadable)));
             }
             Any::Class(it) => {
-                news.unreadable = self.note(Kind::RuntimeClass, &it);
+                news.unreadable = self.note(ObjectType::RuntimeClass, &it);
                 // An unreadable class counts as missing, so that pods that name it get a finding.
                 news.classes = self.classes.take(known(it.map(Result::ok)));
             }
             Any::Node(it) => {
-                news.unreadable = self.note(Kind::Node, &it);
+                news.unreadable = self.note(ObjectType::Node, &it);
                 // An unreadable node counts as one without labels and taints.
                 news.nodes = self.store.take_node(it.map(Result::unwrap_or_default));
             }
             Any::SeccompNode(it) => {
-                news.unreadable = self.note(Kind::SeccompNode, &it);
+                news.unreadable = self.note(ObjectType::SeccompNode, &it);
                 // An unreadable report counts as none.
                 news.nodes = self.store.take_report(it.map(Result::unwrap_or_default));
             }
@@ -187,7 +187,7 @@ impl Facts {
     }
 
     /// Records whether an object can be read; returns whether that has changed.
-    fn note<T>(&mut self, kind: Kind, change: &Change<Result<T, String>>) -> bool {
+    fn note<T>(&mut self, kind: ObjectType, change: &Change<Result<T, String>>) -> bool {
         let why = |it: &Result<T, String>| it.as_ref().err().cloned();
         let change = match change {
             Change::Begin => Change::Begin,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
-use super::kind::Kind;
+use super::object_type::ObjectType;
 
 /// A watch is confirmed every ten seconds: one that is older than this is not up to date.
 const BEHIND: Duration = Duration::from_secs(15);
@@ -15,7 +15,7 @@ const CONTACT: Duration = Duration::from_secs(10);
 /// The state of the watches, and whether the API server answers other requests.
 #[derive(Debug, Default)]
 pub struct Freshness {
-    watches: BTreeMap<Kind, Watch>,
+    watches: BTreeMap<ObjectType, Watch>,
     contact: Option<Contact>,
 }
 
@@ -36,12 +36,12 @@ struct Watch {
 }
 
 impl Freshness {
-    pub fn confirmed(&mut self, kind: Kind, at: Instant) {
+    pub fn confirmed(&mut self, kind: ObjectType, at: Instant) {
         self.watches.insert(kind, Watch { confirmed: at, is_refused: false });
     }
 
     /// A watch failed: the API server rejected it (`is_answer`) or did not answer.
-    pub fn failed(&mut self, kind: Kind, is_answer: bool) {
+    pub fn failed(&mut self, kind: ObjectType, is_answer: bool) {
         if let Some(watch) = self.watches.get_mut(&kind) {
             watch.is_refused = is_answer;
         }
@@ -93,21 +93,21 @@ mod tests {
     ) {
         let start = Instant::now();
         let mut freshness = Freshness::default();
-        for kind in Kind::ALL {
+        for kind in ObjectType::ALL {
             freshness.confirmed(kind, start);
         }
         let now = start + Duration::from_secs(silent_for);
-        for kind in Kind::ALL.into_iter().filter(|it| *it != Kind::Node) {
+        for kind in ObjectType::ALL.into_iter().filter(|it| *it != ObjectType::Node) {
             freshness.confirmed(kind, now);
         }
         if let Some(is_answer) = failed {
-            freshness.failed(Kind::Node, is_answer);
+            freshness.failed(ObjectType::Node, is_answer);
         }
         for second in answers.step_by(5) {
             freshness.answered(start + Duration::from_secs(second));
         }
         assert_eq!(freshness.is_behind(now), is_behind);
-        freshness.confirmed(Kind::Node, now);
+        freshness.confirmed(ObjectType::Node, now);
         assert!(!freshness.is_behind(now), "it has caught up");
     }
 }

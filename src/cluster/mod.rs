@@ -9,9 +9,9 @@ mod facts;
 mod find;
 mod freshness;
 mod heartbeats;
-mod kind;
 mod live;
 mod nodes;
+mod object_type;
 mod objects;
 mod partial;
 mod policies;
@@ -25,10 +25,10 @@ use report::cut;
 
 use crate::causes::chain;
 
-pub use facts::{Facts, News};
+pub use facts::{Changes, Facts};
 pub use find::{Find, find_namespace};
 pub use freshness::Freshness;
-pub use kind::Kind;
 pub use live::Live;
+pub use object_type::ObjectType;
 pub use policies::{FindObeying, FindPolicy, find_obeying, find_policy};
 pub use watch::{Watched, watch};

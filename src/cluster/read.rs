@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::kind::Kind;
+use super::object_type::ObjectType;
 use crate::{
     group::API_VERSION,
     policy::{Labels, Stored},
@@ -33,7 +33,7 @@ pub(super) fn labels_in_use(object: &Object<'_>) -> Result<Option<Labels>, Strin
 }
 
 /// One of our objects, with its name and spec only: metadata that others wrote is left out.
-pub(super) fn manifest(object: &Object<'_>, kind: Kind) -> Result<Value, String> {
+pub(super) fn manifest(object: &Object<'_>, kind: ObjectType) -> Result<Value, String> {
     Ok(json!({
         "apiVersion": API_VERSION,
         "kind": kind.name(),
@@ -49,7 +49,7 @@ pub(super) fn handler(object: &Object<'_>) -> Result<String, String> {
 
 /// Reads a stored policy.
 pub(super) fn policy(object: &Object<'_>) -> Result<Stored, String> {
-    policy_of(&manifest(object, Kind::Policy)?)
+    policy_of(&manifest(object, ObjectType::Policy)?)
 }
 
 pub(super) fn policy_of(manifest: &Value) -> Result<Stored, String> {

@@ -11,8 +11,8 @@ use tokio::{
 use super::{
     Report,
     conditions::{self, stored},
-    facts::{Any, Facts, News},
-    kind::Kind,
+    facts::{Any, Changes, Facts},
+    object_type::ObjectType,
     partial::{node, seccomp_node},
     read::{handler, labels_in_use, policy, profile},
 };
@@ -23,17 +23,17 @@ pub enum Watched<'a> {
     /// All lists are complete, and these parts of the facts are new.
     Changed {
         facts: &'a Facts,
-        news: News,
+        news: Changes,
         /// The namespaces whose labels have changed since everything was listed.
         namespaces: Vec<String>,
     },
     /// The objects of this kind are up to date as of that instant.
-    Confirmed { kind: Kind, at: Instant },
+    Confirmed { kind: ObjectType, at: Instant },
     /// A watch failed: the API server rejected it (`is_answer`) or did not answer. It is tried
     /// again, and the facts remain as they were.
-    Failed { kind: Kind, why: String, is_answer: bool },
+    Failed { kind: ObjectType, why: String, is_answer: bool },
     /// An object has no readable name.
-    Nameless { kind: Kind, why: String },
+    Nameless { kind: ObjectType, why: String },
     /// The outcome of writing a condition of a policy or profile.
     Reported(Report),
 }
@@ -41,9 +41,9 @@ pub enum Watched<'a> {
 /// An event of one of the streams.
 enum StreamEvent {
     Change(Any),
-    Nameless(Kind, String),
-    Confirmed(Kind, Instant),
-    Failed(Kind, Failure),
+    Nameless(ObjectType, String),
+    Confirmed(ObjectType, Instant),
+    Failed(ObjectType, Failure),
 }
 
 /// How long changes that follow another one are gathered at most, so that labelling a thousand
@@ -69,31 +69,33 @@ pub async fn watch(
         conditions::reconciler(client, |it| on_event(Watched::Reported(it)));
     let (sender, events) = mpsc::unbounded_channel();
     let client = &watches;
-    let policies =
-        forward(&sender, Kind::Policy, |it| Any::Policy(observer.observe(Kind::Policy, it)));
-    let profiles =
-        forward(&sender, Kind::Profile, |it| Any::Profile(observer.observe(Kind::Profile, it)));
-    let namespaces = forward(&sender, Kind::Namespace, Any::Namespace);
-    let classes = forward(&sender, Kind::RuntimeClass, Any::Class);
-    let nodes = forward(&sender, Kind::Node, Any::Node);
-    let reports = forward(&sender, Kind::SeccompNode, Any::SeccompNode);
+    let policies = forward(&sender, ObjectType::Policy, |it| {
+        Any::Policy(observer.observe(ObjectType::Policy, it))
+    });
+    let profiles = forward(&sender, ObjectType::Profile, |it| {
+        Any::Profile(observer.observe(ObjectType::Profile, it))
+    });
+    let namespaces = forward(&sender, ObjectType::Namespace, Any::Namespace);
+    let classes = forward(&sender, ObjectType::RuntimeClass, Any::Class);
+    let nodes = forward(&sender, ObjectType::Node, Any::Node);
+    let reports = forward(&sender, ObjectType::SeccompNode, Any::SeccompNode);
     tokio::join!(
-        stream(client, Kind::Namespace.source(), labels_in_use, namespaces),
+        stream(client, ObjectType::Namespace.source(), labels_in_use, namespaces),
         stream(
             client,
-            Kind::Policy.source(),
-            |it| (policy(it), stored(Kind::Policy, it)),
+            ObjectType::Policy.source(),
+            |it| (policy(it), stored(ObjectType::Policy, it)),
             policies
         ),
         stream(
             client,
-            Kind::Profile.source(),
-            |it| (profile(it), stored(Kind::Profile, it)),
+            ObjectType::Profile.source(),
+            |it| (profile(it), stored(ObjectType::Profile, it)),
             profiles
         ),
-        stream(client, Kind::RuntimeClass.source(), handler, classes),
-        stream(client, Kind::Node.source(), node, nodes),
-        stream(client, Kind::SeccompNode.source(), seccomp_node, reports),
+        stream(client, ObjectType::RuntimeClass.source(), handler, classes),
+        stream(client, ObjectType::Node.source(), node, nodes),
+        stream(client, ObjectType::SeccompNode.source(), seccomp_node, reports),
         follow(events, silent_after, &on_event),
         conditions,
     );
@@ -102,7 +104,7 @@ pub async fn watch(
 /// Sends the events of one stream to the common channel.
 fn forward<T>(
     sender: &UnboundedSender<StreamEvent>,
-    kind: Kind,
+    kind: ObjectType,
     any: impl Fn(Change<T>) -> Any,
 ) -> impl Fn(Event<T>) {
     move |event| {
@@ -123,12 +125,12 @@ async fn follow(
     on_event: impl Fn(Watched<'_>),
 ) {
     let mut facts = Facts::new(silent_after);
-    let mut news = News::default();
+    let mut news = Changes::default();
     let mut changed = Vec::new();
     // Until when changes are gathered after the last report.
     let mut quiet = Instant::now();
     loop {
-        let is_news = news != News::default() && facts.is_complete();
+        let is_news = news != Changes::default() && facts.is_complete();
         let next = if !is_news {
             Ok(events.recv().await)
         // Checked before the channel: otherwise changes that never pause would never be reported.
@@ -146,7 +148,7 @@ async fn follow(
             }
             Ok(Some(StreamEvent::Nameless(kind, why))) => on_event(Watched::Nameless { kind, why }),
             Ok(Some(StreamEvent::Confirmed(kind, at))) => {
-                news.nodes |= kind == Kind::Node && facts.store.confirmed(at);
+                news.nodes |= kind == ObjectType::Node && facts.store.confirmed(at);
                 on_event(Watched::Confirmed { kind, at });
             }
             Ok(Some(StreamEvent::Failed(kind, Failure { why, is_answer }))) => {
@@ -188,7 +190,7 @@ mod tests {
     }
 
     /// The news reported of changes that are all there at once, if each report takes that long.
-    async fn told(changes: impl IntoIterator<Item = Any>, takes: Duration) -> Vec<News> {
+    async fn told(changes: impl IntoIterator<Item = Any>, takes: Duration) -> Vec<Changes> {
         let (sender, events) = mpsc::unbounded_channel();
         for change in lists().into_iter().chain(changes) {
             assert!(sender.send(StreamEvent::Change(change)).is_ok());
@@ -211,7 +213,7 @@ mod tests {
         // While a report is made, changes gather; after it they gather for ten times as long.
         let told = told(more, Duration::from_millis(5)).await;
         let all =
-            News { policies: true, catalog: true, classes: true, nodes: true, unreadable: true };
+            Changes { policies: true, catalog: true, classes: true, nodes: true, unreadable: true };
         assert_eq!(told[0], all);
         assert!(told.len() < 1000, "{} snapshots", told.len());
     }
@@ -222,7 +224,7 @@ mod tests {
         let same = (0..10).map(|_| put("shop", Some("restricted")));
         let gone = Any::Namespace(Change::Gone("bank".to_owned()));
         let told = told(same.chain([gone]), Duration::ZERO).await;
-        let policies = News { policies: true, ..News::default() };
+        let policies = Changes { policies: true, ..Changes::default() };
         assert_eq!(told[1..], [policies]);
     }
 }

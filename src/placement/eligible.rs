@@ -37,12 +37,12 @@ pub struct ProfileDistribution<'a> {
     pub lacking_names: Vec<&'a str>,
     /// What the other nodes have at that path, the most common content first; equally common ones
     /// in the order of the nodes.
-    pub found: Vec<Found<'a>>,
+    pub found: Vec<FileVersion<'a>>,
 }
 
 /// One content of a file, and how many of the nodes have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found<'a> {
+pub struct FileVersion<'a> {
     pub digest: Option<Digest>,
     pub problem: Option<Problem>,
     pub doubt: Option<Doubt>,
@@ -84,7 +84,7 @@ impl<'a> Eligible<'a> {
             return distribution;
         }
         let mut positions = BTreeMap::new();
-        let mut labelled = Found::of(&File { digest: current, ..File::default() });
+        let mut labelled = FileVersion::of(&File { digest: current, ..File::default() });
         for (name, record, files) in reported {
             let Some(number) = lookup(files, path) else {
                 if record.is_cut {
@@ -100,7 +100,7 @@ impl<'a> Eligible<'a> {
                 continue;
             };
             let position = *positions.entry(number).or_insert_with(|| {
-                distribution.found.push(Found::of(self.interners.files.value(number)));
+                distribution.found.push(FileVersion::of(self.interners.files.value(number)));
                 distribution.found.len() - 1
             });
             distribution.found[position].add(name);
@@ -114,7 +114,7 @@ impl<'a> Eligible<'a> {
     }
 }
 
-impl<'a> Found<'a> {
+impl<'a> FileVersion<'a> {
     fn of(file: &File) -> Self {
         let File { digest, problem, doubt } = *file;
         Self { digest, problem, doubt, nodes: 0, names: Vec::new() }

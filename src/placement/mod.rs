@@ -12,7 +12,7 @@ pub use self::node::{MOST_NAMED, Node, Taint};
 
 pub use self::{
     demand::MOST_REQUIREMENTS,
-    eligible::{Eligible, Found, ProfileDistribution},
+    eligible::{Eligible, FileVersion, ProfileDistribution},
     nodes::Nodes,
 };
 

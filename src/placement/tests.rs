@@ -43,7 +43,7 @@ fn what_is_gone_is_forgotten() {
         let pod = pod(r#"{"spec": {"nodeSelector": {"zone": "z1"}}}"#);
         let digest = Some([7; 32].into());
         let names = vec!["stays"];
-        let found = Found { digest, problem: None, doubt: None, nodes: 1, names };
+        let found = FileVersion { digest, problem: None, doubt: None, nodes: 1, names };
         let distribution = ProfileDistribution {
             eligible: 1,
             found: vec![found],
@@ -85,7 +85,7 @@ fn the_first_nodes_that_lack_it_are_named_and_the_most_common_content_comes_firs
         nodes.report(&name, Some(inventory));
     }
     nodes.put("node-x", Node::default());
-    let found = |byte: u8, names: &[&'static str]| Found {
+    let found = |byte: u8, names: &[&'static str]| FileVersion {
         digest: Some([byte; 32].into()),
         problem: None,
         doubt: None,
@@ -136,7 +136,7 @@ fn a_file_not_in_a_truncated_list_is_unknown_unless_a_label_has_its_digest() {
         |path: &str| nodes.eligible(&pod).distribution(&path.parse().unwrap(), current);
     let found = |name| {
         let names = vec![name];
-        Found { digest: current, problem: None, doubt: None, nodes: 1, names }
+        FileVersion { digest: current, problem: None, doubt: None, nodes: 1, names }
     };
     let expected = ProfileDistribution {
         eligible: 7,

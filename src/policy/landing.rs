@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap, rc::Rc};
 use serde::Deserialize;
 
 use crate::{
-    placement::{Eligible, Found, MOST_NAMED, ProfileDistribution},
+    placement::{Eligible, FileVersion, MOST_NAMED, ProfileDistribution},
     policy::{
         Context,
         list::quoted,
@@ -91,7 +91,7 @@ impl<'a> Landing<'a> {
         let current = catalog.current(path);
         let distribution = nodes.distribution(path, current);
         let mut contents = BTreeMap::<Digest, usize>::new();
-        for Found { digest, nodes, .. } in
+        for FileVersion { digest, nodes, .. } in
             distribution.found.iter().filter(|it| is_loadable(it.problem))
         {
             // An unreadable file has no digest to compare.
@@ -108,12 +108,12 @@ impl<'a> Landing<'a> {
         self.count_of(|it| is(it.problem))
     }
 
-    fn count_of(&self, is: impl Fn(&Found<'_>) -> bool) -> usize {
+    fn count_of(&self, is: impl Fn(&FileVersion<'_>) -> bool) -> usize {
         self.distribution.found.iter().filter(|it| is(it)).map(|it| it.nodes).sum()
     }
 
     /// The nodes that have such a file, in words; `None` if there is none.
-    fn on(&self, is: impl Fn(&Found<'_>) -> bool) -> Option<String> {
+    fn on(&self, is: impl Fn(&FileVersion<'_>) -> bool) -> Option<String> {
         let (count, names) = (self.count_of(&is), self.names(is));
         Some(match (count, self.distribution.eligible) {
             (0, _) => return None,
@@ -147,7 +147,7 @@ impl<'a> Landing<'a> {
         self.on(|it| self.is_outdated(it))
     }
 
-    fn is_outdated(&self, found: &Found<'_>) -> bool {
+    fn is_outdated(&self, found: &FileVersion<'_>) -> bool {
         // An unreadable file has no digest to compare.
         let pair = found.digest.zip(self.current);
         is_loadable(found.problem) && pair.is_some_and(|(there, current)| there != current)
@@ -225,7 +225,7 @@ impl<'a> Landing<'a> {
         if self.broken() > 0 {
             details.push(format!("it is broken on {} ({})", self.broken(), self.problems()));
         }
-        let outdated = |it: &Found<'_>| self.is_outdated(it);
+        let outdated = |it: &FileVersion<'_>| self.is_outdated(it);
         match self.count_of(outdated) {
             0 => {}
             1 => details.push(self.names(outdated) + " has another version"),
@@ -246,7 +246,7 @@ impl<'a> Landing<'a> {
     }
 
     /// The names of the first nodes that have such a file.
-    fn names(&self, is: impl Fn(&Found<'_>) -> bool) -> String {
+    fn names(&self, is: impl Fn(&FileVersion<'_>) -> bool) -> String {
         let found = || self.distribution.found.iter().filter(|it| is(it));
         let mut names: Vec<_> = found().flat_map(|it| it.names.iter().copied()).collect();
         names.sort_unstable();

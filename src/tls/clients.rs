@@ -17,7 +17,7 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName};
 
 use super::{
     files::{self, FileError},
-    follow::{Reload, Seen, every},
+    follow::{LastRead, Reload, every},
     provider,
 };
 
@@ -35,7 +35,7 @@ pub(super) struct Clients {
 /// The file of the CAs, and what it last held.
 pub struct FollowClients {
     path: PathBuf,
-    seen: Seen<Vec<u8>>,
+    seen: LastRead<Vec<u8>>,
     clients: Arc<Clients>,
     interval: Duration,
 }
@@ -50,7 +50,7 @@ impl Clients {
         let pem = files::read(&path)?;
         let verifier = ArcSwap::from_pointee(verifier(files::authorities(&path, &pem)?)?);
         let clients = Arc::new(Self { verifier, names });
-        let seen = Seen::new(pem);
+        let seen = LastRead::new(pem);
         Ok((Arc::clone(&clients), FollowClients { path, seen, clients, interval }))
     }
 }

@@ -22,7 +22,7 @@ use super::{
 /// link, after which a watch on the file gets no more events.
 pub struct Follow {
     files: Files,
-    seen: Seen<Pair>,
+    seen: LastRead<Pair>,
     current: Arc<Current>,
     interval: Duration,
 }
@@ -39,9 +39,9 @@ pub enum Reload {
 }
 
 /// The last content, accepted or rejected; or the text of the last error of reading it.
-pub(super) struct Seen<T>(Result<T, String>);
+pub(super) struct LastRead<T>(Result<T, String>);
 
-impl<T: PartialEq> Seen<T> {
+impl<T: PartialEq> LastRead<T> {
     pub(super) fn new(first: T) -> Self {
         Self(Ok(first))
     }
@@ -82,7 +82,7 @@ pub(super) async fn every<T: Send + 'static>(
 
 impl Follow {
     pub(super) fn new(files: Files, seen: Pair, current: Arc<Current>, interval: Duration) -> Self {
-        Self { files, seen: Seen::new(seen), current, interval }
+        Self { files, seen: LastRead::new(seen), current, interval }
     }
 
     /// Reads the files again and again, for ever; reports once per distinct content.

@@ -8,11 +8,11 @@ use std::{
     process::Command,
 };
 
-use callgate::agent::{Found, host};
+use callgate::agent::{PassResult, host};
 
 use crate::node::{NEW, NOTHING, Node, OLD, mount, name, names, wanted};
 
-fn told(found: &Found) -> Vec<(&'static str, String)> {
+fn told(found: &PassResult) -> Vec<(&'static str, String)> {
     assert!(!found.is_ready());
     found.failures.iter().map(|it| (it.kind, it.why.clone())).collect()
 }

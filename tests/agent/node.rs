@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use callgate::agent::{Content, Entry, Found, Name, Reconciler, Want, Wanted};
+use callgate::agent::{Content, Entry, Name, PassResult, Reconciler, Want, Wanted};
 use tempfile::TempDir;
 
 pub(crate) const KEEP: Duration = Duration::from_secs(100);
@@ -56,7 +56,7 @@ impl Node {
     }
 
     /// A pass that has to succeed.
-    pub(crate) fn pass(&mut self, wanted: &Wanted) -> Found {
+    pub(crate) fn pass(&mut self, wanted: &Wanted) -> PassResult {
         let found = self.reconciler.pass(Some(wanted), NOTHING);
         assert!(found.is_ready(), "{:?}", found.failures);
         assert_eq!(found.troubles, []);
@@ -99,7 +99,7 @@ pub(crate) fn name(text: &str) -> Name {
 }
 
 /// What is reported about each file: path, source, problem.
-pub(crate) fn lines(found: &Found) -> Vec<String> {
+pub(crate) fn lines(found: &PassResult) -> Vec<String> {
     let line = |it: &Entry| {
         let problem = it.problem.map_or("sound", |it| it.as_str());
         format!("{} {} {problem}", it.path, it.source.as_str())

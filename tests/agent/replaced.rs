@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use callgate::agent::{Found, Seen, Write, writes};
+use callgate::agent::{PassResult, Published, Write, writes};
 
 use crate::node::{Mount, NEW, NOTHING, Node, OLD, bind, mount, reconciler, wanted};
 
@@ -29,7 +29,7 @@ impl Pod {
     }
 
     /// A pass after the profile has changed, which has to notice.
-    fn notices(&mut self, why: &str) -> Found {
+    fn notices(&mut self, why: &str) -> PassResult {
         let found = self.node.reconciler.pass(Some(&wanted([("web", NEW)])), NOTHING);
         assert!(found.is_replaced && !found.is_ready());
         let expected = format!(
@@ -39,7 +39,7 @@ impl Pod {
         let told: Vec<_> = found.failures.iter().map(|it| (it.kind, it.why.clone())).collect();
         assert_eq!(told, [("replaced", expected)]);
         assert!(found.usable.is_empty() && found.written.is_empty());
-        let report = writes(&found, &Seen::default(), false);
+        let report = writes(&found, &Published::default(), false);
         assert!(report.iter().any(|it| matches!(it, Write::Condition(it) if it.status == "False")));
         found
     }

@@ -1,7 +1,7 @@
 //! The reports of an agent comply with the schema.
 
 use callgate::{
-    agent::{Seen, Source, Write, writes},
+    agent::{Published, Source, Write, writes},
     api::SeccompNodeStatus,
 };
 use serde_json::json;
@@ -14,7 +14,7 @@ fn a_report_is_a_status_of_the_schema() {
     node.pass(&wanted([("db", OLD), ("web", OLD)]));
     std::fs::write(node.root().join("empty.json"), "{}").unwrap();
     let found = node.pass(&wanted([("web", NEW)]));
-    let report = writes(&found, &Seen::default(), true);
+    let report = writes(&found, &Published::default(), true);
     let Some(Write::Status(json)) = report.get(1) else { panic!("{report:?}") };
     let status: SeccompNodeStatus = serde_json::from_value(json.clone()).expect("it is one");
     assert_eq!((status.profiles.len(), status.unlisted), (3, None));

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use callgate::agent::{Seen, Source, Wanted, Write, writes};
+use callgate::agent::{Published, Source, Wanted, Write, writes};
 use rstest::rstest;
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ fn profiles_are_listed_before_released_files_and_those_before_foreign_files() {
     assert_eq!((found.entries.len(), found.unlisted), (1000, 5001));
     assert!(found.entries.iter().all(|it| it.source == Source::Callgate));
     assert_eq!(found.usable.len(), 3000);
-    let report = writes(&found, &Seen::default(), true);
+    let report = writes(&found, &Published::default(), true);
     let Some(Write::Status(status)) = report.get(1) else { panic!("{report:?}") };
     assert_eq!(status["unlisted"], 5001);
     let Some(Write::Labels(labels)) = report.last() else { panic!("{report:?}") };
@@ -89,7 +89,7 @@ fn a_report_of_the_longest_paths_fits_into_etcd(#[case] character: &str, #[case]
     let found = node.pass(&wanted([("web", NEW)]));
     assert!(found.entries.len() > least, "{}", found.entries.len());
     assert_eq!(found.entries.len() + found.unlisted, 1001);
-    let report = writes(&found, &Seen::default(), true);
+    let report = writes(&found, &Published::default(), true);
     let Some(Write::Status(status)) = report.get(1) else { panic!("{report:?}") };
     let size = stored(&status.to_string());
     let text = |it: String| stored(&Value::from(it).to_string());

@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 use serde_json::{Value, json};
 
-use super::{OWN, found::Found, name::Name};
+use super::{OWN, name::Name, pass_result::PassResult};
 use crate::{
     call::CallError,
     group::{NODE_CONDITION, NOT_READY_TAINT, PROFILE_LABEL_PREFIX},
@@ -37,7 +37,7 @@ const LONGEST_MESSAGE: usize = 512;
 
 /// What the API server holds of our reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct Published {
     pub node_uid: String,
     /// Our own labels only.
     pub labels: BTreeMap<String, String>,
@@ -79,7 +79,7 @@ pub enum Write {
 ///
 /// Before the profiles of the cluster are known, the condition of an earlier run stays only while
 /// our files are still those of its report: the disk may have been replaced.
-pub fn writes(found: &Found, seen: &Seen, refresh: bool) -> Vec<Write> {
+pub fn writes(found: &PassResult, seen: &Published, refresh: bool) -> Vec<Write> {
     let mut writes = Vec::new();
     let status = status(found);
     match &seen.object {
@@ -114,7 +114,7 @@ pub fn writes(found: &Found, seen: &Seen, refresh: bool) -> Vec<Write> {
 }
 
 /// The `status` of the `SeccompNode`; null values are left out.
-fn status(found: &Found) -> Value {
+fn status(found: &PassResult) -> Value {
     let entries = found.entries.iter().map(|it| {
         let mut entry = json!({ "path": it.path, "size": it.size, "source": it.source.as_str() });
         if let Some(digest) = it.digest {
@@ -143,7 +143,7 @@ fn ours(status: &Value) -> impl Iterator<Item = (&Value, &Value)> {
     .map(|it| (&it["path"], &it["digest"]))
 }
 
-fn condition(found: &Found) -> Condition {
+fn condition(found: &PassResult) -> Condition {
     if found.is_ready() {
         let message = match found.wanted {
             1 => "the only profile is in place".to_owned(),
@@ -166,7 +166,7 @@ fn condition(found: &Found) -> Condition {
 
 /// The changes to the labels. Before the profiles of the cluster are known, labels that are no
 /// longer true are removed and none is added.
-fn labels(found: &Found, seen: &BTreeMap<String, String>) -> BTreeMap<String, Option<String>> {
+fn labels(found: &PassResult, seen: &BTreeMap<String, String>) -> BTreeMap<String, Option<String>> {
     let usable = found.usable.iter();
     let wanted: BTreeMap<_, _> =
         usable.filter_map(|(name, digest)| Some((label(name)?, Digest::short(digest)))).collect();
@@ -191,7 +191,7 @@ impl Condition {
     }
 }
 
-impl Seen {
+impl Published {
     /// Reads our fields of a node, and of its `SeccompNode` if there is one.
     pub(super) fn of(node: &Object<'_>, object: Option<&Object<'_>>) -> Result<Self, String> {
         let labels: BTreeMap<String, String> = node.labels()?;

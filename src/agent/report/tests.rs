@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    agent::found::{Entry, Failure, REFUSED, Source},
+    agent::pass_result::{Entry, Failure, REFUSED, Source},
     profile::{Doubt, Problem},
 };
 
@@ -17,8 +17,8 @@ fn digest() -> Digest {
 const SHORT: &str = "ba7816bf8f01";
 
 /// A node on which `web` is wanted and installed.
-fn found() -> Found {
-    Found {
+fn found() -> PassResult {
+    PassResult {
         is_decided: true,
         wanted: 1,
         entries: vec![Entry {
@@ -30,13 +30,13 @@ fn found() -> Found {
             doubt: None,
         }],
         usable: [(name("web"), digest())].into(),
-        ..Found::default()
+        ..PassResult::default()
     }
 }
 
-fn lacking(why: &str) -> Found {
+fn lacking(why: &str) -> PassResult {
     let failure = Failure { name: Some(name("web")), kind: "disk-full", why: why.to_owned() };
-    Found { failures: vec![failure], entries: Vec::new(), usable: BTreeMap::new(), ..found() }
+    PassResult { failures: vec![failure], entries: Vec::new(), usable: BTreeMap::new(), ..found() }
 }
 
 fn true_of_one() -> Condition {
@@ -45,8 +45,8 @@ fn true_of_one() -> Condition {
 }
 
 /// What the API server holds after everything was reported.
-fn reported() -> Seen {
-    Seen {
+fn reported() -> Published {
+    Published {
         node_uid: "n-1".to_owned(),
         labels: [("profile.callgate.dev/web".to_owned(), SHORT.to_owned())].into(),
         condition: Some(true_of_one()),
@@ -58,7 +58,7 @@ fn reported() -> Seen {
 
 #[test]
 fn reports_are_written_in_the_order_in_which_others_rely_on_them() {
-    let seen = Seen { node_uid: "n-1".to_owned(), is_tainted: true, ..Seen::default() };
+    let seen = Published { node_uid: "n-1".to_owned(), is_tainted: true, ..Published::default() };
     let profiles = json!([{
         "path": "callgate/web.json", "size": 3, "source": "callgate",
         "digest": "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
@@ -87,7 +87,7 @@ fn a_report_is_not_repeated() {
 fn a_node_that_was_made_anew_owns_the_object() {
     for owners in [&["n-0"][..], &[], &["n-0", "n-1"]] {
         let owners = owners.iter().map(|it| (*it).to_owned()).collect();
-        let seen = Seen { object: Some((owners, status(&found()))), ..reported() };
+        let seen = Published { object: Some((owners, status(&found()))), ..reported() };
         assert_eq!(writes(&found(), &seen, false), [Write::Own("n-1".to_owned())]);
     }
 }
@@ -95,7 +95,7 @@ fn a_node_that_was_made_anew_owns_the_object() {
 #[test]
 fn the_start_up_taint_stays_until_all_profiles_are_in_place() {
     let found = lacking("cannot write profile \"web\": no space left on device");
-    let seen = Seen { is_tainted: true, ..reported() };
+    let seen = Published { is_tainted: true, ..reported() };
     let condition =
         Condition::not("NotInstalled", "cannot write profile \"web\": no space left on device");
     assert_eq!(
@@ -114,13 +114,13 @@ fn a_profile_with_a_lint_error_sets_the_condition_to_false_and_keeps_no_taint() 
     refused.wanted = 2;
     let why = "profile \"db\" is not installed: it is no good [some-lint]".to_owned();
     refused.failures = vec![Failure { name: Some(name("db")), kind: REFUSED, why: why.clone() }];
-    let seen = Seen { is_tainted: true, ..reported() };
+    let seen = Published { is_tainted: true, ..reported() };
     let expected = [Write::Condition(Condition::not("NotInstalled", &why)), Write::Untaint];
     assert_eq!(writes(&refused, &seen, false), expected);
     // But if another profile is not installed either, the taint stays.
     refused.failures.push(lacking("disk full").failures.remove(0));
     assert!(!writes(&refused, &seen, false).contains(&Write::Untaint));
-    let undecided = Found { is_decided: false, ..found() };
+    let undecided = PassResult { is_decided: false, ..found() };
     assert!(!writes(&undecided, &seen, false).contains(&Write::Untaint));
 }
 
@@ -130,7 +130,7 @@ fn a_replaced_directory_withdraws_all_labels_and_keeps_the_start_up_taint() {
         let mut replaced = lacking("the seccomp directory is not the one that the kubelet reads");
         (replaced.is_decided, replaced.is_replaced) = (is_decided, true);
         replaced.failures[0].name = None;
-        let seen = Seen { is_tainted: true, ..reported() };
+        let seen = Published { is_tainted: true, ..reported() };
         let why = "the seccomp directory is not the one that the kubelet reads";
         let expected = [
             Write::Status(status(&replaced)),
@@ -155,9 +155,9 @@ fn a_message_names_three_and_counts_the_rest() {
 
 #[test]
 fn before_the_profiles_are_known_an_earlier_report_stays_if_it_still_holds() {
-    let start = Found { is_decided: false, wanted: 0, ..found() };
+    let start = PassResult { is_decided: false, wanted: 0, ..found() };
     assert_eq!(writes(&start, &reported(), true), []);
-    let tainted = Seen { is_tainted: true, ..reported() };
+    let tainted = Published { is_tainted: true, ..reported() };
     assert_eq!(writes(&start, &tainted, true), [], "nobody is let in yet");
     // The files of others are another matter.
     let mut other = start.clone();
@@ -167,7 +167,7 @@ fn before_the_profiles_are_known_an_earlier_report_stays_if_it_still_holds() {
 
 #[test]
 fn a_replaced_disk_invalidates_the_earlier_report() {
-    let wiped = Found::default();
+    let wiped = PassResult::default();
     let starting = Condition::not("Starting", "the files are not those that were reported last");
     assert_eq!(
         writes(&wiped, &reported(), true),
@@ -177,7 +177,7 @@ fn a_replaced_disk_invalidates_the_earlier_report() {
             Write::Labels([("profile.callgate.dev/web".to_owned(), None)].into()),
         ]
     );
-    let mut changed = Found { is_decided: false, ..found() };
+    let mut changed = PassResult { is_decided: false, ..found() };
     changed.entries[0].digest = Some(Digest::of(b"other"));
     changed.usable = [(name("web"), Digest::of(b"other"))].into();
     assert!(writes(&changed, &reported(), true).contains(&Write::Condition(starting)));
@@ -185,15 +185,15 @@ fn a_replaced_disk_invalidates_the_earlier_report() {
 
 #[test]
 fn before_the_profiles_are_known_no_label_is_added() {
-    let start = Found { is_decided: false, ..found() };
-    let seen = Seen { labels: BTreeMap::new(), ..reported() };
+    let start = PassResult { is_decided: false, ..found() };
+    let seen = Published { labels: BTreeMap::new(), ..reported() };
     assert_eq!(writes(&start, &seen, false), []);
 }
 
 #[test]
 fn the_files_of_a_new_node_are_reported_at_once() {
-    let start = Found { is_decided: false, ..found() };
-    let seen = Seen { node_uid: "n-1".to_owned(), is_tainted: true, ..Seen::default() };
+    let start = PassResult { is_decided: false, ..found() };
+    let seen = Published { node_uid: "n-1".to_owned(), is_tainted: true, ..Published::default() };
     assert_eq!(
         writes(&start, &seen, true),
         [Write::Create("n-1".to_owned()), Write::Status(status(&start))]
@@ -234,8 +234,8 @@ fn only_our_fields_of_a_node_are_read() {
     })
     .to_string();
     let (node, object) = (Object::read(&node).unwrap(), Object::read(&object).unwrap());
-    let seen = Seen::of(&node, Some(&object));
-    let expected = Seen {
+    let seen = Published::of(&node, Some(&object));
+    let expected = Published {
         node_uid: "n-1".to_owned(),
         labels: [("profile.callgate.dev/web".to_owned(), "1".to_owned())].into(),
         condition: Some(Condition::not("R", "m")),
@@ -245,12 +245,12 @@ fn only_our_fields_of_a_node_are_read() {
     };
     assert_eq!(seen, Ok(expected));
     let bare = Object::read("{\"metadata\":{}}").unwrap();
-    assert_eq!(Seen::of(&bare, None), Ok(Seen::default()));
+    assert_eq!(Published::of(&bare, None), Ok(Published::default()));
 }
 
 #[test]
 fn a_list_that_is_cut_says_so() {
-    let cut = Found { unlisted: 7, ..found() };
+    let cut = PassResult { unlisted: 7, ..found() };
     assert_eq!(writes(&cut, &reported(), false), [Write::Status(status(&cut))]);
     assert_eq!(status(&cut)["unlisted"], 7);
 }

@@ -26,8 +26,8 @@ use self::{
 };
 use super::{
     event::{AgentEvent, EventHandler},
-    found::Found,
     name::Name,
+    pass_result::PassResult,
     reconciler::Reconciler,
     report::ReportError,
     wanted::Wanted,
@@ -48,7 +48,7 @@ const LATE: Duration = Duration::from_mins(5);
 /// The result of the last pass.
 #[derive(Clone)]
 struct Looked {
-    found: Arc<Found>,
+    found: Arc<PassResult>,
     /// When the pass ended.
     at: Instant,
 }

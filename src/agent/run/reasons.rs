@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::pace::{Pace, REFRESH, phase, spread_of, stagger};
-use crate::agent::found::{Found, Source};
+use crate::agent::pass_result::{PassResult, Source};
 
 /// The shortest and the longest time between two reports of our own files.
 const CHANGES: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(10));
@@ -26,7 +26,7 @@ pub(super) struct Reasons {
     /// Whether the last pass ended long ago, because a file access hangs. Then no heartbeat is
     /// sent, since the last findings may be outdated.
     pub(super) is_late: bool,
-    last: Option<Arc<Found>>,
+    last: Option<Arc<PassResult>>,
     refreshed: Option<Duration>,
     changes: Pace,
     foreign: Pace,
@@ -64,12 +64,12 @@ impl Reasons {
         }
     }
 
-    pub(super) fn last(&self) -> Option<&Arc<Found>> {
+    pub(super) fn last(&self) -> Option<&Arc<PassResult>> {
         self.last.as_ref()
     }
 
     /// When to report, if nothing else changes.
-    pub(super) fn due(&mut self, found: &Found, now: Duration) -> Duration {
+    pub(super) fn due(&mut self, found: &PassResult, now: Duration) -> Duration {
         let news = self.news(found);
         let mut due = self.refreshed.map_or(now, |it| it + REFRESH);
         if self.is_late {
@@ -88,7 +88,7 @@ impl Reasons {
     }
 
     /// Whether to report what was found now, rather than the last report again.
-    pub(super) fn is_new(&mut self, found: &Found, now: Duration) -> bool {
+    pub(super) fn is_new(&mut self, found: &PassResult, now: Duration) -> bool {
         match self.news(found) {
             Difference::Nothing => false,
             Difference::OfOthers => self.is_stale(now) || self.foreign.due(now) <= now,
@@ -105,7 +105,7 @@ impl Reasons {
     /// `nodes` is the number of nodes, if it was read.
     pub(super) fn success(
         &mut self,
-        last: Arc<Found>,
+        last: Arc<PassResult>,
         calls: usize,
         is_refresh: bool,
         nodes: Option<usize>,
@@ -137,12 +137,12 @@ impl Reasons {
         self.pause = (self.pause * 2).min(PATIENCE.1);
     }
 
-    fn news(&self, found: &Found) -> Difference {
+    fn news(&self, found: &PassResult) -> Difference {
         let Some(last) = &self.last else { return Difference::Urgent };
         if found.is_replaced || found.is_decided != last.is_decided {
             return Difference::Urgent;
         }
-        let ours = |it: &Found| {
+        let ours = |it: &PassResult| {
             let ours = it.entries.iter().filter(|it| it.source != Source::Node);
             ours.cloned().collect::<Vec<_>>()
         };
@@ -159,13 +159,13 @@ impl Reasons {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::found::Entry;
+    use crate::agent::pass_result::Entry;
 
     fn at(millis: u64) -> Duration {
         Duration::from_millis(millis)
     }
 
-    fn found(wanted: usize, log: u64) -> Arc<Found> {
+    fn found(wanted: usize, log: u64) -> Arc<PassResult> {
         let entry = Entry {
             path: "app.log".to_owned(),
             digest: None,
@@ -174,7 +174,12 @@ mod tests {
             doubt: None,
             problem: None,
         };
-        Arc::new(Found { is_decided: true, wanted, entries: vec![entry], ..Found::default() })
+        Arc::new(PassResult {
+            is_decided: true,
+            wanted,
+            entries: vec![entry],
+            ..PassResult::default()
+        })
     }
 
     /// The state after everything was reported.
@@ -187,7 +192,11 @@ mod tests {
 
     /// Simulates an hour in which a pass finds `look` at each interval; returns the number of
     /// reports.
-    fn reports(look: impl Fn(Duration) -> Arc<Found>, every: Duration, is_fought: bool) -> usize {
+    fn reports(
+        look: impl Fn(Duration) -> Arc<PassResult>,
+        every: Duration,
+        is_fought: bool,
+    ) -> usize {
         let (mut reasons, mut count) = (quiet(), 0);
         let mut now = Duration::ZERO;
         while now < Duration::from_hours(1) {
@@ -205,7 +214,7 @@ mod tests {
         count
     }
 
-    fn found_last(reasons: &Reasons) -> Arc<Found> {
+    fn found_last(reasons: &Reasons) -> Arc<PassResult> {
         Arc::clone(reasons.last().unwrap())
     }
 
@@ -263,7 +272,7 @@ mod tests {
     #[test]
     fn the_first_complete_report_is_written_at_once_even_with_a_thousand_nodes() {
         let mut reasons = Reasons::new("node-a");
-        let undecided = Arc::new(Found { is_decided: false, ..(*found(0, 0)).clone() });
+        let undecided = Arc::new(PassResult { is_decided: false, ..(*found(0, 0)).clone() });
         reasons.success(undecided, 2, true, Some(1000), at(0));
         assert_eq!(reasons.due(&found(1, 0), at(100)), at(100));
         reasons.success(found(1, 0), 3, false, None, at(100));

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::{
     agent::{
-        found::Found,
-        report::{Condition, ReportError, Seen, Write, writes},
+        pass_result::PassResult,
+        report::{Condition, Published, ReportError, Write, writes},
         watch::NODES,
     },
     call::{CallError, within},
@@ -73,14 +73,18 @@ impl Reporter {
 
     /// Writes what has changed; returns the number of calls. The first failure ends it, so that no
     /// write precedes one that it depends on.
-    pub(super) async fn report(&self, found: &Found, refresh: bool) -> Result<usize, ReportError> {
+    pub(super) async fn report(
+        &self,
+        found: &PassResult,
+        refresh: bool,
+    ) -> Result<usize, ReportError> {
         let node = self.get("read the node", NODES).await?;
         let node = node.ok_or_else(|| ReportError::NoNode { name: self.name.clone() })?;
         let object = self.get("read the SeccompNode", NODE.path).await?;
         let node = read("read the node", &node)?;
         let object = object.as_deref().map(|it| read("read the SeccompNode", it)).transpose()?;
         let unreadable = |why| ReportError::Unreadable { what: "read the node", why };
-        let seen = Seen::of(&node, object.as_ref()).map_err(unreadable)?;
+        let seen = Published::of(&node, object.as_ref()).map_err(unreadable)?;
         let writes = writes(found, &seen, refresh);
         let calls = writes.len();
         for write in writes {
@@ -97,7 +101,7 @@ impl Reporter {
         Some(items.len() + metadata.remaining_item_count)
     }
 
-    async fn write(&self, write: Write, seen: &Seen) -> Result<(), ReportError> {
+    async fn write(&self, write: Write, seen: &Published) -> Result<(), ReportError> {
         let name = &self.name;
         let as_us = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
         match write {

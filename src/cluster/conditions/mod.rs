@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Report, chain, clock_reading::ClockReading, kind::Kind, read::manifest};
+use super::{Report, chain, clock_reading::ClockReading, object_type::ObjectType, read::manifest};
 use crate::{
     call::{CallError, within},
     group::API_VERSION,
@@ -45,15 +45,15 @@ const MANAGER: &str = "callgate";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the watches report.
-enum Seen {
+enum WatchEvent {
     /// A list of all objects follows.
-    Begin(Kind),
-    Object(Kind, String, Box<Stored>),
-    Gone(Kind, String),
+    Begin(ObjectType),
+    Object(ObjectType, String, Box<Stored>),
+    Gone(ObjectType, String),
 }
 
 /// Takes every change of policies and profiles.
-pub(super) struct Observer(UnboundedSender<Seen>);
+pub(super) struct Observer(UnboundedSender<WatchEvent>);
 
 /// Returns what takes every change, and the future that writes the conditions and never ends.
 /// `on_report` receives the outcome of each write, except where another replica wrote first.
@@ -68,14 +68,14 @@ pub(super) fn reconciler(
 
 impl Observer {
     /// Takes what is stored out of a change, and returns the rest.
-    pub(super) fn observe<T>(&self, kind: Kind, change: Change<(T, Stored)>) -> Change<T> {
+    pub(super) fn observe<T>(&self, kind: ObjectType, change: Change<(T, Stored)>) -> Change<T> {
         let seen = match &change {
-            Change::Begin => Some(Seen::Begin(kind)),
+            Change::Begin => Some(WatchEvent::Begin(kind)),
             Change::Listed(name, (_, it)) | Change::Put(name, (_, it)) => {
-                Some(Seen::Object(kind, name.clone(), Box::new(it.clone())))
+                Some(WatchEvent::Object(kind, name.clone(), Box::new(it.clone())))
             }
             Change::End => None,
-            Change::Gone(name) => Some(Seen::Gone(kind, name.clone())),
+            Change::Gone(name) => Some(WatchEvent::Gone(kind, name.clone())),
         };
         // The receiver is dropped only together with this sender.
         let _ = seen.map(|it| self.0.send(it));
@@ -84,9 +84,9 @@ impl Observer {
 }
 
 /// The condition of an object, and our verdict on it.
-pub(super) fn stored(kind: Kind, object: &Object<'_>) -> Stored {
+pub(super) fn stored(kind: ObjectType, object: &Object<'_>) -> Stored {
     let verdict = match manifest(object, kind) {
-        Ok(it) if kind == Kind::Policy => Verdict::of_policy(&it),
+        Ok(it) if kind == ObjectType::Policy => Verdict::of_policy(&it),
         Ok(it) => Verdict::of_profile(&it, object.name()),
         Err(why) => Verdict::no(why),
     };
@@ -106,7 +106,7 @@ fn condition(status: &Value) -> Option<Condition> {
     serde_json::from_value(ours.clone()).ok()
 }
 
-async fn run(client: Client, mut seen: UnboundedReceiver<Seen>, on_report: impl Fn(Report)) {
+async fn run(client: Client, mut seen: UnboundedReceiver<WatchEvent>, on_report: impl Fn(Report)) {
     let mut plan = Plan::new(RandomState::new().hash_one(()));
     loop {
         let wake = plan.wake().map(Instant::from_std);
@@ -116,11 +116,11 @@ async fn run(client: Client, mut seen: UnboundedReceiver<Seen>, on_report: impl 
             biased;
             it = seen.recv() => match it {
                 None => return,
-                Some(Seen::Begin(kind)) => plan.begins(kind),
-                Some(Seen::Object(kind, name, stored)) => {
+                Some(WatchEvent::Begin(kind)) => plan.begins(kind),
+                Some(WatchEvent::Object(kind, name, stored)) => {
                     plan.saw(kind, name, *stored, ClockReading::now().monotonic);
                 }
-                Some(Seen::Gone(kind, name)) => plan.gone(kind, name),
+                Some(WatchEvent::Gone(kind, name)) => plan.gone(kind, name),
             },
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
                 if let Some(it) = plan.next(ClockReading::now()) {

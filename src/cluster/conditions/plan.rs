@@ -12,7 +12,7 @@ use std::{
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::{Kind, verdict::Verdict};
+use super::{ObjectType, verdict::Verdict};
 use crate::cluster::clock_reading::ClockReading;
 
 /// How long a replica waits before it writes to the same generation again. Two replicas of
@@ -55,7 +55,7 @@ pub(in crate::cluster) struct Stored {
 /// A condition to write, if the object still has that version.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Write {
-    pub(super) kind: Kind,
+    pub(super) kind: ObjectType,
     pub(super) name: String,
     pub(super) version: String,
     pub(super) condition: Condition,
@@ -73,7 +73,7 @@ pub(super) struct Plan {
     spent: Option<Instant>,
 }
 
-type Key = (Kind, String);
+type Key = (ObjectType, String);
 
 #[derive(Debug)]
 struct Object {
@@ -102,7 +102,7 @@ impl Plan {
         Self { seed, objects: BTreeMap::new(), due: BTreeSet::new(), spent: None }
     }
 
-    pub(super) fn saw(&mut self, kind: Kind, name: String, stored: Stored, now: Instant) {
+    pub(super) fn saw(&mut self, kind: ObjectType, name: String, stored: Stored, now: Instant) {
         let key = (kind, name);
         let object = match self.remove(&key) {
             None => Object::new(stored, now),
@@ -111,12 +111,12 @@ impl Plan {
         self.insert(key, object);
     }
 
-    pub(super) fn gone(&mut self, kind: Kind, name: String) {
+    pub(super) fn gone(&mut self, kind: ObjectType, name: String) {
         self.remove(&(kind, name));
     }
 
     /// A list of all objects of that kind follows.
-    pub(super) fn begins(&mut self, kind: Kind) {
+    pub(super) fn begins(&mut self, kind: ObjectType) {
         self.objects.retain(|(it, _), _| *it != kind);
         self.due.retain(|(_, (it, _))| *it != kind);
     }

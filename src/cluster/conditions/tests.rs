@@ -170,7 +170,7 @@ impl World {
                 let (condition, verdict) = (condition.clone(), verdict(generation));
                 let version = version.to_string();
                 let stored = Stored { generation, version, condition, verdict };
-                plan.saw(Kind::Policy, name.clone(), stored, now);
+                plan.saw(ObjectType::Policy, name.clone(), stored, now);
             }
         }
     }
@@ -327,14 +327,14 @@ fn what_is_gone_is_not_written() {
     let now = later(&world);
     let (plan, _) = &mut world.replicas[0];
     assert!(plan.wake().is_some_and(|it| it <= now.monotonic));
-    plan.gone(Kind::Policy, "web".to_owned());
+    plan.gone(ObjectType::Policy, "web".to_owned());
     assert_eq!((plan.wake(), plan.next(now)), (None, None));
     world.change_spec("web");
     world.deliver();
     let (plan, _) = &mut world.replicas[0];
-    plan.begins(Kind::Profile);
+    plan.begins(ObjectType::Profile);
     assert!(plan.wake().is_some(), "a list of another type");
-    plan.begins(Kind::Policy);
+    plan.begins(ObjectType::Policy);
     assert_eq!(plan.wake(), None);
 }
 

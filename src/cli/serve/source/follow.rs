@@ -13,7 +13,7 @@ use super::{Defaults, Published};
 use crate::{
     admission::Snapshot,
     call::within,
-    cluster::{self, Clients, Facts, Freshness, Kind, News, Watched},
+    cluster::{self, Changes, Clients, Facts, Freshness, ObjectType, Watched},
     log_once::LogOnce,
     placement::MOST_NAMED,
     policy::PolicyIndex,
@@ -42,11 +42,11 @@ struct Follower {
 /// What has been logged already.
 #[derive(Default)]
 struct Logged {
-    failures: LogOnce<Kind>,
-    unreadable: LogOnce<(Kind, String)>,
+    failures: LogOnce<ObjectType>,
+    unreadable: LogOnce<(ObjectType, String)>,
     unknown: LogOnce<String, Vec<String>>,
     missing: LogOnce<(String, ProfilePath), ()>,
-    nameless: LogOnce<(Kind, String), ()>,
+    nameless: LogOnce<(ObjectType, String), ()>,
     silent: LogOnce<String, ()>,
 }
 
@@ -107,7 +107,7 @@ impl Follower {
     }
 
     /// Replaces the parts of the snapshot that are new, and shares the others.
-    fn publish(&self, facts: &Facts, news: News) {
+    fn publish(&self, facts: &Facts, news: Changes) {
         let Published { current, synced, .. } = &self.published;
         let Defaults { default_policy, default_mode, .. } = &self.defaults;
         let before = current.load_full();
@@ -157,12 +157,12 @@ impl Follower {
             facts.unreadable().map(|(kind, name, why)| ((kind, name.to_owned()), why.to_owned()));
         let all: BTreeMap<_, _> = all.collect();
         let count = |kind| all.keys().filter(|it| it.0 == kind).count();
-        self.published.metrics.watches().policies_unreadable(count(Kind::Policy));
-        for kind in Kind::ALL.into_iter().filter(|it| *it != Kind::Policy) {
+        self.published.metrics.watches().policies_unreadable(count(ObjectType::Policy));
+        for kind in ObjectType::ALL.into_iter().filter(|it| *it != ObjectType::Policy) {
             self.published.metrics.watches().unreadable(kind.as_str(), count(kind));
         }
         for ((kind, name), why) in lock(&self.logged).unreadable.replace(all) {
-            if *kind == Kind::Policy {
+            if *kind == ObjectType::Policy {
                 tracing::error!(policy = name, error = why, "policy cannot be read");
             } else {
                 tracing::error!(

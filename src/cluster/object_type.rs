@@ -21,7 +21,7 @@ const TIMING: Timing = Timing {
 
 /// A type of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum ObjectType {
     Namespace,
     Policy,
     Profile,
@@ -31,7 +31,7 @@ pub enum Kind {
     SeccompNode,
 }
 
-impl Kind {
+impl ObjectType {
     pub const ALL: [Self; 6] = [
         Self::Namespace,
         Self::Policy,

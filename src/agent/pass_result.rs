@@ -46,7 +46,7 @@ pub struct Failure {
 
 /// What a pass found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct PassResult {
     /// Whether the profiles of the cluster were known.
     pub is_decided: bool,
     /// Whether the seccomp directory is no longer the one that the kubelet reads. Then no file was
@@ -68,7 +68,7 @@ pub struct Found {
     pub removed: Vec<Name>,
 }
 
-impl Found {
+impl PassResult {
     /// Whether both lead to the same report.
     pub(super) fn has_the_same_report(&self, other: &Self) -> bool {
         (self.is_decided, self.is_replaced, self.wanted, self.unlisted)
