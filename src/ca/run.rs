@@ -13,7 +13,7 @@ use super::{
     signer::{Decision, Observed, ReplicaSigner},
 };
 use crate::{
-    clock::{Agreement, ClockSkew, LocalTime},
+    clock::{ClockSkew, LocalTime, SkewLog},
     tls::Current,
 };
 
@@ -79,27 +79,20 @@ struct Reported {
     ca: Option<SystemTime>,
     trusted: Option<bool>,
     clock: Option<ClockSkew>,
+    skew_log: SkewLog,
 }
 
 impl Reported {
     fn clock(&mut self, clock: ClockSkew, report: impl Fn(CaEvent)) {
-        let before = self.clock.map(|it| it.verdict);
-        let Some(ClockSkew { ahead, verdict }) = changed(&mut self.clock, Some(clock)) else {
-            return;
-        };
-        report(CaEvent::Clock { ahead, is_near: verdict.is_enough() });
-        match verdict {
-            it if before == Some(it) => {}
-            Agreement::Agrees if before.is_none() => {}
-            Agreement::Agrees => tracing::info!("the clock agrees with the API server's again"),
-            Agreement::Apart => {
-                tracing::warn!(ahead_s = ahead, "the clock is not the API server's");
-            }
-            Agreement::Differs => tracing::error!(
+        if let Some(ClockSkew { ahead, verdict }) = changed(&mut self.clock, Some(clock)) {
+            report(CaEvent::Clock { ahead, is_near: verdict.is_enough() });
+        }
+        self.skew_log.log(clock, |ahead| {
+            tracing::error!(
                 ahead_s = ahead,
                 "the clock or the API server's is wrong: not ready, and the Secret is left alone"
-            ),
-        }
+            );
+        });
     }
 
     fn leaf(&mut self, ends: Option<SystemTime>, report: impl Fn(CaEvent)) {

@@ -13,11 +13,10 @@ use clap::Args;
 use tokio::{net::TcpListener, runtime};
 
 use crate::{
-    agent::{
-        self, AgentEvent, Agreement, ClockSkew, EventHandler, Failure, PassResult, Source, host,
-    },
+    agent::{self, AgentEvent, EventHandler, Failure, PassResult, Source, host},
     causes::chain,
     cli::Outcome,
+    clock::{SkewLog, warn_of_skew},
     cluster::{self, Clients},
     duration,
     log_once::LogOnce,
@@ -175,7 +174,7 @@ fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandle
                 metrics.report_calls(calls);
                 if let Some(skew) = skew {
                     metrics.clock_is_ahead(skew.ahead);
-                    logged.clock(skew);
+                    logged.skew.log(skew, warn_of_skew);
                 }
                 if found.is_decided {
                     metrics.reported(at);
@@ -227,21 +226,10 @@ struct Logged {
     unlisted: bool,
     /// By the call that failed.
     calls: LogOnce<&'static str>,
-    clock: Option<Agreement>,
+    skew: SkewLog,
 }
 
 impl Logged {
-    fn clock(&mut self, ClockSkew { ahead, verdict }: ClockSkew) {
-        match self.clock.replace(verdict) {
-            Some(before) if before == verdict => {}
-            None if verdict == Agreement::Agrees => {}
-            _ if verdict == Agreement::Agrees => {
-                tracing::info!("the clock agrees with the API server's again");
-            }
-            _ => tracing::warn!(ahead_s = ahead, "the clock is not the API server's"),
-        }
-    }
-
     fn passed(&mut self, found: &PassResult) {
         let PassResult { written, removed, failures, troubles, unlisted, .. } = found;
         for name in written {

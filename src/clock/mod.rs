@@ -108,6 +108,30 @@ impl ServerTime {
     }
 }
 
+/// Logs when our clock and the API server's differ, and when they agree again: once for each change.
+#[derive(Default)]
+pub(crate) struct SkewLog(Option<Agreement>);
+
+impl SkewLog {
+    /// `log_difference` logs a difference of more than five minutes.
+    pub(crate) fn log(&mut self, skew: ClockSkew, log_difference: impl FnOnce(i64)) {
+        let ClockSkew { ahead, verdict } = skew;
+        let before = self.0.replace(verdict);
+        match verdict {
+            it if before == Some(it) => {}
+            Agreement::Agrees if before.is_none() => {}
+            Agreement::Agrees => tracing::info!("the clock agrees with the API server's again"),
+            Agreement::Apart => warn_of_skew(ahead),
+            Agreement::Differs => log_difference(ahead),
+        }
+    }
+}
+
+/// Logs that our clock is ahead of the API server's by so many seconds.
+pub(crate) fn warn_of_skew(ahead: i64) {
+    tracing::warn!(ahead_s = ahead, "the clock is not the API server's");
+}
+
 impl Agreement {
     /// Whether a replica with these clocks may write to shared objects.
     pub(crate) fn is_enough(self) -> bool {
