@@ -64,8 +64,10 @@ impl<'a> Reviewer<'a> {
                 match self.governing(request.namespace()) {
                     Ok(None) if kind.is_some() => Judgement::of(answer, Outcome::Ignored),
                     Ok(Some((policy, _))) => {
-                        let spared = kind.is_some_and(|it| self.leaves_template(request, it));
-                        let templates = if spared { Templates::Warn } else { policy.templates() };
+                        let is_unchanged = kind.is_some_and(|it| self.leaves_template(request, it));
+                        let templates = policy.templates();
+                        let templates =
+                            if is_unchanged { templates.of_unchanged() } else { templates };
                         cannot_judge(answer, kind, templates, why.clone())
                     }
                     _ => cannot_judge(answer, kind, Templates::Warn, why.clone()),

@@ -50,6 +50,17 @@ pub enum Templates {
     Ignore,
 }
 
+impl Templates {
+    /// The same for an update that leaves a template as it was: it is never denied.
+    #[must_use]
+    pub fn of_unchanged(self) -> Self {
+        match self {
+            Self::Deny | Self::Warn => Self::Warn,
+            Self::Ignore => Self::Ignore,
+        }
+    }
+}
+
 /// The id of an existing rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RuleName(&'static str);

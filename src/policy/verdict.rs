@@ -73,10 +73,7 @@ impl<'a> Verdict<'a> {
         facts: Facts<'a>,
         mode: Mode,
     ) -> Self {
-        let templates = match facts.policy.templates() {
-            Templates::Deny | Templates::Warn => Templates::Warn,
-            Templates::Ignore => Templates::Ignore,
-        };
+        let templates = facts.policy.templates().of_unchanged();
         Self::with_templates(templates, kind, pod, scope, facts, mode)
     }
 
