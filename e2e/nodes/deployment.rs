@@ -16,6 +16,7 @@ use support::{
         cluster::Site,
         trust,
     },
+    program,
     wait::eventually,
 };
 
@@ -249,6 +250,11 @@ impl Replica {
         let address = self.address.expect("a replica that is ready has an address");
         let clock = Arc::new(DefaultTimeProvider);
         trust::verify(clock, address, trust::NAME, ca).await.is_ok()
+    }
+
+    /// Its metrics, by its address, since the API server may be away; `None` if it does not answer.
+    pub(crate) async fn metrics(&self) -> Option<String> {
+        program::ask((self.address?.ip(), 8080).into(), "/metrics").await
     }
 
     pub(crate) fn read(pod: &Value) -> Self {

@@ -10,7 +10,10 @@ use std::{
 use http::Request;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use support::{client::exchange, wait::eventually};
+use support::{
+    program::{self, logged, metric},
+    wait::eventually,
+};
 use tempfile::TempDir;
 
 use super::watches::{deep, object, strange};
@@ -77,24 +80,18 @@ impl Agent {
 
     /// The lines of its log with this message.
     pub(super) fn said(&self, message: &str) -> Vec<Value> {
-        let log = fs::read_to_string(self.directory.path().join("log")).expect("it has a log");
-        let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
-        lines.filter(|it| it["message"] == message).collect()
+        logged(&self.directory.path().join("log"), message)
     }
 
     /// The response of its admin port, if that is a 200.
     pub(super) async fn ask(&self, path: &str) -> Option<String> {
         let started = self.said("agent started").pop()?;
-        let address = started["admin_address"].as_str()?.parse().ok()?;
-        let answer = exchange(address, &format!("GET {path} HTTP/1.0\r\n\r\n")).await?;
-        (answer.0 == "200").then_some(answer.1)
+        program::ask(started["admin_address"].as_str()?.parse().ok()?, path).await
     }
 
     /// The value of a metric.
     pub(super) async fn metric(&self, name: &str) -> Option<f64> {
-        let page = self.ask("/metrics").await?;
-        let value = page.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(' '))?;
-        value.parse().ok()
+        metric(&self.ask("/metrics").await?, name)
     }
 
     fn file(&self, profile: &str) -> PathBuf {

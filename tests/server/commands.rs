@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use support::client::Client;
+use support::{client::Client, program::metric};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 
@@ -51,8 +51,7 @@ impl Running {
     /// The value of a metric without labels.
     pub(crate) async fn metric(&self, name: &str) -> Option<usize> {
         let page = Client::plain(self.admin).await.get("/metrics").await.body;
-        let value = page.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(' '))?;
-        value.parse().ok()
+        metric(&page, name)
     }
 
     /// How many files and connections it has open.

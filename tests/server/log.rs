@@ -197,7 +197,7 @@ async fn deny(client: &mut Encrypted, uid: &str) {
         client.answer().await.expect("it answers")
     };
     let answer = timeout(PATIENCE / 2, answer).await;
-    let answer = answer.expect("a review is answered while nobody reads the log");
+    let answer = answer.expect("a review is answered while the log is not read");
     assert!(answer.status == 200 && answer.body.contains("\"allowed\":false"), "{answer:?}");
 }
 
@@ -309,7 +309,7 @@ async fn a_blocked_reader_of_the_log_stops_no_agent_and_later_reads_how_much_it_
     let words = ["agent", "--node-name", "a", "--seccomp-root", &root];
     let mut process = Process::start(&words, directory);
     let admin = address(&process.until("agent started"), "admin_address");
-    eventually("the agent drops lines that nobody reads", async || {
+    eventually("the agent drops lines that are not read", async || {
         (dropped(admin).await > 0).then_some(())
     })
     .await;

@@ -5,8 +5,8 @@ use std::{fs, sync::Arc};
 use callgate::profile::Digest;
 use serde_json::{Value, json};
 use support::{
-    client::exchange,
     e2e::api::Reply,
+    program::metric,
     wait::{eventually, patiently},
 };
 
@@ -21,11 +21,9 @@ const ACCOUNTS: &str = "/api/v1/namespaces/callgate-agent/serviceaccounts";
 /// How often the agent has failed in this way; `None` if it does not answer.
 async fn errors(agent: &Replica, kind: &str) -> Option<u64> {
     // Asked by its address, as the API server may be away.
-    let address = (agent.address?.ip(), 8080).into();
-    let (status, page) = exchange(address, "GET /metrics HTTP/1.0\r\n\r\n").await?;
-    let start = format!("callgate_agent_errors_total{{kind=\"{kind}\"}} ");
-    let count = page.lines().find_map(|it| it.strip_prefix(&start)?.trim().parse().ok());
-    (status == "200").then(|| count.unwrap_or(0))
+    let page = agent.metrics().await?;
+    let name = format!("callgate_agent_errors_total{{kind=\"{kind}\"}}");
+    Some(metric(&page, &name).unwrap_or(0))
 }
 
 /// What a pod says on node-b that runs under the profile, and how it ends.

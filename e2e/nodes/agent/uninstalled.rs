@@ -4,7 +4,7 @@
 use std::{fs, sync::Arc};
 
 use serde_json::{Value, json};
-use support::{client::exchange, wait::eventually};
+use support::{program::metric, wait::eventually};
 
 use super::node::{
     self, NODE, NODES, SECCOMP_NODE, agent_on, apply, condition, delete, file, installed,
@@ -14,9 +14,7 @@ use crate::deployment::{Deployment, Replica};
 
 /// How many agents a replica counts as silent.
 async fn silent(replica: &Replica) -> Option<u64> {
-    let address = (replica.address?.ip(), 8080).into();
-    let (_, page) = exchange(address, "GET /metrics HTTP/1.0\r\n\r\n").await?;
-    page.lines().find_map(|it| it.strip_prefix("callgate_agents_silent ")?.trim().parse().ok())
+    metric(&replica.metrics().await?, "callgate_agents_silent")
 }
 
 async fn set_timeout(it: &Deployment, variable: &str) {

@@ -14,7 +14,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{api::Api, cluster::Site, manifests::manifests};
-use crate::{client::exchange, wait::eventually};
+use crate::{
+    program::{self, logged, metric},
+    wait::eventually,
+};
 
 /// The configuration of an instance.
 #[derive(Default)]
@@ -162,12 +165,12 @@ impl Instance {
 
     /// The response of its admin port, if that is a 200.
     pub async fn ask(&self, path: &str) -> Option<String> {
-        self.answer(path).await.filter(|it| it.0 == "200").map(|it| it.1)
+        program::ask(self.addresses?.1, path).await
     }
 
     /// The status and the body of the response of its admin port.
     pub async fn answer(&self, path: &str) -> Option<(String, String)> {
-        exchange(self.addresses?.1, &format!("GET {path} HTTP/1.0\r\n\r\n")).await
+        program::answer(self.addresses?.1, path).await
     }
 
     /// Makes it an endpoint of a Service like the production one, in a slice of
@@ -204,16 +207,12 @@ impl Instance {
 
     /// The lines of its log with this message.
     pub fn said(&self, message: &str) -> Vec<Value> {
-        let log = fs::read_to_string(self.log()).expect("the directory is ours");
-        let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
-        lines.filter(|it| it["message"] == message).collect()
+        logged(&self.log(), message)
     }
 
     /// The value of a metric, given with its labels.
     pub async fn metric(&self, name: &str) -> Option<f64> {
-        let page = self.ask("/metrics").await?;
-        let value = page.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(' '))?;
-        value.parse().ok()
+        metric(&self.ask("/metrics").await?, name)
     }
 
     /// Ends the process, as a crash would.

@@ -1,0 +1,29 @@
+//! What a running callgate reports: the answers of its admin port, its metrics and its log.
+
+use std::{fs, net::SocketAddr, path::Path, str::FromStr};
+
+use serde_json::Value;
+
+use crate::client::exchange;
+
+/// The status and the body of the response of an admin port.
+pub async fn answer(admin: SocketAddr, path: &str) -> Option<(String, String)> {
+    exchange(admin, &format!("GET {path} HTTP/1.0\r\n\r\n")).await
+}
+
+/// The body of the response, if that is a 200.
+pub async fn ask(admin: SocketAddr, path: &str) -> Option<String> {
+    answer(admin, path).await.filter(|it| it.0 == "200").map(|it| it.1)
+}
+
+/// The value of a metric on a page of `/metrics`, given with its labels.
+pub fn metric<T: FromStr>(page: &str, name: &str) -> Option<T> {
+    page.lines().find_map(|it| it.strip_prefix(name)?.strip_prefix(' '))?.parse().ok()
+}
+
+/// The lines of a log in JSON with this message.
+pub fn logged(log: &Path, message: &str) -> Vec<Value> {
+    let log = fs::read_to_string(log).expect("it has a log");
+    let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+    lines.filter(|it| it["message"] == message).collect()
+}
