@@ -19,16 +19,15 @@ mod read;
 mod report;
 mod watch;
 
-pub use connect::{Clients, clients, connect};
-pub use report::Report;
-use report::cut;
-
+use self::report::cut;
 use crate::causes::chain;
 
+pub use connect::{Clients, clients, connect};
 pub use facts::{Changes, Facts};
 pub use find::{Find, find_namespace};
 pub use freshness::Freshness;
 pub use live::Live;
 pub use object_type::ObjectType;
 pub use policies::{FindObeying, FindPolicy, find_obeying, find_policy};
+pub use report::Report;
 pub use watch::{Watched, watch};

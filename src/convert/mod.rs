@@ -11,9 +11,9 @@ mod node;
 mod resolve;
 mod spec;
 
-pub use diagnostic::{Diagnostic, DiagnosticLevel, Undecided};
 use std::collections::BTreeSet;
 
+pub use diagnostic::{Diagnostic, DiagnosticLevel, Undecided};
 use extensions::Extensions;
 pub use node::{Architecture, Kernel, Node, NotANode};
 use resolve::Resolver;

@@ -65,6 +65,7 @@ macro_rules! objects {
 }
 
 pub(crate) use objects;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,11 +8,10 @@ mod nodes;
 mod record;
 mod toleration;
 
-pub use self::node::{MOST_NAMED, Node, Taint};
-
 pub use self::{
     demand::MOST_REQUIREMENTS,
     eligible::{Eligible, FileVersion, ProfileDistribution},
+    node::{MOST_NAMED, Node, Taint},
     nodes::Nodes,
 };
 

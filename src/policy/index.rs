@@ -165,7 +165,7 @@ pub(super) mod tests {
     fn governing(index: &PolicyIndex, namespace: &str) -> String {
         match index.governing(namespace) {
             Governed::By(policy, mode) => format!("{} {}", policy.name(), mode.as_str()),
-            Governed::Ungoverned => "nobody".to_owned(),
+            Governed::Ungoverned => "no policy".to_owned(),
             Governed::UnknownPolicy(name) => format!("what is {name}?"),
             Governed::Unknown => "unknown".to_owned(),
         }
@@ -176,7 +176,7 @@ pub(super) mod tests {
     #[case::enforced_unless_said_otherwise("bank", None, "restricted enforce")]
     #[case::misspelt("typo", None, "what is restrictd?")]
     #[case::an_unknown_mode_is_the_strictest("odd", None, "baseline enforce")]
-    #[case::not_opted_in("free", None, "nobody")]
+    #[case::not_opted_in("free", None, "no policy")]
     #[case::never_heard_of("new", None, "unknown")]
     #[case::by_default("free", Some("baseline"), "baseline enforce")]
     #[case::a_label_wins_over_the_default("shop", Some("baseline"), "restricted warn")]

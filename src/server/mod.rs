@@ -17,7 +17,6 @@ mod memory;
 mod peer;
 mod readiness;
 
-pub use self::event::{Event, Observer};
 use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::Router;
@@ -40,6 +39,7 @@ pub use self::{
     admin::Admin,
     descriptors::room_for_clients,
     drain::{Order, signals},
+    event::{Event, Observer},
     limits::{Drain, Limits},
     readiness::{Condition, Readiness},
 };

@@ -8,9 +8,6 @@ mod current;
 mod files;
 mod follow;
 
-use self::config::provider;
-pub use self::config::{install, server_config};
-pub use self::current::Current;
 use std::{
     io,
     path::PathBuf,
@@ -24,6 +21,8 @@ use rustls::{ServerConfig, sign::CertifiedKey};
 pub use self::{
     ca::CaError,
     clients::FollowClients,
+    config::{install, server_config},
+    current::Current,
     files::FileError,
     follow::{Follow, Reload},
 };
@@ -31,7 +30,7 @@ pub(crate) use self::{
     ca::{CertificateAuthority, check},
     certificate::{Certificate, Validity},
 };
-use self::{clients::Clients, files::Files};
+use self::{clients::Clients, config::provider, files::Files};
 use crate::duration;
 
 /// How long the CA of a single process is valid, and so the certificates that it signs.

@@ -7,9 +7,8 @@ mod source;
 mod split;
 mod stream;
 
-pub(crate) use self::source::{Change, Source, Timing};
-
 pub(crate) use self::{
     object::Object,
+    source::{Change, Source, Timing},
     stream::{Event, Failure, stream},
 };

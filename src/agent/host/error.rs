@@ -4,7 +4,8 @@ use std::{error::Error, io, path::PathBuf};
 
 use rustix::io::Errno;
 
-use super::{super::OWN, OWNER};
+use super::OWNER;
+use crate::agent::OWN;
 
 /// Why an operation on the node failed.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,8 @@ use rustix::{
     io::Errno,
 };
 
-use super::{super::name::Name, HostError};
+use super::HostError;
+use crate::agent::name::Name;
 
 /// The mode of a profile's file: readable by the runtime, which is root, and by everyone else.
 pub(super) const MODE: u32 = 0o644;

@@ -10,7 +10,8 @@ use rustix::{
     fs::{Mode, OFlags, open, openat},
 };
 
-use super::{super::OWN, HostError, ManagedDir};
+use super::{HostError, ManagedDir};
+use crate::agent::OWN;
 
 /// The seccomp directory of a node, opened.
 pub struct Root(pub(super) OwnedFd);

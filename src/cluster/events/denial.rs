@@ -1,7 +1,6 @@
 //! A denied pod, as Events report it.
 
-use super::super::cut;
-use crate::profile::is_subdomain;
+use crate::{cluster::cut, profile::is_subdomain};
 
 /// In bytes: what the API server allows (`NoteLengthLimit` in
 /// pkg/apis/core/validation/events.go).

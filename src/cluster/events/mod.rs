@@ -7,8 +7,6 @@
 mod denial;
 mod ledger;
 
-use denial::LONGEST_NAME;
-pub use denial::{Denial, Owner};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -29,9 +27,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+pub use self::denial::{Denial, Owner};
+use self::{
+    denial::LONGEST_NAME,
+    ledger::{Ledger, Occurrence},
+};
 use super::{Report, chain, clock_reading::ClockReading, cut};
 use crate::call::within;
-use ledger::{Ledger, Occurrence};
 
 /// How many denials may wait for the ledger. Each takes microseconds, except while the API server
 /// delays the write of an Event.

@@ -37,7 +37,6 @@ mod wrong_type;
 
 use lint::Check;
 pub use lint::{Finding, Lint, Severity};
-
 use reading::{Reading, Shape};
 use remark::{Anchor, Remark};
 

@@ -3,13 +3,13 @@
 mod defaults;
 mod follow;
 
-pub(super) use defaults::Defaults;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use arc_swap::ArcSwap;
 use kube::Client;
 
+pub(super) use self::defaults::Defaults;
 use crate::{
     admission::{Ask, FindNamespace, RecentChanges, Snapshot},
     cli::observe::ReportDenial,
