@@ -12,6 +12,7 @@ mod outage;
 mod programs;
 mod runbook;
 mod tests;
+mod unknown;
 
 use std::{
     cell::RefCell,
@@ -97,8 +98,8 @@ fn without_a_cluster() -> Vec<Trial> {
 }
 
 /// Those that look at the Deployment as it was applied come first, those that
-/// change a node last. These need the files of the nodes.
+/// change a node last. Those of `agent` need the files of the nodes, and `unknown` needs etcd.
 fn all() -> impl Iterator<Item = tests::Entry> {
-    let on_nodes = if cluster::is_ours() { agent::ALL } else { &[] };
-    [tests::ALL, ca::ALL, outage::ALL, on_nodes].into_iter().flatten().copied()
+    let in_our_own = if cluster::is_ours() { [unknown::ALL, agent::ALL] } else { [&[][..]; 2] };
+    [tests::ALL, ca::ALL, outage::ALL].into_iter().chain(in_our_own).flatten().copied()
 }

@@ -5,8 +5,8 @@ use crate::{
     policy::{Check, Context, Finding, Level, Rule},
 };
 
-/// S1: the API server rejects types that it does not know. A type that it learns first (`OCI`)
-/// runs unconfined on older kubelets.
+/// S1, S4: the API server rejects types that it does not know. A type that it learns first (`OCI`)
+/// runs unconfined on kubelets before 1.38.
 pub(super) const RULE: Rule = Rule {
     id: "unknown-type",
     level: Level::Deny,
