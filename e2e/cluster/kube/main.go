@@ -33,7 +33,7 @@ func main() {
 	case "kube-proxy":
 		os.Exit(cli.Run(proxy.NewProxyCommand()))
 	case "kubelet":
-		os.Exit(cli.Run(kubelet.NewKubeletCommand(context.Background())))
+		os.Exit(run(cli.Run, kubelet.NewKubeletCommand))
 	case "kubeadm":
 		exit(kubeadm.Run())
 	case "kindnetd":
@@ -53,4 +53,13 @@ func exit(err error) {
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+// run runs a command that Kubernetes makes without a context in 1.33, and with
+// one since.
+func run[Command any](run func(Command) int, make any) int {
+	if make, ok := make.(func() Command); ok {
+		return run(make())
+	}
+	return run(make.(func(context.Context) Command)(context.Background()))
 }
