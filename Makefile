@@ -6,7 +6,7 @@ ADMIN ?= 127.0.0.1:8080
 REVIEW ?= examples/reviews/misspelt-profile.json
 export RUST_BACKTRACE ?= 0
 
-.PHONY: run test test-dates test-long lint fix e2e e2e-kind demo bench bench-cluster image
+.PHONY: run test test-dates test-long lint fix e2e e2e-versions e2e-oldest e2e-kind demo bench bench-cluster image
 
 ## Builds and serves on https://127.0.0.1:8443, and posts one review to it.
 run:
@@ -49,6 +49,16 @@ test-long:
 ## Only the suites on a real API server and on real nodes.
 e2e:
 	$(CARGO) test --locked --test e2e --test nodes
+
+## The suites on every version of Kubernetes that e2e/cluster/versions/list names, as root; writes docs/versions.md.
+e2e-versions:
+	@e2e/setup
+	CARGO=$(CARGO) e2e/versions
+
+## The suite on the API server of the oldest of them.
+e2e-oldest:
+	@e2e/setup
+	CARGO=$(CARGO) e2e/versions oldest
 
 ## The same suites on two kind nodes; needs Docker, kind, kubectl and root.
 e2e-kind: image

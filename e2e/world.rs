@@ -9,6 +9,7 @@ use support::{
         cluster::Site,
         instance::{Instance, Setup, lines_about},
         manifests::{define, profiles},
+        versions::report_versions,
     },
     wait::eventually,
 };
@@ -24,6 +25,7 @@ impl World {
     /// Installs the webhook as in production, and waits until it is called.
     pub(crate) async fn start(site: Site) -> Self {
         let api = Api::connect(&site.kubeconfig).await;
+        report_versions(&api).await;
         define(&api).await;
         let setup = Setup { profiles: profiles(), ..Setup::default() };
         let webhook = Instance::start(&api, &site, "callgate", &setup, |_| ()).await;

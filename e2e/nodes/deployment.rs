@@ -15,6 +15,7 @@ use support::{
         api::{Api, Reply},
         cluster::Site,
         trust,
+        versions::report_versions,
     },
     program,
     wait::eventually,
@@ -50,6 +51,7 @@ impl Deployment {
     /// the API server calls it.
     pub(crate) async fn apply(site: Site) -> Self {
         let api = Api::connect(&site.kubeconfig).await;
+        report_versions(&api).await;
         let deployment = Self { site, api };
         deployment.kubectl_ok(&["apply", "-k", Self::overlay()]).await;
         deployment.rolled_out().await;

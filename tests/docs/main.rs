@@ -1,4 +1,4 @@
-//! The generated pages in docs, and the limits of README.
+//! The generated pages in docs, the limits of README, and the versions of Kubernetes.
 
 #![expect(clippy::format_push_string, reason = "pages are short")]
 
@@ -6,6 +6,7 @@ mod api;
 mod flags;
 mod picture;
 mod readme;
+mod versions;
 
 use std::{env, fs};
 

@@ -6,3 +6,4 @@ pub mod instance;
 pub mod load;
 pub mod manifests;
 pub mod trust;
+pub mod versions;
