@@ -40,9 +40,15 @@ const OBEYED: Duration = Duration::from_secs(2);
 /// on an idle machine.
 const UNHEARD_OF: Duration = Duration::from_secs(10);
 
-/// The error of a call to a replica that has died.
-pub(crate) const GONE: [&str; 5] =
-    ["connection refused", "EOF", "connection reset", "broken pipe", "server closed"];
+/// The error of a call to a replica that has died, or whose pod is gone.
+pub(crate) const GONE: [&str; 6] = [
+    "connection refused",
+    "EOF",
+    "connection reset",
+    "broken pipe",
+    "server closed",
+    "no route to host",
+];
 
 pub(crate) const ALL: &[Entry] = entries![
     a_second_apply_changes_nothing,
