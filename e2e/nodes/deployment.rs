@@ -69,10 +69,15 @@ impl Deployment {
         concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/overlays/e2e")
     }
 
-    /// Where that node looks for profiles, as its kubelet and containerd see it:
-    /// each node has a mount namespace of its own.
+    /// The files of a node, as its kubelet and containerd see them: each node has a mount namespace
+    /// of its own.
+    pub(crate) fn root_of(&self, node: &str) -> PathBuf {
+        format!("/proc/{}/root", self.process_of(node)).into()
+    }
+
+    /// Where that node looks for profiles.
     pub(crate) fn seccomp_root(&self, node: &str) -> PathBuf {
-        format!("/proc/{}/root{SECCOMP_ROOT}", self.process_of(node)).into()
+        self.root_of(node).join(SECCOMP_ROOT.trim_start_matches('/'))
     }
 
     /// Runs a line in the mount namespace of a node, as its root.
@@ -82,7 +87,7 @@ impl Deployment {
     }
 
     /// A process that lives as long as the node.
-    fn process_of(&self, node: &str) -> String {
+    pub(crate) fn process_of(&self, node: &str) -> String {
         let directory = self.site.kubeconfig.parent().expect("it is in the cluster's directory");
         let pid = fs::read_to_string(directory.join(node).join("pid")).expect("the node runs");
         pid.trim().to_owned()
@@ -211,8 +216,8 @@ impl Deployment {
         tokio::task::spawn_blocking(run).await.expect("it does not panic")
     }
 
-    /// Runs a shell line at the top of the tree, with `kubectl` on `PATH`.
-    pub(crate) async fn shell(&self, line: &str) {
+    /// Runs a shell line at the top of the tree, with `kubectl` on `PATH`, and returns what it prints.
+    pub(crate) async fn shell(&self, line: &str) -> String {
         let mut command = Command::new("bash");
         command.args(["-euo", "pipefail", "-c", line]).env("KUBECONFIG", &self.site.kubeconfig);
         command.current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -224,6 +229,7 @@ impl Deployment {
         let output = tokio::task::spawn_blocking(run).await.expect("it does not panic");
         let why = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}: {why}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     pub(crate) async fn kubectl_ok(&self, words: &[&str]) -> String {

@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         let trial = |test: tests::Entry| {
             let (deployment, runtime) = (Arc::clone(&deployment), Arc::clone(&runtime));
             Trial::test(test.name, move || runtime.block_on(attempt(test, deployment)))
+                .with_ignored_flag(cluster::leaves_out(test.name))
         };
         let trials = all().map(trial).collect();
         return libtest_mimic::run(&arguments, trials).exit_code();

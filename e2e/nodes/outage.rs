@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use support::report::report;
-use support::{client::exchange, e2e::load, wait::eventually};
+use support::{e2e::load, wait::eventually};
 
 use crate::{
     deployment::{Deployment, path_of_policy, pod, privileged},
@@ -79,7 +79,7 @@ async fn a_replica_whose_resource_version_is_compacted_lists_again(it: Arc<Deplo
 
     replica.signal("STOP");
     it.policy("compacted", rules("Deny")).await;
-    compact().await;
+    compact(&it).await;
     it.restart("kube-apiserver").await;
     eventually("the API server is ready", async || {
         it.api.try_get("/readyz").await.is_ok_and(|it| it.is_ok()).then_some(())
@@ -106,19 +106,16 @@ async fn a_replica_whose_resource_version_is_compacted_lists_again(it: Arc<Deplo
 }
 
 /// Removes from etcd all versions of objects but the last.
-async fn compact() {
+async fn compact(it: &Deployment) {
     let any = json!({ "key": STANDARD.encode("/registry/any") });
-    let revision = etcd("/v3/kv/range", &any).await["header"]["revision"].clone();
-    let reply = etcd("/v3/kv/compaction", &json!({ "revision": revision, "physical": true })).await;
+    let revision = etcd(it, "range", &any).await["header"]["revision"].clone();
+    let order = json!({ "revision": revision, "physical": true });
+    let reply = etcd(it, "compaction", &order).await;
     assert!(reply["header"].is_object(), "{reply}");
 }
 
-async fn etcd(path: &str, body: &Value) -> Value {
-    let body = body.to_string();
-    let length = body.len();
-    let request = format!("POST {path} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}");
-    let answer = exchange(([127, 0, 0, 1], 2379).into(), &request).await;
-    let (_, answer) = answer.expect("etcd answers");
+async fn etcd(it: &Deployment, method: &str, request: &Value) -> Value {
+    let answer = it.shell(&format!("{}\netcd {method} '{request}'", it.etcd())).await;
     serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 

@@ -2,11 +2,10 @@
 
 use std::{fs, process::Command};
 
+use support::e2e::cluster;
 use tokio::task::spawn_blocking;
 
 use crate::deployment::{Deployment, Replica};
-
-const RESTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/cluster/restart");
 
 impl Deployment {
     /// Ends a program of the control plane as a crash does; a new one starts.
@@ -29,8 +28,22 @@ impl Deployment {
         self.order(None, &[program, "begin"]).await;
     }
 
+    /// Defines `etcd METHOD REQUEST` for a shell line, a call to the key-value service of etcd.
+    pub(crate) fn etcd(&self) -> String {
+        let pki = self.root_of("node-a").join("etc/kubernetes/pki/etcd");
+        let pki = pki.display();
+        // The one that kubeadm sets up takes only clients with a certificate.
+        let server = if cluster::is_kind() {
+            format!("--cacert {pki}/ca.crt --cert {pki}/server.crt --key {pki}/server.key https")
+        } else {
+            "http".to_owned()
+        };
+        let network = format!("nsenter --target {} --net", self.process_of("node-a"));
+        format!(r#"etcd() {{ {network} curl -fsS {server}://127.0.0.1:2379/v3/kv/"$1" -d "$2"; }}"#)
+    }
+
     async fn order(&self, node: Option<&'static str>, words: &[&'static str]) {
-        let mut command = Command::new(RESTART);
+        let mut command = Command::new(cluster::rig().join("restart"));
         command.arg(self.directory()).args(words);
         if let Some(node) = node {
             command.env("NODE", node);

@@ -26,11 +26,12 @@ async fn a_kubelet_runs_a_type_that_it_does_not_know_unconfined(it: Arc<Deployme
     let kind = "/spec/securityContext/seccompProfile/type";
     assert_eq!(stored.pointer(kind), Some(&json!("RuntimeDefault")));
     it.shell(&format!(
-        r#"etcd() {{ curl -fsS "http://127.0.0.1:2379/v3/kv/$1" -d "$2"; }}
+        r#"{etcd}
         key=$(printf '/registry/pods/{namespace}/newer' | base64 -w 0)
         value=$(etcd range '{{"key": "'"$key"'"}}' | sed 's/.*"value":"\([^"]*\)".*/\1/' | base64 -d |
             LC_ALL=C sed 's/RuntimeDefault/{NEWER}/' | base64 -w 0)
-        etcd put '{{"key": "'"$key"'", "value": "'"$value"'"}}'"#
+        etcd put '{{"key": "'"$key"'", "value": "'"$value"'"}}'"#,
+        etcd = it.etcd(),
     ))
     .await;
     let path = format!("/api/v1/namespaces/{namespace}/pods/newer");

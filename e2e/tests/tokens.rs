@@ -108,10 +108,6 @@ async fn the_token_of_an_agent_writes_only_what_belongs_to_its_node(it: Test) {
             json!({ "metadata": { "ownerReferences": [
             { "apiVersion": "v1", "kind": "Node", "name": b, "uid": "1" }] } }),
         ),
-        (
-            "an address of pods",
-            json!({ "spec": { "podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24"] } }),
-        ),
         ("cordoned", json!({ "spec": { "unschedulable": true } })),
         ("a provider", json!({ "spec": { "providerID": "x://y" } })),
     ] {
@@ -121,6 +117,12 @@ async fn the_token_of_an_agent_writes_only_what_belongs_to_its_node(it: Test) {
         let is_spec = change.get("spec").is_some();
         assert!(is_spec || by_status.status == 422, "{what}: {by_status:?}");
     }
+    // Where the controller manager assigns it, nobody can change it.
+    let change = json!({ "spec": { "podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24"] } });
+    let reply = agent.merge(&own, &change).await;
+    let is_assigned = reply.message().contains("node updates may not change podCIDR");
+    let why = if is_assigned { "is invalid" } else { nothing };
+    refused("an address of pods", &reply, 422, why);
     for (what, change) in [
         ("room", json!({ "capacity": { "pods": "0" }, "allocatable": { "pods": "0" } })),
         ("an address", json!({ "addresses": [{ "type": "InternalIP", "address": "10.0.0.1" }] })),

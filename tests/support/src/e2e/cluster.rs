@@ -9,8 +9,13 @@ use std::{
     thread,
 };
 
+use crate::report::report;
+
 /// Says that this process is inside the rig's network already; holds its directory.
 const INSIDE: &str = "CALLGATE_E2E_INSIDE";
+
+/// Names the folder in `e2e` whose scripts run the cluster of our own: `cluster`, which is the default, or `kind`.
+const RIG: &str = "CALLGATE_E2E_RIG";
 
 /// The exit code of the rig if it is not allowed to run.
 const NOT_ALLOWED: i32 = 77;
@@ -71,6 +76,34 @@ fn inside(callgate: &str) -> Option<Site> {
     })
 }
 
+/// The folder of the scripts that run the cluster of our own.
+pub fn rig() -> PathBuf {
+    let name = env::var(RIG).unwrap_or_else(|_| "cluster".to_owned());
+    let rig = Path::new(TREE).join("e2e").join(&name);
+    assert!(rig.join("run").is_file(), "{RIG} is cluster or kind, not {name:?}");
+    rig
+}
+
+/// Whether that is kind.
+pub fn is_kind() -> bool {
+    env::var(RIG).is_ok_and(|it| it == "kind")
+}
+
+/// The tests that cannot run on kind, and why.
+const LEFT_OUT: &[(&str, &str)] = &[(
+    "nodes_are_eligible_where_the_scheduler_finds_them_feasible",
+    "it needs a cluster without real nodes",
+)];
+
+/// Whether this test cannot run on the cluster that was chosen; if so, says why.
+pub fn leaves_out(test: &str) -> bool {
+    let reason = LEFT_OUT.iter().find(|it| is_kind() && it.0 == test);
+    if let Some((name, why)) = reason {
+        report(&format!("{name} is left out: {why}"));
+    }
+    reason.is_some()
+}
+
 /// Whether there is no other cluster to use than one of our own.
 pub fn is_ours() -> bool {
     env::var_os(INSIDE).is_some() || env::var_os("CALLGATE_E2E_KUBECONFIG").is_none()
@@ -102,7 +135,7 @@ pub fn place(callgate: &str) -> Place {
 pub fn run_inside(needs: &Needs) -> Result<ExitCode, Failure> {
     let directory = tempfile::tempdir().map_err(|it| broken(&it))?;
     let state = directory.path().join("cluster");
-    let rig = PathBuf::from(TREE).join("e2e/cluster");
+    let rig = rig();
     let flag = needs.told.map(|it| it(directory.path())).transpose().map_err(|it| broken(&it))?;
     let images: Vec<_> = needs.images.iter().map(|it| it.to_string_lossy()).collect();
     let mut cluster = Command::new(rig.join("run"))
