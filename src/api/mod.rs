@@ -6,6 +6,7 @@
 mod node;
 mod policy;
 mod profile;
+mod schema;
 mod status;
 
 use kube::{CustomResourceExt, Resource};
@@ -13,6 +14,7 @@ use kube::{CustomResourceExt, Resource};
 pub use node::{InstalledProfile, SeccompNode, SeccompNodeSpec, SeccompNodeStatus, Source};
 pub use policy::{SeccompPolicy, SeccompPolicySpec};
 pub use profile::{SeccompProfile, SeccompProfileSpec};
+pub use schema::json_schema;
 pub use status::Status;
 
 /// Every `CustomResourceDefinition`, as JSON, in alphabetical order.

@@ -1,25 +1,64 @@
-//! `callgate crds`: prints the `CustomResourceDefinition` objects.
+//! `callgate crds`: prints the `CustomResourceDefinition` objects, or the JSON Schema of one kind.
 
 use std::io::{self, Write};
 
-use anyhow::Context;
-use clap::Args;
+use anyhow::{Context, anyhow};
+use clap::{Args, ValueEnum};
 
-use crate::{api, cli::Outcome};
+use crate::{
+    api,
+    cli::Outcome,
+    group::{NODE, POLICY, PROFILE},
+};
 
 /// Print the `CustomResourceDefinition` objects as YAML
 #[derive(Args, Debug)]
-pub(super) struct Crds {}
+pub(super) struct Crds {
+    /// Print the JSON Schema (draft 7) of this kind instead, for editors and for tools that check manifests
+    #[arg(long, value_name = "KIND", env = "CALLGATE_JSON_SCHEMA")]
+    json_schema: Option<Kind>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    #[value(name = NODE.kind)]
+    Node,
+    #[value(name = POLICY.kind)]
+    Policy,
+    #[value(name = PROFILE.kind)]
+    Profile,
+}
 
 impl Crds {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
-        let Self {} = self;
-        let mut text = String::from("# The output of `callgate crds`: change src/api instead.\n");
-        for definition in api::definitions() {
-            text.push_str("---\n");
-            text.push_str(&serde_saphyr::to_string(&definition).context("cannot write YAML")?);
-        }
+        let text = match self.json_schema {
+            None => definitions()?,
+            Some(kind) => schema(kind)?,
+        };
         io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
         Ok(Outcome::Success)
     }
+}
+
+fn definitions() -> anyhow::Result<String> {
+    let mut text = String::from("# The output of `callgate crds`: change src/api instead.\n");
+    for definition in api::definitions() {
+        text.push_str("---\n");
+        text.push_str(&serde_saphyr::to_string(&definition).context("cannot write YAML")?);
+    }
+    Ok(text)
+}
+
+fn schema(kind: Kind) -> anyhow::Result<String> {
+    let kind = match kind {
+        Kind::Node => NODE.kind,
+        Kind::Policy => POLICY.kind,
+        Kind::Profile => PROFILE.kind,
+    };
+    let schema = api::definitions()
+        .iter()
+        .find(|it| it["spec"]["names"]["kind"] == kind)
+        .and_then(api::json_schema)
+        .ok_or_else(|| anyhow!("there is no definition of {kind}"))?;
+    Ok(format!("{schema:#}\n"))
 }

@@ -4,6 +4,7 @@ mod agent;
 mod kustomize;
 mod monitoring;
 mod rights;
+mod schemas;
 mod workload;
 
 use callgate::admission::{LEFT_OUT, LEFT_OUT_EVERYWHERE};
