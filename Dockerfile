@@ -1,4 +1,4 @@
-# One static binary and nothing else. `make image` builds it; the architecture is that of the builder.
+# One static binary and nothing else, as `make image` makes it without Docker. The architecture is that of the builder.
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
@@ -11,5 +11,5 @@ RUN target=$(uname -m)-unknown-linux-gnu \
 
 FROM scratch
 COPY --from=build /callgate /bin/callgate
-USER 65532:65532
+USER 60918:60918
 ENTRYPOINT ["/bin/callgate"]

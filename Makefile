@@ -6,7 +6,7 @@ ADMIN ?= 127.0.0.1:8080
 REVIEW ?= examples/reviews/misspelt-profile.json
 export RUST_BACKTRACE ?= 0
 
-.PHONY: run test test-dates test-long lint fix e2e e2e-versions e2e-oldest e2e-kind demo bench bench-cluster image
+.PHONY: run test test-dates test-long lint fix e2e e2e-versions e2e-oldest e2e-kind demo bench bench-cluster image release
 
 ## Builds and serves on https://127.0.0.1:8443, and posts one review to it.
 run:
@@ -26,6 +26,7 @@ test:
 	CARGO=$(CARGO) tests/dates
 	cd e2e/oracle && CGO_ENABLED=0 go test -count=1 ./...
 	cd e2e/oracle && CGO_ENABLED=1 go test -count=1 -tags seccomp ./filters
+	cd release/packer && CGO_ENABLED=0 go test -count=1 ./...
 	e2e/cluster/test
 
 ## Runs every suite that needs no cluster on days of later years.
@@ -70,21 +71,24 @@ lint:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install cargo-deny --locked" >&2; exit 1; }
 	$(CARGO) deny --log-level error check bans licenses sources
-	@for module in e2e/cluster e2e/cluster/tools e2e/oracle; do \
+	@for module in e2e/cluster e2e/oracle release/packer; do \
 	    test -z "$$(gofmt -l $$module | tee /dev/stderr)"; \
 	done
 	cd e2e/oracle && CGO_ENABLED=0 go vet ./...
 	cd e2e/oracle && CGO_ENABLED=1 go vet -tags seccomp ./filters
+	cd release/packer && CGO_ENABLED=0 go vet ./...
+	cd release/tools && go tool actionlint ../../.github/workflows/*.yml
 
 fix:
 	$(CARGO) fmt --all
 	$(CARGO) clippy --locked --workspace --all-targets --fix --allow-dirty
 	gofmt -w e2e
 
-## Shows the examples of the README on two real nodes.
+## Shows the examples of the README on two real nodes; DEMO=--kind on those of a kind cluster.
 demo:
+	@e2e/setup
 	$(CARGO) build --locked
-	e2e/demo
+	e2e/demo $(DEMO)
 
 bench:
 	$(CARGO) bench --locked --bench reviews --bench placement
@@ -95,6 +99,10 @@ bench-cluster:
 	@e2e/cluster/build >/dev/null
 	$(CARGO) bench --locked --bench cluster
 
-## The container image, by Docker.
+## Writes the container image to dist/ as archives for registries and for Docker; needs no Docker.
 image:
-	docker build --tag callgate:dev .
+	release/image
+
+## Writes to dist/ what a release consists of.
+release:
+	release/make "$(VERSION)"
