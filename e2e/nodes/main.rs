@@ -12,6 +12,7 @@ mod outage;
 mod programs;
 mod runbook;
 mod tests;
+mod tutorial;
 mod unknown;
 
 use std::{

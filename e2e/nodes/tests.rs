@@ -13,6 +13,7 @@ use support::{e2e::load, wait::eventually};
 use crate::{
     deployment::{Deployment, Replica, path_of_policy, pod, privileged},
     runbook::what_the_runbook_says_comes_true,
+    tutorial::what_the_tutorial_shows_happens,
 };
 
 /// A test's name and what it does.
@@ -60,6 +61,7 @@ pub(crate) const ALL: &[Entry] = entries![
     while_the_deployment_is_restarted_no_pod_is_denied,
     a_killed_replica_allows_no_bad_pod_and_is_replaced,
     what_the_runbook_says_comes_true,
+    what_the_tutorial_shows_happens,
 ];
 
 async fn a_second_apply_changes_nothing(it: Arc<Deployment>) {
