@@ -3,6 +3,28 @@
 use std::{fs, path::Path};
 
 #[test]
+fn the_readme_names_the_versions_on_which_the_suite_has_passed() {
+    let tested = tested().iter().map(|it| minor(it).to_owned()).collect::<Vec<_>>();
+    let (newest, others) = tested.split_last().expect("the suite has passed");
+    let names = if others.is_empty() {
+        newest.clone()
+    } else {
+        format!("{} and {newest}", others.join(", "))
+    };
+    let sentence = format!("Tested on Kubernetes {names} with");
+    assert!(read("README.md").contains(&sentence), "README.md does not say {sentence:?}");
+}
+
+#[test]
+fn the_suite_passed_on_versions_of_the_list() {
+    let known = versions();
+    for version in tested() {
+        let reason = "`make e2e-versions` writes docs/versions.md";
+        assert!(known.contains(&version), "{version} is not in versions/list: {reason}");
+    }
+}
+
+#[test]
 fn the_modules_of_every_version_are_those_that_the_list_names() {
     let versions = versions();
     let (newest, others) = versions.split_last().expect("there is a version");
@@ -20,6 +42,13 @@ fn the_modules_of_every_version_are_those_that_the_list_names() {
 fn versions() -> Vec<String> {
     let list = read("e2e/cluster/versions/list");
     list.lines().filter(|it| !it.starts_with('#')).map(str::to_owned).collect()
+}
+
+/// The versions of API servers in docs/versions.md, on which the suite has passed.
+fn tested() -> Vec<String> {
+    let page = read("docs/versions.md");
+    let rows = page.lines().filter_map(|it| it.strip_prefix("| `e2e` | "));
+    rows.map(|it| it.split(' ').next().unwrap_or_default().to_owned()).collect()
 }
 
 fn minor(version: &str) -> &str {
