@@ -22,6 +22,7 @@ test: export PROPTEST_RNG_SEED ?= 1
 test:
 	@e2e/setup
 	@e2e/cluster/build >/dev/null
+	@e2e/helm/build >/dev/null
 	$(CARGO) test --locked
 	CARGO=$(CARGO) tests/dates
 	cd e2e/oracle && CGO_ENABLED=0 go test -count=1 ./...
@@ -49,6 +50,7 @@ test-long:
 
 ## Only the suites on a real API server and on real nodes.
 e2e:
+	@e2e/helm/build >/dev/null
 	$(CARGO) test --locked --test e2e --test nodes
 
 ## The suites on every version of Kubernetes that e2e/cluster/versions/list names, as root; writes docs/versions.md.

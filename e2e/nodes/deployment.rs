@@ -210,9 +210,15 @@ impl Deployment {
 
     pub(crate) async fn kubectl(&self, words: &[&str]) -> Output {
         let program = self.site.programs.as_deref().unwrap_or(Path::new("")).join("kubectl");
+        self.run(&program, words).await
+    }
+
+    /// Runs a client of this cluster at the top of the tree.
+    pub(crate) async fn run(&self, program: &Path, words: &[&str]) -> Output {
         let mut command = Command::new(program);
         command.args(words).env("KUBECONFIG", &self.site.kubeconfig);
-        let run = move || command.output().expect("kubectl starts");
+        command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        let run = move || command.output().expect("the client starts");
         tokio::task::spawn_blocking(run).await.expect("it does not panic")
     }
 

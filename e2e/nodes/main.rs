@@ -7,6 +7,7 @@
 mod agent;
 mod ca;
 mod deployment;
+mod helm;
 mod image;
 mod outage;
 mod programs;
@@ -103,5 +104,5 @@ fn without_a_cluster() -> Vec<Trial> {
 /// change a node last. Those of `agent` need the files of the nodes, and `unknown` needs etcd.
 fn all() -> impl Iterator<Item = tests::Entry> {
     let in_our_own = if cluster::is_ours() { [unknown::ALL, agent::ALL] } else { [&[][..]; 2] };
-    [tests::ALL, ca::ALL, outage::ALL].into_iter().chain(in_our_own).flatten().copied()
+    [tests::ALL, helm::ALL, ca::ALL, outage::ALL].into_iter().chain(in_our_own).flatten().copied()
 }

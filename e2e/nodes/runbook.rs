@@ -277,6 +277,20 @@ async fn uninstalling(it: &Deployment, reader: &mut Reader) {
     });
     let policies = "/apis/callgate.dev/v1alpha1/seccomppolicies";
     it.api.post(policies, &policy).await.expect_ok("a policy");
+    let profile = json!({
+        "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompProfile",
+        "metadata": { "name": "to-be-forgotten" },
+        "spec": {
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" }],
+        },
+    });
+    let profiles = "/apis/callgate.dev/v1alpha1/seccompprofiles";
+    it.api.post(profiles, &profile).await.expect_ok("a profile");
+    eventually("every node has a label and the condition", async || {
+        marks(it).await.iter().all(|it| *it == (true, true)).then_some(())
+    })
+    .await;
 
     reader.run("Uninstall").await;
     await_acceptance(it, "shop").await;
@@ -287,6 +301,8 @@ async fn uninstalling(it: &Deployment, reader: &mut Reader) {
     reader.run("Uninstall").await;
     await_acceptance(it, "shop").await;
     reader.run("Uninstall").await;
+    assert!(marks(it).await.iter().all(|it| *it == (false, false)), "nodes are as before");
+    reader.run("Uninstall").await;
     await_acceptance(it, "shop").await;
     let copy = fs::read_to_string(reader.folder.path().join("callgate-objects.yaml"));
     assert!(copy.expect("it was written").contains("name: to-be-kept"));
@@ -296,6 +312,23 @@ async fn uninstalling(it: &Deployment, reader: &mut Reader) {
     fs::write(&file, all).expect("the folder is ours");
     let file = file.to_str().expect("it is text");
     assert_eq!(it.kubectl_ok(&["get", "--ignore-not-found", "-f", file]).await, "");
+}
+
+/// Of each node: whether it has a label of a profile, and whether it has the condition.
+async fn marks(it: &Deployment) -> Vec<(bool, bool)> {
+    let nodes = it.api.get("/api/v1/nodes").await.expect_ok("the nodes");
+    let of_one = |node: &Value| {
+        let labels = node["metadata"]["labels"].as_object();
+        let labels = labels.into_iter().flat_map(|it| it.keys());
+        let conditions = node["status"]["conditions"].as_array().into_iter().flatten();
+        (
+            labels.into_iter().any(|it| it.starts_with("profile.callgate.dev/")),
+            conditions.into_iter().any(|it| it["type"] == "SeccompProfilesReady"),
+        )
+    };
+    let nodes = nodes["items"].as_array().expect("a list").iter().map(of_one).collect::<Vec<_>>();
+    assert!(!nodes.is_empty());
+    nodes
 }
 
 async fn uninstalling_in_another_order(it: &Deployment, reader: &mut Reader) {

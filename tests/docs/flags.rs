@@ -130,7 +130,7 @@ fn decapitalised(text: &impl ToString) -> String {
 }
 
 /// Flags of other programs that these pages name.
-const OF_OTHERS: &[&str] = &["--register-with-taints", "--tag"];
+const OF_OTHERS: &[&str] = &["--create-namespace", "--register-with-taints", "--set", "--tag"];
 
 #[test]
 fn every_flag_that_a_page_names_exists() {

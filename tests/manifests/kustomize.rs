@@ -120,6 +120,6 @@ fn folders(of: &str) -> Vec<String> {
 }
 
 #[expect(clippy::print_stderr, reason = "a test reports")]
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }

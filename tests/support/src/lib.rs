@@ -10,6 +10,7 @@ pub mod client;
 pub mod e2e;
 pub mod generated;
 pub mod harness;
+pub mod helm;
 pub mod program;
 pub mod report;
 pub mod table;
