@@ -63,9 +63,9 @@ e2e-oldest:
 	@e2e/setup
 	CARGO=$(CARGO) e2e/versions oldest
 
-## The suites of `make e2e` on kind, as root: its nodes are containers.
+## The suites of `make e2e` on kind, as root: its nodes are containers. SUITES=nodes runs one of the two.
 e2e-kind:
-	@CARGO=$(CARGO) e2e/kind/suites
+	@CARGO=$(CARGO) e2e/kind/suites $(SUITES)
 
 lint:
 	$(CARGO) fmt --all --check

@@ -42,13 +42,14 @@ const OBEYED: Duration = Duration::from_secs(2);
 const UNHEARD_OF: Duration = Duration::from_secs(10);
 
 /// The error of a call to a replica that has died, or whose pod is gone.
-pub(crate) const GONE: [&str; 6] = [
+pub(crate) const GONE: [&str; 7] = [
     "connection refused",
     "EOF",
     "connection reset",
     "broken pipe",
     "server closed",
     "no route to host",
+    "network is unreachable",
 ];
 
 pub(crate) const ALL: &[Entry] = entries![
