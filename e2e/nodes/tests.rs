@@ -52,6 +52,9 @@ pub(crate) const GONE: [&str; 7] = [
     "network is unreachable",
 ];
 
+/// Further ones while no replica is left. A network need not answer for a pod that is gone.
+pub(crate) const NOBODY: [&str; 2] = ["no endpoints available", "context deadline exceeded"];
+
 pub(crate) const ALL: &[Entry] = entries![
     a_second_apply_changes_nothing,
     both_replicas_are_ready_each_on_its_own_node,
