@@ -7,6 +7,8 @@ use support::helm;
 
 use super::{CHART, Objects, name, programs, render, run, values};
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The files of values, by name.
 fn files() -> BTreeMap<String, Value> {
     let entries = fs::read_dir("tests/manifests/values").expect("the tree is readable");
@@ -86,12 +88,12 @@ fn an_image_is_named_by_registry_repository_and_tag_or_digest() {
     let digest = format!("sha256:{}", "0".repeat(64));
     let digest = format!("image.digest={digest}");
     for (values, expected) in [
-        (&[][..], "callgate:0.1.0".to_owned()),
+        (&[][..], format!("callgate:{VERSION}")),
         (
             &["image.repository=localhost/callgate", "image.tag=e2e"],
             "localhost/callgate:e2e".into(),
         ),
-        (&["global.imageRegistry=r.example.com/a/"], "r.example.com/a/callgate:0.1.0".into()),
+        (&["global.imageRegistry=r.example.com/a/"], format!("r.example.com/a/callgate:{VERSION}")),
         (&["image.tag=e2e", &digest], format!("callgate@sha256:{}", "0".repeat(64))),
     ] {
         let objects = render("v4", "callgate-system", values);

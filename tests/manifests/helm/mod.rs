@@ -196,6 +196,30 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     paths.flat_map(|it| if it.is_dir() { files(&it) } else { vec![it] }).collect()
 }
 
+/// As a release has it.
+#[test]
+fn the_packed_chart_has_the_image_of_the_release_and_always_the_same_bytes() {
+    let Some(_) = programs() else { return };
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let pack = |name: &str| {
+        let path = folder.path().join(name);
+        let mut pack = Command::new("release/chart");
+        let output = pack.arg("registry.example.com/callgate").arg(&path).output();
+        let output = output.expect("bash starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        path
+    };
+    let [first, second] = ["first.tgz", "second.tgz"].map(pack);
+    let bytes = |path: &Path| fs::read(path).expect("it was written");
+    assert!(bytes(&first) == bytes(&second), "the bytes differ");
+    for version in helm::VERSIONS {
+        let said = run(version, &["template", "callgate", first.to_str().expect("it is text")]);
+        let said = said.unwrap_or_else(|error| panic!("{version}: {error}"));
+        let image = concat!("image: registry.example.com/callgate:", env!("CARGO_PKG_VERSION"));
+        assert!(said.contains(image), "{said}");
+    }
+}
+
 #[test]
 fn the_chart_has_the_version_of_the_program() {
     let text = fs::read_to_string(format!("{CHART}/Chart.yaml")).expect("there is a chart");
