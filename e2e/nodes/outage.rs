@@ -97,13 +97,17 @@ async fn a_replica_whose_resource_version_is_compacted_lists_again(it: Arc<Deplo
     .await;
     let after = it.replicas().await;
     assert_eq!((&after[0].uid, after[0].restarts), (&replica.uid, replica.restarts), "the same");
-    let log = it.kubectl_ok(&["-n", "callgate-system", "logs", &replica.name]).await;
-    let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
     let expired = |it: &Value| {
         it["object"] == "seccomppolicies"
             && it["error"].as_str().is_some_and(|it| it.contains("too old resource version"))
     };
-    assert!(lines.into_iter().any(|it| expired(&it)), "no watch was too old: {log}");
+    // At first the API server may say that it is not ready to watch.
+    eventually("the watch was too old", async || {
+        let log = it.kubectl_ok(&["-n", "callgate-system", "logs", &replica.name]).await;
+        let mut lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+        lines.any(|it| expired(&it)).then_some(())
+    })
+    .await;
     tolerate(&it, 3).await;
     it.scale(2).await;
 }

@@ -42,7 +42,7 @@ const OBEYED: Duration = Duration::from_secs(2);
 const UNHEARD_OF: Duration = Duration::from_secs(10);
 
 /// The error of a call to a replica that has died, or whose pod is gone.
-pub(crate) const GONE: [&str; 7] = [
+pub(crate) const GONE: [&str; 8] = [
     "connection refused",
     "EOF",
     "connection reset",
@@ -50,6 +50,7 @@ pub(crate) const GONE: [&str; 7] = [
     "server closed",
     "no route to host",
     "network is unreachable",
+    "use of closed network connection",
 ];
 
 /// Further ones while no replica is left. A network need not answer for a pod that is gone.
