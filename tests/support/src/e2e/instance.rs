@@ -182,6 +182,8 @@ impl Instance {
             for mut object in manifests(manifest) {
                 if object["kind"] == "Service" {
                     object["metadata"]["name"] = json!(service);
+                    // Else the controller manager writes Endpoints, of pods that there are not.
+                    object["spec"]["selector"] = Value::Null;
                     let path = format!("/api/v1/namespaces/{namespace}/services/{service}");
                     api.apply(&path, &object).await.expect_ok("the Service");
                 } else {
@@ -203,6 +205,7 @@ impl Instance {
         let root = format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}");
         let path = format!("{root}/endpointslices/{slice}");
         api.apply(&path, &object).await.expect_ok("the EndpointSlice");
+        publish_endpoints(api, namespace, service).await;
     }
 
     /// The lines of its log with this message.
@@ -319,4 +322,44 @@ pub fn lines_about(log: &Path, namespace: &str) -> String {
     let lines: Vec<_> = text.lines().filter(|it| it.contains(namespace)).collect();
     let from = lines.len().saturating_sub(40);
     lines[from..].join("\n")
+}
+
+/// Writes the `Endpoints` that say the same as the slices of a Service: the API server of
+/// Kubernetes 1.33 looks for webhooks there, and only later ones look at slices.
+async fn publish_endpoints(api: &Api, namespace: &str, service: &str) {
+    let mut written = None;
+    // Another replica may publish a slice meanwhile.
+    loop {
+        let subsets = subsets(api, namespace, service).await;
+        if written.as_ref() == Some(&subsets) {
+            return;
+        }
+        let object = json!({
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": {
+                "name": service,
+                "labels": { "endpointslice.kubernetes.io/skip-mirror": "true" },
+            },
+            "subsets": subsets,
+        });
+        let path = format!("/api/v1/namespaces/{namespace}/endpoints/{service}");
+        api.apply(&path, &object).await.expect_ok("the Endpoints");
+        written = Some(subsets);
+    }
+}
+
+/// What the slices of a Service say, in the form of `Endpoints`.
+async fn subsets(api: &Api, namespace: &str, service: &str) -> Vec<Value> {
+    let root = format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices");
+    let selector = format!("labelSelector=kubernetes.io/service-name={service}");
+    let slices = api.get(&format!("{root}?{selector}")).await.expect_ok("the EndpointSlices");
+    let slices = slices["items"].as_array().expect("a list").iter();
+    let subsets = slices.map(|it| {
+        let endpoint = &it["endpoints"][0];
+        let is_ready = endpoint["conditions"]["ready"] == true;
+        let addresses = if is_ready { "addresses" } else { "notReadyAddresses" };
+        json!({ addresses: [{ "ip": endpoint["addresses"][0] }], "ports": it["ports"] })
+    });
+    subsets.collect()
 }
