@@ -48,7 +48,8 @@ async fn the_terminal_of_the_readme_shows_what_kubectl_prints(it: Test) {
 
 async fn the_image_of_the_readme_gets_into_every_workload(it: Test) {
     let block = block("sh");
-    let line = block.lines().find(|it| it.contains("release/render")).expect("it builds the manifests");
+    let line =
+        block.lines().find(|it| it.contains("release/render")).expect("it builds the manifests");
     let (build, _) = line.split_once(" | kubectl apply").expect("it applies them");
     let manifests = shell(&it, &format!("IMAGE=example.com/callgate:1\n{build}"));
     let images = manifests
