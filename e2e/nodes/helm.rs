@@ -181,20 +181,25 @@ async fn validating(it: &Deployment) -> (Value, Value) {
 /// No object of any type has our label, apart from the CRDs if they are kept, and the namespace of the release holds
 /// no Secret: neither that of the CA nor one of Helm.
 async fn nothing_is_left(it: &Deployment, keeps_types: bool) {
-    let types = it.kubectl_ok(&["api-resources", "--verbs=list", "-o", "name"]).await;
-    let types = types.split_whitespace().collect::<Vec<_>>().join(",");
-    let words = ["get", &types, "-A", "-l", "app.kubernetes.io/name=callgate", "-o", "name"];
     let kept: Vec<_> = ["seccompnodes", "seccomppolicies", "seccompprofiles"]
         .map(|it| format!("customresourcedefinition.apiextensions.k8s.io/{it}.callgate.dev"))
         .into_iter()
         .filter(|_| keeps_types)
         .collect();
-    let mut left = String::new();
-    let is_clean = eventually("what follows from deleted objects is deleted", async || {
-        left = it.kubectl_ok(&words).await;
-        (left.lines().collect::<Vec<_>>() == kept).then_some(())
-    });
-    is_clean.await;
+    eventually("what follows from deleted objects is deleted", async || {
+        // A type that has just been deleted may still be listed, and is an error then.
+        let types = it.kubectl_ok(&["api-resources", "--verbs=list", "-o", "name"]).await;
+        let types = types.split_whitespace().collect::<Vec<_>>().join(",");
+        let words = ["get", &types, "-A", "-l", "app.kubernetes.io/name=callgate", "-o", "name"];
+        let output = it.kubectl(&words).await;
+        let left = String::from_utf8_lossy(&output.stdout).into_owned();
+        let is_clean = output.status.success() && left.lines().collect::<Vec<_>>() == kept;
+        if !is_clean {
+            report(&format!("left: {left}{}", String::from_utf8_lossy(&output.stderr)));
+        }
+        is_clean.then_some(())
+    })
+    .await;
     let secrets = it.api.get("/api/v1/namespaces/callgate-system/secrets").await;
     assert_eq!(secrets.expect_ok("the list")["items"], json!([]));
     for path in configurations() {
