@@ -161,7 +161,7 @@ func TestWhatCannotBePushedIsAnError(t *testing.T) {
 	}
 	for _, it := range []struct{ reference, file, want string }{
 		{"localhost:1/callgate:1.2.3", empty, "no such file or directory"},
-		{"callgate", empty, "could not parse reference"},
+		{"callgate", empty, `"callgate" is not REGISTRY/NAME:TAG`},
 		{"localhost:1/callgate:1.2.3", packed(t) + ".oci.tar", "connection refused"},
 	} {
 		err := pushTo(it.reference, it.file, io.Discard)

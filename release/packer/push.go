@@ -22,7 +22,7 @@ func credentials() remote.Option {
 func pushTo(reference, file string, out io.Writer) error {
 	tag, err := name.NewTag(reference, name.StrictValidation)
 	if err != nil {
-		return err
+		return fmt.Errorf("%q is not REGISTRY/NAME:TAG: %w", reference, err)
 	}
 	folder, err := os.MkdirTemp("", "callgate-push-")
 	if err != nil {
