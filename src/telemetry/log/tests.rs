@@ -92,12 +92,18 @@ fn taken(log: &Log) {
     }
 }
 
+/// A log whose writer has taken this line, which the test has not read yet.
+fn log_that_is_writing(line: &str) -> (Log, Receiver<String>, Counter) {
+    let (log, reader, dropped) = log();
+    push(&log, Level::INFO, line);
+    taken(&log);
+    (log, reader, dropped)
+}
+
 #[test]
 fn lines_that_do_not_fit_are_dropped_and_reported_in_their_place() {
     unblocked(|| {
-        let (log, reader, dropped) = log();
-        push(&log, Level::INFO, "first\n");
-        taken(&log);
+        let (log, reader, dropped) = log_that_is_writing("first\n");
         let line = format!("{}\n", "x".repeat(1023));
         let most = (MOST_WAITING - RESERVED) / line.len();
         for _ in 0..most + 5 {
@@ -116,9 +122,7 @@ fn lines_that_do_not_fit_are_dropped_and_reported_in_their_place() {
 #[test]
 fn there_is_room_for_warnings_when_there_is_none_for_the_rest() {
     unblocked(|| {
-        let (log, reader, dropped) = log();
-        push(&log, Level::INFO, "first\n");
-        taken(&log);
+        let (log, reader, dropped) = log_that_is_writing("first\n");
         let line = format!("{}\n", "x".repeat(1023));
         fill(&log, Level::INFO, &line, &dropped);
         push(&log, Level::ERROR, "an error\n");
