@@ -37,12 +37,11 @@ pub fn json_schema(definition: &Value) -> Option<Value> {
 /// Rewrites what `OpenAPI` v3 says in another way than JSON Schema, here and in all schemas below.
 fn convert(schema: &mut Value) {
     let Some(schema) = schema.as_object_mut() else { return };
-    for key in ["properties", "additionalProperties", "items"] {
-        match (key, schema.get_mut(key)) {
-            ("properties", Some(Value::Object(all))) => all.values_mut().for_each(convert),
-            (_, Some(it)) => convert(it),
-            (_, None) => {}
-        }
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.values_mut().for_each(convert);
+    }
+    for key in ["additionalProperties", "items"] {
+        schema.get_mut(key).into_iter().for_each(convert);
     }
     if is_true(schema, "x-kubernetes-int-or-string") {
         schema.insert("type".into(), json!(["integer", "string"]));

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, anyhow};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::{
     api,
@@ -15,25 +15,15 @@ use crate::{
 #[derive(Args, Debug)]
 pub(super) struct Crds {
     /// Print the JSON Schema (draft 7) of this kind instead, for editors and for tools that check manifests
-    #[arg(long, value_name = "KIND", env = "CALLGATE_JSON_SCHEMA")]
-    json_schema: Option<Kind>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kind {
-    #[value(name = NODE.kind)]
-    Node,
-    #[value(name = POLICY.kind)]
-    Policy,
-    #[value(name = PROFILE.kind)]
-    Profile,
+    #[arg(long, value_name = "KIND", env = "CALLGATE_JSON_SCHEMA", value_parser = [NODE.kind, POLICY.kind, PROFILE.kind])]
+    json_schema: Option<String>,
 }
 
 impl Crds {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let text = match self.json_schema {
             None => definitions()?,
-            Some(kind) => schema(kind)?,
+            Some(kind) => schema(&kind)?,
         };
         io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
         Ok(Outcome::Success)
@@ -49,12 +39,7 @@ fn definitions() -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn schema(kind: Kind) -> anyhow::Result<String> {
-    let kind = match kind {
-        Kind::Node => NODE.kind,
-        Kind::Policy => POLICY.kind,
-        Kind::Profile => PROFILE.kind,
-    };
+fn schema(kind: &str) -> anyhow::Result<String> {
     let schema = api::definitions()
         .iter()
         .find(|it| it["spec"]["names"]["kind"] == kind)
