@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     env, fs,
-    process::{Command, Stdio},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -51,16 +50,8 @@ impl Reader {
     async fn run(&mut self, heading: &str) -> String {
         let (under, block) = self.blocks.pop_front().expect("the page goes on");
         assert_eq!(under, heading, "the page has another order");
-        let others = env::var_os("PATH").unwrap_or_default();
-        let folders = self.site.programs.clone().into_iter().chain(env::split_paths(&others));
-        let path = env::join_paths(folders).expect("they come from such a list");
-        let mut command = Command::new("bash");
-        command
-            .args(["-euo", "pipefail", "-c", &format!("exec 2>&1\n{block}")])
-            .current_dir(self.folder.path())
-            .env("PATH", path)
-            .env("KUBECONFIG", &self.site.kubeconfig)
-            .stdin(Stdio::null());
+        let script = format!("set -euo pipefail\n{block}");
+        let mut command = self.site.bash(&script, self.folder.path());
         let run = move || command.output().expect("bash starts");
         let output = tokio::task::spawn_blocking(run).await.expect("it does not panic");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,6 +1,6 @@
 //! docs/tutorial.md, line by line: writes its files, runs its commands, and compares what they print.
 
-use std::{env, fs, path::Path, process::Command, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use support::e2e::cluster::{self, Place, Site};
 
@@ -50,19 +50,8 @@ impl Step {
 
 /// What a command prints, on both of its streams; it may fail.
 fn run(command: &str, site: &Site, folder: &Path) -> String {
-    let callgate = Path::new(env!("CARGO_BIN_EXE_callgate")).parent().map(Path::to_owned);
-    let others = env::var_os("PATH").unwrap_or_default();
-    let folders =
-        site.programs.clone().into_iter().chain(callgate).chain(env::split_paths(&others));
-    let path = env::join_paths(folders).expect("they come from such a list");
-    let output = Command::new("bash")
-        .args(["-uo", "pipefail", "-c", &format!("exec 2>&1 </dev/null\n{command}")])
-        .current_dir(folder)
-        .env("PATH", path)
-        .env("KUBECONFIG", &site.kubeconfig)
-        .output()
-        .expect("bash starts");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    let output = site.bash(&format!("set -uo pipefail\n{command}"), folder).output();
+    String::from_utf8_lossy(&output.expect("bash starts").stdout).into_owned()
 }
 
 /// `…` stands for any text within a line, and for any lines where it is alone.

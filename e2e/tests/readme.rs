@@ -1,6 +1,6 @@
 //! The terminal session of README, run as it is there.
 
-use std::{env, fs, process::Command};
+use std::{fs, path::Path};
 
 use crate::trial::{Test, trials};
 
@@ -19,14 +19,8 @@ fn block(language: &str) -> String {
 
 /// What a shell with our kubectl prints.
 fn shell(it: &Test, line: &str) -> String {
-    let others = env::var_os("PATH").unwrap_or_default();
-    let folders = it.world.site.programs.clone().into_iter().chain(env::split_paths(&others));
-    let output = Command::new("bash")
-        .args(["-c", &format!("exec 2>&1\n{line}")])
-        .env("PATH", env::join_paths(folders).expect("they come from such a list"))
-        .env("KUBECONFIG", &it.world.site.kubeconfig)
-        .output()
-        .expect("bash starts");
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = it.world.site.bash(line, tree).output().expect("bash starts");
     String::from_utf8(output.stdout).expect("it is text")
 }
 

@@ -45,6 +45,25 @@ pub struct Site {
     pub callgate: PathBuf,
 }
 
+impl Site {
+    /// bash that will run a script in a folder, as the cluster's admin, with kubectl and callgate on its `PATH`. It has no
+    /// input, and standard error goes where standard output does.
+    pub fn bash(&self, script: &str, folder: &Path) -> Command {
+        let callgate = self.callgate.parent().map(Path::to_owned);
+        let others = env::var_os("PATH").unwrap_or_default();
+        let folders = self.programs.clone().into_iter().chain(callgate);
+        let path = env::join_paths(folders.chain(env::split_paths(&others)));
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", &format!("exec 2>&1\n{script}")])
+            .current_dir(folder)
+            .env("PATH", path.expect("no folder has a colon in its name"))
+            .env("KUBECONFIG", &self.kubeconfig)
+            .stdin(Stdio::null());
+        command
+    }
+}
+
 pub enum Failure {
     /// Not a failure: this user may not run it.
     Impossible(String),
