@@ -18,7 +18,7 @@ use support::{
 
 use crate::{
     deployment::{Deployment, SECRET, configurations},
-    tests::{Entry, GONE, NOBODY, entries},
+    tests::{Entry, GONE, WITHOUT_REPLICAS, entries},
 };
 
 pub(crate) const ALL: &[Entry] = entries![
@@ -179,7 +179,7 @@ async fn replicas_that_start_together_without_a_secret_agree_on_one_ca(it: Arc<D
     assert_eq!(it.steps().await, ["create"]);
     outcome.report("started on nothing");
     // For a while there is no replica, and then none that the API server trusts yet.
-    outcome.is_refused_only_for(&[&GONE[..], &NOBODY, &["x509"]].concat());
+    outcome.is_refused_only_for(&[&GONE[..], &WITHOUT_REPLICAS, &["x509"]].concat());
     outcome.has_no_failures_since(calm);
     outcome.allows_no_bad_pod();
 }

@@ -77,7 +77,7 @@ async fn the_api_server_accepts_what_the_chart_renders_with_every_file_of_values
     let Some(_) = programs() else { return };
     let folder = tempfile::tempdir().expect("there is room for temporary files");
     let rendered = folder.path().join("rendered.json");
-    // One file leaves the namespace of the agents to somebody else.
+    // With one of the files the chart does not create the namespace of the agents.
     it.kubectl_ok(&["create", "namespace", "callgate-nodes"]).await;
     for file in fs::read_dir("tests/manifests/values").expect("there are values") {
         let file = file.expect("the tree is readable").path();

@@ -9,7 +9,7 @@ use support::{e2e::load, wait::eventually};
 
 use crate::{
     deployment::{Deployment, path_of_policy, pod, privileged},
-    tests::{Entry, GONE, NOBODY, entries},
+    tests::{Entry, GONE, WITHOUT_REPLICAS, entries},
 };
 
 pub(crate) const ALL: &[Entry] = entries![
@@ -157,7 +157,7 @@ async fn without_a_replica_pods_are_denied_and_system_namespaces_work(it: Arc<De
     })
     .await;
     outcome.report("scaled to zero and back");
-    outcome.is_refused_only_for(&[&GONE[..], &NOBODY].concat());
+    outcome.is_refused_only_for(&[&GONE[..], &WITHOUT_REPLICAS].concat());
     outcome.has_no_failures_since(calm);
     outcome.allows_no_bad_pod();
 

@@ -54,7 +54,8 @@ pub(crate) const GONE: [&str; 8] = [
 ];
 
 /// Further ones while no replica is left. A network need not answer for a pod that is gone.
-pub(crate) const NOBODY: [&str; 2] = ["no endpoints available", "context deadline exceeded"];
+pub(crate) const WITHOUT_REPLICAS: [&str; 2] =
+    ["no endpoints available", "context deadline exceeded"];
 
 pub(crate) const ALL: &[Entry] = entries![
     a_second_apply_changes_nothing,

@@ -21,7 +21,7 @@ async fn a_kubelet_runs_a_type_that_it_does_not_know_unconfined(it: Arc<Deployme
     let namespace = it.namespace("newer").await;
     let command = ["grep", "Seccomp:", "/proc/self/status"];
     let mut newer = pod("newer", &command, &json!({}));
-    newer["spec"]["schedulerName"] = json!("nobody");
+    newer["spec"]["schedulerName"] = json!("no-scheduler");
     let stored = it.create(&namespace, &newer).await.expect_ok("a pod that waits for a node");
     let kind = "/spec/securityContext/seccompProfile/type";
     assert_eq!(stored.pointer(kind), Some(&json!("RuntimeDefault")));

@@ -199,7 +199,7 @@ fn named(pod: &Value, name: &str, namespace: &str) -> Value {
     pod["metadata"]["name"] = json!(name);
     pod["metadata"]["namespace"] = json!(namespace);
     // In a cluster with nodes, no scheduler may bind it.
-    pod["spec"]["schedulerName"] = json!("nobody");
+    pod["spec"]["schedulerName"] = json!("no-scheduler");
     pod
 }
 

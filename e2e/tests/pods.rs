@@ -168,7 +168,7 @@ async fn a_dry_run_returns_the_changed_pod_and_stores_nothing(it: Test) {
 async fn server_side_apply_is_judged_like_a_create(it: Test) {
     let mut object = pod("applied", &bare());
     // In a cluster with nodes, no scheduler may bind it between the two.
-    object["spec"]["schedulerName"] = json!("nobody");
+    object["spec"]["schedulerName"] = json!("no-scheduler");
     let stored = it.api().apply(&it.pod("applied"), &object).await.expect_ok("an apply");
     assert_eq!(profile_of(&stored, "/spec").as_deref(), Some("RuntimeDefault"));
     let again = it.api().apply(&it.pod("applied"), &object).await.expect_ok("a second apply");

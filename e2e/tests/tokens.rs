@@ -117,7 +117,7 @@ async fn the_token_of_an_agent_writes_only_what_belongs_to_its_node(it: Test) {
         let is_spec = change.get("spec").is_some();
         assert!(is_spec || by_status.status == 422, "{what}: {by_status:?}");
     }
-    // Where the controller manager assigns it, nobody can change it.
+    // The API server rejects a change of it where the controller manager has assigned one.
     let change = json!({ "spec": { "podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24"] } });
     let reply = agent.merge(&own, &change).await;
     let is_assigned = reply.message().contains("node updates may not change podCIDR");
