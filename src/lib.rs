@@ -23,6 +23,7 @@ pub mod pod;
 pub mod policy;
 pub mod profile;
 mod recent;
+pub mod report;
 pub mod server;
 mod spelling;
 pub mod standalone;
