@@ -40,7 +40,7 @@ test-dates:
 ## with 1,000 profiles of the largest size.
 test-long:
 	@e2e/setup
-	$(CARGO) build --locked --example verdicts
+	$(CARGO) build --locked --examples
 	cd e2e/oracle && CALLGATE_PROFILES=20000 CGO_ENABLED=1 go test -count=1 -timeout 60m -tags seccomp ./filters
 	CALLGATE_KILL_SECONDS=120 $(CARGO) test --locked --test agent killed
 	CALLGATE_FLOOD_SECONDS=60 $(CARGO) test --locked --test server flood

@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod agent;
 pub mod api;
+pub mod bpf;
 pub mod ca;
 mod call;
 mod causes;

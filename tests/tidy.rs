@@ -8,8 +8,15 @@ use std::{
 
 /// The modules that decide, and what they must not name: no I/O, no clock, no
 /// HTTP, no cluster.
-const CORE: &[&str] =
-    &["src/convert", "src/json", "src/placement", "src/pod", "src/profile", "src/policy"];
+const CORE: &[&str] = &[
+    "src/bpf",
+    "src/convert",
+    "src/json",
+    "src/placement",
+    "src/pod",
+    "src/profile",
+    "src/policy",
+];
 const OUTSIDE: &[&str] = &[
     "axum::",
     "clap::",

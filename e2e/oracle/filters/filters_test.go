@@ -9,22 +9,18 @@
 package filters
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
+	"callgate.dev/callgate/e2e/oracle/ask"
 	"callgate.dev/callgate/e2e/oracle/seed"
 	libseccomp "github.com/seccomp/libseccomp-golang"
 	"go.yaml.in/yaml/v3"
@@ -272,15 +268,15 @@ func TestGeneratedProfilesAreWhatRuncMakesOfThem(t *testing.T) {
 	counted := pair.counted
 	t.Logf("%+v", counted)
 	if counted.loaded < profiles/2 || counted.refused < profiles/20 || counted.hollow < profiles/20 ||
-		counted.certain < profiles*10 || counted.tangled+counted.endless > profiles/100 {
+		counted.certain < profiles*10 || counted.interpreted < profiles*20 || counted.tangled+counted.endless > profiles/100 {
 		t.Error("that is not enough, or too much, of something")
 	}
 }
 
 // A pair is runc and callgate, which get the same questions.
 type pair struct {
-	runc, callgate *process
-	counted        counted
+	runc, callgate, programs *ask.Process
+	counted                  counted
 }
 
 type counted struct {
@@ -292,6 +288,8 @@ type counted struct {
 	newer int
 	// Calls.
 	certain, open int
+	// By our interpreter as well.
+	interpreted int
 }
 
 func start(t *testing.T) *pair {
@@ -300,15 +298,13 @@ func start(t *testing.T) *pair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	example := os.Getenv("CALLGATE_VERDICTS")
-	if example == "" {
-		example = "../../../target/debug/examples/verdicts"
-	}
-	runc := &process{path: self, env: []string{"FILTERS_WORKER=1", "GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=4"}}
-	it := &pair{runc: runc, callgate: &process{path: example}}
+	runc := &ask.Process{Path: self, Env: []string{"FILTERS_WORKER=1", "GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=4"}}
+	it := &pair{runc: runc, callgate: ask.Example("verdicts", "CALLGATE_VERDICTS"),
+		programs: ask.Example("programs", "CALLGATE_PROGRAMS")}
 	t.Cleanup(func() {
-		it.runc.stop()
-		it.callgate.stop()
+		it.runc.Stop()
+		it.callgate.Stop()
+		it.programs.Stop()
 	})
 	return it
 }
@@ -317,11 +313,11 @@ func (it *pair) compare(t *testing.T, name string, asked question) {
 	t.Helper()
 	var theirs answer
 	var ours verdict
-	ended, err := it.runc.ask(asked, &theirs)
+	ended, err := it.runc.Ask(asked, &theirs)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	if ok, err := it.callgate.ask(asked, &ours); err != nil || !ok {
+	if ok, err := it.callgate.Ask(asked, &ours); err != nil || !ok {
 		t.Fatalf("%s: %v (cargo build --examples makes it)", name, err)
 	}
 	isHollow := ours.Problem == "hollow"
@@ -357,6 +353,7 @@ func (it *pair) compare(t *testing.T, name string, asked question) {
 		return
 	}
 	it.counted.loaded++
+	it.interpret(t, name, asked, theirs)
 	stops := false
 	for at, value := range theirs.Returns {
 		if value == nil {
@@ -384,7 +381,7 @@ func (it *pair) compare(t *testing.T, name string, asked question) {
 	case !isHollow && !stops:
 		// It may stop few.
 		asked.Calls = manyCalls(asked.Profile)
-		if ended, err := it.runc.ask(asked, &theirs); err != nil || !ended {
+		if ended, err := it.runc.Ask(asked, &theirs); err != nil || !ended {
 			t.Fatalf("%s: %v", name, err)
 		}
 		stopped := func(it *uint32) bool { return it != nil && !passes(*it) }
@@ -394,6 +391,37 @@ func (it *pair) compare(t *testing.T, name string, asked question) {
 	case isHollow:
 		it.counted.hollow++
 	}
+}
+
+// interpret compares what callgate's interpreter of the generated program returns.
+func (it *pair) interpret(t *testing.T, name string, asked question, theirs answer) {
+	t.Helper()
+	type data struct {
+		Number uint32    `json:"number"`
+		Arch   uint32    `json:"arch"`
+		Args   [6]uint64 `json:"args"`
+	}
+	var all []data
+	var expected []uint32
+	for at, value := range theirs.Returns {
+		if value != nil {
+			call := asked.Calls[at]
+			number, _ := number(call.Arch, call.Name)
+			all, expected = append(all, data{number, tokens[call.Arch].audit, call.Args}), append(expected, *value)
+		}
+	}
+	var ours struct {
+		Invalid string
+		Returns []uint32
+	}
+	ok, err := it.programs.Ask(map[string]any{"program": theirs.Program, "data": all}, &ours)
+	if err != nil || !ok {
+		t.Fatalf("%s: %v (cargo build --examples makes it)", name, err)
+	}
+	if ours.Invalid != "" || !slices.Equal(ours.Returns, expected) {
+		t.Errorf("%s\n%v\nthe program returns %#x\nin ours %#x %s", name, all, expected, ours.Returns, ours.Invalid)
+	}
+	it.counted.interpreted += len(expected)
 }
 
 // manyCalls are calls of every name, with arguments on all edges of all
@@ -487,83 +515,3 @@ func tangled(text string) bool {
 
 // Of the calls that are generated.
 var multiplexed = map[string]string{"socket": "socketcall", "bind": "socketcall", "shmget": "ipc"}
-
-// A process answers one line for each line.
-type process struct {
-	path    string
-	env     []string
-	command *exec.Cmd
-	in      io.WriteCloser
-	lines   chan []byte
-	words   *bytes.Buffer
-}
-
-// ask reports whether there was an answer in time. The limit is far above what
-// any profile takes that ends at all, also on a machine that is busy.
-func (it *process) ask(asked question, answered any) (bool, error) {
-	const limit = 20 * time.Second
-	if it.command == nil {
-		if err := it.begin(); err != nil {
-			return false, err
-		}
-	}
-	text, err := json.Marshal(asked)
-	if err != nil {
-		return false, err
-	}
-	if _, err := it.in.Write(append(text, '\n')); err != nil {
-		return false, err
-	}
-	select {
-	case line, open := <-it.lines:
-		if !open {
-			it.command.Wait()
-			return false, fmt.Errorf("%s has ended: %s", it.path, it.words)
-		}
-		return true, json.Unmarshal(line, answered)
-	case <-time.After(limit):
-		it.stop()
-		return false, nil
-	}
-}
-
-func (it *process) begin() error {
-	command := exec.Command(it.path)
-	command.Env = append(os.Environ(), it.env...)
-	// runc warns of much.
-	it.words = new(bytes.Buffer)
-	command.Stderr = it.words
-	in, err := command.StdinPipe()
-	if err != nil {
-		return err
-	}
-	out, err := command.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := command.Start(); err != nil {
-		return err
-	}
-	lines := make(chan []byte)
-	go func() {
-		defer close(lines)
-		reader := bufio.NewReader(out)
-		for {
-			line, err := reader.ReadBytes('\n')
-			if err != nil {
-				return
-			}
-			lines <- line
-		}
-	}()
-	it.command, it.in, it.lines = command, in, lines
-	return nil
-}
-
-func (it *process) stop() {
-	if it.command != nil {
-		it.command.Process.Kill()
-		it.command.Wait()
-		it.command = nil
-	}
-}

@@ -139,7 +139,7 @@ func (it generator) name() string {
 // calls are those to compare: of every name and architecture of the profile,
 // with arguments on both sides of where its conditions begin to hold.
 func (it generator) calls(profile profile) []call {
-	archs := append([]string{"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_AARCH64"}, profile.Architectures...)
+	archs := append([]string{"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64"}, profile.Architectures...)
 	edges := profile.edges()
 	var calls []call
 	for _, rule := range profile.Syscalls {

@@ -3,7 +3,6 @@
 package filters
 
 import (
-	"bufio"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"runtime"
 
+	"callgate.dev/callgate/e2e/oracle/ask"
 	"github.com/opencontainers/runc/libcontainer/seccomp"
 	"github.com/opencontainers/runc/libcontainer/specconv"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -38,6 +38,8 @@ type answer struct {
 	Why  string `json:"why,omitempty"`
 	// What the program returns for each call; nothing for one that does not exist there.
 	Returns []*uint32 `json:"returns,omitempty"`
+	// The program: code, two jumps and value of each instruction.
+	Program [][4]uint32 `json:"program,omitempty"`
 }
 
 const (
@@ -52,27 +54,10 @@ func work(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	lines := bufio.NewReader(in)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if err == io.EOF {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		var asked question
-		if err := json.Unmarshal(line, &asked); err != nil {
-			return err
-		}
-		text, err := json.Marshal(trap.answer(asked))
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(out, "%s\n", text); err != nil {
-			return err
-		}
-		runtime.GC()
-	}
+	return ask.Serve(in, out, func(asked question) answer {
+		defer runtime.GC()
+		return trap.answer(asked)
+	})
 }
 
 func (it *trap) answer(asked question) answer {
@@ -105,6 +90,10 @@ func (it *trap) answer(asked question) answer {
 	if err != nil {
 		return refuses(err)
 	}
+	var exported [][4]uint32
+	for _, it := range raw {
+		exported = append(exported, [4]uint32{uint32(it.Op), uint32(it.Jt), uint32(it.Jf), it.K})
+	}
 	returns := make([]*uint32, len(asked.Calls))
 	for at, call := range asked.Calls {
 		data, ok := call.data()
@@ -118,7 +107,7 @@ func (it *trap) answer(asked question) answer {
 		result := uint32(value)
 		returns[at] = &result
 	}
-	return answer{Deed: "loads", Returns: returns}
+	return answer{Deed: "loads", Returns: returns, Program: exported}
 }
 
 // The values of linux/audit.h, and what a call's number has besides.
