@@ -31,3 +31,4 @@ pub mod standalone;
 pub mod telemetry;
 pub mod tls;
 mod watch;
+pub mod yaml;
