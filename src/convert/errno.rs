@@ -26,6 +26,11 @@ pub(super) fn named(name: &str) -> Result<Errno, Option<&'static str>> {
     }
 }
 
+/// The name of an error.
+pub(super) fn name_of(number: u64) -> Option<&'static str> {
+    all().find(|it| it.number == number).map(|it| it.name)
+}
+
 fn all() -> impl Iterator<Item = Errno> {
     ERRNOS.lines().filter_map(|line| {
         let (number, name) = line.split_once(' ')?;

@@ -34,6 +34,11 @@ pub struct Converted {
     pub spec: Option<Spec>,
 }
 
+/// The name of an error of the kernel.
+pub(crate) fn error_name(number: u16) -> Option<&'static str> {
+    errno::name_of(number.into())
+}
+
 /// The lint whose findings the conversion resolves.
 const RESOLVED: &str = "docker-key";
 /// The lint whose findings the conversion repairs.

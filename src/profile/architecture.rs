@@ -1,5 +1,7 @@
 //! The architectures for which a filter can be made.
 
+use crate::profile::syscalls;
+
 /// An architecture of libseccomp. A processor can have several, each with its
 /// own system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +55,7 @@ const fn of(
 const ALL: &[Traits] = &[
     of("SCMP_ARCH_X86", "386", Bits32, Little, true, Some(0)),
     of("SCMP_ARCH_X86_64", "amd64", Bits64, Little, false, Some(1)),
-    of("SCMP_ARCH_X32", "", Bits32, Little, false, None),
+    of("SCMP_ARCH_X32", "", Bits32, Little, false, Some(syscalls::X32)),
     of("SCMP_ARCH_ARM", "arm", Bits32, Little, false, Some(2)),
     of("SCMP_ARCH_AARCH64", "arm64", Bits64, Little, false, Some(3)),
     of("SCMP_ARCH_MIPS", "mips", Bits32, Big, true, None),
@@ -73,7 +75,7 @@ const ALL: &[Traits] = &[
 
 impl Architecture {
     /// The native architectures for which kubelets are built, by Kubernetes or others.
-    pub(super) fn of_nodes() -> impl Iterator<Item = Self> {
+    pub(crate) fn of_nodes() -> impl Iterator<Item = Self> {
         const NODES: [&str; 6] = ["amd64", "arm64", "ppc64le", "s390x", "riscv64", "loong64"];
         NODES.iter().filter_map(|it| Self::of_node(it))
     }
@@ -94,11 +96,11 @@ impl Architecture {
     }
 
     /// The label `kubernetes.io/arch` of nodes with this native architecture.
-    pub(super) fn node(self) -> &'static str {
+    pub(crate) fn node(self) -> &'static str {
         self.0.node
     }
 
-    pub(super) fn seccomp(self) -> &'static str {
+    pub(crate) fn seccomp(self) -> &'static str {
         self.0.seccomp
     }
 

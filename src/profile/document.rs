@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::profile::json::NodeId;
+use crate::profile::{Architecture, json::NodeId};
 
 /// The largest file that is read, in bytes. The largest known profile, the
 /// default of the Docker engine, is 20 KB.
@@ -75,6 +75,15 @@ impl Document {
         "listenerMetadata",
         "syscalls",
     ];
+}
+
+impl Document {
+    /// A profile under which all programs of such nodes may make every call, as without seccomp.
+    pub(crate) fn allowing(native: Architecture) -> Self {
+        let spanned = |it: &str| Spanned { it: it.to_owned(), node: NodeId::default() };
+        let architectures = native.of_programs().iter().map(|it| spanned(it.seccomp())).collect();
+        Self { default_action: spanned("SCMP_ACT_ALLOW"), architectures, ..Self::default() }
+    }
 }
 
 impl Syscall {

@@ -6,7 +6,8 @@ use crate::profile::{
     Document,
     action::{Action, Effect},
     architecture::Architecture,
-    calls::{Calls, Outcome, shared},
+    calls::{Calls, Condition, Outcome, shared},
+    json::NodeId,
     syscalls,
 };
 
@@ -62,29 +63,71 @@ impl Document {
     }
 }
 
+/// What decides about a call.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// The filter does not cover the architecture.
+    NotCovered,
+    /// The call is newer than all that the profile names.
+    Newer,
+    Default,
+    Rules(Vec<NodeId>),
+}
+
 impl Filter<'_> {
     /// The effect on a call with these arguments. On an architecture that the
     /// filter does not cover, every call kills the thread.
     pub fn decide(&self, architecture: Architecture, call: &str, args: &[u64; 6]) -> Outcome {
+        self.explain(architecture, call, args).0
+    }
+
+    /// As [`decide`](Self::decide), and why.
+    pub(crate) fn explain(
+        &self,
+        architecture: Architecture,
+        call: &str,
+        args: &[u64; 6],
+    ) -> (Outcome, Reason) {
         let Some(part) = self.by_architecture.get(&architecture) else {
-            return Outcome::Certain(Effect::of(Action::KillThread, None));
+            let killed = Outcome::Certain(Effect::of(Action::KillThread, None));
+            return (killed, Reason::NotCovered);
         };
         let missing = Effect::error(ENOSYS);
-        let number = syscalls::number_on(architecture, call);
-        match part.last {
-            Last::Number(last) if number.is_some_and(|it| it > last) => {
-                return Outcome::Certain(missing);
-            }
-            // On s390x, call 0 stands for numbers that do not fit into a byte.
-            Last::Number(_) if number == Some(0) && architecture.seccomp() == "SCMP_ARCH_S390X" => {
-                return Outcome::Certain(missing);
-            }
-            Last::None | Last::Number(_) => {}
-            Last::Unknown => {
-                let outcome = part.calls.decide(call, args);
-                return outcome.unwrap_or(Outcome::Certain(self.default)).or(missing);
-            }
+        if part.is_newer(architecture, call) {
+            return (Outcome::Certain(missing), Reason::Newer);
         }
-        part.calls.decide(call, args).unwrap_or(Outcome::Certain(self.default))
+        let decided = part.calls.decide(call, args);
+        let (outcome, rules) = decided.unwrap_or((Outcome::Certain(self.default), Vec::new()));
+        let outcome = if let Last::Unknown = part.last { outcome.or(missing) } else { outcome };
+        let reason = if rules.is_empty() { Reason::Default } else { Reason::Rules(rules) };
+        (outcome, reason)
+    }
+
+    /// Whether the filter has rules for the architecture.
+    pub(crate) fn covers(&self, architecture: Architecture) -> bool {
+        self.by_architecture.contains_key(&architecture)
+    }
+
+    /// The conditions on which the effect on a call depends.
+    pub(in crate::profile) fn conditions(
+        &self,
+        architecture: Architecture,
+        call: &str,
+    ) -> Vec<Condition> {
+        let part = self.by_architecture.get(&architecture);
+        let part = part.filter(|it| !it.is_newer(architecture, call));
+        part.map(|it| it.calls.conditions(call)).unwrap_or_default()
+    }
+}
+
+impl Part<'_> {
+    fn is_newer(&self, architecture: Architecture, call: &str) -> bool {
+        let number = syscalls::number_on(architecture, call);
+        // On s390x, call 0 stands for numbers that do not fit into a byte.
+        let is_wide = || number == Some(0) && architecture.seccomp() == "SCMP_ARCH_S390X";
+        match self.last {
+            Last::Number(last) => number.is_some_and(|it| it > last) || is_wide(),
+            Last::None | Last::Unknown => false,
+        }
     }
 }

@@ -10,7 +10,71 @@ use crate::profile::architecture::Architecture;
 /// `e2e/oracle` compares it with libseccomp itself.
 const TABLE: &str = include_str!("syscalls.txt");
 
-const COLUMNS: usize = 8;
+/// The columns of the table, and one that is computed.
+const COLUMNS: usize = 9;
+const X86_64: usize = 1;
+/// The column of x32.
+pub(super) const X32: usize = 8;
+
+/// x32 has the calls of x86-64, some by numbers of their own: abi `x32` in `syscall_64.tbl` of the
+/// kernel. The bit that marks a number as one of x32
+/// is left out.
+const OF_X32: &[(&str, u32)] = &[
+    ("rt_sigaction", 512),
+    ("rt_sigreturn", 513),
+    ("ioctl", 514),
+    ("readv", 515),
+    ("writev", 516),
+    ("recvfrom", 517),
+    ("sendmsg", 518),
+    ("recvmsg", 519),
+    ("execve", 520),
+    ("ptrace", 521),
+    ("rt_sigpending", 522),
+    ("rt_sigtimedwait", 523),
+    ("rt_sigqueueinfo", 524),
+    ("sigaltstack", 525),
+    ("timer_create", 526),
+    ("mq_notify", 527),
+    ("kexec_load", 528),
+    ("waitid", 529),
+    ("set_robust_list", 530),
+    ("get_robust_list", 531),
+    ("vmsplice", 532),
+    ("move_pages", 533),
+    ("preadv", 534),
+    ("pwritev", 535),
+    ("rt_tgsigqueueinfo", 536),
+    ("recvmmsg", 537),
+    ("sendmmsg", 538),
+    ("process_vm_readv", 539),
+    ("process_vm_writev", 540),
+    ("setsockopt", 541),
+    ("getsockopt", 542),
+    ("io_setup", 543),
+    ("io_submit", 544),
+    ("execveat", 545),
+    ("preadv2", 546),
+    ("pwritev2", 547),
+];
+
+/// Calls of x86-64 that x32 lacks: abi `64` there, without one of x32.
+const NOT_OF_X32: &[&str] = &[
+    "_sysctl",
+    "create_module",
+    "epoll_ctl_old",
+    "epoll_wait_old",
+    "get_kernel_syms",
+    "get_thread_area",
+    "map_shadow_stack",
+    "nfsservctl",
+    "query_module",
+    "set_thread_area",
+    "uprobe",
+    "uretprobe",
+    "uselib",
+    "vserver",
+];
 
 struct Row {
     name: &'static str,
@@ -27,6 +91,8 @@ impl Row {
         for (number, word) in numbers.iter_mut().zip(words) {
             *number = word.parse().ok();
         }
+        let own = OF_X32.iter().find(|it| it.0 == name).map(|it| it.1);
+        numbers[X32] = own.or(numbers[X86_64]).filter(|_| !NOT_OF_X32.contains(&name));
         Self { name, numbers }
     }
 }

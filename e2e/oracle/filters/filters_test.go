@@ -153,6 +153,24 @@ func TestEveryProfileOfALintIsWhatRuncMakesOfIt(t *testing.T) {
 	}
 }
 
+func TestEveryDefaultProfileIsWhatRuncMakesOfIt(t *testing.T) {
+	files, err := filepath.Glob("../../../src/profile/defaults/*.json")
+	if err != nil || len(files) < 10 {
+		t.Fatal(err, files)
+	}
+	pair := start(t)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair.compare(t, filepath.Base(file), question{Profile: string(text), Calls: everyCall(text)})
+	}
+	if pair.counted.loaded != len(files) || pair.counted.open > 0 {
+		t.Errorf("%+v", pair.counted)
+	}
+}
+
 // everyCall is one of each call that this machine has, without arguments, and
 // more of those that the profile names.
 func everyCall(text []byte) []call {
@@ -162,14 +180,15 @@ func everyCall(text []byte) []call {
 		panic(err)
 	}
 	for line := range strings.Lines(string(table)) {
-		calls = append(calls, call{Arch: "SCMP_ARCH_X86_64", Name: strings.Fields(line)[0]})
+		name := strings.Fields(line)[0]
+		calls = append(calls, call{Arch: "SCMP_ARCH_X86_64", Name: name}, call{Arch: "SCMP_ARCH_X32", Name: name})
 	}
 	var profile profile
 	// What cannot be read has no names.
 	_ = json.Unmarshal(text, &profile)
 	for _, rule := range profile.Syscalls {
 		for _, name := range rule.Names {
-			for _, arch := range []string{"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_AARCH64"} {
+			for _, arch := range []string{"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64"} {
 				for _, value := range append(seq(42), 255) {
 					calls = append(calls, call{arch, name, [6]uint64{value, value, 1, 1, 1, 1}},
 						call{arch, name, [6]uint64{value, 1, 1, 1, 1, 1}})

@@ -1,12 +1,16 @@
 //! `callgate profile`: commands for profile files.
 
+mod diff;
+mod input;
+mod show;
+mod words;
 mod wrap;
 
 use clap::{Args, Subcommand};
 
 use crate::cli::Outcome;
 
-/// Convert profile files
+/// Show, compare, check and convert profiles
 #[derive(Args, Debug)]
 pub(super) struct Profile {
     #[command(subcommand)]
@@ -15,6 +19,8 @@ pub(super) struct Profile {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Show(show::Show),
+    Diff(diff::Diff),
     Wrap(wrap::Wrap),
 }
 
@@ -22,6 +28,8 @@ impl Profile {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let Self { what } = self;
         match what {
+            What::Show(it) => it.run(),
+            What::Diff(it) => it.run(),
             What::Wrap(it) => it.run(),
         }
     }

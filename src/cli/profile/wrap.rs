@@ -2,18 +2,18 @@
 
 use std::{
     cmp::Reverse,
-    fs::File,
-    io::{self, Read, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
+use super::input::{is_standard_input, read, shown};
 use crate::{
     cli::Outcome,
     convert::{self, Architecture, Converted, Diagnostic, Kernel, Node, Undecided},
-    profile::{MAX_BYTES, ObjectName, Position, Span},
+    profile::{ObjectName, Position, Span},
 };
 
 /// Print a profile file as a `SeccompProfile` object
@@ -82,36 +82,12 @@ impl Wrap {
     }
 }
 
-fn is_standard_input(file: &Path) -> bool {
-    file == Path::new("-")
-}
-
-/// The name of the file in messages.
-fn shown(file: &Path) -> String {
-    if is_standard_input(file) { "stdin".to_owned() } else { file.display().to_string() }
-}
-
 fn name_of(file: &Path) -> anyhow::Result<ObjectName> {
     if is_standard_input(file) {
         bail!("standard input has no name: give the object one by --name");
     }
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     stem.parse().map_err(|error| anyhow::anyhow!("{error}; give it one by --name"))
-}
-
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    let limit = MAX_BYTES + 1;
-    let read = if is_standard_input(file) {
-        io::stdin().take(limit).read_to_end(&mut text)
-    } else {
-        File::open(file).and_then(|it| it.take(limit).read_to_end(&mut text))
-    };
-    read.with_context(|| format!("cannot read {:?}", shown(file)))?;
-    if text.len() as u64 > MAX_BYTES {
-        bail!("{:?} is larger than {MAX_BYTES} bytes, it cannot be a profile", shown(file));
-    }
-    Ok(text)
 }
 
 /// The message that names the missing flags, and what depends on them.

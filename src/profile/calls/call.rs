@@ -20,7 +20,7 @@ pub(super) struct Call {
 }
 
 /// The effect of a filter on a call with given arguments.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     Certain(Effect),
     /// One of these: the order in which libseccomp compares overlapping conditions
@@ -32,6 +32,15 @@ pub enum Outcome {
 const MOST_MIXED: usize = 16;
 
 impl Outcome {
+    /// The possible effects.
+    pub fn effects(&self) -> impl Iterator<Item = Effect> {
+        let (certain, others) = match self {
+            Self::Certain(effect) => (Some(*effect), None),
+            Self::OneOf(effects) => (None, Some(effects)),
+        };
+        certain.into_iter().chain(others.into_iter().flatten().copied())
+    }
+
     /// Adds another possible effect.
     #[must_use]
     pub(in crate::profile) fn or(self, other: Effect) -> Self {
@@ -112,6 +121,8 @@ impl Call {
         same.next().map(|it| it.1)
     }
 
+    /// The effect, and the rules that decide; without rules the default action does.
+    ///
     /// `beside_irregular` says whether the filter has a call that is not
     /// [regular](Self::is_regular).
     pub(super) fn decide(
@@ -119,22 +130,30 @@ impl Call {
         default: Effect,
         args: &[u64; 6],
         beside_irregular: bool,
-    ) -> Outcome {
-        if let Some((effect, _)) = self.always {
-            return Outcome::Certain(effect);
+    ) -> (Outcome, Vec<NodeId>) {
+        if let Some((effect, node)) = self.always {
+            return (Outcome::Certain(effect), vec![node]);
         }
         if !self.is_sure(beside_irregular) {
-            let all = self.sometimes.values().map(|it| it.0);
-            return Outcome::OneOf(all.chain([default]).collect());
+            let effects = self.sometimes.values().map(|it| it.0).chain([default]).collect();
+            return (Outcome::OneOf(effects), distinct(self.sometimes.values().map(|it| it.1)));
         }
         let holds = |set: &&Vec<Condition>| set.iter().all(|it| it.holds(args));
-        let holding = self.sometimes.iter().filter(|it| holds(&it.0));
-        let effects: BTreeSet<_> = holding.map(|it| it.1.0).collect();
-        match effects.first() {
+        let holding = || self.sometimes.iter().filter(|it| holds(&it.0)).map(|it| *it.1);
+        let effects: BTreeSet<_> = holding().map(|it| it.0).collect();
+        let outcome = match effects.first() {
             None => Outcome::Certain(default),
             Some(only) if effects.len() == 1 => Outcome::Certain(*only),
             Some(_) => Outcome::OneOf(effects),
-        }
+        };
+        (outcome, distinct(holding().map(|it| it.1)))
+    }
+
+    /// The conditions on which the effect depends.
+    pub(super) fn conditions(&self, beside_irregular: bool) -> Vec<Condition> {
+        let depends = self.always.is_none() && self.is_sure(beside_irregular);
+        let all = self.sometimes.keys().filter(|_| depends).flatten().copied();
+        all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The effect that is the same for all arguments, and its rule, if there is one.
@@ -166,7 +185,7 @@ impl Call {
         is_simple
             && possible.filter(|it| it.1.0.stops()).any(|it| {
                 let args = self.example(it.0);
-                matches!(self.decide(default, &args, beside_irregular), Outcome::Certain(it) if it.stops())
+                matches!(self.decide(default, &args, beside_irregular).0, Outcome::Certain(it) if it.stops())
             })
     }
 
@@ -235,6 +254,10 @@ impl Call {
         }
         args
     }
+}
+
+fn distinct(nodes: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
+    nodes.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn is_possible(set: &[Condition]) -> bool {

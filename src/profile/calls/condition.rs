@@ -5,7 +5,7 @@ use crate::profile::{action::Operator, architecture::Width, document::Arg};
 /// A condition on one argument. Equal conditions are one node in the tree that
 /// libseccomp makes of the rules for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Condition {
+pub(in crate::profile) struct Condition {
     pub(super) index: u64,
     operator: Operator,
     value: u64,
@@ -75,13 +75,32 @@ impl Condition {
         u32::try_from(self.value).is_ok()
     }
 
+    /// The values from which on it holds, or no longer does; `None` if it compares some bits only.
+    pub(super) fn bounds(&self, largest: u64) -> Option<Vec<u64>> {
+        let after = self.value.checked_add(1);
+        Some(match self.operator {
+            Operator::MaskedEq if self.mask != largest => return None,
+            Operator::Eq | Operator::Ne | Operator::MaskedEq => {
+                [self.value].into_iter().chain(after).collect()
+            }
+            Operator::Lt | Operator::Ge => vec![self.value],
+            Operator::Le | Operator::Gt => after.into_iter().collect(),
+        })
+    }
+
+    /// The bits that are compared, and their value.
+    pub(super) fn masked(&self) -> (u64, u64) {
+        (self.mask, self.value)
+    }
+
     /// Values on both sides of the bound.
     pub(super) fn edges(&self) -> [u64; 3] {
         [self.value, self.value.wrapping_sub(1) & self.mask, self.value.wrapping_add(1) & self.mask]
     }
 }
 
-fn largest(width: Width) -> u64 {
+/// The largest value of an argument.
+pub(super) fn largest(width: Width) -> u64 {
     match width {
         Width::Bits32 => u32::MAX.into(),
         Width::Bits64 => u64::MAX,

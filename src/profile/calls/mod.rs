@@ -6,16 +6,20 @@
 
 mod call;
 mod clash;
+mod classes;
 mod condition;
 mod multiplexed;
+mod space;
 
 pub(super) use clash::Clash;
 use std::collections::{BTreeMap, BTreeSet};
 
 use call::Call;
 pub use call::Outcome;
-use condition::Condition;
+pub(super) use condition::Condition;
 pub(super) use multiplexed::shared;
+pub(super) use space::Space;
+pub(crate) use space::{Region, number};
 
 use crate::profile::{
     action::{Action, Effect, Operator},
@@ -189,15 +193,21 @@ impl<'a> Calls<'a> {
         self.by_name.get(name).map_or(Some((default, None)), |it| it.unconditional(default))
     }
 
-    /// The effect on a call with these arguments.
-    pub(super) fn decide(&self, name: &str, args: &[u64; 6]) -> Option<Outcome> {
+    /// The effect on a call with these arguments, and the rules that decide, if it is not the default
+    /// action.
+    pub(super) fn decide(&self, name: &str, args: &[u64; 6]) -> Option<(Outcome, Vec<NodeId>)> {
         let default = self.default?;
-        let certain = || Outcome::Certain(default);
-        let outcome = self
+        let certain = || (Outcome::Certain(default), Vec::new());
+        let (outcome, rules) = self
             .by_name
             .get(name)
             .map_or_else(certain, |it| it.decide(default, args, self.has_irregular));
-        Some(if self.lost == Lost::No { outcome } else { outcome.or(default) })
+        Some((if self.lost == Lost::No { outcome } else { outcome.or(default) }, rules))
+    }
+
+    /// The conditions on which the effect on a call depends.
+    pub(super) fn conditions(&self, name: &str) -> Vec<Condition> {
+        self.by_name.get(name).map(|it| it.conditions(self.has_irregular)).unwrap_or_default()
     }
 
     /// The missing call because of which some versions of libseccomp may lose

@@ -1,0 +1,113 @@
+//! The profiles that commands read: files, standard input, and default profiles of runtimes.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use anyhow::{Context, anyhow, bail};
+
+use crate::profile::{
+    Architecture, Broken, DecodedProfile, Defect, Document, Filter, Hollow, MAX_BYTES, NodeId,
+    Position, RuntimeDefault, SourceLocation,
+};
+
+/// A profile as it is read.
+pub(super) struct Input {
+    /// Its name in messages.
+    pub(super) name: String,
+    pub(super) text: Vec<u8>,
+}
+
+/// A profile from which the runtime makes a filter.
+pub(super) struct Loaded {
+    pub(super) input: Input,
+    pub(super) profile: DecodedProfile,
+    /// What is in force where the runtime switches seccomp off.
+    instead: Option<Document>,
+}
+
+impl Input {
+    /// Reads a file or, for a name such as `containerd@2.4`, a default profile.
+    pub(super) fn of(word: &Path) -> anyhow::Result<Self> {
+        let name = word.to_string_lossy();
+        if RuntimeDefault::is_name(&name) && !word.exists() {
+            let found: RuntimeDefault = name.parse().map_err(|error: String| anyhow!(error))?;
+            return Ok(Self { name: found.to_string(), text: found.text.as_bytes().to_vec() });
+        }
+        Ok(Self { name: shown(word), text: read(word)? })
+    }
+
+    /// What the runtime makes of it on nodes of an architecture.
+    ///
+    /// # Errors
+    /// The runtime refuses it.
+    pub(super) fn load(self, native: Architecture) -> anyhow::Result<Loaded> {
+        let refused = |why: &Broken| {
+            let name = &self.name;
+            anyhow!(
+                "{name}: no container starts under it: {why} (`callgate profile lint` says more)"
+            )
+        };
+        let profile = DecodedProfile::parse(&self.text).map_err(|it| refused(&it))?;
+        let document = profile.document().map_err(|it| refused(&it))?;
+        let instead = match document.defect_on(native) {
+            Some(Defect::Broken(broken)) => return Err(refused(&broken)),
+            Some(Defect::Hollow(Hollow::Disabled { .. })) => Some(Document::allowing(native)),
+            _ => None,
+        };
+        Ok(Loaded { input: self, profile, instead })
+    }
+}
+
+impl Loaded {
+    pub(super) fn name(&self) -> &str {
+        &self.input.name
+    }
+
+    /// Whether the runtime switches seccomp off.
+    pub(super) fn is_disabled(&self) -> bool {
+        self.instead.is_some()
+    }
+
+    pub(super) fn filter(&self, native: Architecture) -> anyhow::Result<Filter<'_>> {
+        let document = self.instead.as_ref().unwrap_or(&self.profile.document);
+        document.filter(native).with_context(|| format!("{}: there is no filter", self.name()))
+    }
+
+    /// Path, line and column of a rule.
+    pub(super) fn place(&self, rule: NodeId) -> (String, Position) {
+        let SourceLocation { path, span } = self.profile.json.location(rule);
+        (path, Position::of(span.unwrap_or_default().start, &self.input.text))
+    }
+
+    /// As [`place`](Self::place), of the default action.
+    pub(super) fn place_of_default(&self) -> (String, Position) {
+        self.place(self.profile.document.default_action.node)
+    }
+}
+
+pub(super) fn is_standard_input(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+/// The name of the file in messages.
+pub(super) fn shown(file: &Path) -> String {
+    if is_standard_input(file) { "stdin".to_owned() } else { file.display().to_string() }
+}
+
+pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let limit = MAX_BYTES + 1;
+    let read = if is_standard_input(file) {
+        io::stdin().take(limit).read_to_end(&mut text)
+    } else {
+        File::open(file).and_then(|it| it.take(limit).read_to_end(&mut text))
+    };
+    read.with_context(|| format!("cannot read {:?}", shown(file)))?;
+    if text.len() as u64 > MAX_BYTES {
+        bail!("{:?} is larger than {MAX_BYTES} bytes, it cannot be a profile", shown(file));
+    }
+    Ok(text)
+}

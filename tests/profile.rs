@@ -1,0 +1,292 @@
+//! The commands that show and compare profiles, as users run them: output and exit codes.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+const SHOP: &str = r#"{
+  "defaultAction": "SCMP_ACT_ALLOW",
+  "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
+  "syscalls": [
+    { "names": ["mkdir", "swapon"], "action": "SCMP_ACT_KILL_PROCESS" },
+    { "names": ["socket"], "action": "SCMP_ACT_ERRNO", "errnoRet": 97, "args": [
+      { "index": 0, "value": 40, "op": "SCMP_CMP_EQ" } ] },
+    { "names": ["clone"], "action": "SCMP_ACT_ERRNO", "args": [
+      { "index": 0, "value": 2080505856, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ" } ] }
+  ]
+}
+"#;
+
+fn run(directory: &Path, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_callgate"))
+        .arg("profile")
+        .args(words)
+        .current_dir(directory)
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary starts")
+}
+
+fn shop() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("there is room for a directory");
+    fs::write(directory.path().join("shop.json"), SHOP).expect("it is writable");
+    let looser = SHOP.replace("\"swapon\"", "\"swapoff\"").replace("97", "1");
+    fs::write(directory.path().join("other.json"), looser).expect("it is writable");
+    directory
+}
+
+/// Runs a command beside `shop.json` and `other.json`.
+fn says(words: &[&str]) -> (Option<i32>, String) {
+    let output = run(shop().path(), words);
+    let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+    (output.status.code(), String::from_utf8(said).expect("it is text"))
+}
+
+#[test]
+fn show_lists_what_is_denied_and_counts_what_is_allowed() {
+    let expected = "\
+shop.json on amd64 nodes
+
+x86-64 (SCMP_ARCH_X86_64): 384 calls
+  allowed: 380
+    files 99, mounts and namespaces 24, network 17, processes 41, users and capabilities 18,
+      memory 31, locks and messages 30, signals 17, waiting and events 30, time 22, scheduling 17,
+      kernel and machine 22, unused and rare 12
+  kills the process: 2
+    files: mkdir
+    kernel and machine: swapon
+  depends on arguments: 2
+    clone: allowed if argument 0 & 0x7c020000 is not 0; otherwise fails with EPERM
+    socket: allowed if argument 0 is not 40; otherwise fails with EAFNOSUPPORT
+
+i386 (SCMP_ARCH_X86): 460 calls
+  allowed: 455
+  kills the process: 2
+  depends on arguments: 3
+    socketcall: allowed if argument 0 is not 1; otherwise fails with EAFNOSUPPORT
+
+x32 (SCMP_ARCH_X32): every call kills the thread, since the profile does not list it
+";
+    let (code, said) = says(&["show", "shop.json"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(said, expected);
+}
+
+#[rstest]
+#[case::a_rule_decides(
+    &["show", "shop.json", "--syscall", "mkdir"],
+    "x86-64 (SCMP_ARCH_X86_64): mkdir(): kills the process
+  shop.json:5:5: syscalls[0]
+i386 (SCMP_ARCH_X86): mkdir(): kills the process
+  shop.json:5:5: syscalls[0]
+x32 (SCMP_ARCH_X32): mkdir(): kills the thread
+  the profile does not list the architecture
+"
+)]
+#[case::the_upper_half_is_shown_unasked(
+    &["show", "shop.json", "--syscall", "socket", "--arg", "0=40"],
+    "x86-64 (SCMP_ARCH_X86_64): socket(0=40): fails with EAFNOSUPPORT
+  shop.json:6:5: syscalls[1]
+x86-64 (SCMP_ARCH_X86_64): socket(0=0x100000028): allowed
+  shop.json:2:20: defaultAction
+  note: the kernel reads the lower 32 bits of argument 0 of socket, so it is the same call
+i386 (SCMP_ARCH_X86): socket(0=40): fails with EAFNOSUPPORT
+  shop.json:6:5: syscalls[1]
+i386 (SCMP_ARCH_X86): socketcall(0=1): fails with EAFNOSUPPORT
+  shop.json:6:5: syscalls[1]
+  note: socketcall makes the same call; its arguments are in memory, which no filter sees
+x32 (SCMP_ARCH_X32): socket(0=40): kills the thread
+  the profile does not list the architecture
+"
+)]
+#[case::arguments_are_left_open(
+    &["show", "shop.json", "--syscall", "clone", "--arg", "1=0"],
+    "x86-64 (SCMP_ARCH_X86_64): clone(1=0): depends on other arguments
+  fails with EPERM if argument 0 & 0x7c020000 is 0
+    shop.json:8:5: syscalls[2]
+  allowed if argument 0 & 0x7c020000 is not 0
+    shop.json:2:20: defaultAction
+i386 (SCMP_ARCH_X86): clone(1=0): depends on other arguments
+  fails with EPERM if argument 0 & 0x7c020000 is 0
+    shop.json:8:5: syscalls[2]
+  allowed if argument 0 & 0x7c020000 is not 0
+    shop.json:2:20: defaultAction
+x32 (SCMP_ARCH_X32): clone(1=0): kills the thread
+  the profile does not list the architecture
+"
+)]
+#[case::on_another_node(
+    &["show", "shop.json", "--syscall", "mkdir", "--arch", "arm64"],
+    "arm64 (SCMP_ARCH_AARCH64): there is no mkdir here
+arm (SCMP_ARCH_ARM): mkdir(): kills the thread
+  the profile does not list the architecture
+"
+)]
+fn show_says_what_becomes_of_a_call(#[case] words: &[&str], #[case] expected: &str) {
+    assert_eq!(says(words), (Some(0), expected.to_owned()));
+}
+
+#[test]
+fn show_prints_json() {
+    let (code, text) =
+        says(&["show", "shop.json", "--syscall", "socket", "--arg", "0=0x28", "--output", "json"]);
+    assert_eq!(code, Some(0));
+    let answer: Value = serde_json::from_str(&text).expect("it is JSON");
+    assert_eq!(answer["answers"].as_array().map(Vec::len), Some(5));
+    let expected = json!({
+        "architecture": "SCMP_ARCH_X86_64",
+        "call": "socket(0=40)",
+        "cases": [{
+            "effects": [{ "action": "SCMP_ACT_ERRNO", "errno": "EAFNOSUPPORT" }],
+            "when": [],
+            "decidedBy": [{ "path": "syscalls[1]", "line": 6, "column": 5 }]
+        }]
+    });
+    assert_eq!(answer["answers"][0], expected);
+
+    let (_, text) = says(&["show", "shop.json", "--output", "json"]);
+    let overview: Value = serde_json::from_str(&text).expect("it is JSON");
+    assert_eq!(overview["seccompDisabled"], json!(false));
+    let calls = overview["architectures"][0]["calls"].as_array().expect("it lists calls");
+    let mkdir = calls.iter().find(|it| it["name"] == "mkdir");
+    let expected = json!({
+        "name": "mkdir",
+        "group": "files",
+        "cases": [{ "effects": [{ "action": "SCMP_ACT_KILL_PROCESS" }], "when": [] }]
+    });
+    assert_eq!(mkdir, Some(&expected));
+}
+
+#[rstest]
+#[case::no_such_call(
+    &["show", "shop.json", "--syscall", "mkdri"],
+    "error: there is no system call \"mkdri\", did you mean \"mkdir\"?\n"
+)]
+#[case::no_such_argument(
+    &["show", "shop.json", "--syscall", "mkdir", "--arg", "6=1"],
+    "error: invalid value '6=1' for '--arg <N=VALUE>': system calls have arguments 0 to 5\n\nFor more information, try '--help'.\n"
+)]
+#[case::no_value(
+    &["show", "shop.json", "--syscall", "mkdir", "--arg", "0=-1"],
+    "error: invalid value '0=-1' for '--arg <N=VALUE>': \"-1\" is no number from 0 to 0xffffffffffffffff\n\nFor more information, try '--help'.\n"
+)]
+#[case::twice(
+    &["show", "shop.json", "--syscall", "mkdir", "--arg", "0=1", "--arg", "0=2"],
+    "error: argument 0 has two values\n"
+)]
+#[case::no_such_default(
+    &["show", "containerd@1.7"],
+    "error: there is no default profile \"containerd@1.7\", only containerd@2.0.14, containerd@2.1.9, containerd@2.2.9, containerd@2.3.7, containerd@2.4.1, containerd@2.4.2, docker@25.0.6, moby@0.1.0, moby@0.2.3, moby@0.2.4, moby@0.3.0\n"
+)]
+#[case::no_such_file(
+    &["diff", "shop.json", "lost.json"],
+    "error: cannot read \"lost.json\": No such file or directory (os error 2)\n"
+)]
+#[case::no_such_node(
+    &["diff", "shop.json", "shop.json", "--arch", "x86_64"],
+    "error: invalid value 'x86_64' for '--arch <ARCH>': expected one of amd64, arm64, ppc64le, s390x, riscv64, loong64\n\nFor more information, try '--help'.\n"
+)]
+fn what_cannot_be_answered_is_an_error(#[case] words: &[&str], #[case] expected: &str) {
+    assert_eq!(says(words), (Some(2), expected.to_owned()));
+}
+
+#[test]
+fn a_profile_that_no_runtime_loads_is_an_error() {
+    let directory = tempfile::tempdir().expect("there is room for a directory");
+    fs::write(directory.path().join("a.json"), r#"{ "defaultAction": "ALLOW" }"#)
+        .expect("writable");
+    let output = run(directory.path(), &["show", "a.json"]);
+    let expected = "error: a.json: no container starts under it: defaultAction is \"ALLOW\", which the \
+        runtime does not know (`callgate profile lint` says more)\n";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn diff_compares_what_is_done() {
+    let expected = "\
+shop.json (A) and other.json (B) on amd64 nodes
+
+x86-64 (SCMP_ARCH_X86_64)
+  + swapon: A kills the process, B allowed
+  ~ socket if argument 0 is 40: A fails with EAFNOSUPPORT, B fails with EPERM
+  - swapoff: A allowed, B kills the process
+
+i386 (SCMP_ARCH_X86)
+  + swapon: A kills the process, B allowed
+  ~ socket if argument 0 is 40: A fails with EAFNOSUPPORT, B fails with EPERM
+  ~ socketcall if argument 0 is 1: A fails with EAFNOSUPPORT, B fails with EPERM
+  - swapoff: A allowed, B kills the process
+";
+    assert_eq!(says(&["diff", "shop.json", "other.json"]), (Some(1), expected.to_owned()));
+}
+
+#[test]
+fn profiles_that_are_written_otherwise_and_do_the_same_do_not_differ() {
+    let directory = shop();
+    let split = SHOP.replace(
+        r#"{ "names": ["mkdir", "swapon"], "action": "SCMP_ACT_KILL_PROCESS" },"#,
+        r#"{ "names": ["swapon"], "action": "SCMP_ACT_KILL_PROCESS" },
+           { "names": ["mkdir", "mkdri"], "action": "SCMP_ACT_KILL_PROCESS" },
+           { "names": ["read"], "action": "SCMP_ACT_ALLOW" },"#,
+    );
+    fs::write(directory.path().join("split.json"), split).expect("it is writable");
+    let output = run(directory.path(), &["diff", "shop.json", "split.json"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said, "shop.json and split.json do the same on amd64 nodes\n");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+/// containerd 2.4.2 no longer allows families of sockets from 46 on.
+#[test]
+fn only_tighter_fails_for_a_looser_profile_alone() {
+    let diff = |from, to| says(&["diff", from, to, "--only-tighter"]).0;
+    assert_eq!(diff("containerd@2.4.1", "containerd@2.4.2"), Some(0));
+    assert_eq!(diff("containerd@2.4.2", "containerd@2.4.1"), Some(1));
+    assert_eq!(diff("shop.json", "other.json"), Some(1));
+    assert_eq!(diff("shop.json", "shop.json"), Some(0));
+}
+
+/// A profile that switches seccomp off allows every program everything.
+#[test]
+fn without_seccomp_everything_is_allowed() {
+    let directory = shop();
+    fs::write(directory.path().join("empty.json"), "{}").expect("it is writable");
+    let output = run(directory.path(), &["diff", "shop.json", "empty.json", "--output", "json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let changes = found["changes"].as_array().expect("it lists changes");
+    let x32: Vec<_> = changes.iter().filter(|it| it["architecture"] == "SCMP_ARCH_X32").collect();
+    let expected = json!({
+        "architecture": "SCMP_ARCH_X32",
+        "calls": [],
+        "from": [{ "action": "SCMP_ACT_KILL_THREAD" }],
+        "to": [{ "action": "SCMP_ACT_ALLOW" }],
+        "when": [],
+        "looser": true
+    });
+    assert_eq!(x32, [&expected]);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+/// docs/profiles.md shows commands and what they print.
+#[test]
+fn the_examples_of_the_docs_are_what_the_commands_print() {
+    let page = fs::read_to_string("docs/profiles.md").expect("the page is there");
+    let mut compared = 0;
+    for example in page.split("\n`callgate profile ").skip(1) {
+        let (command, rest) = example.split_once('`').expect("a command ends");
+        let Some((_, block)) = rest.split_once(" prints\n\n```text\n") else { continue };
+        let (expected, _) = block.split_once("```").expect("a block ends");
+        let words: Vec<_> = command.split(' ').collect();
+        let output = run(Path::new("."), &words);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{command}");
+        compared += 1;
+    }
+    assert_eq!(compared, 3);
+}
