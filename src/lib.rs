@@ -11,6 +11,7 @@ pub mod bpf;
 pub mod ca;
 mod call;
 mod causes;
+pub mod check;
 pub mod cli;
 mod clock;
 pub mod cluster;

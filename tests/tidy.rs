@@ -91,10 +91,13 @@ fn arrows_point_down() {
         let floor = floor_of(&room).unwrap_or_else(|| panic!("{room} has no place in the order"));
         let mut in_import = false;
         for (path, number, line) in lines_of(&[path.to_str().expect("paths are UTF-8")]) {
-            in_import = (in_import || line.starts_with("use crate::{")) && line != "};";
+            let is_whole = line.starts_with("use crate::{") && line.ends_with("};");
+            in_import = (in_import || line.starts_with("use crate::{")) && !line.ends_with("};");
+            let inside = line.split_once('{').filter(|_| is_whole).map_or("", |(_, it)| it);
             let direct = line.split("crate::").skip(1).map(word);
             let imported = in_import.then(|| line.strip_prefix("    ")).flatten().map(word);
-            for other in direct.chain(imported).filter(|it| *it != room) {
+            let grouped = inside.split(", ").map(word);
+            for other in direct.chain(imported).chain(grouped).filter(|it| *it != room) {
                 let below = floor_of(other).is_none_or(|it| it > floor);
                 assert!(below, "{}:{number}: {room} names {other}: {line}", path.display());
             }

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use crate::{
+    check::TOPICS,
     cli::Outcome,
     policy::{BUILTIN, Builtin, RULES},
     profile::LINTS,
@@ -46,15 +47,18 @@ impl Explain {
                 let id = rule.unwrap_or_default();
                 let rule = RULES.iter().find(|it| it.id == id).map(|it| it.page);
                 let lint = || LINTS.iter().find(|it| it.id == id).map(|it| it.page);
-                let Some(page) = rule.or_else(lint) else {
+                let topic = || TOPICS.iter().find(|it| it.id == id).map(|it| it.page);
+                let Some(page) = rule.or_else(lint).or_else(topic) else {
                     let known = RULES.iter().map(|it| it.id).chain(LINTS.iter().map(|it| it.id));
+                    let known = known.chain(TOPICS.iter().map(|it| it.id));
                     let near = spelling::nearest(&id, known);
                     let hint = near.map(|it| format!(", did you mean {it:?}?"));
                     bail!(
-                        "there is no rule or lint {id:?}{}\nrules: {}\nlints: {}",
+                        "there is no rule or lint {id:?}{}\nrules: {}\nlints: {}\nof check: {}",
                         hint.unwrap_or_default(),
                         names(RULES, |it| it.id),
-                        names(LINTS, |it| it.id)
+                        names(LINTS, |it| it.id),
+                        names(TOPICS, |it| it.id)
                     )
                 };
                 page

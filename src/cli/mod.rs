@@ -1,9 +1,11 @@
 //! The command line: one file per command, its flags and what it runs.
 
 mod agent;
+mod check;
 mod crds;
 mod explain;
 mod observe;
+mod output;
 mod profile;
 mod serve;
 
@@ -25,6 +27,7 @@ pub struct Cli {
 enum Command {
     Serve(Box<serve::Serve>),
     Agent(agent::Agent),
+    Check(check::Check),
     Explain(explain::Explain),
     Profile(profile::Profile),
     Crds(crds::Crds),
@@ -50,6 +53,7 @@ impl Cli {
         let result = match self.command {
             Command::Serve(it) => it.run(&log),
             Command::Agent(it) => it.run(&log),
+            Command::Check(it) => it.run(),
             Command::Explain(it) => it.run(),
             Command::Profile(it) => it.run(),
             Command::Crds(it) => it.run(),

@@ -5,6 +5,7 @@ mod clock_reading;
 mod conditions;
 mod connect;
 pub mod events;
+pub mod exported;
 mod facts;
 mod find;
 mod freshness;

@@ -65,7 +65,18 @@ impl<'a> Verdict<'a> {
         Self::with_templates(facts.policy.templates(), kind, pod, scope, facts, mode)
     }
 
-    /// The same for a template that an update leaves as it was: it is never denied.
+    /// The verdict on the pods that an object of `kind` makes, whatever the policy says of templates.
+    pub fn of_pods(
+        kind: Kind,
+        pod: &'a Pod<'_>,
+        scope: &'a Scope,
+        facts: Facts<'a>,
+        mode: Mode,
+    ) -> Self {
+        Self::with_templates(Templates::Deny, kind, pod, scope, facts, mode)
+    }
+
+    /// The verdict on a template that an update leaves as it was: it is never denied.
     pub fn of_unchanged_template(
         kind: Kind,
         pod: &'a Pod<'_>,

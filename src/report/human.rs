@@ -15,19 +15,24 @@ pub struct Look {
 
 pub(super) fn text(report: &Report<'_>, look: Look) -> String {
     let mut text = String::new();
+    let mut is_note = true;
     for (_, it) in report.found().filter(|(_, it)| it.suppressed.is_none()) {
+        let was_note = std::mem::replace(&mut is_note, it.severity == Severity::Note);
+        let is_apart = !(was_note && is_note);
+        if is_apart && !text.is_empty() {
+            text.push('\n');
+        }
         text.push_str(&render(it, look));
-        text.push('\n');
     }
     text
 }
 
 pub(super) fn render(found: &Diagnostic, look: Look) -> String {
-    let level = match found.severity {
-        Severity::Error => Level::ERROR,
-        Severity::Warning => Level::WARNING,
-        Severity::Note => Level::NOTE,
-    };
+    if found.severity == Severity::Note {
+        return note(found);
+    }
+    let is_error = found.severity == Severity::Error;
+    let level = if is_error { Level::ERROR } else { Level::WARNING };
     let file = plain(found.place.file());
     let title = level.primary_title(found.message.as_str()).id(found.topic.id);
     let mut group = match &found.place.excerpt {
@@ -44,6 +49,14 @@ pub(super) fn render(found: &Diagnostic, look: Look) -> String {
     }
     text.push('\n');
     text
+}
+
+/// In one line: nothing has to be done.
+fn note(found: &Diagnostic) -> String {
+    let help: String = found.help.iter().flat_map(|it| ["; ", it]).collect();
+    let Diagnostic { topic, message, .. } = found;
+    let text = format!("{}{}: note: {message}{help}", found.place.file(), position(found));
+    format!("{} [{}]\n", plain(&text), topic.id)
 }
 
 fn position(found: &Diagnostic) -> String {

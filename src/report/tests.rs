@@ -104,6 +104,16 @@ fn a_place_without_lines_names_the_file() {
 }
 
 #[test]
+fn a_note_takes_one_line() {
+    let source = Source::new("web.yaml", YAML.as_bytes());
+    let note = Diagnostic { severity: Severity::Note, ..found(&source, "image", "app") };
+    let expected = "web.yaml:4:7: note: privileged turns seccomp off; remove it, or ask for an \
+        exemption [privileged]\n";
+    assert_eq!(note.render(Look::default()), expected);
+    assert_eq!(text(&checked("web.yaml", vec![note]), Form::Human), expected);
+}
+
+#[test]
 fn json_has_every_field() {
     let source = Source::new("web.yaml", YAML.as_bytes());
     let checked = checked("web.yaml", vec![found(&source, "privileged: true", "app")]);

@@ -1,0 +1,15 @@
+//! What `check` finds besides the rules of policies.
+
+use crate::report::Topic;
+
+pub(super) const UNREADABLE: Topic =
+    Topic { id: "unreadable", page: include_str!("pages/unreadable.md") };
+pub(super) const UNKNOWN_FIELD: Topic =
+    Topic { id: "unknown-field", page: include_str!("pages/unknown-field.md") };
+pub(super) const REPLACED_FIELD: Topic =
+    Topic { id: "replaced-field", page: include_str!("pages/replaced-field.md") };
+pub(super) const UNKNOWN_POLICY: Topic =
+    Topic { id: "unknown-policy", page: include_str!("pages/unknown-policy.md") };
+
+/// All of them, for `callgate explain`.
+pub const TOPICS: &[Topic] = &[UNREADABLE, UNKNOWN_FIELD, REPLACED_FIELD, UNKNOWN_POLICY];

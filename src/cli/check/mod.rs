@@ -1,0 +1,200 @@
+//! `callgate check`: judges the manifests in files.
+
+mod files;
+mod glob;
+mod inventory;
+mod pool;
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+use self::{
+    files::{Content, Input},
+    inventory::Inventories,
+};
+use crate::{
+    check::{Checker, Collected, CustomKind, World},
+    cli::{Outcome, output},
+    policy::{Builtin, Mode},
+    report::{Checked, Output, Report, Severity, counted},
+    standalone::Sources,
+};
+
+/// Judge manifests in files, as the webhook would judge them in a cluster
+///
+/// Pods, the templates of workloads and those of well-known custom kinds are
+/// changed as by the mutating webhook, then judged as by the validating one.
+/// Policies, labels of namespaces and profiles among the files count.
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// Files, directories or patterns such as `deploy/**/*.yaml`; `-` is standard input. Of a
+    /// directory, the files that end in .yaml, .yml or .json are read, in all folders
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// Name of a built-in policy (baseline, restricted), or path of a file that holds a
+    /// `SeccompPolicy`, for all objects. If unset, the label of the object's namespace decides if
+    /// the namespace is among the files, else the only policy among the files, else restricted
+    #[arg(long, env = "CALLGATE_POLICY", value_name = "NAME|FILE")]
+    policy: Option<String>,
+
+    /// Mode in which policies apply, unless the namespace is among the files and names one: enforce,
+    /// warn or audit
+    #[arg(
+        long,
+        env = "CALLGATE_MODE",
+        value_name = "MODE",
+        default_value = "enforce",
+        value_parser = Mode::of_flag
+    )]
+    mode: Mode,
+
+    /// Namespace of objects that name none
+    #[arg(long, env = "CALLGATE_NAMESPACE", value_name = "NAME", default_value = "default")]
+    namespace: String,
+
+    /// Directory of profiles that pods may name in localhostProfile, laid out as the kubelet's
+    /// seccomp directory; in addition to `SeccompProfile` objects among the files
+    #[arg(long, env = "CALLGATE_PROFILES", value_name = "DIR")]
+    profiles: Option<PathBuf>,
+
+    /// File with the nodes of a cluster: the output of
+    /// `kubectl get nodes,seccompnodes,runtimeclasses -o yaml`
+    #[arg(long, env = "CALLGATE_INVENTORY", value_name = "FILE")]
+    inventory: Option<PathBuf>,
+
+    /// File with further kinds that hold pods: a list of `apiVersion`, `kind` and `path`, the path
+    /// of the pod template
+    #[arg(long, env = "CALLGATE_KINDS", value_name = "FILE")]
+    kinds: Option<PathBuf>,
+
+    /// Format of the findings: human, json, sarif, junit, github or gitlab; with a file, such as
+    /// sarif=report.sarif, it is written there. Can be repeated, for several formats
+    #[arg(
+        long,
+        env = "CALLGATE_OUTPUT",
+        value_name = "FORMAT[=FILE]",
+        default_value = "human",
+        value_delimiter = ','
+    )]
+    output: Vec<Output>,
+
+    /// From which findings on the exit code is 1
+    #[arg(long, env = "CALLGATE_FAIL_ON", value_name = "LEVEL", default_value = "deny")]
+    fail_on: FailOn,
+}
+
+const INFALLIBLE: &str = "a string takes everything";
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FailOn {
+    /// What would be denied
+    Deny,
+    /// Warnings too
+    Warn,
+    /// Nothing
+    Never,
+}
+
+impl Check {
+    pub(super) fn run(self) -> anyhow::Result<Outcome> {
+        if let Err(why) = Output::check(&self.output) {
+            bail!("--output: {why}");
+        }
+        let (inputs, mut failures) = files::expand(&self.paths);
+        // Standard input can be read once.
+        let inputs: Vec<_> = inputs.into_iter().map(Input::kept).collect();
+        let world = self.world(&inputs)?;
+        let checker = Checker::new(&world);
+        let mut judged: Vec<Checked> = Vec::new();
+        for result in pool::map(&inputs, |it| {
+            let content = it.read()?;
+            Ok(checker.check(&it.name, content.bytes()))
+        }) {
+            match result {
+                Ok(all) => judged.extend(all),
+                Err(why) => failures.push(why),
+            }
+        }
+        let fail_on = match self.fail_on {
+            FailOn::Deny => Some(Severity::Error),
+            FailOn::Warn => Some(Severity::Warning),
+            FailOn::Never => None,
+        };
+        let report = Report { command: "callgate check", checked: &judged, fail_on };
+        output::write(&report, &self.output)?;
+        let mut said = String::new();
+        for why in &failures {
+            writeln!(said, "error: {why:#}").expect(INFALLIBLE);
+        }
+        let (objects, files) = (counted(judged.len(), "object"), counted(inputs.len(), "file"));
+        let found = report.count().line();
+        writeln!(said, "checked {objects} in {files}: {found}").expect(INFALLIBLE);
+        // Standard error may be closed.
+        let _ = io::stderr().write_all(said.as_bytes());
+        if !failures.is_empty() {
+            bail!("not everything could be read");
+        }
+        Ok(if report.is_failure() { Outcome::Errors } else { Outcome::Success })
+    }
+
+    /// All that findings depend on besides the file at hand.
+    fn world(&self, inputs: &[Input]) -> anyhow::Result<World> {
+        let mut collected = Collected::default();
+        let found = pool::map(inputs, |it| -> anyhow::Result<_> {
+            let mut found = Collected::default();
+            found.add(it.read()?.bytes());
+            Ok(found)
+        });
+        // What cannot be read is reported when it is judged.
+        found.into_iter().flatten().for_each(|it| collected.extend(it));
+        let policy = self.policy.as_ref();
+        let named = policy.cloned().unwrap_or_else(|| "restricted".to_owned());
+        let sources = Sources { policy: named, mode: self.mode, profiles: self.profiles.clone() };
+        let facts = sources.read()?;
+        let kinds = match &self.kinds {
+            Some(path) => kinds(path)?,
+            None => Vec::new(),
+        };
+        let inventories = match &self.inventory {
+            Some(path) => Inventories::read(path)?,
+            None => Inventories::default(),
+        };
+        let catalog = inventories.catalog(&facts.catalog);
+        let own = collected.profiles.iter().map(|(path, it)| (path.clone(), it.clone()));
+        let restricted = Builtin::named("restricted").expect("it is built in");
+        Ok(World {
+            policy: policy.map(|_| facts.policy),
+            mode: self.mode,
+            fallback: restricted.policy(),
+            catalog: catalog.with_managed(own),
+            collected,
+            nodes: inventories.nodes,
+            classes: inventories.classes,
+            namespace: self.namespace.clone(),
+            kinds,
+            today: today(),
+        })
+    }
+}
+
+fn kinds(path: &Path) -> anyhow::Result<Vec<CustomKind>> {
+    let content = Content::of(path)?;
+    let shown = path.display().to_string();
+    let text =
+        std::str::from_utf8(content.bytes()).with_context(|| format!("{shown:?} is not UTF-8"))?;
+    CustomKind::read(text)
+        .map_err(|why| anyhow::anyhow!("cannot read the kinds in {shown:?}: {why}"))
+}
+
+/// The current day in UTC, by which exemptions expire.
+fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
+}

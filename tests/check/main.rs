@@ -1,0 +1,4 @@
+//! `callgate check` as users run it, and as the tables of rules expect it.
+
+mod cases;
+mod tables;
