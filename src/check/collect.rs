@@ -113,7 +113,7 @@ pub(super) fn findings(
 ) -> Vec<Diagnostic> {
     let at = |path: &[Step]| source.place(locate::span(object.document, object.node, path));
     let diagnostic = |severity, topic, message: String, path: &[Step]| Diagnostic {
-        identity: vec![object.identity(""), format!("{path:?}")],
+        identity: vec![object.identity(""), locate::text(path)],
         notes: vec![format!("it is in {}", object.title())],
         ..Diagnostic::new(severity, topic, message, at(path))
     };

@@ -121,16 +121,18 @@ impl Judge<'_> {
         let mut notes = vec![self.who(judged.level, &field_text)];
         notes.extend(origins(self.object));
         let part = match field {
-            FieldPath::Container { list, name, .. } => format!("{} {name}", list.field()),
+            FieldPath::Container { list, name, .. } => {
+                format!("{}spec.{} {name}", self.pod.prefix, list.field())
+            }
             FieldPath::Pod | FieldPath::RuntimeClass | FieldPath::Annotation { .. } => {
-                field.to_string()
+                field_text.clone()
             }
         };
         Diagnostic {
             field: field_text,
             help,
             notes,
-            identity: vec![self.object.identity(self.namespace), self.pod.prefix.clone(), part],
+            identity: vec![self.object.identity(self.namespace), part],
             suppressed,
             ..Diagnostic::new(severity, topic, message, self.place(rule.id, field))
         }

@@ -71,6 +71,19 @@ pub(super) fn keys(path: &[&str]) -> Vec<Step> {
     path.iter().map(|it| Step::Key((*it).to_owned())).collect()
 }
 
+/// The path as text.
+pub(super) fn text(path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Key(key) if text.is_empty() => text.push_str(key),
+            Step::Key(key) => text.extend([".", key]),
+            Step::Index(index) => text.extend(["[", &index.to_string(), "]"]),
+        }
+    }
+    text
+}
+
 /// The steps of a path as errors have it, such as `spec.containers[0].name`.
 pub(super) fn steps(path: &str) -> Vec<Step> {
     let parts = path.split(['.', '[']).filter(|it| !it.is_empty());

@@ -3,8 +3,10 @@
 //! `collect` finds what decides about the others, policies, labels of namespaces and profiles;
 //! `check` judges the pods and pod templates of one file.
 
+mod baseline;
 mod collect;
 mod fields;
+mod ignore;
 mod judge;
 mod kinds;
 mod locate;
@@ -24,6 +26,7 @@ use crate::{
     yaml::{self, Mistake},
 };
 
+pub use baseline::Baseline;
 pub use collect::Collected;
 pub use kinds::CustomKind;
 pub use topics::TOPICS;
@@ -107,9 +110,14 @@ impl<'a> Checker<'a> {
         for document in yaml::documents(text) {
             match document {
                 Err(mistake) => checked.push(unreadable(&source, mistake)),
-                Ok(document) => objects::each(&document, |object| {
-                    checked.extend(self.check_object(&object, &source));
-                }),
+                Ok(document) => {
+                    let mut found = Vec::new();
+                    objects::each(&document, |object| {
+                        found.extend(self.check_object(&object, &source));
+                    });
+                    ignore::apply(&document, &source, self.world.today, &mut found);
+                    checked.append(&mut found);
+                }
             }
         }
         checked

@@ -11,5 +11,8 @@ pub(super) const REPLACED_FIELD: Topic =
 pub(super) const UNKNOWN_POLICY: Topic =
     Topic { id: "unknown-policy", page: include_str!("pages/unknown-policy.md") };
 
+pub(super) const IGNORE: Topic =
+    Topic { id: "ignore-comment", page: include_str!("pages/ignore-comment.md") };
+
 /// All of them, for `callgate explain`.
-pub const TOPICS: &[Topic] = &[UNREADABLE, UNKNOWN_FIELD, REPLACED_FIELD, UNKNOWN_POLICY];
+pub const TOPICS: &[Topic] = &[UNREADABLE, UNKNOWN_FIELD, REPLACED_FIELD, UNKNOWN_POLICY, IGNORE];

@@ -1,5 +1,6 @@
 //! `callgate check`: judges the manifests in files.
 
+mod baseline;
 mod files;
 mod glob;
 mod inventory;
@@ -75,6 +76,15 @@ pub(super) struct Check {
     #[arg(long, env = "CALLGATE_KINDS", value_name = "FILE")]
     kinds: Option<PathBuf>,
 
+    /// File with known findings, which do not count until they expire
+    #[arg(long, env = "CALLGATE_BASELINE", value_name = "FILE")]
+    baseline: Option<PathBuf>,
+
+    /// Write the findings to the file of --baseline: new ones are added for half a year, those that
+    /// are gone are removed
+    #[arg(long, env = "CALLGATE_WRITE_BASELINE", requires = "baseline")]
+    write_baseline: bool,
+
     /// Format of the findings: human, json, sarif, junit, github or gitlab; with a file, such as
     /// sarif=report.sarif, it is written there. Can be repeated, for several formats
     #[arg(
@@ -123,6 +133,10 @@ impl Check {
                 Err(why) => failures.push(why),
             }
         }
+        let mut said = String::new();
+        if let Some(path) = &self.baseline {
+            said.push_str(&baseline::apply(path, self.write_baseline, &mut judged)?);
+        }
         let fail_on = match self.fail_on {
             FailOn::Deny => Some(Severity::Error),
             FailOn::Warn => Some(Severity::Warning),
@@ -130,7 +144,6 @@ impl Check {
         };
         let report = Report { command: "callgate check", checked: &judged, fail_on };
         output::write(&report, &self.output)?;
-        let mut said = String::new();
         for why in &failures {
             writeln!(said, "error: {why:#}").expect(INFALLIBLE);
         }
@@ -195,6 +208,6 @@ fn kinds(path: &Path) -> anyhow::Result<Vec<CustomKind>> {
 }
 
 /// The current day in UTC, by which exemptions expire.
-fn today() -> Date {
+pub(super) fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
