@@ -1,15 +1,21 @@
 //! The arguments of which the kernel reads 32 bits.
 
+use std::{collections::BTreeSet, sync::LazyLock};
+
 /// A system call and the numbers of its arguments of 32 bits or fewer, one call a line, sorted:
 /// those of the types int, unsigned int and smaller ones in include/linux/syscalls.h, and the flags
 /// of clone, which kernel/fork.c truncates. A filter sees 64 bits of each.
 const TABLE: &str = include_str!("arguments.txt");
 
+static NARROW: LazyLock<BTreeSet<(&str, u64)>> = LazyLock::new(|| {
+    let words = TABLE.lines().filter_map(|it| it.split_once(' '));
+    let indices = |it: &'static str| it.split(' ').filter_map(|it| it.parse().ok());
+    words.flat_map(|(call, it)| indices(it).map(move |index| (call, index))).collect()
+});
+
 /// Whether the kernel reads only the lower 32 bits of this argument, on architectures of 64 bits.
 pub(crate) fn is_narrow(call: &str, index: u64) -> bool {
-    let mut lines = TABLE.lines().map(|it| it.split(' '));
-    let found = lines.find_map(|mut words| (words.next() == Some(call)).then_some(words));
-    found.is_some_and(|mut it| it.any(|it| it.parse() == Ok(index)))
+    NARROW.contains(&(call, index))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	workIfAsked()
+	WorkIfAsked()
 	os.Exit(m.Run())
 }
 
@@ -27,9 +27,9 @@ func start(t *testing.T) (kernel, callgate *ask.Process) {
 	return kernel, callgate
 }
 
-func put(t *testing.T, process *ask.Process, asked question) answer {
+func put(t *testing.T, process *ask.Process, asked Question) Answer {
 	t.Helper()
-	var answered answer
+	var answered Answer
 	ok, err := process.Ask(asked, &answered)
 	if err != nil || !ok {
 		t.Fatalf("%+v\n%s does not answer: %v (cargo build --examples makes ours)", asked, process.Path, err)
@@ -42,7 +42,7 @@ func TestProgramsAreValidThatTheKernelTakes(t *testing.T) {
 	kernel, callgate := start(t)
 	taken := map[bool]int{}
 	for range 20_000 {
-		asked := question{Program: dice.program(), Data: []data{}}
+		asked := Question{Program: dice.program(), Data: []Data{}}
 		theirs, ours := put(t, kernel, asked), put(t, callgate, asked)
 		if (theirs.Invalid == "") != (ours.Invalid == "") {
 			t.Fatalf("%v\nthe kernel says %q, callgate %q", asked.Program, theirs.Invalid, ours.Invalid)
@@ -50,7 +50,7 @@ func TestProgramsAreValidThatTheKernelTakes(t *testing.T) {
 		taken[theirs.Invalid == ""]++
 	}
 	for _, length := range []int{0, 1, 4095, 4096, 4097} {
-		asked := question{Program: slices.Repeat([]instruction{{0x06, 0, 0, allow}}, length), Data: []data{}}
+		asked := Question{Program: slices.Repeat([]instruction{{0x06, 0, 0, allow}}, length), Data: []Data{}}
 		theirs, ours := put(t, kernel, asked), put(t, callgate, asked)
 		if (theirs.Invalid == "") != (ours.Invalid == "") {
 			t.Errorf("%d instructions: the kernel says %q, callgate %q", length, theirs.Invalid, ours.Invalid)
@@ -71,7 +71,7 @@ func TestEveryOperationIsPermittedThatTheKernelPermits(t *testing.T) {
 		}
 		// Cell 1 has been written, and 1 is no multiple of four.
 		for _, value := range []uint32{1, 4} {
-			asked := question{Program: []instruction{{0x02, 0, 0, 1}, {0x02, 0, 0, 4}, {code, 0, 0, value}, {0x06}, {0x06}, {0x06}, {0x06}, {0x06}}, Data: []data{}}
+			asked := Question{Program: []instruction{{0x02, 0, 0, 1}, {0x02, 0, 0, 4}, {code, 0, 0, value}, {0x06}, {0x06}, {0x06}, {0x06}, {0x06}}, Data: []Data{}}
 			theirs, ours := put(t, kernel, asked), put(t, callgate, asked)
 			if (theirs.Invalid == "") != (ours.Invalid == "") {
 				t.Errorf("operation %#x with %d: the kernel says %q, callgate %q", code, value, theirs.Invalid, ours.Invalid)
@@ -91,7 +91,7 @@ func TestProgramsReturnWhatTheyReturnInTheKernel(t *testing.T) {
 	kernel, callgate := start(t)
 	compared, killed, seen := 0, 0, map[uint32]bool{}
 	for at := range 2000 {
-		asked := question{Program: dice.sound(), Load: true}
+		asked := Question{Program: dice.sound(), Load: Alone}
 		for range 10 {
 			asked.Data = append(asked.Data, dice.call())
 		}
@@ -128,7 +128,7 @@ func TestADivisionByZeroKillsTheThread(t *testing.T) {
 	program := []instruction{{0x20, 0, 0, 56}, {0x07}, {0x00, 0, 0, 12}, {0x3c}, {0x44, 0, 0, errno}, {0x16}}
 	kernel, callgate := start(t)
 	for divisor, expected := range map[uint64]uint32{4: errno | 3, 0: 0} {
-		asked := question{Program: program, Load: true, Data: []data{{number, x86_64, [6]uint64{0, 0, 0, 0, 0, divisor}}}}
+		asked := Question{Program: program, Load: Alone, Data: []Data{{number, x86_64, [6]uint64{0, 0, 0, 0, 0, divisor}}}}
 		for name, process := range map[string]*ask.Process{"the kernel": kernel, "callgate": callgate} {
 			if it := put(t, process, asked); !slices.Equal(it.Returns, []uint32{expected}) {
 				t.Errorf("12 by %d: %s returns %#x %s", divisor, name, it.Returns, it.Invalid)

@@ -95,8 +95,8 @@ func (it generator) harmless(left int) instruction {
 	return made
 }
 
-func (it generator) call() data {
-	call := data{Number: number, Arch: x86_64}
+func (it generator) call() Data {
+	call := Data{Number: number, Arch: x86_64}
 	for at := range call.Args {
 		call.Args[at] = uint64(it.value())<<32 | uint64(it.value())
 	}

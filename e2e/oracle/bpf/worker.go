@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -17,22 +18,39 @@ import (
 // An instruction is its code, its two jumps and its value.
 type instruction [4]uint32
 
-// A question is a program, and calls with these arguments.
-type question struct {
+// A Question is a program, and calls with these arguments.
+type Question struct {
 	Program []instruction `json:"program"`
-	Data    []data        `json:"data"`
+	Data    []Data        `json:"data"`
 	// Whether to load the program, and make the calls.
-	Load bool `json:"load"`
+	Load How `json:"load"`
 }
 
-// data is a call as a program sees it.
-type data struct {
+// How is what happens with a program that is valid.
+type How string
+
+const (
+	// Alone loads it for the call that does not exist.
+	Alone How = "alone"
+	// Guarded loads it for all calls, and before it one by which those with Guard as the last argument fail with
+	// ENOSYS if the program lets them pass.
+	Guarded How = "guarded"
+	// Bare loads it for all calls, which are executed if it lets them pass.
+	Bare How = "bare"
+)
+
+// Guard marks calls that are not executed.
+const Guard = 0x600d
+
+// Data is a call as a program sees it.
+type Data struct {
 	Number uint32    `json:"number"`
 	Arch   uint32    `json:"arch"`
 	Args   [6]uint64 `json:"args"`
 }
 
-type answer struct {
+// An Answer has, of a call that was executed, errno 0 or what it failed with.
+type Answer struct {
 	// Why the kernel rejects the program, or callgate.
 	Invalid string   `json:"invalid"`
 	Returns []uint32 `json:"returns"`
@@ -46,7 +64,15 @@ const (
 	errno  = 0x50000
 )
 
-func workIfAsked() {
+// A process whose first thread was killed still has that thread, so no program is loaded in it.
+func init() {
+	if os.Getenv("BPF_WORKER") != "" {
+		runtime.LockOSThread()
+	}
+}
+
+// WorkIfAsked is for the process of a worker.
+func WorkIfAsked() {
 	if os.Getenv("BPF_WORKER") == "" {
 		return
 	}
@@ -59,7 +85,6 @@ func workIfAsked() {
 
 // work answers one question a line, by the kernel.
 func work(in io.Reader, out io.Writer) error {
-	runtime.LockOSThread()
 	debug.SetGCPercent(-1)
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no_new_privs: %w", err)
@@ -99,59 +124,84 @@ func load(program []instruction, flags uintptr) (uintptr, error) {
 	return result, nil
 }
 
-func answerOf(asked question) answer {
+func answerOf(asked Question) Answer {
 	thread, err := load(asked.Program, unix.SECCOMP_FILTER_FLAG_TSYNC)
 	if err != nil {
-		return answer{Invalid: err.Error()}
+		return Answer{Invalid: err.Error()}
 	}
 	if thread == 0 {
-		return answer{Invalid: "the filter was set in all threads"}
+		return Answer{Invalid: "the filter was set in all threads"}
 	}
-	if !asked.Load {
-		return answer{}
+	if asked.Load == "" {
+		return Answer{}
 	}
 	return run(asked)
 }
 
-// run loads the program in a thread of its own, which the program may kill; then it has returned 0.
-func run(asked question) answer {
-	thread, failed, returns := make(chan int, 1), make(chan error, 1), make(chan uint32)
+// run loads the program in a thread of its own, which the program may kill; then it has returned 0. The thread makes no
+// call that the program does not expect, so the two share memory alone. A process answers one question that is guarded
+// or bare.
+func run(asked Question) Answer {
+	thread := make(chan int, 1)
+	var failed atomic.Pointer[error]
+	var done atomic.Int64
+	returns := make([]uint32, len(asked.Data))
 	go func() {
-		defer close(returns)
 		runtime.LockOSThread()
 		thread <- unix.Gettid()
-		// For this call alone.
-		head := []instruction{{0x20, 0, 0, 0}, {0x15, 1, 0, number}, {0x06, 0, 0, allow}, {0x00, 0, 0, 0}}
-		_, err := load(append(head, asked.Program...), 0)
-		failed <- err
-		for _, it := range asked.Data {
-			args := it.Args
-			// The scheduler must know of a call that does not come back.
-			result, _, code := unix.Syscall6(number, uintptr(args[0]), uintptr(args[1]), uintptr(args[2]),
-				uintptr(args[3]), uintptr(args[4]), uintptr(args[5]))
-			if code == 0 {
-				// Go takes -4095 for a result.
-				code = unix.Errno(-result)
+		for _, program := range asked.programs() {
+			if _, err := load(program, 0); err != nil {
+				failed.Store(&err)
+				select {}
 			}
-			returns <- errno | uint32(code)
+		}
+		for at, it := range asked.Data {
+			args := it.Args
+			call := unix.RawSyscall6
+			if asked.Load == Alone {
+				// The scheduler must know of a call that does not come back.
+				call = unix.Syscall6
+			}
+			result, _, code := call(uintptr(it.Number), uintptr(args[0]), uintptr(args[1]), uintptr(args[2]),
+				uintptr(args[3]), uintptr(args[4]), uintptr(args[5]))
+			if code == 0 && int(result) < 0 && int(result) >= -4095 {
+				// Go takes -4095 for a result.
+				code = unix.Errno(-int(result))
+			}
+			returns[at] = errno | uint32(code)
+			done.Add(1)
+		}
+		// Otherwise the program decides about whatever the thread does to end.
+		for asked.Load != Alone {
 		}
 	}()
 	id := <-thread
-	if err := <-failed; err != nil {
-		return answer{Invalid: err.Error()}
-	}
-	var all []uint32
 	for {
-		select {
-		case value, open := <-returns:
-			if !open {
-				return answer{Returns: all}
-			}
-			all = append(all, value)
-		case <-time.After(time.Millisecond):
-			if unix.Tgkill(unix.Getpid(), id, 0) == unix.ESRCH {
-				return answer{Returns: append(all, 0)}
-			}
+		// The thread may end between the two looks.
+		isGone := unix.Tgkill(unix.Getpid(), id, 0) == unix.ESRCH
+		count := done.Load()
+		switch {
+		case failed.Load() != nil:
+			return Answer{Invalid: (*failed.Load()).Error()}
+		case int(count) == len(returns):
+			return Answer{Returns: returns}
+		case isGone:
+			return Answer{Returns: append(returns[:count], 0)}
 		}
+		time.Sleep(time.Millisecond)
 	}
+}
+
+func (it Question) programs() [][]instruction {
+	switch it.Load {
+	case Alone:
+		head := []instruction{{0x20, 0, 0, 0}, {0x15, 1, 0, number}, {0x06, 0, 0, allow}, {0x00, 0, 0, 0}}
+		return [][]instruction{append(head, it.Program...)}
+	case Guarded:
+		// The kernel takes the stricter result. Without a tracer, trace is ENOSYS.
+		const lastArgument, trace = 56, 0x7ff00000
+		guard := []instruction{{0x20, 0, 0, lastArgument}, {0x15, 0, 1, Guard}, {0x06, 0, 0, trace}, {0x06, 0, 0, allow}}
+		return [][]instruction{guard, it.Program}
+	}
+	return [][]instruction{it.Program}
 }

@@ -149,6 +149,11 @@ impl Call {
         (outcome, distinct(holding().map(|it| it.1)))
     }
 
+    /// How many sets of conditions decide.
+    pub(super) fn sets(&self) -> usize {
+        self.sometimes.len()
+    }
+
     /// The conditions on which the effect depends.
     pub(super) fn conditions(&self, beside_irregular: bool) -> Vec<Condition> {
         let depends = self.always.is_none() && self.is_sure(beside_irregular);

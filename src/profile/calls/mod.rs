@@ -10,6 +10,7 @@ mod classes;
 mod condition;
 mod multiplexed;
 mod space;
+mod upper;
 
 pub(super) use clash::Clash;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ pub(super) use condition::Condition;
 pub(super) use multiplexed::shared;
 pub(super) use space::Space;
 pub(crate) use space::{Region, number};
+pub(super) use upper::Search;
 
 use crate::profile::{
     action::{Action, Effect, Operator},
@@ -203,6 +205,11 @@ impl<'a> Calls<'a> {
             .get(name)
             .map_or_else(certain, |it| it.decide(default, args, self.has_irregular));
         Some((if self.lost == Lost::No { outcome } else { outcome.or(default) }, rules))
+    }
+
+    /// How many sets of conditions decide about a call.
+    pub(super) fn sets(&self, name: &str) -> usize {
+        self.by_name.get(name).map_or(0, Call::sets)
     }
 
     /// The conditions on which the effect on a call depends.

@@ -17,12 +17,14 @@ mod no_names;
 mod no_such_argument;
 mod not_json;
 mod notify;
+mod open_upper_half;
 mod overruled_rule;
 mod permissive;
 mod reading;
 pub(crate) mod remark;
 mod repeated_argument;
 mod same_as_default;
+mod socketcall;
 mod stray_errno;
 mod stray_value_two;
 mod swallowed_rule;
@@ -33,6 +35,7 @@ mod unknown_flag;
 mod unknown_key;
 mod unknown_operator;
 mod unknown_syscall;
+mod wide_or;
 mod wrong_type;
 
 use lint::Check;
@@ -65,6 +68,9 @@ pub const LINTS: &[Lint] = &[
     no_such_argument::LINT,
     repeated_argument::LINT,
     stray_value_two::LINT,
+    open_upper_half::LINT,
+    wide_or::LINT,
+    socketcall::LINT,
     stray_errno::LINT,
     errno_too_large::LINT,
     conflicting_rules::LINT,
