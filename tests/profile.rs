@@ -1,4 +1,4 @@
-//! The commands that show and compare profiles, as users run them: output and exit codes.
+//! The commands that check, show and compare profiles, as users run them: output and exit codes.
 
 use std::{
     fs,
@@ -274,6 +274,162 @@ fn without_seccomp_everything_is_allowed() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+const WEB: &str = r#"{
+  "defaultAction": "SCMP_ACT_ALOW",
+  "syscalls": [
+    { "names": ["socket"], "action": "SCMP_ACT_ERRNO", "args": [
+      { "index": 0, "value": 40, "op": "SCMP_CMP_EQ" } ] },
+    { "names": ["socket"], "action": "SCMP_ACT_ALLOW" }
+  ]
+}
+"#;
+
+/// A directory with a profile.
+fn with(name: &str, text: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("there is room for a directory");
+    fs::write(directory.path().join(name), text).expect("it is writable");
+    directory
+}
+
+/// The ids of the findings, and the exit code.
+fn lints(text: &str, words: &[&str]) -> (Option<i32>, Vec<String>) {
+    let directory = with("a.json", text);
+    let words = [&["lint", "a.json", "--output", "json"], words].concat();
+    let output = run(directory.path(), &words);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {}", String::from_utf8_lossy(&output.stderr));
+    });
+    let findings = report["findings"].as_array().expect("it lists findings");
+    let id = |it: &Value| it["rule"].as_str().unwrap_or_default().to_owned();
+    (output.status.code(), findings.iter().map(id).collect())
+}
+
+#[test]
+fn lint_shows_each_mistake_in_its_line() {
+    let expected = r#"error[unknown-action]: defaultAction: "SCMP_ACT_ALOW" is no action that the runtime knows, so no container starts
+ --> web.json:2:20
+  |
+2 |   "defaultAction": "SCMP_ACT_ALOW",
+  |                    ^^^^^^^^^^^^^^^
+  |
+  = help: did you mean "SCMP_ACT_ALLOW"?
+
+warning[swallowed-rule]: syscalls[0]: has no effect for socket: syscalls[1] applies with fewer conditions
+ --> web.json:4:5
+  |
+4 |     { "names": ["socket"], "action": "SCMP_ACT_ERRNO", "args": [
+  |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = note: also syscalls[1] at 6:5
+"#;
+    let output = run(with("web.json", WEB).path(), &["lint", "web.json"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn lint_prints_nothing_about_a_profile_without_mistakes() {
+    let output = run(Path::new("."), &["lint", "profiles/block-mkdir.json"]);
+    assert_eq!((output.stdout, output.stderr), (Vec::new(), Vec::new()));
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_does_not_keep_the_others_from_being_linted() {
+    let output = run(with("web.json", WEB).path(), &["lint", "lost.json", "web.json", "gone.json"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let expected = "error: cannot read \"lost.json\": No such file or directory (os error 2)\n\
+        error: cannot read \"gone.json\": No such file or directory (os error 2)\n";
+    assert_eq!(said, expected);
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("error[unknown-action]: "));
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn lint_writes_several_reports() {
+    let directory = with("web.json", WEB);
+    let words = ["lint", "web.json", "--output", "sarif=a.sarif,json=a.json", "--output", "github"];
+    let output = run(directory.path(), &words);
+    let expected = "::error file=web.json,line=2,endLine=2,col=20,endColumn=35,title=unknown-action::defaultAction: \"SCMP_ACT_ALOW\" is no action that the runtime knows, so no container starts%0Ahelp: did you mean \"SCMP_ACT_ALLOW\"?\n\
+        ::warning file=web.json,line=4,endLine=5,col=5,endColumn=59,title=swallowed-rule::syscalls[0]: has no effect for socket: syscalls[1] applies with fewer conditions\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    let read = |name| fs::read_to_string(directory.path().join(name)).expect("it was written");
+    let sarif: Value = serde_json::from_str(&read("a.sarif")).expect("it is JSON");
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "unknown-action");
+    let report: Value = serde_json::from_str(&read("a.json")).expect("it is JSON");
+    assert_eq!(report["findings"][1]["line"], 4);
+}
+
+/// It denies a call that arm64 lacks.
+#[test]
+fn lint_judges_for_an_architecture() {
+    let text = r#"{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        { "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" } ] }"#;
+    assert_eq!(lints(text, &[]), (Some(0), vec![]));
+    assert_eq!(lints(text, &["--arch", "amd64"]), (Some(0), vec![]));
+    assert_eq!(lints(text, &["--arch", "arm64"]), (Some(0), vec!["permissive".to_owned()]));
+
+    let text = r#"{ "defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_S390X"] }"#;
+    let finds = |arch| lints(text, &["--arch", arch]).1.contains(&"mixed-byte-orders".to_owned());
+    assert!(finds("amd64") && !finds("s390x"));
+}
+
+#[test]
+fn lint_judges_for_a_version_of_libseccomp() {
+    let text = r#"{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        { "names": ["mmap"], "action": "SCMP_ACT_ERRNO", "args": [{ "index": 1, "value": 4294967296, "op": "SCMP_CMP_LT" }] },
+        { "names": ["mmap"], "action": "SCMP_ACT_ERRNO", "args": [{ "index": 2, "value": 1, "op": "SCMP_CMP_LE" }] } ] }"#;
+    let found = |words: &[&str]| lints(text, words).1.contains(&"wide-or".to_owned());
+    assert!(found(&[]));
+    assert!(found(&["--libseccomp", "2.6.0"]));
+    assert!(found(&["--libseccomp", "2.6"]));
+    assert!(!found(&["--libseccomp", "2.6.1"]));
+    assert!(!found(&["--libseccomp", "2.10.0"]));
+}
+
+#[test]
+fn cri_o_resolves_the_keys_that_containerd_drops() {
+    let text = fs::read_to_string("profiles/docker.json").expect("the profile is there");
+    assert_eq!(lints(&text, &[]), (Some(1), vec!["docker-key".to_owned()]));
+    assert_eq!(lints(&text, &["--runtime", "cri-o"]), (Some(0), vec![]));
+    // The one that denies something is for containers with a capability.
+    let text = r#"{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        { "names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "includes": { "caps": ["CAP_SYS_ADMIN"] } } ] }"#;
+    let found = lints(text, &["--runtime", "cri-o"]).1;
+    assert_eq!(found, ["permissive"]);
+
+    let text = r#"{ "defaultAction": "SCMP_ACT_ERRNO", "archMap": [
+        { "architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"] } ] }"#;
+    let output = run(with("a.json", text).path(), &["lint", "a.json", "--runtime", "cri-o"]);
+    let expected =
+        "error: a.json: the profile depends on the architecture of the nodes: say by --arch\n";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
+    let found = lints(text, &["--runtime", "cri-o", "--arch", "amd64"]).1;
+    assert_eq!(found, ["no-execve"]);
+}
+
+#[rstest]
+#[case::a_warning_passes(&[], Some(0))]
+#[case::unless_it_must_not(&["--fail-on", "warning"], Some(1))]
+#[case::nothing_fails(&["--fail-on", "never"], Some(0))]
+fn lint_fails_from_a_severity_on(#[case] words: &[&str], #[case] expected: Option<i32>) {
+    let text = r#"{ "defaultAction": "SCMP_ACT_LOG" }"#;
+    assert_eq!(lints(text, words), (expected, vec!["permissive".to_owned()]));
+}
+
+#[rstest]
+#[case::no_version(
+    &["lint", "shop.json", "--libseccomp", "2"],
+    "error: invalid value '2' for '--libseccomp <VERSION>': expected a version such as 2.5.4\n\nFor more information, try '--help'.\n"
+)]
+#[case::two_reports_on_standard_output(
+    &["lint", "shop.json", "--output", "human,json"],
+    "error: --output: only one format can be written to standard output: give the others a file, such as sarif=report.sarif\n"
+)]
+fn lint_refuses_arguments(#[case] words: &[&str], #[case] expected: &str) {
+    assert_eq!(says(words), (Some(2), expected.to_owned()));
+}
+
 /// docs/profiles.md shows commands and what they print.
 #[test]
 fn the_examples_of_the_docs_are_what_the_commands_print() {
@@ -288,5 +444,5 @@ fn the_examples_of_the_docs_are_what_the_commands_print() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{command}");
         compared += 1;
     }
-    assert_eq!(compared, 3);
+    assert_eq!(compared, 4);
 }

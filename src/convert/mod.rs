@@ -22,7 +22,7 @@ pub use spec::Spec;
 
 use crate::{
     group::{API_VERSION, PROFILE},
-    profile::{DecodedProfile, ObjectName, json::Json, lints::lint},
+    profile::{DecodedProfile, Finding, ObjectName, Target, json::Json, lints::lint},
 };
 
 /// The result of a conversion.
@@ -74,6 +74,30 @@ pub fn convert(text: &[u8], node: Node) -> Result<Converted, Undecided> {
     diagnostics.sort_by_key(|it| it.span);
     let sound = diagnostics.iter().all(|it| it.level < DiagnosticLevel::Error);
     Ok(Converted { diagnostics, spec: sound.then(|| Spec::of(&profile.document)) })
+}
+
+/// Lints a file for runtimes that resolve the keys of Docker and Podman themselves, such as CRI-O,
+/// which has no regard for `minKernel`.
+///
+/// # Errors
+/// The result depends on the architecture of the nodes, and `target` leaves it open.
+pub fn lint_resolved(text: &[u8], target: &Target) -> Result<Vec<Finding>, Undecided> {
+    let Ok(json) = Json::parse(text) else {
+        return Ok(lint(text));
+    };
+    let DecodedProfile { json, mut document, mismatches } = DecodedProfile::of(json);
+    let extensions = Extensions::decode(&json);
+    let architecture = target.architecture.and_then(|it| it.node().parse().ok());
+    let node = Node { architecture, kernel: Some(Kernel::NEWEST) };
+    let mut resolver =
+        Resolver { json: &json, node, diagnostics: Vec::new(), undecided: Undecided::default() };
+    resolver.resolve(&mut document, &extensions);
+    let Resolver { undecided, .. } = resolver;
+    if undecided != Undecided::default() {
+        return Err(undecided);
+    }
+    let target = Target { resolves_keys: true, ..*target };
+    Ok(DecodedProfile { json, document, mismatches }.findings_for(&target))
 }
 
 /// The object for `kubectl apply`.

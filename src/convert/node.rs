@@ -167,6 +167,11 @@ impl Kernel {
 }
 
 /// Reads the output of `uname -r`, too: only the first two numbers count.
+impl Kernel {
+    /// Later than every one that a profile asks for.
+    pub(super) const NEWEST: Self = Self { version: u32::MAX, major: u32::MAX };
+}
+
 impl FromStr for Kernel {
     type Err = NotANode;
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::profile::{
-    Broken, Defect, Digest, Document, Doubt, Finding, Json, Managed, Position,
+    Broken, Defect, Digest, Document, Doubt, Finding, Json, Managed, Position, Target,
     decode::TypeMismatch, lints,
 };
 
@@ -44,7 +44,12 @@ impl DecodedProfile {
 
     /// The findings of all lints, in the order of the document.
     pub fn findings(&self) -> Vec<Finding> {
-        lints::findings(self)
+        lints::findings(self, &Target::default())
+    }
+
+    /// As [`findings`](Self::findings), for some nodes.
+    pub fn findings_for(&self, target: &Target) -> Vec<Finding> {
+        lints::findings(self, target)
     }
 
     /// The most severe doubt about a profile that has no other defect.

@@ -105,4 +105,22 @@ mod tests {
             assert_eq!(errors, None, "{it}");
         }
     }
+
+    /// `open-upper-half.md` says which.
+    #[test]
+    fn some_default_profiles_let_a_denied_family_of_sockets_pass() {
+        let finds = |it: &&RuntimeDefault| {
+            lint(it.text.as_bytes()).iter().any(|it| it.lint.id == "open-upper-half")
+        };
+        let open: Vec<_> = ALL.iter().filter(finds).map(ToString::to_string).collect();
+        let expected = [
+            "containerd@2.1.9",
+            "containerd@2.2.9",
+            "containerd@2.4.1",
+            "docker@25.0.6",
+            "moby@0.1.0",
+            "moby@0.2.3",
+        ];
+        assert_eq!(open, expected);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod diff;
 mod input;
+mod lint;
 mod show;
 mod words;
 mod wrap;
@@ -19,6 +20,7 @@ pub(super) struct Profile {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Lint(lint::Lint),
     Show(show::Show),
     Diff(diff::Diff),
     Wrap(wrap::Wrap),
@@ -28,6 +30,7 @@ impl Profile {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         let Self { what } = self;
         match what {
+            What::Lint(it) => it.run(),
             What::Show(it) => it.run(),
             What::Diff(it) => it.run(),
             What::Wrap(it) => it.run(),

@@ -15,6 +15,16 @@ fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let all = &reading.document.architectures;
     let known = all.iter().filter_map(|it| Some((it.node, Architecture::named(it)?)));
     let mut known = known.collect::<Vec<_>>().into_iter();
+    if let Some(native) = reading.target.architecture
+        && let Some((node, other)) = known.clone().find(|it| !it.1.has_the_byte_order_of(native))
+    {
+        let message = format!(
+            "{} has another byte order than {} nodes: the runtime refuses the profile and no container starts",
+            other.seccomp(),
+            native.node()
+        );
+        return vec![Remark::new(Anchor::Value(node), message).hint("write a profile for each")];
+    }
     let Some((first_node, first)) = known.next() else {
         return Vec::new();
     };

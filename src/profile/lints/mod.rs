@@ -28,6 +28,7 @@ mod socketcall;
 mod stray_errno;
 mod stray_value_two;
 mod swallowed_rule;
+mod target;
 mod too_large;
 mod unknown_action;
 mod unknown_architecture;
@@ -42,6 +43,7 @@ use lint::Check;
 pub use lint::{Finding, Lint, Severity};
 use reading::{Reading, Shape};
 use remark::{Anchor, Remark};
+pub use target::Target;
 
 use crate::profile::{DecodedProfile, Doubt, json::Json};
 
@@ -84,8 +86,13 @@ pub const LINTS: &[Lint] = &[
 
 /// Runs every lint on a profile file. Returns the findings in the order of the text.
 pub fn lint(text: &[u8]) -> Vec<Finding> {
+    lint_for(text, &Target::default())
+}
+
+/// As [`lint`], for some nodes.
+pub fn lint_for(text: &[u8], target: &Target) -> Vec<Finding> {
     match Json::parse(text) {
-        Ok(json) => findings(&DecodedProfile::of(json)),
+        Ok(json) => findings(&DecodedProfile::of(json), target),
         Err(malformed) => {
             let says = |lint: &'static Lint| match lint.check {
                 Check::Text(check) => Some(lint.on_text(check(text, &malformed), &malformed)),
@@ -98,8 +105,8 @@ pub fn lint(text: &[u8]) -> Vec<Finding> {
 
 /// Runs every lint on a decoded profile. Returns the findings in the order of the
 /// document.
-pub(super) fn findings(profile: &DecodedProfile) -> Vec<Finding> {
-    let reading = Reading::of(profile);
+pub(super) fn findings(profile: &DecodedProfile, target: &Target) -> Vec<Finding> {
+    let reading = Reading::of(profile, target);
     let mut remarks: Vec<(&'static Lint, Remark)> = Vec::new();
     for lint in LINTS {
         if let Check::Profile(check) = lint.check {
@@ -118,7 +125,8 @@ const DOUBTS: [(Lint, Doubt); 2] =
 /// The most severe doubt about a profile. Runs only the lints above: others can
 /// be slow, and anyone may write files on nodes.
 pub(super) fn doubt(profile: &DecodedProfile) -> Option<Doubt> {
-    let reading = Reading::of(profile);
+    let target = Target::default();
+    let reading = Reading::of(profile, &target);
     let finds = |lint: &Lint| match lint.check {
         Check::Profile(check) => !check(&reading).is_empty(),
         Check::Text(_) => false,

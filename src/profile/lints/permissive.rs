@@ -12,7 +12,11 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
-    let Some(Defect::Hollow(it @ Hollow::Permissive { .. })) = reading.document.defect() else {
+    let defect = match reading.target.architecture {
+        Some(native) => reading.document.defect_on(native),
+        None => reading.document.defect(),
+    };
+    let Some(Defect::Hollow(it @ Hollow::Permissive { .. })) = defect else {
         return Vec::new();
     };
     let message = format!("filters nothing, as if the container were Unconfined: {it}");

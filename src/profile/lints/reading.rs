@@ -1,5 +1,6 @@
 //! The input of lints: a profile as written and as the runtime decodes it.
 
+use super::Target;
 use crate::profile::{
     DecodedProfile,
     action::Action,
@@ -16,6 +17,7 @@ pub(super) struct Reading<'a> {
     /// Values of the wrong type; the document holds all others.
     pub(super) mismatches: &'a [TypeMismatch],
     pub(super) calls: Calls<'a>,
+    pub(super) target: &'a Target,
 }
 
 /// A JSON object whose keys the runtime reads.
@@ -33,9 +35,9 @@ pub(super) enum Shape {
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn of(profile: &'a DecodedProfile) -> Self {
+    pub(super) fn of(profile: &'a DecodedProfile, target: &'a Target) -> Self {
         let DecodedProfile { json, document, mismatches } = profile;
-        Self { json, document, mismatches, calls: Calls::of(document) }
+        Self { json, document, mismatches, calls: Calls::of(document), target }
     }
 
     /// The default action, if it is valid.

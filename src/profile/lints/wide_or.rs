@@ -12,6 +12,9 @@ pub(super) const LINT: Lint = Lint {
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
     let mut remarks = Vec::new();
+    if !reading.target.may_precede([2, 6, 1]) {
+        return remarks;
+    }
     for rule in reading.rules() {
         let several = rule.names.iter().filter(|it| reading.calls.sets(it) > 1);
         let several: Vec<_> = several.map(|it| it.as_str()).collect();
