@@ -89,7 +89,7 @@ pub fn lint(text: &[u8]) -> Vec<Finding> {
     lint_for(text, &Target::default())
 }
 
-/// As [`lint`], for some nodes.
+/// As [`lint`](fn@lint), for some nodes.
 pub fn lint_for(text: &[u8], target: &Target) -> Vec<Finding> {
     match Json::parse(text) {
         Ok(json) => findings(&DecodedProfile::of(json), target),
