@@ -65,6 +65,23 @@ pub(super) fn object(
     Some(found)
 }
 
+/// What the webhook would change in a pod; `None`: nothing.
+pub(super) fn patch(checker: &Checker<'_>, object: &Object<'_>, pod: &PodAt) -> Option<Patch> {
+    let namespace = object.namespace().unwrap_or(&checker.world.namespace);
+    let (policy, mode) = checker.governing(namespace).ok()?;
+    let text = object.document.json(pod.node);
+    let pod = read(&text).ok()?;
+    let patch = patch_of(&pod, checker.facts(policy, namespace), mode);
+    (!patch.operations.is_empty()).then_some(patch)
+}
+
+fn patch_of(pod: &Pod<'_>, facts: Facts<'_>, mode: Mode) -> Patch {
+    if pod.is_mirror() {
+        return Patch::default();
+    }
+    Verdict::of_pods(Kind::Pod, pod, &Scope::Whole, facts, mode).patch(pod, &Scope::Whole)
+}
+
 impl Judge<'_> {
     fn judge(&self, found: &mut Vec<Diagnostic>) {
         let text = self.object.document.json(self.pod.node);
@@ -72,19 +89,9 @@ impl Judge<'_> {
             Ok(pod) => pod,
             Err((path, why)) => return found.push(self.unreadable(&path, &why)),
         };
-        let world = self.checker.world;
-        let facts = Facts {
-            policy: self.policy,
-            catalog: &world.catalog,
-            nodes: &world.nodes,
-            classes: &world.classes,
-            namespace: self.namespace,
-            today: world.today,
-        };
+        let facts = self.checker.facts(self.policy, self.namespace);
         // What the API server does to each pod: `/mutate`, then `/validate`.
-        let before = Verdict::of_pods(Kind::Pod, &pod, &Scope::Whole, facts, self.mode);
-        let patch =
-            if pod.is_mirror() { Patch::default() } else { before.patch(&pod, &Scope::Whole) };
+        let patch = patch_of(&pod, facts, self.mode);
         let changed = (!patch.operations.is_empty()).then(|| patched(&text, &patch)).flatten();
         let after = changed.as_deref().and_then(|it| read(it).ok());
         let pod = after.as_ref().unwrap_or(&pod);

@@ -6,6 +6,7 @@
 mod baseline;
 mod collect;
 mod fields;
+mod fix;
 mod ignore;
 mod judge;
 mod kinds;
@@ -20,7 +21,7 @@ use jiff::civil::Date;
 
 use crate::{
     placement::Nodes,
-    policy::{Governed, Mode, Policy, PolicyIndex, RuntimeClasses},
+    policy::{Facts, Governed, Mode, Policy, PolicyIndex, RuntimeClasses},
     profile::Catalog,
     report::{Checked, Diagnostic, Severity, Source},
     yaml::{self, Mistake},
@@ -28,6 +29,7 @@ use crate::{
 
 pub use baseline::Baseline;
 pub use collect::Collected;
+pub use fix::Fixed;
 pub use kinds::CustomKind;
 pub use topics::TOPICS;
 
@@ -76,6 +78,11 @@ pub struct Checker<'a> {
 impl<'a> Checker<'a> {
     pub fn new(world: &'a World) -> Self {
         Self { world, index: world.index() }
+    }
+
+    fn facts<'b>(&'b self, policy: &'b Policy, namespace: &'b str) -> Facts<'b> {
+        let World { catalog, nodes, classes, today, .. } = self.world;
+        Facts { policy, catalog, nodes, classes, namespace, today: *today }
     }
 
     /// The policy of a namespace, and its mode.

@@ -66,6 +66,14 @@ impl Input {
         Self { kept, ..self }
     }
 
+    pub(super) fn is_read_once(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn read(&self) -> anyhow::Result<Content<'_>> {
         match &self.kept {
             None => Content::of(&self.path),

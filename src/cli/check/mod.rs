@@ -2,6 +2,7 @@
 
 mod baseline;
 mod files;
+mod fix;
 mod glob;
 mod inventory;
 mod pool;
@@ -85,6 +86,15 @@ pub(super) struct Check {
     #[arg(long, env = "CALLGATE_WRITE_BASELINE", requires = "baseline")]
     write_baseline: bool,
 
+    /// Print what the webhook would set, as a unified diff, instead of the findings. The exit code is
+    /// 1 if there is something
+    #[arg(long, env = "CALLGATE_FIX")]
+    fix: bool,
+
+    /// With --fix: write it into the files; comments, order and every other byte stay
+    #[arg(long, env = "CALLGATE_WRITE", requires = "fix")]
+    write: bool,
+
     /// Format of the findings: human, json, sarif, junit, github or gitlab; with a file, such as
     /// sarif=report.sarif, it is written there. Can be repeated, for several formats
     #[arg(
@@ -123,6 +133,9 @@ impl Check {
         let inputs: Vec<_> = inputs.into_iter().map(Input::kept).collect();
         let world = self.world(&inputs)?;
         let checker = Checker::new(&world);
+        if self.fix {
+            return fix::run(&inputs, &checker, self.write, failures);
+        }
         let mut judged: Vec<Checked> = Vec::new();
         for result in pool::map(&inputs, |it| {
             let content = it.read()?;
