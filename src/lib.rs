@@ -15,6 +15,7 @@ pub mod check;
 pub mod cli;
 mod clock;
 pub mod cluster;
+pub mod compile;
 pub mod convert;
 mod duration;
 pub mod group;

@@ -277,3 +277,97 @@ fn get(address: SocketAddr, path: &str) -> (u16, String) {
     let status = head.split(' ').nth(1).and_then(|it| it.parse().ok()).expect("a status");
     (status, body.to_owned())
 }
+
+/// The documents that a command printed.
+fn printed(output: &Output) -> Vec<Value> {
+    serde_saphyr::from_multiple(&String::from_utf8_lossy(&output.stdout)).expect("YAML")
+}
+
+fn names(objects: &[Value]) -> Vec<String> {
+    let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+    objects.iter().map(|it| text(&it["kind"]) + " " + &text(&it["metadata"]["name"])).collect()
+}
+
+#[test]
+fn compile_prints_the_objects_of_every_policy() {
+    let flags = ["--default-policy=restricted", "--default-mode=warn", "--excluded-namespace=a,b"];
+    let output = callgate(
+        &[&["compile", "baseline", "restricted", "examples/policy.yaml"], &flags[..]].concat(),
+    );
+    let objects = printed(&output);
+    let expected = [
+        "MutatingAdmissionPolicy callgate-policy-restricted",
+        "MutatingAdmissionPolicyBinding callgate-policy-restricted",
+        "MutatingAdmissionPolicyBinding callgate-policy-restricted.default",
+        "MutatingAdmissionPolicy callgate-policy-shop",
+        "MutatingAdmissionPolicyBinding callgate-policy-shop",
+    ];
+    assert_eq!(names(&objects), expected);
+    let selector = serde_json::json!({ "matchExpressions": [
+        { "key": "callgate.dev/policy", "operator": "DoesNotExist" },
+        { "key": "callgate.dev/mode", "operator": "Exists" },
+        { "key": "callgate.dev/mode", "operator": "NotIn", "values": ["warn", "audit"] },
+        { "key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["a", "b"] },
+    ] });
+    assert_eq!(objects[2]["spec"]["matchResources"]["namespaceSelector"], selector);
+    assert_eq!(said(&output), "policy \"baseline\" sets no profile: nothing to compile");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn compile_says_what_is_left_to_the_webhook() {
+    let directory = tempfile::tempdir().expect("there is room for a directory");
+    let path = directory.path().join("policies.yaml");
+    let text = "
+# as `kubectl get` prints them
+apiVersion: v1
+kind: List
+items:
+- apiVersion: callgate.dev/v1alpha1
+  kind: SeccompPolicy
+  metadata: { name: shop, uid: x }
+  spec:
+    default: { type: RuntimeDefault }
+    exemptions:
+    - { name: old, reason: r, owner: o, rules: [unset], match: { containers: [agent] } }
+  status: {}
+---
+kind: ConfigMap
+---
+apiVersion: callgate.dev/v1alpha1
+kind: SeccompPolicy
+metadata: { name: bank }
+spec: { placement: Pin, default: { type: Localhost, localhostProfile: callgate/web.json } }
+";
+    fs::write(&path, text).expect("the directory is ours");
+    let path = path.to_str().expect("it is text");
+    let output = callgate(&["compile", path]);
+    let expected = [
+        "MutatingAdmissionPolicy callgate-policy-shop",
+        "MutatingAdmissionPolicyBinding callgate-policy-shop",
+    ];
+    assert_eq!(names(&printed(&output)), expected);
+    let left = "policy \"shop\": left to the webhook: exemption \"old\" from unset: pods that it may apply to\n\
+        policy \"bank\": left to the webhook: spec.default, Localhost \"callgate/web.json\": under \
+        placement Pin its pods also get a node affinity";
+    assert_eq!((output.status.code(), said(&output)), (Some(1), left.to_owned()));
+}
+
+#[rstest]
+#[case::a_mistake(
+    "---\n---\napiVersion: callgate.dev/v1alpha1\nkind: SeccompPolicy\nmetadata: { name: shop }\nspec: { defaul: {} }\n",
+    ":6:9: there is no field \"defaul\", did you mean \"default\"?"
+)]
+#[case::no_policy("kind: ConfigMap\n", "\" holds no SeccompPolicy")]
+#[case::a_reserved_name(
+    "apiVersion: callgate.dev/v1alpha1\nkind: SeccompPolicy\nmetadata: { name: restricted }\nspec: {}\n",
+    ": the name \"restricted\" is that of a built-in policy"
+)]
+fn compile_takes_no_policy_that_cannot_be_read(#[case] text: &str, #[case] why: &str) {
+    let directory = tempfile::tempdir().expect("there is room for a directory");
+    let path = directory.path().join("policies.yaml");
+    fs::write(&path, text).expect("the directory is ours");
+    let output = callgate(&["compile", path.to_str().expect("it is text")]);
+    assert!(said(&output).ends_with(why), "{}", said(&output));
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+}

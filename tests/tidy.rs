@@ -10,6 +10,7 @@ use std::{
 /// HTTP, no cluster.
 const CORE: &[&str] = &[
     "src/bpf",
+    "src/compile",
     "src/convert",
     "src/json",
     "src/placement",

@@ -229,7 +229,7 @@ fn refused(
     if reply.message() == expected { Ok(()) } else { Err(told(reply)) }
 }
 
-async fn submit(it: &Test, namespace: &str, number: usize, case: &Case) -> Reply {
+pub(super) async fn submit(it: &Test, namespace: &str, number: usize, case: &Case) -> Reply {
     let groups: Vec<_> = case.groups.iter().map(String::as_str).collect();
     let api = if groups.is_empty() {
         it.api().clone()

@@ -6,6 +6,7 @@ mod annotations;
 mod ca;
 mod callers;
 mod clocks;
+mod compiled;
 mod conditions;
 mod debug;
 mod events;
@@ -61,6 +62,7 @@ pub(crate) fn all() -> Vec<Entry> {
         fights::trials(),
         callers::trials(),
         clocks::trials(),
+        compiled::trials(),
         wrap::trials(),
         readme::trials(),
         writers::trials(),

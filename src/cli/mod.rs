@@ -2,6 +2,7 @@
 
 mod agent;
 mod check;
+mod compile;
 mod crds;
 mod explain;
 mod observe;
@@ -30,6 +31,7 @@ enum Command {
     Check(check::Check),
     Explain(explain::Explain),
     Profile(profile::Profile),
+    Compile(compile::Compile),
     Crds(crds::Crds),
 }
 
@@ -56,6 +58,7 @@ impl Cli {
             Command::Check(it) => it.run(),
             Command::Explain(it) => it.run(),
             Command::Profile(it) => it.run(),
+            Command::Compile(it) => it.run(),
             Command::Crds(it) => it.run(),
         };
         match result {

@@ -120,11 +120,12 @@ struct Spec {
     exemptions: Vec<Exemption>,
 }
 
+/// A profile for the pods that a selector selects.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Binding {
-    pod_selector: Selector,
-    profile: Profile,
+pub struct Binding {
+    pub pod_selector: Selector,
+    pub profile: Profile,
 }
 
 #[derive(Deserialize)]
@@ -208,6 +209,15 @@ impl Policy {
     pub fn profile_for(&self, pod: &Pod<'_>) -> Option<&Profile> {
         let bound = self.bindings.iter().find(|it| it.pod_selector.selects(pod));
         bound.map(|it| &it.profile).or(self.default.as_ref())
+    }
+
+    /// The profile for pods that no binding selects.
+    pub fn default_profile(&self) -> Option<&Profile> {
+        self.default.as_ref()
+    }
+
+    pub fn bindings(&self) -> &[Binding] {
+        &self.bindings
     }
 
     /// Every Localhost profile that the policy may inject.

@@ -35,11 +35,11 @@ pub struct NonEmptyString(String);
 /// What an exemption applies to: each list that is given must contain a match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", try_from = "RawMatch")]
-struct Match {
-    namespaces: Option<BTreeSet<String>>,
-    service_accounts: Option<BTreeSet<String>>,
-    containers: Option<BTreeSet<String>>,
-    images: Option<Vec<Glob>>,
+pub struct Match {
+    pub namespaces: Option<BTreeSet<String>>,
+    pub service_accounts: Option<BTreeSet<String>>,
+    pub containers: Option<BTreeSet<String>>,
+    pub images: Option<Vec<Glob>>,
 }
 
 #[derive(Deserialize)]
@@ -54,7 +54,7 @@ struct RawMatch {
 /// A pattern in which `*` stands for any text.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-struct Glob(String);
+pub struct Glob(String);
 
 /// The exemptions of a policy that may apply to the pod, and which of them apply to one
 /// container.
@@ -101,9 +101,7 @@ impl<'a> Exemptions<'a> {
         let candidates = self.candidates.iter().enumerate();
         candidates
             .map(move |(at, it)| (*it, about.map_or(it.is_about_all(), |about| about[at])))
-            .filter(move |(it, is_about)| {
-                *is_about && it.rules.iter().any(|it| it.as_str() == rule)
-            })
+            .filter(move |(it, is_about)| *is_about && it.is_from(rule))
             .map(|(it, _)| it)
     }
 
@@ -114,6 +112,16 @@ impl<'a> Exemptions<'a> {
 }
 
 impl Exemption {
+    /// Whether it is from this rule.
+    pub fn is_from(&self, rule: &str) -> bool {
+        self.rules.iter().any(|it| it.as_str() == rule)
+    }
+
+    /// What it applies to.
+    pub fn scope(&self) -> &Match {
+        &self.scope
+    }
+
     fn is_about_pod(&self, pod: &Pod<'_>, namespace: &str) -> bool {
         let Match { namespaces, service_accounts, .. } = &self.scope;
         allows(namespaces.as_ref(), namespace)
@@ -220,6 +228,12 @@ impl TryFrom<String> for Glob {
 }
 
 impl Glob {
+    /// The texts between its stars: the first begins a text that matches, the last ends it, and the
+    /// others are in it. Without a star, the only one.
+    pub fn pieces(&self) -> Vec<&str> {
+        self.0.split('*').collect()
+    }
+
     /// Matches in time linear in pattern and text: the first piece must begin the text, the last
     /// must end it, the others match where they first occur. Takes the cost from `steps`; with none
     /// left the pattern does not match.

@@ -30,8 +30,8 @@ mod verdict;
 
 pub use builtin::{BUILTIN, Builtin};
 pub use context::Facts;
-pub use document::{Policy, Profile, Templates};
-pub use exemption::Exemption;
+pub use document::{Binding, Policy, Profile, Templates};
+pub use exemption::{Exemption, Glob, Match};
 pub use field_path::FieldPath;
 pub use finding::{Finding, Fix, Found, Hint};
 pub use index::{Governed, Labels, PolicyIndex};
@@ -44,6 +44,7 @@ pub use patch::Patch;
 pub use rule::Rule;
 pub use rules::RULES;
 pub use runtime::RuntimeClasses;
+pub use selector::{Operator, Requirement, Selector};
 pub use stored::Stored;
 pub use validate::Presence;
 pub use verdict::{Counts, MOST_LINES, MOST_WARNINGS, Verdict};

@@ -12,22 +12,22 @@ use crate::pod::Pod;
 /// selector selects every pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Selector {
+pub struct Selector {
     #[serde(default)]
-    match_labels: BTreeMap<String, String>,
+    pub match_labels: BTreeMap<String, String>,
     #[serde(default)]
-    match_expressions: Vec<Requirement>,
+    pub match_expressions: Vec<Requirement>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RawRequirement")]
-struct Requirement {
-    key: String,
-    operator: Operator,
+pub struct Requirement {
+    pub key: String,
+    pub operator: Operator,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Operator {
+pub enum Operator {
     In(Vec<String>),
     NotIn(Vec<String>),
     Exists,
@@ -60,7 +60,7 @@ enum InvalidRequirement {
 }
 
 impl Selector {
-    pub(super) fn selects(&self, pod: &Pod<'_>) -> bool {
+    pub fn selects(&self, pod: &Pod<'_>) -> bool {
         let label = |key: &str| pod.label(key);
         self.match_labels.iter().all(|(key, value)| label(key) == Some(value))
             && self.match_expressions.iter().all(|it| it.holds(label(&it.key)))

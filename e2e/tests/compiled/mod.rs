@@ -1,0 +1,191 @@
+//! Policies that are compiled into the API server (`callgate compile`).
+
+mod careless;
+mod law;
+mod pairs;
+
+use callgate::{
+    compile::{Cluster, Compiled, compile},
+    policy::{Builtin, Mode, Policy},
+};
+use serde_json::{Value, json};
+use support::{
+    e2e::{api::Api, manifests::path_of},
+    harness::TODAY,
+    report::{report, report_details},
+    table,
+    wait::eventually,
+};
+
+use crate::{
+    tests::{compiled::law::Class, every_table::submit, on_nodes::define_classes},
+    trial::{Test, trials},
+};
+
+trials![
+    compiled_policies_change_pods_as_mutate_does_or_leave_them,
+    each_careless_compiled_policy_is_found_out,
+    beside_the_webhook_a_compiled_policy_changes_no_verdict,
+];
+
+/// Without a webhook: every case of the tables, every policy of theirs on pods that differ in what
+/// matters, generated pairs, and the largest policies that a cluster takes.
+async fn compiled_policies_change_pods_as_mutate_does_or_leave_them(it: Test) {
+    if !is_served(&it).await {
+        return;
+    }
+    let mut groups = pairs::of_tables();
+    let cases: usize = groups.iter().map(|it| it.cases.len()).sum();
+    groups.extend(pairs::generated(50, 10));
+    groups.extend(pairs::largest());
+    for (_, table) in table::all(TODAY) {
+        define_classes(&it, &table).await;
+    }
+    let (wrong, tally) = law::wrong(&it, groups).await;
+    report_details(&format!("{cases} pairs of the tables; by class: {tally:#?}"));
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    // Else the law might hold since nothing is compiled.
+    let at = |class: Class| tally.get(&class).copied().unwrap_or_default();
+    assert!(at(Class::Plain).injected > 300 && at(Class::Largest).injected == 6, "{tally:#?}");
+    for class in [Class::Annotated, Class::Exempt, Class::Pinned, Class::Update] {
+        assert!(at(class).left > 0, "{class:?} are left to the webhook: {tally:#?}");
+    }
+    for class in [Class::Plain, Class::Largest] {
+        assert_eq!(at(class).left, 0, "{class:?}");
+    }
+    assert!(at(Class::Plain).unchanged > 100 && at(Class::Template).unchanged > 20, "{tally:#?}");
+}
+
+/// Verifies that the law can fail.
+async fn each_careless_compiled_policy_is_found_out(it: Test) {
+    if !is_served(&it).await {
+        return;
+    }
+    let (names, groups): (Vec<_>, Vec<_>) = careless::all().into_iter().unzip();
+    let (wrong, tally) = law::wrong(&it, groups).await;
+    for name in &names {
+        let found = wrong.iter().any(|it| it.starts_with(&format!("{name}: ")));
+        assert!(found, "{name} is not found out; {tally:#?}\n{}", wrong.join("\n"));
+    }
+}
+
+/// With both in place each pod gets the same profile, or the same denial, as with the webhook alone:
+/// nothing is injected twice. The objects are those that `callgate compile` prints.
+async fn beside_the_webhook_a_compiled_policy_changes_no_verdict(it: Test) {
+    if !is_served(&it).await {
+        return;
+    }
+    let name = format!("both-{}", std::process::id());
+    let policy = json!({
+        "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
+        "metadata": { "name": name },
+        "spec": { "default": { "type": "RuntimeDefault" }, "placement": "Ignore", "bindings": [{
+            "podSelector": { "matchLabels": { "app": "web" } },
+            "profile": { "type": "Localhost", "localhostProfile": "block-mkdir.json" },
+        }] },
+    });
+    let path = format!("/apis/callgate.dev/v1alpha1/seccomppolicies/{name}");
+    it.api().apply(&path, &policy).await.expect_ok("the policy");
+    let label = json!({ "metadata": { "labels": { "callgate.dev/policy": name } } });
+    let path = format!("/api/v1/namespaces/{}", it.namespace);
+    it.api().merge(&path, &label).await.expect_ok("the label");
+    it.world.await_calls(&it.world.webhook, &it.namespace).await;
+
+    let bound = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": "probe", "labels": { "app": "web" } },
+        "spec": { "containers": [{ "name": "app", "image": "app" }] },
+    });
+    eventually("callgate knows the policy", async || {
+        let reply = it.api().post(&format!("{}?dryRun=All", it.pods()), &bound).await;
+        let profile = &reply.body["spec"]["securityContext"]["seccompProfile"];
+        (profile["localhostProfile"] == "block-mkdir.json").then_some(())
+    })
+    .await;
+    let cases = pairs::pods();
+    let before = verdicts(&it, &cases).await;
+    let cluster = Cluster {
+        default_policy: None,
+        default_mode: Mode::Enforce,
+        excluded_namespaces: vec!["callgate-system".to_owned(), "kube-system".to_owned()],
+    };
+    let Compiled { objects, left } =
+        compile(&Policy::parse(&policy.to_string()).expect("a policy"), &cluster);
+    assert!(left.is_empty(), "{left:?}");
+    activate(&it, &objects).await;
+    let after = verdicts(&it, &cases).await;
+    remove(it.api(), &objects).await;
+    it.api().delete(&format!("/apis/callgate.dev/v1alpha1/seccomppolicies/{name}")).await;
+    for ((case, before), after) in cases.iter().zip(&before).zip(&after) {
+        assert_eq!(before, after, "{}", case.name);
+    }
+    let accepted = before.iter().filter(|it| it.is_ok()).count();
+    assert!(accepted > 10 && accepted < before.len(), "{accepted} of {}", before.len());
+}
+
+async fn verdicts(it: &Test, cases: &[table::Case]) -> Vec<Result<Value, String>> {
+    let mut verdicts = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        verdicts.push(law::outcome(submit(it, &it.namespace, number, case).await));
+    }
+    verdicts
+}
+
+/// Whether the API server has the API: from 1.36 on, without a feature gate.
+async fn is_served(it: &Test) -> bool {
+    let path = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies";
+    let is_served = it.api().get(path).await.is_ok();
+    if !is_served {
+        report("skipped: the API server does not serve MutatingAdmissionPolicy v1");
+    }
+    is_served
+}
+
+/// Applies the objects of compiled policies and waits until the API server goes by them: it learns
+/// of policies in the order in which they were written, and so of bindings, hence it goes by these
+/// once it goes by a policy and a binding that were written after them.
+async fn activate(it: &Test, objects: &[Value]) {
+    for object in objects {
+        it.api().apply(&path_of(object), object).await.expect_ok("a compiled policy");
+    }
+    let namespace = it.plain_namespace().await;
+    let last = last(&namespace);
+    for object in &last {
+        it.api().apply(&path_of(object), object).await.expect_ok("the last policy");
+    }
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "probe" },
+        "spec": { "containers": [{ "name": "app", "image": "app" }] },
+    });
+    let path = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+    eventually("the API server goes by the last policy", async || {
+        let stored = it.api().post(&path, &pod).await.expect_ok("a pod");
+        stored["spec"]["securityContext"].get("seccompProfile").map(|_| ())
+    })
+    .await;
+    remove(it.api(), &last).await;
+}
+
+/// A policy for one namespace.
+fn last(namespace: &str) -> Vec<Value> {
+    let policy = Builtin::named("restricted").expect("it is built in").policy();
+    let cluster = Cluster {
+        default_policy: None,
+        default_mode: Mode::Enforce,
+        excluded_namespaces: Vec::new(),
+    };
+    let mut objects = compile(&policy, &cluster).objects;
+    for it in &mut objects {
+        it["metadata"]["name"] = json!(namespace);
+    }
+    objects[1]["spec"]["policyName"] = json!(namespace);
+    objects[1]["spec"]["matchResources"]["namespaceSelector"] =
+        json!({ "matchLabels": { "kubernetes.io/metadata.name": namespace } });
+    objects
+}
+
+async fn remove(api: &Api, objects: &[Value]) {
+    for it in objects.iter().rev() {
+        api.delete(&path_of(it)).await;
+    }
+}
