@@ -10,7 +10,7 @@ use callgate::{
 };
 use serde_json::{Value, json};
 use support::{
-    e2e::{api::Api, manifests::path_of},
+    e2e::{api::Api, instance::Setup, manifests::path_of},
     harness::TODAY,
     report::{report, report_details},
     table,
@@ -19,13 +19,14 @@ use support::{
 
 use crate::{
     tests::{compiled::law::Class, every_table::submit, on_nodes::define_classes},
-    trial::{Test, trials},
+    trial::{Test, pod, trials},
 };
 
 trials![
     compiled_policies_change_pods_as_mutate_does_or_leave_them,
     each_careless_compiled_policy_is_found_out,
     beside_the_webhook_a_compiled_policy_changes_no_verdict,
+    without_a_replica_a_compiled_policy_sets_the_profile,
 ];
 
 /// Without a webhook: every case of the tables, every policy of theirs on pods that differ in what
@@ -123,6 +124,51 @@ async fn beside_the_webhook_a_compiled_policy_changes_no_verdict(it: Test) {
     assert!(accepted > 10 && accepted < before.len(), "{accepted} of {}", before.len());
 }
 
+/// Without a replica the API server sets the profile of a bare pod, which then passes as one does that
+/// has the profile already. Pods for which `/validate` is called are denied.
+async fn without_a_replica_a_compiled_policy_sets_the_profile(it: Test) {
+    if !is_served(&it).await {
+        return;
+    }
+    let namespace = it.plain_namespace().await;
+    let setup = Setup {
+        policy: "restricted".to_owned(),
+        namespaces: vec![namespace.clone()],
+        ..Setup::default()
+    };
+    let mut instance = it.instance("outage-in-process", setup).await;
+    instance.kill();
+    let objects = restricted(&namespace);
+    activate(&it, &objects).await;
+
+    let path = format!("/api/v1/namespaces/{namespace}/pods");
+    let create = async |name: &str, profile: Value, privileged: bool| {
+        let container = json!({
+            "name": "app", "image": "app", "securityContext": { "privileged": privileged },
+        });
+        let spec = json!({
+            "containers": [container], "securityContext": { "seccompProfile": profile },
+        });
+        it.api().post(&path, &pod(name, &spec)).await
+    };
+    let default = json!({ "type": "RuntimeDefault" });
+    for (name, profile) in [("bare", Value::Null), ("compliant", default.clone())] {
+        let stored = create(name, profile, false).await.expect_ok(name);
+        assert_eq!(stored["spec"]["securityContext"]["seccompProfile"], default, "{name}");
+    }
+    let unconfined = json!({ "type": "Unconfined" });
+    for (name, profile, privileged) in [
+        ("unconfined", unconfined, false),
+        ("privileged", default, true),
+        ("bare-and-privileged", Value::Null, true),
+    ] {
+        let reply = create(name, profile, privileged).await;
+        let start = "Internal error occurred: failed calling webhook \"validate.callgate.dev\"";
+        assert!(reply.message().starts_with(start), "{name}: {}", reply.message());
+    }
+    remove(it.api(), &objects).await;
+}
+
 async fn verdicts(it: &Test, cases: &[table::Case]) -> Vec<Result<Value, String>> {
     let mut verdicts = Vec::new();
     for (number, case) in cases.iter().enumerate() {
@@ -149,7 +195,7 @@ async fn activate(it: &Test, objects: &[Value]) {
         it.api().apply(&path_of(object), object).await.expect_ok("a compiled policy");
     }
     let namespace = it.plain_namespace().await;
-    let last = last(&namespace);
+    let last = restricted(&namespace);
     for object in &last {
         it.api().apply(&path_of(object), object).await.expect_ok("the last policy");
     }
@@ -166,8 +212,8 @@ async fn activate(it: &Test, objects: &[Value]) {
     remove(it.api(), &last).await;
 }
 
-/// A policy for one namespace.
-fn last(namespace: &str) -> Vec<Value> {
+/// The policy `restricted`, compiled for one namespace.
+fn restricted(namespace: &str) -> Vec<Value> {
     let policy = Builtin::named("restricted").expect("it is built in").policy();
     let cluster = Cluster {
         default_policy: None,
