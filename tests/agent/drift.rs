@@ -116,24 +116,45 @@ fn an_edit_that_changes_no_time_is_seen() {
     if !Command::new("python3").arg("--version").output().is_ok_and(|it| it.status.success()) {
         return say("skipped: there is no python3");
     }
+    assert!((0..10).any(|_| is_an_edit_without_a_time_seen()), "each edit changed the times");
+}
+
+/// False if the edit has changed the times after all, as it does when the kernel has written the page
+/// to the disk since it was mapped.
+fn is_an_edit_without_a_time_seen() -> bool {
     let mut node = Node::new();
     let wanted = wanted([("web", OLD)]);
     node.pass(&wanted);
     let theirs = node.root().join("theirs.json");
-    fs::write(&theirs, OLD).unwrap();
+    fs::write(&theirs, OLD).expect("the folder is ours");
     let mut editors: Vec<_> = [&*node.file("web"), &*theirs].map(Editor::of).into();
     // By now the agent takes the times for settled.
-    let age =
-        |it: &Path| fs::metadata(it).unwrap().modified().unwrap().elapsed().unwrap_or_default();
+    let age = |it: &Path| {
+        fs::metadata(it)
+            .expect("it is there")
+            .modified()
+            .expect("it has a time")
+            .elapsed()
+            .unwrap_or_default()
+    };
     while age(&theirs) < Duration::from_secs(4) {
         sleep(Duration::from_millis(100));
     }
     let found = node.pass(&wanted);
     assert_eq!(found.written, []);
+    let times = |it: &Path| {
+        let it = fs::metadata(it).expect("it is there");
+        [it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec()]
+    };
+    let all = |node: &Node| [times(&node.file("web")), times(&theirs)];
+    let before = all(&node);
     for editor in &mut editors {
         editor.goes_on("changed");
     }
     assert_eq!(node.text("web"), NEW);
+    if all(&node) != before {
+        return false;
+    }
     // Passes that follow one another closely, as profiles change, do not read all files each time.
     assert_eq!(node.pass(&wanted).written, []);
     let found = node.reconciler.pass(Some(&wanted), SCAN);
@@ -141,6 +162,7 @@ fn an_edit_that_changes_no_time_is_seen() {
     assert_eq!(node.text("web"), OLD);
     assert_eq!(found.entries[1].path, "theirs.json");
     assert_eq!(found.entries[1].digest, Some(Digest::of(NEW.as_bytes())));
+    true
 }
 
 struct Editor {
