@@ -145,6 +145,9 @@ impl fmt::Display for Architecture {
 }
 
 impl Kernel {
+    /// Later than every one that a profile asks for.
+    pub(super) const NEWEST: Self = Self { version: u32::MAX, major: u32::MAX };
+
     /// Reads `minKernel` as `KernelVersion.UnmarshalJSON` does in moby/profiles:
     /// an empty one is no condition.
     pub(super) fn parse_minimum(text: &str) -> Option<Self> {
@@ -167,11 +170,6 @@ impl Kernel {
 }
 
 /// Reads the output of `uname -r`, too: only the first two numbers count.
-impl Kernel {
-    /// Later than every one that a profile asks for.
-    pub(super) const NEWEST: Self = Self { version: u32::MAX, major: u32::MAX };
-}
-
 impl FromStr for Kernel {
     type Err = NotANode;
 

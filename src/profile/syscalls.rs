@@ -17,8 +17,7 @@ const X86_64: usize = 1;
 pub(super) const X32: usize = 8;
 
 /// x32 has the calls of x86-64, some by numbers of their own: abi `x32` in `syscall_64.tbl` of the
-/// kernel. The bit that marks a number as one of x32
-/// is left out.
+/// kernel. The bit that marks a number as one of x32 is left out.
 const OF_X32: &[(&str, u32)] = &[
     ("rt_sigaction", 512),
     ("rt_sigreturn", 513),
