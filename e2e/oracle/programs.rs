@@ -41,7 +41,7 @@ fn main() -> io::Result<()> {
 fn answer(question: &Question) -> Answer {
     let instructions = question.program.iter();
     let instructions = instructions.map(|&(code, jt, jf, k)| Instruction { code, jt, jf, k });
-    match Program::new(instructions.collect()) {
+    match Program::new(&instructions.collect::<Vec<_>>()) {
         Err(invalid) => Answer { invalid: Some(invalid.to_string()), ..Answer::default() },
         Ok(program) => {
             let data = question.data.iter().map(|it| Data {

@@ -36,7 +36,7 @@ impl Program {
     ///
     /// # Errors
     /// The kernel rejects it.
-    pub fn new(instructions: Vec<Instruction>) -> Result<Self, Invalid> {
+    pub fn new(instructions: &[Instruction]) -> Result<Self, Invalid> {
         match instructions.len() {
             0 => return Err(Invalid::Empty),
             it if it > MOST_INSTRUCTIONS => return Err(Invalid::TooLong(it)),
@@ -54,7 +54,7 @@ impl Program {
             return Err(Invalid::End);
         }
         check_memory(&operations)?;
-        Ok(Self(instructions))
+        Ok(Self(operations))
     }
 }
 

@@ -10,6 +10,8 @@ mod run;
 
 pub use check::Invalid;
 
+use operation::Operation;
+
 /// The most instructions of a program (`BPF_MAXINSNS`).
 pub const MOST_INSTRUCTIONS: usize = 4096;
 
@@ -29,7 +31,7 @@ pub struct Instruction {
 
 /// A program that the kernel takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Program(Vec<Instruction>);
+pub struct Program(Vec<(Operation, Instruction)>);
 
 /// A system call as a program sees it, `struct seccomp_data`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

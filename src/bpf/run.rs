@@ -18,9 +18,8 @@ impl Program {
         let (mut accumulator, mut index) = (0_u32, 0_u32);
         let mut memory = [0_u32; CELLS];
         let mut at = 0;
-        while let Some(it) = self.0.get(at) {
+        while let Some((operation, it)) = self.0.get(at).copied() {
             at += 1;
-            let Some(operation) = Operation::of(it.code) else { break };
             let [value, indexed] = [it.k, index];
             let operand = |of: Operand| if of == Operand::Value { value } else { indexed };
             let mut load = |register: Register, value: u32| match register {

@@ -77,7 +77,7 @@ fn the_kernel_rejects(
     #[case] expected: Invalid,
     #[case] message: &str,
 ) {
-    let error = Program::new(instructions.to_vec()).expect_err("it is invalid");
+    let error = Program::new(instructions).expect_err("it is invalid");
     assert_eq!((error, error.to_string().as_str()), (expected, message));
 }
 
@@ -107,7 +107,7 @@ fn the_kernel_rejects(
     3
 )]
 fn a_program_returns(#[case] instructions: &[Instruction], #[case] expected: u32) {
-    let program = Program::new(instructions.to_vec()).expect("it is valid");
+    let program = Program::new(instructions).expect("it is valid");
     let data = Data {
         number: 1,
         architecture: 2,
@@ -131,7 +131,7 @@ proptest! {
         words in any::<[u64; 8]>(),
     ) {
         let ends = [body, vec![of(RETURN_ACCUMULATOR, 0)]].concat();
-        if let Ok(program) = Program::new(ends) {
+        if let Ok(program) = Program::new(&ends) {
             let [number, architecture, instruction_pointer, arguments @ ..] = words;
             let [number, architecture] = [number, architecture].map(|it| u32::try_from(it >> 32).unwrap());
             let [a, b, c, d, e] = arguments;
