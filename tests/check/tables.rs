@@ -7,9 +7,11 @@ use callgate::{
     profile::Catalog,
     report::{Diagnostic, Severity},
 };
-use jiff::civil::date;
 use serde_json::Value;
-use support::table::{self, Case, Table};
+use support::{
+    harness::TODAY,
+    table::{self, Case, Table},
+};
 
 /// Of a pod, `check` says what `/validate` denies once `/mutate` has changed it; of a template,
 /// what it denies of its pods.
@@ -17,7 +19,7 @@ use support::table::{self, Case, Table};
 fn check_finds_what_the_webhook_denies() {
     let mut wrong = Vec::new();
     let mut findings = 0;
-    for (rule, table) in table::all(date(2026, 11, 24)) {
+    for (rule, table) in table::all(TODAY) {
         for case in table.cases.iter().filter(|it| it.old.is_none()) {
             let expected = denied(&table, case);
             let actual = found(&table, case);
