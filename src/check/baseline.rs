@@ -45,7 +45,7 @@ const HEAD: &str = "\
 # Findings that callgate check --baseline accepts, each for a reason and until a day.
 # callgate check --baseline FILE --write-baseline adds new ones and removes those that are gone.
 ";
-/// What is written where nobody has said why.
+/// The reason of an entry until a person writes a better one.
 const NO_REASON: &str = "known when the baseline was written";
 
 impl Baseline {

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The most values that a document has with its aliases written out, beside those that are
-/// written: nobody needs more, and few lines can stand for billions.
+/// written. A few lines with aliases can stand for billions of values.
 pub(super) const MOST_ALIASED: usize = 400_000;
 /// The deepest value.
 pub(super) const DEEPEST: usize = 100;

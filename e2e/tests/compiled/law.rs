@@ -183,7 +183,7 @@ fn patched_by_mutate(table: &Table, case: &Case) -> Option<Case> {
     (!patch.is_empty()).then(|| Case { object: patched(&case.object(), &patch), ..case.clone() })
 }
 
-/// A policy of which nothing is compiled changes nothing, so the API server need not be asked.
+/// A policy that is compiled to nothing changes no pod, so no request is sent for its cases.
 fn of_no_object(
     group: &Group,
     case: &Case,
