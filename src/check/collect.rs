@@ -94,8 +94,8 @@ pub(super) fn of(object: &Object<'_>) -> Option<Own> {
 
 fn policy(object: &Object<'_>) -> Result<Policy, String> {
     let name = object.name().unwrap_or_default();
-    if Builtin::named(name).is_some() {
-        return Err(format!("the name {name:?} is that of a built-in policy"));
+    if let Some(why) = Builtin::reserves(name) {
+        return Err(why);
     }
     Policy::read(&value(object, object.node)).map_err(|it| it.to_string())
 }

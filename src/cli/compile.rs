@@ -13,7 +13,7 @@ use crate::{
     cli::Outcome,
     compile::{Cluster, Compiled, compile, sets_profiles},
     group::POLICY,
-    policy::{BUILTIN, Builtin, Mode, Policy, PolicyError},
+    policy::{Builtin, Mode, Policy, PolicyError},
     profile::Position,
     yaml::{Document, NodeId, documents},
 };
@@ -162,8 +162,8 @@ fn of_item(json: &str) -> Result<Policy, PolicyError> {
     let policy = Policy::read(&mut serde_json::Deserializer::from_str(json));
     let error = |message: String| PolicyError { position: None, message };
     let policy = policy.map_err(|it| error(format!("a policy cannot be read: {it}")))?;
-    if BUILTIN.iter().any(|it| it.name == policy.name()) {
-        return Err(error(format!("the name {:?} is that of a built-in policy", policy.name())));
+    match Builtin::reserves(policy.name()) {
+        Some(why) => Err(error(why)),
+        None => Ok(policy),
     }
-    Ok(policy)
 }

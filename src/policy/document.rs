@@ -13,7 +13,7 @@ use serde::{
 use crate::{
     pod::Pod,
     policy::{
-        BUILTIN, Exemption, Level, Placement, PolicyError, RULES, Rule, runtime::Handlers,
+        Builtin, Exemption, Level, Placement, PolicyError, RULES, Rule, runtime::Handlers,
         selector::Selector,
     },
     profile::{ProfilePath, is_label},
@@ -151,13 +151,10 @@ impl Policy {
     /// The first mistake, with its line and column. A policy with a mistake is rejected as a whole.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let policy = Self::parse_any(text)?;
-        if BUILTIN.iter().any(|it| it.name == policy.name) {
-            return Err(PolicyError {
-                position: None,
-                message: format!("the name {:?} is that of a built-in policy", policy.name),
-            });
+        match Builtin::reserves(&policy.name) {
+            Some(message) => Err(PolicyError { position: None, message }),
+            None => Ok(policy),
         }
-        Ok(policy)
     }
 
     pub(super) fn parse_any(text: &str) -> Result<Self, PolicyError> {

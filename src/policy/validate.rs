@@ -63,8 +63,7 @@ impl PolicyIndex {
 
     /// Why this policy must not be written, or `None`.
     pub fn validate_policy(&self, policy: &Policy) -> Option<String> {
-        let reserved = Builtin::named(policy.name()).is_some();
-        reserved.then(|| format!("the name {:?} is that of a built-in policy", policy.name()))
+        Builtin::reserves(policy.name())
     }
 
     /// Why the policy of this name must not be deleted, or `None`: all pods of the namespaces that

@@ -19,6 +19,11 @@ impl Builtin {
         BUILTIN.iter().find(|it| it.name == name)
     }
 
+    /// Why no other policy may have this name, or `None`.
+    pub fn reserves(name: &str) -> Option<String> {
+        Self::named(name).map(|_| format!("the name {name:?} is that of a built-in policy"))
+    }
+
     /// # Panics
     /// Never: a test reads every one.
     pub fn policy(&self) -> Policy {
