@@ -1,38 +1,14 @@
 //! Applies the patch of `/mutate`, as the API server does before it calls `/validate`.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::policy::{Operation, Patch};
+use crate::policy::Patch;
 
-/// The pod with the patch applied.
+/// The pod with the patch applied; `None` if it does not apply.
 pub(super) fn patched(pod: &str, patch: &Patch) -> Option<String> {
     let mut pod: Value = serde_json::from_str(pod).ok()?;
-    for operation in &patch.operations {
-        match operation {
-            Operation::Add { path, value } => {
-                let (parent, key) = path.rsplit_once('/')?;
-                let value = serde_json::to_value(value).ok()?;
-                match pod.pointer_mut(parent)? {
-                    Value::Object(fields) => _ = fields.insert(unescaped(key), value),
-                    Value::Array(items) if key == "-" => items.push(value),
-                    Value::Array(items) => {
-                        let at = key.parse().ok().filter(|it| *it <= items.len())?;
-                        items.insert(at, value);
-                    }
-                    _ => return None,
-                }
-            }
-            Operation::Remove { path } => {
-                let (parent, key) = path.rsplit_once('/')?;
-                let fields: &mut Map<_, _> = pod.pointer_mut(parent)?.as_object_mut()?;
-                fields.remove(&unescaped(key))?;
-            }
-        }
-    }
+    let operations = serde_json::to_value(&patch.operations).ok()?;
+    let operations: json_patch::Patch = serde_json::from_value(operations).ok()?;
+    json_patch::patch(&mut pod, &operations).ok()?;
     Some(pod.to_string())
-}
-
-/// RFC 6901, section 3 (S17).
-fn unescaped(key: &str) -> String {
-    key.replace("~1", "/").replace("~0", "~")
 }
