@@ -12,8 +12,8 @@ use super::{
 use crate::{
     group::{GROUP, MODE_LABEL, POLICY, POLICY_LABEL, PROFILE},
     policy::{Builtin, Labels, Policy, PolicyIndex, Presence},
-    profile::{self, DecodedProfile, Managed, ProfilePath},
-    report::{Diagnostic, Severity, Source, Topic},
+    profile::{DecodedProfile, Managed, ProfilePath},
+    report::{Diagnostic, Severity, Source},
     yaml::{NodeId, documents},
 };
 
@@ -139,12 +139,7 @@ pub(super) fn findings(
             let found = profile.findings().into_iter().map(|it| {
                 let mut path = locate::keys(&["spec"]);
                 path.extend(locate::steps(&it.location.path));
-                let lint = it.lint;
-                let severity = match lint.severity {
-                    profile::Severity::Error => Severity::Error,
-                    profile::Severity::Warning => Severity::Warning,
-                };
-                let topic = Topic { id: lint.id, page: lint.page };
+                let (severity, topic) = topics::of_lint(it.lint);
                 let mut diagnostic = diagnostic(severity, topic, it.message.clone(), &path);
                 diagnostic.field = format!("spec.{}", it.location.path);
                 diagnostic.help = it.hint.iter().cloned().collect();

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     pod::{Kind, Pod, Scope},
     policy::{Facts, FieldPath, Judged, Level, Mode, Patch, Policy, RULES, Verdict, cut},
-    report::{Diagnostic, Place, Severity, Source, Suppressed, Topic},
+    report::{Diagnostic, Place, Severity, Source, Suppressed},
     yaml::{NodeId, documents},
 };
 
@@ -108,7 +108,7 @@ impl Judge<'_> {
     fn diagnostic(&self, judged: &Judged<'_>) -> Diagnostic {
         let field = judged.found.field;
         let rule = judged.found.rule;
-        let topic = Topic { id: rule.id, page: rule.page };
+        let topic = topics::of_rule(rule);
         let mut severity = match judged.level {
             Level::Deny => Severity::Error,
             Level::Warn => Severity::Warning,
@@ -220,7 +220,7 @@ impl Judge<'_> {
         let changes = changes.join(", ").replace("pins it", &format!("pins {what}"));
         let message = format!("in {what} callgate {changes}");
         let rule = RULES.iter().find(|it| it.id == "unset")?;
-        let topic = Topic { id: rule.id, page: rule.page };
+        let topic = topics::of_rule(rule);
         let span = locate::span(self.object.document, self.pod.node, &locate::keys(&["spec"]));
         let place = self.source.place(span);
         Some(Diagnostic {

@@ -31,7 +31,7 @@ pub use baseline::Baseline;
 pub use collect::Collected;
 pub use fix::Fixed;
 pub use kinds::CustomKind;
-pub use topics::TOPICS;
+pub use topics::{TOPICS, of_lint};
 
 use objects::Object;
 

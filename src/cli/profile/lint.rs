@@ -7,10 +7,11 @@ use clap::{Args, ValueEnum};
 
 use super::{input::Input, words::native};
 use crate::{
+    check::of_lint,
     cli::{Outcome, output::write},
     convert,
     profile::{self, Architecture, Finding, SourceLocation, Target},
-    report::{Checked, Diagnostic, Output, Place, Report, Severity, Source, Topic},
+    report::{Checked, Diagnostic, Output, Place, Report, Severity, Source},
 };
 
 /// Find mistakes in profiles
@@ -121,10 +122,7 @@ fn check(input: &Input, runtime: Runtime, target: &Target) -> anyhow::Result<Che
 
 fn diagnostic(found: &Finding, source: &Source<'_>) -> Diagnostic {
     let Finding { lint, location, also, message, hint } = found;
-    let severity = match lint.severity {
-        profile::Severity::Warning => Severity::Warning,
-        profile::Severity::Error => Severity::Error,
-    };
+    let (severity, topic) = of_lint(lint);
     let place = match location.span {
         Some(span) => source.place(span.start..span.end),
         None => Place::of_file(Arc::clone(source.name())),
@@ -133,12 +131,7 @@ fn diagnostic(found: &Finding, source: &Source<'_>) -> Diagnostic {
         field: location.path.clone(),
         help: hint.iter().cloned().collect(),
         notes: also_at(also, source).into_iter().collect(),
-        ..Diagnostic::new(
-            severity,
-            Topic { id: lint.id, page: lint.page },
-            title(found, message),
-            place,
-        )
+        ..Diagnostic::new(severity, topic, title(found, message), place)
     }
 }
 
