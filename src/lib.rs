@@ -24,6 +24,7 @@ mod log_once;
 pub mod placement;
 pub mod pod;
 pub mod policy;
+pub mod position;
 pub mod profile;
 mod recent;
 pub mod report;

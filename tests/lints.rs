@@ -3,9 +3,12 @@
 use std::{collections::BTreeMap, fs};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use callgate::profile::{
-    DecodedProfile, Defect, Document, Finding, Hollow, Json, LINTS, Position, Severity,
-    SourceLocation, lint,
+use callgate::{
+    position::Position,
+    profile::{
+        DecodedProfile, Defect, Document, Finding, Hollow, Json, LINTS, Severity, SourceLocation,
+        lint,
+    },
 };
 use serde::Deserialize;
 

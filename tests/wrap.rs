@@ -10,7 +10,8 @@ use std::{
 
 use callgate::{
     convert::{self, Converted, Diagnostic, Node, Undecided},
-    profile::{Document, ObjectName, Position, Span, as_file},
+    position::Position,
+    profile::{Document, ObjectName, Span, as_file},
 };
 use rstest::rstest;
 use serde::Deserialize;

@@ -2,19 +2,22 @@
 
 use std::{
     collections::BTreeSet,
-    fs::File,
-    io::{self, Read, Write},
+    io::{self, Write},
+    path::Path,
 };
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 
 use crate::{
-    cli::Outcome,
+    cli::{
+        Outcome,
+        file::{self, shown},
+    },
     compile::{Cluster, Compiled, compile, sets_profiles},
     group::POLICY,
     policy::{Builtin, Mode, Policy, PolicyError},
-    profile::Position,
+    position::Position,
     yaml::{Document, NodeId, documents},
 };
 
@@ -97,19 +100,16 @@ fn read(name_or_path: &str) -> anyhow::Result<Vec<Policy>> {
     if let Some(builtin) = Builtin::named(name_or_path) {
         return Ok(vec![builtin.policy()]);
     }
-    let file = if name_or_path == "-" { "stdin" } else { name_or_path };
-    let mut text = String::new();
-    let read = if name_or_path == "-" {
-        io::stdin().take(LARGEST + 1).read_to_string(&mut text)
-    } else {
-        File::open(file).and_then(|it| it.take(LARGEST + 1).read_to_string(&mut text))
-    };
-    read.with_context(|| {
+    let path = Path::new(name_or_path);
+    let file = shown(path);
+    let read = file::read(path, LARGEST)
+        .and_then(|it| it.map(|it| io::read_to_string(it.as_slice())).transpose());
+    let read = read.with_context(|| {
         format!("cannot read policy {file:?} (built in are baseline and restricted)")
     })?;
-    if text.len() as u64 > LARGEST {
+    let Some(text) = read else {
         bail!("{file:?} is larger than {LARGEST} bytes");
-    }
+    };
     let at = |offset: usize| Position::of(offset, text.as_bytes());
     let mut policies = Vec::new();
     for document in documents(&text) {

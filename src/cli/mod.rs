@@ -5,6 +5,7 @@ mod check;
 mod compile;
 mod crds;
 mod explain;
+mod file;
 mod observe;
 mod output;
 mod profile;
@@ -13,6 +14,7 @@ mod serve;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::telemetry::Log;
 
@@ -70,6 +72,11 @@ impl Cli {
             }
         }
     }
+}
+
+/// The current day in UTC, by which exemptions expire.
+fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
 #[cfg(test)]

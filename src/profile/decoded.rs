@@ -2,9 +2,12 @@
 
 use serde_json::Value;
 
-use crate::profile::{
-    Broken, Defect, Digest, Document, Doubt, Finding, Json, Managed, Position, Target,
-    decode::TypeMismatch, lints,
+use crate::{
+    position::Position,
+    profile::{
+        Broken, Defect, Digest, Document, Doubt, Finding, Json, Managed, Target,
+        decode::TypeMismatch, lints,
+    },
 };
 
 /// A profile that is decoded once: admission, conditions, the catalog and agents read from it

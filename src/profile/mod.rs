@@ -42,7 +42,7 @@ pub(crate) use evaluate::Reason;
 pub(crate) use groups::Group;
 pub use inventory::{Digest, File, Inventory, MOST_LISTED, Problem};
 pub(crate) use json::NodeId;
-pub use json::{Json, Malformed, Position, SourceLocation, Span};
+pub use json::{Json, Malformed, SourceLocation, Span};
 pub use lints::{Finding, LINTS, Lint, Severity, Target, errors, lint, lint_for};
 pub use managed::Managed;
 pub use name::{InvalidName, ObjectName, is_label, is_subdomain};

@@ -4,7 +4,8 @@ use annotate_snippets::{
     AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str as plain,
 };
 
-use super::{Diagnostic, Position, Report, Severity, place::Excerpt};
+use super::{Diagnostic, Report, Severity, place::Excerpt};
+use crate::position::Position;
 
 /// How text for people looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

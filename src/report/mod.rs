@@ -17,7 +17,7 @@ use std::{fmt, sync::Arc};
 
 pub use form::{Destination, Form, Output};
 pub use human::Look;
-pub use place::{Place, Position, Source};
+pub use place::{Place, Source};
 
 use digest::Fingerprints;
 

@@ -2,12 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-/// A line and a column, both counted from 1, the column in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    pub line: usize,
-    pub column: usize,
-}
+use crate::position::Position;
 
 /// A file whose text is at hand.
 #[derive(Debug)]

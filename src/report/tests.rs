@@ -1,4 +1,5 @@
 use super::*;
+use crate::position::Position;
 
 const TOPIC: Topic = Topic { id: "privileged", page: "# privileged\n\nA privileged container.\n" };
 

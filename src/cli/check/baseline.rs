@@ -4,9 +4,10 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, anyhow};
 
-use super::{files::Content, today};
+use super::files;
 use crate::{
     check::Baseline,
+    cli::today,
     report::{Checked, counted},
 };
 
@@ -30,8 +31,6 @@ pub(super) fn apply(path: &Path, write: bool, found: &mut [Checked]) -> anyhow::
 }
 
 fn read(path: &Path, shown: &str) -> anyhow::Result<Baseline> {
-    let content = Content::of(path)?;
-    let text =
-        std::str::from_utf8(content.bytes()).with_context(|| format!("{shown:?} is not UTF-8"))?;
-    Baseline::read(text).map_err(|why| anyhow!("cannot read the baseline {shown:?}: {why}"))
+    Baseline::read(&files::text(path)?)
+        .map_err(|why| anyhow!("cannot read the baseline {shown:?}: {why}"))
 }

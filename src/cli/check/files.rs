@@ -2,14 +2,14 @@
 
 use std::{
     borrow::Cow,
-    fs::{self, File},
-    io::{self, Read},
+    fs,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 use super::glob;
+use crate::cli::file::{self, is_standard_input, shown};
 
 /// A larger file is none of manifests.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
@@ -25,32 +25,22 @@ pub(super) struct Input {
     pub(super) name: String,
     path: PathBuf,
     /// The content of what can be read only once.
-    kept: Option<Result<Content<'static>, String>>,
+    kept: Option<Result<Vec<u8>, String>>,
 }
 
 /// The content of a file.
-#[derive(Debug)]
-pub(super) struct Content<'a>(Cow<'a, [u8]>);
+fn content(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let name = shown(path);
+    let read = file::read(path, MOST_BYTES);
+    let Some(bytes) = read.with_context(|| format!("cannot read {name:?}"))? else {
+        bail!("{name:?} is larger than {MOST_BYTES} bytes, it cannot be a manifest");
+    };
+    Ok(bytes)
+}
 
-impl Content<'_> {
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    pub(super) fn of(path: &Path) -> anyhow::Result<Content<'static>> {
-        let name = shown(path);
-        let mut bytes = Vec::new();
-        let read = if is_standard_input(path) {
-            io::stdin().take(MOST_BYTES + 1).read_to_end(&mut bytes)
-        } else {
-            File::open(path).and_then(|it| it.take(MOST_BYTES + 1).read_to_end(&mut bytes))
-        };
-        read.with_context(|| format!("cannot read {name:?}"))?;
-        if bytes.len() as u64 > MOST_BYTES {
-            bail!("{name:?} is larger than {MOST_BYTES} bytes, it cannot be a manifest");
-        }
-        Ok(Content(Cow::Owned(bytes)))
-    }
+/// The text of a file that a flag names.
+pub(super) fn text(path: &Path) -> anyhow::Result<String> {
+    String::from_utf8(content(path)?).map_err(|_| anyhow!("{:?} is not UTF-8", shown(path)))
 }
 
 impl Input {
@@ -62,7 +52,7 @@ impl Input {
     pub(super) fn kept(self) -> Self {
         let is_once =
             is_standard_input(&self.path) || fs::metadata(&self.path).is_ok_and(|it| !it.is_file());
-        let kept = is_once.then(|| Content::of(&self.path).map_err(|it| format!("{it:#}")));
+        let kept = is_once.then(|| content(&self.path).map_err(|it| format!("{it:#}")));
         Self { kept, ..self }
     }
 
@@ -74,21 +64,13 @@ impl Input {
         &self.path
     }
 
-    pub(super) fn read(&self) -> anyhow::Result<Content<'_>> {
+    pub(super) fn read(&self) -> anyhow::Result<Cow<'_, [u8]>> {
         match &self.kept {
-            None => Content::of(&self.path),
-            Some(Ok(content)) => Ok(Content(Cow::Borrowed(content.bytes()))),
+            None => content(&self.path).map(Cow::Owned),
+            Some(Ok(content)) => Ok(Cow::Borrowed(content)),
             Some(Err(why)) => bail!("{why}"),
         }
     }
-}
-
-fn is_standard_input(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
-fn shown(path: &Path) -> String {
-    if is_standard_input(path) { "stdin".to_owned() } else { path.display().to_string() }
 }
 
 /// The files at the given paths, each once, in their order; and what cannot be found.
@@ -106,9 +88,7 @@ pub(super) fn expand(paths: &[PathBuf]) -> (Vec<Input>, Vec<anyhow::Error>) {
                 Ok(())
             }
             Err(_) if glob::is_pattern(path) => match glob::find(path) {
-                Ok(found) if found.is_empty() => {
-                    Err(anyhow::anyhow!("no file matches {:?}", shown(path)))
-                }
+                Ok(found) if found.is_empty() => Err(anyhow!("no file matches {:?}", shown(path))),
                 Ok(found) => {
                     files.extend(found);
                     Ok(())

@@ -24,8 +24,8 @@ pub(super) fn run(
 ) -> anyhow::Result<Outcome> {
     let results = pool::map(inputs, |it| -> anyhow::Result<_> {
         let content = it.read()?;
-        let text = std::str::from_utf8(content.bytes())
-            .with_context(|| format!("{:?} is not UTF-8", it.name))?;
+        let text =
+            std::str::from_utf8(&content).with_context(|| format!("{:?} is not UTF-8", it.name))?;
         Ok((text.to_owned(), checker.fix(text)))
     });
     let (mut diff, mut said, mut objects, mut files) = (String::new(), String::new(), 0, 0);

@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 
-use super::files::Content;
-use crate::{check, cluster::exported, placement::Nodes, policy::RuntimeClasses, profile::Catalog};
+use super::files;
+use crate::{
+    check, cli::file::shown, cluster::exported, placement::Nodes, policy::RuntimeClasses,
+    profile::Catalog,
+};
 
 /// The nodes, what is on them, and the runtime classes, if there are any.
 #[derive(Debug, Default)]
@@ -16,13 +19,10 @@ pub(super) struct Inventories {
 
 impl Inventories {
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let shown = path.display().to_string();
-        let content = Content::of(path)?;
-        let text = std::str::from_utf8(content.bytes())
-            .with_context(|| format!("{shown:?} is not UTF-8"))?;
+        let text = files::text(path)?;
         let mut nodes = Nodes::default();
         let mut classes = BTreeMap::new();
-        check::each_object(text, |kind, json| {
+        check::each_object(&text, |kind, json| {
             match kind {
                 "Node" => {
                     let (name, node) = exported::node(json)?;
@@ -40,7 +40,7 @@ impl Inventories {
             }
             Ok(())
         })
-        .map_err(|why| anyhow!("cannot read the nodes in {shown:?}: {why}"))?;
+        .map_err(|why| anyhow!("cannot read the nodes in {:?}: {why}", shown(path)))?;
         let classes = if classes.is_empty() {
             RuntimeClasses::default()
         } else {

@@ -13,18 +13,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-use self::{
-    files::{Content, Input},
-    inventory::Inventories,
-};
+use self::{files::Input, inventory::Inventories};
 use crate::{
     check::{Checker, Collected, CustomKind, World},
-    cli::{Outcome, output},
-    policy::{Builtin, Mode},
+    cli::{Outcome, file::shown, output, today},
+    policy::Mode,
     report::{Checked, Output, Report, Severity, counted},
     standalone::Sources,
 };
@@ -139,7 +135,7 @@ impl Check {
         let mut judged: Vec<Checked> = Vec::new();
         for result in pool::map(&inputs, |it| {
             let content = it.read()?;
-            Ok(checker.check(&it.name, content.bytes()))
+            Ok(checker.check(&it.name, &content))
         }) {
             match result {
                 Ok(all) => judged.extend(all),
@@ -176,14 +172,13 @@ impl Check {
         let mut collected = Collected::default();
         let found = pool::map(inputs, |it| -> anyhow::Result<_> {
             let mut found = Collected::default();
-            found.add(it.read()?.bytes());
+            found.add(&it.read()?);
             Ok(found)
         });
         // What cannot be read is reported when it is judged.
         found.into_iter().flatten().for_each(|it| collected.extend(it));
-        let policy = self.policy.as_ref();
-        let named = policy.cloned().unwrap_or_else(|| "restricted".to_owned());
-        let sources = Sources { policy: named, mode: self.mode, profiles: self.profiles.clone() };
+        let policy = self.policy.clone().unwrap_or_else(|| "restricted".to_owned());
+        let sources = Sources { policy, mode: self.mode, profiles: self.profiles.clone() };
         let facts = sources.read()?;
         let kinds = match &self.kinds {
             Some(path) => kinds(path)?,
@@ -195,11 +190,10 @@ impl Check {
         };
         let catalog = inventories.catalog(&facts.catalog);
         let own = collected.profiles.iter().map(|(path, it)| (path.clone(), it.clone()));
-        let restricted = Builtin::named("restricted").expect("it is built in");
         Ok(World {
-            policy: policy.map(|_| facts.policy),
+            policy: self.policy.is_some().then(|| facts.policy.clone()),
             mode: self.mode,
-            fallback: restricted.policy(),
+            fallback: facts.policy,
             catalog: catalog.with_managed(own),
             collected,
             nodes: inventories.nodes,
@@ -212,15 +206,6 @@ impl Check {
 }
 
 fn kinds(path: &Path) -> anyhow::Result<Vec<CustomKind>> {
-    let content = Content::of(path)?;
-    let shown = path.display().to_string();
-    let text =
-        std::str::from_utf8(content.bytes()).with_context(|| format!("{shown:?} is not UTF-8"))?;
-    CustomKind::read(text)
-        .map_err(|why| anyhow::anyhow!("cannot read the kinds in {shown:?}: {why}"))
-}
-
-/// The current day in UTC, by which exemptions expire.
-pub(super) fn today() -> Date {
-    Timestamp::now().to_zoned(TimeZone::UTC).date()
+    CustomKind::read(&files::text(path)?)
+        .map_err(|why| anyhow!("cannot read the kinds in {:?}: {why}", shown(path)))
 }

@@ -1,16 +1,16 @@
 //! The profiles that commands read: files, standard input, and default profiles of runtimes.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
 
-use crate::profile::{
-    Architecture, Broken, DecodedProfile, Defect, Document, Filter, Hollow, MAX_BYTES, NodeId,
-    Position, RuntimeDefault, SourceLocation,
+use crate::{
+    cli::file::{self, shown},
+    position::Position,
+    profile::{
+        Architecture, Broken, DecodedProfile, Defect, Document, Filter, Hollow, MAX_BYTES, NodeId,
+        RuntimeDefault, SourceLocation,
+    },
 };
 
 /// A profile as it is read.
@@ -88,26 +88,10 @@ impl Loaded {
     }
 }
 
-pub(super) fn is_standard_input(file: &Path) -> bool {
-    file == Path::new("-")
-}
-
-/// The name of the file in messages.
-pub(super) fn shown(file: &Path) -> String {
-    if is_standard_input(file) { "stdin".to_owned() } else { file.display().to_string() }
-}
-
 pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    let limit = MAX_BYTES + 1;
-    let read = if is_standard_input(file) {
-        io::stdin().take(limit).read_to_end(&mut text)
-    } else {
-        File::open(file).and_then(|it| it.take(limit).read_to_end(&mut text))
-    };
-    read.with_context(|| format!("cannot read {:?}", shown(file)))?;
-    if text.len() as u64 > MAX_BYTES {
+    let read = file::read(file, MAX_BYTES);
+    let Some(text) = read.with_context(|| format!("cannot read {:?}", shown(file)))? else {
         bail!("{:?} is larger than {MAX_BYTES} bytes, it cannot be a profile", shown(file));
-    }
+    };
     Ok(text)
 }

@@ -9,11 +9,15 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
-use super::input::{is_standard_input, read, shown};
+use super::input::read;
 use crate::{
-    cli::Outcome,
+    cli::{
+        Outcome,
+        file::{is_standard_input, shown},
+    },
     convert::{self, Architecture, Converted, Diagnostic, Kernel, Node, Undecided},
-    profile::{ObjectName, Position, Span},
+    position::Position,
+    profile::{ObjectName, Span},
 };
 
 /// Print a profile file as a `SeccompProfile` object

@@ -13,14 +13,13 @@ use std::{
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::Args;
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use tokio::{net::TcpListener, runtime};
 
 use self::source::{Defaults, Published, Source};
 use crate::{
     admission::{self, App, RecentChanges},
     ca::{self, CaFlags},
-    cli::{Outcome, observe},
+    cli::{Outcome, observe, today},
     server::{self, Admin, Limits, Order, Readiness, Server, signals},
     standalone::Sources,
     telemetry::{Log, Logging, Metrics},
@@ -211,8 +210,4 @@ impl Ready {
 
 fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     server::listen(address).with_context(|| format!("cannot listen on {address}"))
-}
-
-fn today() -> Date {
-    Timestamp::now().to_zoned(TimeZone::UTC).date()
 }

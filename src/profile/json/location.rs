@@ -1,4 +1,4 @@
-//! Locations in a document: path, byte span, line and column.
+//! Locations in a document: path and byte span.
 
 use std::fmt::Write;
 
@@ -19,23 +19,6 @@ pub struct Span {
     pub start: usize,
     /// The first byte after the range.
     pub end: usize,
-}
-
-/// A line and a column, both counted from 1, the column in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    pub line: usize,
-    pub column: usize,
-}
-
-impl Position {
-    /// The position of a byte of `text`, as an editor shows it.
-    pub fn of(offset: usize, text: &[u8]) -> Self {
-        let before = &text[..offset.min(text.len())];
-        let lines = before.split(|it| *it == b'\n');
-        let last = lines.clone().next_back().unwrap_or_default();
-        Self { line: lines.count(), column: String::from_utf8_lossy(last).chars().count() + 1 }
-    }
 }
 
 /// Appends one step to a path.

@@ -6,7 +6,7 @@ mod location;
 mod reader;
 
 use builder::Builder;
-pub use location::{Position, SourceLocation, Span};
+pub use location::{SourceLocation, Span};
 pub use reader::Malformed;
 
 /// A JSON document. It has source locations if it was read from a text.

@@ -2,6 +2,7 @@ use proptest::{collection::vec, prelude::*};
 use serde_json::Value as Serde;
 
 use super::*;
+use crate::position::Position;
 
 #[test]
 fn keys_match_as_in_go() {

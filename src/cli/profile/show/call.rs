@@ -9,9 +9,8 @@ use crate::{
         input::Loaded,
         words::{self, Said},
     },
-    profile::{
-        self, Architecture, Case as Decided, Filter, Position, Reason, Region, is_narrow, number,
-    },
+    position::Position,
+    profile::{self, Architecture, Case as Decided, Filter, Reason, Region, is_narrow, number},
 };
 
 /// What becomes of one call.
@@ -31,7 +30,7 @@ struct Part {
     architecture: &'static str,
     /// The call that is made, with its arguments; the others can have any value.
     call: String,
-    /// Why it is listed although nobody asked for it.
+    /// Why it is shown beside the call that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     /// Empty, if it depends on too much.
