@@ -1,4 +1,4 @@
-//! Compiled policies; e2e/tests/compiled.rs runs them.
+//! Compiled policies; e2e/tests/compiled has the API server run them.
 
 use std::collections::BTreeMap;
 
