@@ -31,6 +31,7 @@ pub mod report;
 pub mod server;
 mod spelling;
 pub mod standalone;
+pub mod suite;
 pub mod telemetry;
 pub mod tls;
 mod watch;

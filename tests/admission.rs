@@ -16,7 +16,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use support::{
     harness::{self, format_denial, patch_of, patched, post, split_denial},
-    table,
+    table::{self, Asked, Judging},
 };
 
 fn restricted() -> Router {

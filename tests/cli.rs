@@ -67,7 +67,7 @@ fn an_unknown_rule_leads_to_the_nearest_and_to_the_list_of_rules_and_lints() {
             format!("error: there is no rule or lint {name:?}{hint}\nrules: privileged, unset, ");
         assert!(said.starts_with(&start), "{said}");
         assert!(said.contains("\nlints: not-json, wrong-type, "), "{said}");
-        assert!(said.contains("\nof check: unreadable, unknown-field, "), "{said}");
+        assert!(said.contains("\nof check and test: unreadable, unknown-field, "), "{said}");
         assert_eq!(output.status.code(), Some(2));
     }
 }

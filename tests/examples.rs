@@ -163,6 +163,37 @@ fn the_wrapped_profile_of_the_docs_is_the_output_of_wrap() {
 }
 
 #[test]
+fn the_tests_of_the_docs_print_what_is_shown() {
+    let document = "docs/testing-policies.md";
+    let files = blocks(document, "yaml");
+    let directory = tempfile::tempdir().expect("there is room");
+    for (name, text) in ["shop.yaml", "shop.test.yaml"].into_iter().zip(&files) {
+        fs::write(directory.path().join(name), text).expect("the directory is ours");
+    }
+    let commands = blocks(document, "sh");
+    let words = commands[0].trim().strip_prefix("callgate ").expect("it is a command");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_callgate"))
+        .args(words.split(' '))
+        .env_clear()
+        .current_dir(&directory)
+        .output()
+        .expect("the binary starts");
+    let printed = String::from_utf8(output.stdout).expect("it is text");
+    assert_eq!((printed, output.status.code()), (blocks(document, "text")[0].clone(), Some(1)));
+}
+
+#[test]
+fn the_tests_of_the_examples_hold() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_callgate"))
+        .args(["test", "examples"])
+        .env_clear()
+        .output()
+        .expect("the binary starts");
+    let printed = String::from_utf8(output.stdout).expect("it is text");
+    assert_eq!((printed.as_str(), output.status.code()), ("", Some(0)));
+}
+
+#[test]
 fn the_profile_of_the_docs_is_made_of_its_file() {
     let shown = blocks("docs/profiles.md", "yaml");
     let shown = shown.iter().find(|it| it.contains("SeccompProfile")).expect("there is one");

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use callgate::{pod::Kind, policy::Mode};
+use callgate::pod::Kind;
 use jiff::{
     Timestamp,
     civil::{Date, date},
@@ -10,12 +10,9 @@ use jiff::{
 };
 use serde_json::{Value, json};
 use support::{
-    e2e::{
-        api::{Api, Reply},
-        instance::Setup,
-    },
+    e2e::{api::Reply, instance::Setup},
     harness::{format_denial, patched},
-    table::{self, Case, Changes, NAMESPACE, Outcome, Server, Table},
+    table::{self, Asked, Case, Changes, Judging, NAMESPACE, Outcome, Server, Table},
 };
 
 use crate::{
@@ -47,7 +44,7 @@ async fn run(it: Test, rule: String) {
         let table = table::of(&rule, today());
         let wrong = wrong(&it, &table, None).await;
         // The webhook has the clock of this machine, whose day may have ended meanwhile.
-        if wrong.is_empty() || table.today == today() {
+        if wrong.is_empty() || table.today() == today() {
             assert!(wrong.is_empty(), "{}", wrong.join("\n"));
             return;
         }
@@ -80,7 +77,7 @@ async fn exemptions_end_by_the_clock_of_the_replica(it: Test) {
 async fn wrong(it: &Test, table: &Table, day: Option<Date>) -> Vec<String> {
     let (mut groups, mut on_nodes) = (Group::new(), Group::new());
     for (number, case) in table.cases.iter().enumerate() {
-        let key = (case.policy.as_str(), Mode::from(case.mode).as_str());
+        let key = (case.policy.as_str(), case.mode().as_str());
         let groups = if case.is_about_a_cluster(table) { &mut on_nodes } else { &mut groups };
         groups.entry(key).or_default().push((number, case));
     }
@@ -230,12 +227,7 @@ fn refused(
 }
 
 pub(super) async fn submit(it: &Test, namespace: &str, number: usize, case: &Case) -> Reply {
-    let groups: Vec<_> = case.groups.iter().map(String::as_str).collect();
-    let api = if groups.is_empty() {
-        it.api().clone()
-    } else {
-        Api::connect_as(&it.world.site.kubeconfig, "jane", &groups).await
-    };
+    let api = it.api();
     if case.old.is_some() {
         let path = format!("/api/v1/namespaces/{namespace}/pods/{}", name(number));
         let mut stored = it.api().get(&path).await.expect_ok(&case.name);

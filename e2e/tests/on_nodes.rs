@@ -4,7 +4,7 @@ use callgate::{pod::Kind, policy::Builtin, profile::Digest};
 use serde_json::{Value, json};
 use support::{
     e2e::{api::Reply, instance::Setup},
-    table::{Case, NAMESPACE, Outcome, Table},
+    table::{Asked, Case, Judging, NAMESPACE, Outcome, Table},
     wait::eventually,
 };
 
@@ -51,12 +51,11 @@ impl Stage {
         let mut stage = Self {
             namespace,
             table: Table {
-                profiles: std::collections::BTreeMap::new(),
                 managed: table.managed.clone(),
                 classes: table.classes.clone(),
                 policies: table.policies.clone(),
-                cases: Vec::new(),
-                today: table.today,
+                around: table.around.clone(),
+                ..Table::default()
             },
             cases: Vec::new(),
             nodes: Vec::new(),

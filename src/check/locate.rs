@@ -9,14 +9,14 @@ use crate::{
 
 /// A step from a value to one within it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Key(String),
     Index(usize),
 }
 
 /// The bytes of the field at a path, key and value; of the nearest one around it that is there, if
 /// it is not.
-pub(super) fn span(document: &Document<'_>, from: NodeId, path: &[Step]) -> Range<usize> {
+pub(crate) fn span(document: &Document<'_>, from: NodeId, path: &[Step]) -> Range<usize> {
     let (mut node, mut span) = (from, document.span(from));
     for step in path {
         match step {
@@ -67,7 +67,7 @@ pub(super) fn path(rule: &str, field: FieldPath<'_>) -> Vec<Step> {
     path
 }
 
-pub(super) fn keys(path: &[&str]) -> Vec<Step> {
+pub(crate) fn keys(path: &[&str]) -> Vec<Step> {
     path.iter().map(|it| Step::Key((*it).to_owned())).collect()
 }
 

@@ -10,7 +10,7 @@ mod fix;
 mod ignore;
 mod judge;
 mod kinds;
-mod locate;
+pub(crate) mod locate;
 mod objects;
 mod patched;
 mod topics;

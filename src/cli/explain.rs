@@ -6,11 +6,12 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use crate::{
-    check::TOPICS,
+    check,
     cli::Outcome,
     policy::{BUILTIN, Builtin, RULES},
     profile::LINTS,
-    spelling,
+    report::Topic,
+    spelling, suite,
 };
 
 /// Explain a rule or a lint, or print a built-in policy
@@ -47,18 +48,18 @@ impl Explain {
                 let id = rule.unwrap_or_default();
                 let rule = RULES.iter().find(|it| it.id == id).map(|it| it.page);
                 let lint = || LINTS.iter().find(|it| it.id == id).map(|it| it.page);
-                let topic = || TOPICS.iter().find(|it| it.id == id).map(|it| it.page);
+                let topic = || topics().find(|it| it.id == id).map(|it| it.page);
                 let Some(page) = rule.or_else(lint).or_else(topic) else {
                     let known = RULES.iter().map(|it| it.id).chain(LINTS.iter().map(|it| it.id));
-                    let known = known.chain(TOPICS.iter().map(|it| it.id));
+                    let known = known.chain(topics().map(|it| it.id));
                     let near = spelling::nearest(&id, known);
                     let hint = near.map(|it| format!(", did you mean {it:?}?"));
                     bail!(
-                        "there is no rule or lint {id:?}{}\nrules: {}\nlints: {}\nof check: {}",
+                        "there is no rule or lint {id:?}{}\nrules: {}\nlints: {}\nof check and test: {}",
                         hint.unwrap_or_default(),
                         names(RULES, |it| it.id),
                         names(LINTS, |it| it.id),
-                        names(TOPICS, |it| it.id)
+                        topics().map(|it| it.id).collect::<Vec<_>>().join(", ")
                     )
                 };
                 page
@@ -67,6 +68,10 @@ impl Explain {
         io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
         Ok(Outcome::Success)
     }
+}
+
+fn topics() -> impl Iterator<Item = &'static Topic> {
+    check::TOPICS.iter().chain(suite::TOPICS)
 }
 
 fn names<T>(all: &[T], name: impl Fn(&T) -> &'static str) -> String {

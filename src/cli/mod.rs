@@ -10,6 +10,7 @@ mod observe;
 mod output;
 mod profile;
 mod serve;
+mod test;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ enum Command {
     Serve(Box<serve::Serve>),
     Agent(agent::Agent),
     Check(check::Check),
+    Test(test::Test),
     Explain(explain::Explain),
     Profile(profile::Profile),
     Compile(compile::Compile),
@@ -58,6 +60,7 @@ impl Cli {
             Command::Serve(it) => it.run(&log),
             Command::Agent(it) => it.run(&log),
             Command::Check(it) => it.run(),
+            Command::Test(it) => it.run(),
             Command::Explain(it) => it.run(),
             Command::Profile(it) => it.run(),
             Command::Compile(it) => it.run(),

@@ -14,6 +14,8 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
+    #[serde(default = "check")]
+    command: String,
     /// The files in the working directory.
     #[serde(default)]
     files: BTreeMap<String, String>,
@@ -28,6 +30,10 @@ struct Case {
     /// The files that are written, or changed.
     #[serde(default)]
     written: BTreeMap<String, String>,
+}
+
+fn check() -> String {
+    "check".to_owned()
 }
 
 #[test]
@@ -63,7 +69,7 @@ fn run(case: &Case) -> Option<String> {
         fs::write(path, text).expect("it can be written");
     }
     let mut child = Command::new(env!("CARGO_BIN_EXE_callgate"))
-        .arg("check")
+        .arg(&case.command)
         .args(case.args.split_whitespace())
         .current_dir(directory.path())
         .env_clear()

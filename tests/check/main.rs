@@ -1,4 +1,5 @@
-//! `callgate check` as users run it, and as the tables of rules expect it.
+//! `callgate check` and `callgate test` as users run them, and as the tables of rules expect it.
 
 mod cases;
+mod suites;
 mod tables;

@@ -10,7 +10,7 @@ use callgate::{
 use serde_json::Value;
 use support::{
     harness::TODAY,
-    table::{self, Case, Table},
+    table::{self, Case, Judging, Table},
 };
 
 /// Of a pod, `check` says what `/validate` denies once `/mutate` has changed it; of a template,
@@ -58,7 +58,7 @@ fn found(table: &Table, case: &Case) -> Vec<String> {
     let restricted = Builtin::named("restricted").expect("it is built in").policy();
     let world = World {
         policy: Some(table.policy(&case.policy)),
-        mode: case.mode.into(),
+        mode: case.mode(),
         fallback: restricted,
         collected: Collected::default(),
         catalog: known(&snapshot.catalog),
@@ -66,7 +66,7 @@ fn found(table: &Table, case: &Case) -> Vec<String> {
         classes: snapshot.classes.clone(),
         namespace: table::NAMESPACE.to_owned(),
         kinds: Vec::new(),
-        today: table.today,
+        today: table.today(),
     };
     let checked = Checker::new(&world).check("object.json", case.object().to_string().as_bytes());
     let all = checked.iter().flat_map(|it| &it.found);

@@ -79,7 +79,7 @@ pub(super) fn all() -> Vec<(&'static str, Group)> {
             for it in &mut cases {
                 "careless".clone_into(&mut it.policy);
                 if mode == Mode::Warn {
-                    it.mode = support::table::CaseMode::Warn;
+                    it.mode = Some(support::table::CaseMode::Warn);
                 }
             }
             cases

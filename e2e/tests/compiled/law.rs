@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::{
     e2e::api::Reply,
     harness::patched,
-    table::{Case, NAMESPACE, Table},
+    table::{Asked, Case, Judging, NAMESPACE, Table},
 };
 
 use crate::{
@@ -300,7 +300,7 @@ fn may_be_pinned(policy: &Policy, pod: &Pod<'_>) -> bool {
 /// Cases with the same key have the same outcome without a policy.
 fn key(number: usize, case: &Case) -> String {
     let number = case.old.is_some().then_some(number);
-    format!("{number:?} {} {:?} {}", case.kind, case.groups, case.object)
+    format!("{number:?} {} {}", case.kind, case.object)
 }
 
 /// The object without what differs each time; or why it is rejected.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use callgate::policy::Mode;
+use callgate::{policy::Mode, suite::Around};
 use proptest::{
     collection::{btree_map, vec},
     option,
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use support::{
     generated,
     harness::TODAY,
-    table::{self, Case, Table},
+    table::{self, Case, NAMESPACE, Table},
 };
 
 use crate::tests::compiled::law::Group;
@@ -24,14 +24,15 @@ use crate::tests::compiled::law::Group;
 const MANAGED: &str = r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#;
 
 pub(super) fn case(name: &str, policy: &str, object: &Value) -> Case {
-    let case = json!({ "name": name, "policy": policy, "object": object });
+    let case = json!({ "name": name, "policy": policy, "namespace": NAMESPACE, "object": object });
     serde_json::from_value(case).expect("a case")
 }
 
 /// A table of one policy.
 pub(super) fn table_of(policy: &str, spec: &Value) -> Table {
     let table = json!({ "policies": { policy: spec }, "managed": { "web": MANAGED }, "cases": [] });
-    Table { today: TODAY, ..serde_json::from_value(table).expect("a table") }
+    let around = Around { today: TODAY, ..Around::default() };
+    Table { around, ..serde_json::from_value(table).expect("a table") }
 }
 
 /// Every case of the tables under its policy and in its mode; and in mode enforce, every policy with
@@ -42,7 +43,7 @@ pub(super) fn of_tables() -> Vec<Group> {
         let table = table::of(&rule, TODAY);
         let mut of_policy = BTreeMap::<(String, &'static str), Vec<Case>>::new();
         for case in &table.cases {
-            let key = (case.policy.clone(), Mode::from(case.mode).as_str());
+            let key = (case.policy.clone(), case.mode().as_str());
             of_policy.entry(key).or_default().push(case.clone());
         }
         for policy in table.policies.keys() {
@@ -271,7 +272,7 @@ pub(super) fn generated(policies: usize, pods: usize) -> Vec<Group> {
             let pod = pod().new_tree(&mut runner).expect("pods can be generated").current();
             let mut case = case(&pod.to_string(), "generated", &pod);
             if mode == Mode::Warn {
-                case.mode = table::CaseMode::Warn;
+                case.mode = Some(table::CaseMode::Warn);
             }
             case
         });

@@ -20,9 +20,9 @@ const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// A file to check.
 #[derive(Debug)]
-pub(super) struct Input {
+pub(in crate::cli) struct Input {
     /// The name in messages.
-    pub(super) name: String,
+    pub(in crate::cli) name: String,
     path: PathBuf,
     /// The content of what can be read only once.
     kept: Option<Result<Vec<u8>, String>>,
@@ -39,7 +39,7 @@ fn content(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// The text of a file that a flag names.
-pub(super) fn text(path: &Path) -> anyhow::Result<String> {
+pub(in crate::cli) fn text(path: &Path) -> anyhow::Result<String> {
     String::from_utf8(content(path)?).map_err(|_| anyhow!("{:?} is not UTF-8", shown(path)))
 }
 
@@ -49,22 +49,22 @@ impl Input {
     }
 
     /// Reads now what can be read only once: standard input and pipes.
-    pub(super) fn kept(self) -> Self {
+    pub(in crate::cli) fn kept(self) -> Self {
         let is_once =
             is_standard_input(&self.path) || fs::metadata(&self.path).is_ok_and(|it| !it.is_file());
         let kept = is_once.then(|| content(&self.path).map_err(|it| format!("{it:#}")));
         Self { kept, ..self }
     }
 
-    pub(super) fn is_read_once(&self) -> bool {
+    pub(in crate::cli) fn is_read_once(&self) -> bool {
         self.kept.is_some()
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::cli) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn read(&self) -> anyhow::Result<Cow<'_, [u8]>> {
+    pub(in crate::cli) fn read(&self) -> anyhow::Result<Cow<'_, [u8]>> {
         match &self.kept {
             None => content(&self.path).map(Cow::Owned),
             Some(Ok(content)) => Ok(Cow::Borrowed(content)),
@@ -74,7 +74,7 @@ impl Input {
 }
 
 /// The files at the given paths, each once, in their order; and what cannot be found.
-pub(super) fn expand(paths: &[PathBuf]) -> (Vec<Input>, Vec<anyhow::Error>) {
+pub(in crate::cli) fn expand(paths: &[PathBuf]) -> (Vec<Input>, Vec<anyhow::Error>) {
     let (mut files, mut failures) = (Vec::new(), Vec::new());
     for path in paths {
         if is_standard_input(path) {

@@ -10,43 +10,50 @@ use crate::{
     profile::Catalog,
 };
 
-/// The nodes, what is on them, and the runtime classes, if there are any.
+/// The nodes, what is on them, and the handlers of runtime classes.
 #[derive(Debug, Default)]
-pub(super) struct Inventories {
-    pub(super) nodes: Nodes,
-    pub(super) classes: RuntimeClasses,
+pub(in crate::cli) struct Inventories {
+    pub(in crate::cli) nodes: Nodes,
+    pub(in crate::cli) classes: BTreeMap<String, String>,
 }
 
 impl Inventories {
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = files::text(path)?;
-        let mut nodes = Nodes::default();
-        let mut classes = BTreeMap::new();
-        check::each_object(&text, |kind, json| {
+        let mut all = Self::default();
+        all.add(&files::text(path)?)
+            .map_err(|why| anyhow!("cannot read the nodes in {:?}: {why}", shown(path)))?;
+        Ok(all)
+    }
+
+    /// Takes what is in a text; other objects are skipped.
+    pub(in crate::cli) fn add(&mut self, text: &str) -> Result<(), String> {
+        check::each_object(text, |kind, json| {
             match kind {
                 "Node" => {
                     let (name, node) = exported::node(json)?;
-                    nodes.put(&name, node);
+                    self.nodes.put(&name, node);
                 }
                 "SeccompNode" => {
                     let (name, inventory) = exported::seccomp_node(json)?;
-                    nodes.report(&name, inventory);
+                    self.nodes.report(&name, inventory);
                 }
                 "RuntimeClass" => {
                     let (name, handler) = exported::runtime_class(json)?;
-                    classes.insert(name, handler);
+                    self.classes.insert(name, handler);
                 }
                 _ => {}
             }
             Ok(())
         })
-        .map_err(|why| anyhow!("cannot read the nodes in {:?}: {why}", shown(path)))?;
-        let classes = if classes.is_empty() {
+    }
+
+    /// The runtime classes, if it is known that there are any.
+    pub(super) fn runtime_classes(&self) -> RuntimeClasses {
+        if self.classes.is_empty() {
             RuntimeClasses::default()
         } else {
-            RuntimeClasses::of_cluster(classes)
-        };
-        Ok(Self { nodes, classes })
+            RuntimeClasses::of_cluster(self.classes.clone())
+        }
     }
 
     /// The profiles that are somewhere on the nodes without a problem, and `others`.

@@ -1,11 +1,11 @@
 //! `callgate check`: judges the manifests in files.
 
 mod baseline;
-mod files;
+pub(super) mod files;
 mod fix;
 mod glob;
-mod inventory;
-mod pool;
+pub(super) mod inventory;
+pub(super) mod pool;
 
 use std::{
     fmt::Write as _,
@@ -196,8 +196,8 @@ impl Check {
             fallback: facts.policy,
             catalog: catalog.with_managed(own),
             collected,
+            classes: inventories.runtime_classes(),
             nodes: inventories.nodes,
-            classes: inventories.classes,
             namespace: self.namespace.clone(),
             kinds,
             today: today(),

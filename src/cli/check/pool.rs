@@ -12,7 +12,7 @@ use std::{
 /// More threads read no faster.
 const MOST_THREADS: usize = 16;
 
-pub(super) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(in crate::cli) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let threads = threads.min(MOST_THREADS).min(items.len());
     let next = AtomicUsize::new(0);
