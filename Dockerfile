@@ -3,6 +3,7 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY tests/support/Cargo.toml tests/support/
+COPY confine confine
 COPY src src
 # With a target that is named, the flag is not for build scripts and macros, which cannot be static.
 RUN target=$(uname -m)-unknown-linux-gnu \

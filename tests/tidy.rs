@@ -144,7 +144,7 @@ fn no_file_is_too_long_to_read() {
 #[test]
 fn every_dependency_has_a_line_in_the_architecture() {
     let architecture = fs::read_to_string("ARCHITECTURE.md").expect("there is an architecture");
-    let manifests = ["Cargo.toml", "tests/support/Cargo.toml"]
+    let manifests = ["Cargo.toml", "confine/Cargo.toml", "tests/support/Cargo.toml"]
         .map(|it| fs::read_to_string(it).expect("there is a manifest"));
     let mut names = BTreeSet::new();
     let mut inside = false;
@@ -176,6 +176,16 @@ fn no_source_file_is_compiled_for_two_targets() {
             assert!(!shares, "{}:{}: move it to tests/support", path.display(), at + 1);
         }
     }
+}
+
+/// The packages forbid it, and one file is allowed to have it.
+#[test]
+fn unsafe_code_is_in_one_file() {
+    let is_unsafe = |line: &str| line.contains("unsafe ") || line.contains("allow(unsafe_code)");
+    let folders = lines_of(&["src", "tests/support", "confine"]);
+    let found: BTreeSet<_> =
+        folders.into_iter().filter(|it| is_unsafe(&it.2)).map(|it| it.0).collect();
+    assert_eq!(found, BTreeSet::from([PathBuf::from("confine/src/kernel.rs")]));
 }
 
 #[test]

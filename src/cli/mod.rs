@@ -45,6 +45,8 @@ pub enum Outcome {
     Success,
     /// The command found errors, and has printed them.
     Errors,
+    /// Another command was run, and this is its exit code.
+    Code(u8),
 }
 
 /// The exit code of a command that found errors.
@@ -69,6 +71,7 @@ impl Cli {
         match result {
             Ok(Outcome::Success) => ExitCode::SUCCESS,
             Ok(Outcome::Errors) => ExitCode::from(FOUND_ERRORS),
+            Ok(Outcome::Code(code)) => ExitCode::from(code),
             Err(error) => {
                 log.print(format_args!("error: {error:#}"));
                 ExitCode::from(COULD_NOT)

@@ -108,6 +108,10 @@ impl Effect {
         Self { action: Action::Errno, code }
     }
 
+    pub(super) fn kind(self) -> Action {
+        self.action
+    }
+
     /// The name of the action, `SCMP_ACT_…`.
     pub fn action(self) -> &'static str {
         self.action.name()

@@ -36,6 +36,11 @@ enum Order {
     Big,
 }
 
+/// `AUDIT_ARCH_X86_64`, which programs of x32 have too.
+pub(super) const AUDIT_X86_64: u32 = 0xc000_003e;
+/// Marks the numbers of calls of x32 (`__X32_SYSCALL_BIT`).
+pub(super) const OF_X32: u32 = 0x4000_0000;
+
 use Order::{Big, Little};
 use Width::{Bits32, Bits64};
 
@@ -85,6 +90,28 @@ impl Architecture {
         ALL.iter().find(|it| !label.is_empty() && it.node == label).map(Self)
     }
 
+    /// The native architecture of this machine, for which this program was built.
+    pub(crate) fn of_this_machine() -> Option<Self> {
+        let node = if cfg!(target_arch = "x86_64") {
+            "amd64"
+        } else if cfg!(target_arch = "aarch64") {
+            "arm64"
+        } else if cfg!(all(target_arch = "powerpc64", target_endian = "little")) {
+            "ppc64le"
+        } else if cfg!(target_arch = "s390x") {
+            "s390x"
+        } else if cfg!(target_arch = "riscv64") {
+            "riscv64"
+        } else if cfg!(target_arch = "loongarch64") {
+            "loong64"
+        } else if cfg!(target_arch = "arm") {
+            "arm"
+        } else {
+            ""
+        };
+        Self::of_node(node)
+    }
+
     /// The architecture with this name in `architectures`.
     pub fn named(name: &str) -> Option<Self> {
         ALL.iter().find(|it| it.seccomp == name).map(Self)
@@ -110,6 +137,27 @@ impl Architecture {
 
     pub(super) fn multiplexes(self) -> bool {
         self.0.multiplexes
+    }
+
+    /// Its number in `struct seccomp_data` (`AUDIT_ARCH_…` in include/uapi/linux/audit.h), if its calls
+    /// are in the table.
+    pub(crate) fn audit(self) -> Option<u32> {
+        Some(match self.0.seccomp {
+            "SCMP_ARCH_X86" => 0x4000_0003,
+            "SCMP_ARCH_X86_64" | "SCMP_ARCH_X32" => AUDIT_X86_64,
+            "SCMP_ARCH_ARM" => 0x4000_0028,
+            "SCMP_ARCH_AARCH64" => 0xc000_00b7,
+            "SCMP_ARCH_PPC64" => 0x8000_0015,
+            "SCMP_ARCH_PPC64LE" => 0xc000_0015,
+            "SCMP_ARCH_RISCV64" => 0xc000_00f3,
+            "SCMP_ARCH_S390X" => 0x8000_0016,
+            "SCMP_ARCH_LOONGARCH64" => 0xc000_0102,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn is_big_endian(self) -> bool {
+        self.0.order == Big
     }
 
     /// Whether one filter can cover both architectures (libseccomp: `EDOM`).

@@ -2,7 +2,7 @@
 
 use crate::profile::{
     action::Effect,
-    architecture::{Architecture, Width},
+    architecture::{AUDIT_X86_64, Architecture, OF_X32, Width},
     calls::{Outcome, Region, Space, shared},
     evaluate::{Filter, Reason},
     syscalls,
@@ -105,6 +105,21 @@ impl Architecture {
     /// The calls that it has, sorted.
     pub(crate) fn calls(self) -> impl Iterator<Item = &'static str> {
         syscalls::names().filter(move |it| syscalls::exists_on(self, it))
+    }
+
+    /// The architecture of a call of a program on such nodes, by what a filter sees of it, and the
+    /// number without the mark of x32.
+    pub(crate) fn of_call(self, audit: u32, number: u32) -> Option<(Self, u32)> {
+        let programs = self.of_programs();
+        let mut of_audit = programs.into_iter().filter(|it| it.audit() == Some(audit));
+        let is_x32 = audit == AUDIT_X86_64 && number & OF_X32 != 0;
+        let found = of_audit.find(|it| (it.seccomp() == "SCMP_ARCH_X32") == is_x32)?;
+        Some((found, if is_x32 { number & !OF_X32 } else { number }))
+    }
+
+    /// The call with this number, if one is known.
+    pub(crate) fn call(self, number: u32) -> Option<&'static str> {
+        self.calls().find(|it| syscalls::number_on(self, it) == Some(number))
     }
 
     /// The architectures of the programs that a node with this label can run.

@@ -37,6 +37,12 @@ const ALL: &[RuntimeDefault] = defaults![
 ];
 
 impl RuntimeDefault {
+    /// The names of all, such as `containerd@2.4.2`.
+    #[cfg(test)]
+    pub(crate) fn names() -> impl Iterator<Item = String> {
+        ALL.iter().map(ToString::to_string)
+    }
+
     /// Whether a word is the name of a default profile, whether it exists or not: a runtime and a
     /// version, such as `containerd@2.4`.
     pub(crate) fn is_name(word: &str) -> bool {

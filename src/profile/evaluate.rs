@@ -6,7 +6,7 @@ use crate::profile::{
     Document,
     action::{Action, Effect},
     architecture::Architecture,
-    calls::{Calls, Condition, Outcome, shared},
+    calls::{Calls, Condition, Outcome, Rules, shared},
     json::NodeId,
     syscalls,
 };
@@ -17,7 +17,8 @@ pub struct Filter<'a> {
     by_architecture: BTreeMap<Architecture, Part<'a>>,
 }
 
-struct Part<'a> {
+/// The same for one architecture.
+pub(super) struct Part<'a> {
     calls: Calls<'a>,
     /// Calls with larger numbers fail with `ENOSYS`: runc assumes that they are
     /// newer than the profile.
@@ -33,7 +34,7 @@ enum Last {
     Unknown,
 }
 
-const ENOSYS: u16 = 38;
+pub(super) const ENOSYS: u16 = 38;
 
 impl Document {
     /// The filter on nodes of the architecture `native`; `None` if the default
@@ -103,6 +104,45 @@ impl Filter<'_> {
         (outcome, reason)
     }
 
+    /// As [`explain`](Self::explain), for a call that may have no known name.
+    pub(crate) fn explain_number(
+        &self,
+        architecture: Architecture,
+        number: u32,
+        args: &[u64; 6],
+    ) -> (Outcome, Reason) {
+        if let Some(name) = architecture.call(number) {
+            return self.explain(architecture, name, args);
+        }
+        let Some(part) = self.by_architecture.get(&architecture) else {
+            return self.explain(architecture, "", args);
+        };
+        match part.last {
+            Last::Number(last) if number > last => {
+                (Outcome::Certain(Effect::error(ENOSYS)), Reason::Newer)
+            }
+            _ => (Outcome::Certain(self.default), Reason::Default),
+        }
+    }
+
+    /// Whether the effect on a call depends on each of its arguments.
+    pub(crate) fn depends_on(&self, architecture: Architecture, number: u32) -> [bool; 6] {
+        let conditions = architecture.call(number).map(|it| self.conditions(architecture, it));
+        let mut depends = [false; 6];
+        for it in conditions.unwrap_or_default() {
+            depends[it.argument()] = true;
+        }
+        depends
+    }
+
+    pub(super) fn default(&self) -> Effect {
+        self.default
+    }
+
+    pub(super) fn parts(&self) -> impl Iterator<Item = (Architecture, &Part<'_>)> {
+        self.by_architecture.iter().map(|(architecture, part)| (*architecture, part))
+    }
+
     /// Whether the filter has rules for the architecture.
     pub(crate) fn covers(&self, architecture: Architecture) -> bool {
         self.by_architecture.contains_key(&architecture)
@@ -121,7 +161,16 @@ impl Filter<'_> {
 }
 
 impl Part<'_> {
-    fn is_newer(&self, architecture: Architecture, call: &str) -> bool {
+    pub(super) fn rules(&self, call: &str) -> Rules<'_> {
+        self.calls.rules(call)
+    }
+
+    /// Calls with larger numbers fail with `ENOSYS`.
+    pub(super) fn last_number(&self) -> Option<u32> {
+        if let Last::Number(last) = self.last { Some(last) } else { None }
+    }
+
+    pub(super) fn is_newer(&self, architecture: Architecture, call: &str) -> bool {
         let number = syscalls::number_on(architecture, call);
         // On s390x, call 0 stands for numbers that do not fit into a byte.
         let is_wide = || number == Some(0) && architecture.seccomp() == "SCMP_ARCH_S390X";

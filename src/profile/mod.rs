@@ -1,6 +1,7 @@
 //! Seccomp profiles: their paths, what a file makes the runtime do, the lints, and the catalog.
 
 mod action;
+mod amend;
 mod architecture;
 mod arguments;
 mod behaviour;
@@ -22,10 +23,13 @@ pub(crate) mod lints;
 mod managed;
 mod name;
 mod path;
+mod program;
 mod runtime;
+mod signatures;
 mod syscalls;
 
 pub use action::Effect;
+pub(crate) use amend::{Amended, Observed, amended};
 pub use architecture::Architecture;
 pub(crate) use arguments::is_narrow;
 pub(crate) use behaviour::{Case, Change, multiplexed, system_calls};
@@ -47,3 +51,5 @@ pub use lints::{Finding, LINTS, Lint, Severity, Target, errors, lint, lint_for};
 pub use managed::Managed;
 pub use name::{InvalidName, ObjectName, is_label, is_subdomain};
 pub use path::{InvalidPath, ProfilePath};
+pub use program::TooLong;
+pub(crate) use signatures::{Kind, signature};

@@ -8,8 +8,8 @@ use crate::{
     cli::file::{self, shown},
     position::Position,
     profile::{
-        Architecture, Broken, DecodedProfile, Defect, Document, Filter, Hollow, MAX_BYTES, NodeId,
-        RuntimeDefault, SourceLocation,
+        self, Amended, Architecture, Broken, DecodedProfile, Defect, Document, Filter, Hollow,
+        MAX_BYTES, NodeId, Observed, Reason, RuntimeDefault, SourceLocation,
     },
 };
 
@@ -82,8 +82,43 @@ impl Loaded {
         (path, Position::of(span.unwrap_or_default().start, &self.input.text))
     }
 
+    /// The first rule that hands calls over to an agent.
+    pub(super) fn supervised(&self) -> Option<(String, Position)> {
+        let mut rules = self.profile.document.syscalls.iter();
+        let rule = rules.find(|it| it.action.it == "SCMP_ACT_NOTIFY")?;
+        Some(self.place(rule.node))
+    }
+
+    /// The text with some more calls allowed.
+    pub(super) fn amended<'a>(
+        &self,
+        native: Architecture,
+        observed: impl Iterator<Item = &'a Observed>,
+    ) -> Amended {
+        profile::amended(&self.input.text, native, observed)
+    }
+
+    /// What decides: places in the profile, or something else.
+    pub(super) fn decided_by(
+        &self,
+        reason: &Reason,
+    ) -> (Vec<(String, Position)>, Option<&'static str>) {
+        match reason {
+            Reason::NotCovered => (vec![], Some("the profile does not list the architecture")),
+            Reason::Newer => (
+                vec![],
+                Some("runc takes the call for newer than the profile, which names no later one"),
+            ),
+            Reason::Default if self.is_disabled() => {
+                (vec![], Some("the runtime switches seccomp off"))
+            }
+            Reason::Default => (vec![self.place_of_default()], None),
+            Reason::Rules(rules) => (rules.iter().map(|it| self.place(*it)).collect(), None),
+        }
+    }
+
     /// As [`place`](Self::place), of the default action.
-    pub(super) fn place_of_default(&self) -> (String, Position) {
+    fn place_of_default(&self) -> (String, Position) {
         self.place(self.profile.document.default_action.node)
     }
 }

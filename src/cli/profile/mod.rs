@@ -4,6 +4,7 @@ mod diff;
 mod input;
 mod lint;
 mod show;
+mod trial;
 mod words;
 mod wrap;
 
@@ -11,7 +12,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::Outcome;
 
-/// Show, compare, check and convert profiles
+/// Show, compare, check, try and convert profiles
 #[derive(Args, Debug)]
 pub(super) struct Profile {
     #[command(subcommand)]
@@ -23,6 +24,7 @@ enum What {
     Lint(lint::Lint),
     Show(show::Show),
     Diff(diff::Diff),
+    Try(trial::Try),
     Wrap(wrap::Wrap),
 }
 
@@ -33,6 +35,7 @@ impl Profile {
             What::Lint(it) => it.run(),
             What::Show(it) => it.run(),
             What::Diff(it) => it.run(),
+            What::Try(it) => it.run(),
             What::Wrap(it) => it.run(),
         }
     }

@@ -29,6 +29,7 @@ pub(super) fn effect(it: Effect) -> String {
     match it.action() {
         "SCMP_ACT_ALLOW" => "allowed".to_owned(),
         "SCMP_ACT_LOG" => "allowed and logged".to_owned(),
+        "SCMP_ACT_ERRNO" if it.code() == 0 => "returns 0 without being executed".to_owned(),
         "SCMP_ACT_ERRNO" => format!("fails with {}", error(it.code())),
         "SCMP_ACT_KILL_PROCESS" => "kills the process".to_owned(),
         "SCMP_ACT_KILL_THREAD" => "kills the thread".to_owned(),

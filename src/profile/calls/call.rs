@@ -28,6 +28,15 @@ pub enum Outcome {
     OneOf(BTreeSet<Effect>),
 }
 
+/// What decides about a call.
+pub(in crate::profile) enum Rules<'a> {
+    /// The default action.
+    None,
+    Always(Effect),
+    /// Sets of conditions, in the order of the document; without one that holds, the default action.
+    Sometimes(Vec<(&'a [Condition], Effect)>),
+}
+
 /// The most sets of conditions with different effects that are evaluated.
 const MOST_MIXED: usize = 16;
 
@@ -147,6 +156,15 @@ impl Call {
             Some(_) => Outcome::OneOf(effects),
         };
         (outcome, distinct(holding().map(|it| it.1)))
+    }
+
+    pub(super) fn rules(&self) -> Rules<'_> {
+        if let Some((effect, _)) = self.always {
+            return Rules::Always(effect);
+        }
+        let mut all: Vec<_> = self.sometimes.iter().collect();
+        all.sort_by_key(|(_, (_, node))| *node);
+        Rules::Sometimes(all.into_iter().map(|(set, rule)| (set.as_slice(), rule.0)).collect())
     }
 
     /// How many sets of conditions decide.

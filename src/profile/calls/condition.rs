@@ -88,6 +88,15 @@ impl Condition {
         })
     }
 
+    /// The number of the argument.
+    pub(in crate::profile) fn argument(&self) -> usize {
+        usize::try_from(self.index).map_or(0, |it| it.min(5))
+    }
+
+    pub(super) fn operator(&self) -> Operator {
+        self.operator
+    }
+
     /// The bits that are compared, and their value.
     pub(super) fn masked(&self) -> (u64, u64) {
         (self.mask, self.value)

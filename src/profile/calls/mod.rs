@@ -7,6 +7,7 @@
 mod call;
 mod clash;
 mod classes;
+mod code;
 mod condition;
 mod multiplexed;
 mod space;
@@ -17,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use call::Call;
 pub use call::Outcome;
+pub(super) use call::Rules;
+pub(super) use code::{IS_EQUAL, IS_GREATER_OR_EQUAL, LOAD, Layout, RETURN, guarded, plain};
 pub(super) use condition::Condition;
 pub(super) use multiplexed::shared;
 pub(super) use space::Space;
@@ -205,6 +208,11 @@ impl<'a> Calls<'a> {
             .get(name)
             .map_or_else(certain, |it| it.decide(default, args, self.has_irregular));
         Some((if self.lost == Lost::No { outcome } else { outcome.or(default) }, rules))
+    }
+
+    /// The rules for a call.
+    pub(super) fn rules(&self, name: &str) -> Rules<'_> {
+        self.by_name.get(name).map_or(Rules::None, Call::rules)
     }
 
     /// How many sets of conditions decide about a call.

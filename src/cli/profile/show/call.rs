@@ -10,7 +10,7 @@ use crate::{
         words::{self, Said},
     },
     position::Position,
-    profile::{self, Architecture, Case as Decided, Filter, Reason, Region, is_narrow, number},
+    profile::{self, Architecture, Case as Decided, Filter, Region, is_narrow, number},
 };
 
 /// What becomes of one call.
@@ -139,18 +139,7 @@ fn part(
 }
 
 fn case(loaded: &Loaded, Decided { outcome, reason, when }: &Decided) -> Case {
-    let (decided_by, because) = match reason {
-        Reason::NotCovered => (vec![], Some("the profile does not list the architecture")),
-        Reason::Newer => (
-            vec![],
-            Some("runc takes the call for newer than the profile, which names no later one"),
-        ),
-        Reason::Default if loaded.is_disabled() => {
-            (vec![], Some("the runtime switches seccomp off"))
-        }
-        Reason::Default => (vec![loaded.place_of_default()], None),
-        Reason::Rules(rules) => (rules.iter().map(|it| loaded.place(*it)).collect(), None),
-    };
+    let (decided_by, because) = loaded.decided_by(reason);
     let place =
         |(path, Position { line, column }): (String, Position)| Place { path, line, column };
     let is_always = when.iter().any(Region::is_everything);

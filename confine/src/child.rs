@@ -1,0 +1,80 @@
+//! What the child does before it becomes the command.
+
+use std::{
+    ffi::CString,
+    fs,
+    io::{self, Read},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    process,
+};
+
+use crate::{
+    Command, Instruction,
+    kernel::{self, Key, List},
+    text,
+};
+
+/// The most instructions of a filter (`BPF_MAXINSNS`).
+const MOST: usize = 4096;
+
+/// Starts the command. The listener of its filter is sent through `socket` and, if the command cannot
+/// be executed, the number of the error.
+pub(crate) fn start(
+    command: &Command,
+    filter: &[Instruction],
+    socket: OwnedFd,
+) -> io::Result<process::Child> {
+    let key = Key::random()?;
+    let filter = [passing(key).as_slice(), filter].concat();
+    if filter.len() > MOST {
+        return Err(io::Error::other("the filter is too long"));
+    }
+    let file = CString::new(command.file.as_os_str().as_bytes())?;
+    let arguments = command.arguments.iter().cloned().map(text).collect::<Result<_, _>>()?;
+    let (arguments, environment) = (List::of(arguments), List::of(command.environment()?));
+    let mut child = process::Command::new(&command.file);
+    // From here on nothing may be allocated: another thread may have held the lock of the allocator
+    // when this process was forked.
+    kernel::before_exec(&mut child, move || {
+        kernel::give_up_privileges()?;
+        let listener = kernel::load(&filter)?;
+        let socket = socket.as_raw_fd();
+        if let Err(error) = kernel::send(socket, listener, key) {
+            kernel::give_up(socket, &error, key);
+        }
+        // Not left to the standard library: it would report an error by calls that the filter may deny.
+        let error = kernel::execute(&file, &arguments, &environment);
+        kernel::give_up(socket, &error, key)
+    });
+    child.spawn()
+}
+
+/// Lets every call pass whose last argument is the key, so that the child can send the listener
+/// whatever the filter denies.
+fn passing(Key { words: [first, second] }: Key) -> [Instruction; 5] {
+    const LOAD: u16 = 0x20;
+    const IS_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const ALLOW: u32 = 0x7fff_0000;
+    /// Of argument 5 in `struct seccomp_data`.
+    const OFFSET: u32 = 56;
+    let plain = |code, k| Instruction { code, jt: 0, jf: 0, k };
+    [
+        plain(LOAD, OFFSET),
+        Instruction { code: IS_EQUAL, jt: 0, jf: 3, k: first },
+        plain(LOAD, OFFSET + 4),
+        Instruction { code: IS_EQUAL, jt: 0, jf: 1, k: second },
+        plain(RETURN, ALLOW),
+    ]
+}
+
+impl Key {
+    fn random() -> io::Result<Self> {
+        let mut words = [[0; 4]; 2];
+        fs::File::open("/dev/urandom")?.read_exact(words.as_flattened_mut())?;
+        Ok(Self { words: words.map(u32::from_ne_bytes) })
+    }
+}

@@ -1,0 +1,358 @@
+//! `callgate profile try`, on the kernel of this machine: what the command gets, and what is said.
+//!
+//! The commands make other calls on other architectures.
+#![cfg(target_arch = "x86_64")]
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use rstest::rstest;
+use tempfile::TempDir;
+
+const SHOP: &str = r#"{
+  "defaultAction": "SCMP_ACT_ALLOW",
+  "syscalls": [
+    { "names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 30 },
+    { "names": ["rmdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 0 },
+    { "names": ["unshare"], "action": "SCMP_ACT_KILL_PROCESS" },
+    { "names": ["clone"], "action": "SCMP_ACT_ERRNO", "args": [
+      { "index": 0, "value": 268435456, "valueTwo": 268435456, "op": "SCMP_CMP_MASKED_EQ" } ] }
+  ]
+}
+"#;
+
+/// What the shell and the commands of the tests need, but for `mkdir` and `unshare`.
+const NARROW: &str = r#"{
+  "defaultAction": "SCMP_ACT_ERRNO",
+  "syscalls": [
+    { "names": ["access", "arch_prctl", "brk", "clone", "close", "dup", "dup2", "execve", "exit_group", "fadvise64",
+      "fcntl", "fstat", "futex", "getcwd", "getegid", "geteuid", "getgid", "getpid", "getppid", "getrandom", "getuid",
+      "ioctl", "lseek", "mmap", "mprotect", "munmap", "newfstatat", "openat", "pipe2", "pread64", "prlimit64", "read",
+      "readlink", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "set_robust_list", "set_tid_address",
+      "statfs", "statx", "sysinfo", "uname", "vfork", "wait4", "write"],
+      "action": "SCMP_ACT_ALLOW" },
+    { "names": ["unshare"], "action": "SCMP_ACT_ALLOW", "args": [
+      { "index": 0, "value": 131072, "op": "SCMP_CMP_EQ" } ] }
+  ]
+}
+"#;
+
+fn directory() -> TempDir {
+    let directory = tempfile::tempdir().expect("there is room for a directory");
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).expect("it is ours");
+    for (name, text) in [("shop.json", SHOP), ("narrow.json", NARROW)] {
+        fs::write(directory.path().join(name), text).expect("it is writable");
+    }
+    directory
+}
+
+fn command(program: &Path, directory: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    let command_line = ["profile", "try"].iter().chain(words);
+    command.args(command_line).current_dir(directory).env_clear().stdin(Stdio::null());
+    command.env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
+    command
+}
+
+fn run(directory: &Path, words: &[&str]) -> Output {
+    let callgate = Path::new(env!("CARGO_BIN_EXE_callgate"));
+    command(callgate, directory, words).output().expect("the binary starts")
+}
+
+fn said(output: Output) -> (Option<i32>, String, String) {
+    let text = |it| String::from_utf8(it).expect("it is text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[rstest]
+#[case::nothing_is_denied(
+    &["shop.json", "--", "sh", "-c", "echo out; exit 3"],
+    3,
+    "out\n",
+    "callgate: shop.json made no call fail\n"
+)]
+#[case::a_call_fails_with_the_error_of_the_profile(
+    &["shop.json", "--", "mkdir", "a"],
+    1,
+    "",
+    "mkdir: cannot create directory 'a': Read-only file system
+callgate: shop.json made 1 call fail:
+  mkdir(\"a\", 511): fails with EROFS
+    shop.json:4:5: syscalls[0]
+"
+)]
+#[case::the_error_zero_is_success(
+    &["shop.json", "--", "rmdir", "missing"],
+    0,
+    "",
+    "callgate: shop.json made 1 call fail:
+  rmdir(\"missing\"): returns 0 without being executed
+    shop.json:5:5: syscalls[1]
+"
+)]
+#[case::calls_for_one_reason_are_one_entry(
+    &["shop.json", "--", "sh", "-c", "mkdir a 2>/dev/null; mkdir b 2>/dev/null; rmdir c"],
+    0,
+    "",
+    "callgate: shop.json made 3 calls fail:
+  mkdir(\"a\", 511) and 1 more: fails with EROFS
+    shop.json:4:5: syscalls[0]
+  rmdir(\"c\"): returns 0 without being executed
+    shop.json:5:5: syscalls[1]
+"
+)]
+#[case::the_process_is_killed(
+    &["shop.json", "--", "unshare", "--user", "true"],
+    159,
+    "",
+    "callgate: shop.json made no call fail
+callgate: the command was ended by SIGSYS: the profile kills or traps one of its calls, and `--observe` shows which
+"
+)]
+#[case::another_signal(
+    &["shop.json", "--", "sh", "-c", "kill -TERM $$"],
+    143,
+    "",
+    "callgate: shop.json made no call fail\n"
+)]
+#[case::no_such_command(
+    &["shop.json", "--", "nosuch"],
+    127,
+    "",
+    "callgate: error: there is no command \"nosuch\"\n"
+)]
+#[case::no_program(
+    &["shop.json", "--", "./shop.json"],
+    126,
+    "",
+    "callgate: shop.json made no call fail
+callgate: error: cannot execute \"./shop.json\": Permission denied (os error 13)
+"
+)]
+#[case::the_default_decides(
+    &["narrow.json", "--", "mkdir", "a"],
+    1,
+    "",
+    "mkdir: cannot create directory 'a': Operation not permitted
+callgate: narrow.json made 1 call fail:
+  mkdir(\"a\", 511): fails with EPERM
+    narrow.json:2:20: defaultAction
+"
+)]
+#[case::nothing_is_denied_to_an_observer(
+    &["--observe", "shop.json", "--", "sh", "-c", "mkdir a; mkdir b; unshare --uts true; exit 4"],
+    4,
+    "",
+    "callgate: shop.json would have denied 3 calls:
+  mkdir(\"a\", 511) and 1 more: fails with EROFS
+    shop.json:4:5: syscalls[0]
+  unshare(0x4000000): kills the process
+    shop.json:6:5: syscalls[2]
+"
+)]
+#[case::seccomp_is_off(
+    &["off.json", "--", "true"],
+    0,
+    "",
+    "callgate: off.json denies nothing: the runtime switches seccomp off\n"
+)]
+#[case::the_runtime_refuses_it(
+    &["broken.json", "--", "true"],
+    2,
+    "",
+    "error: broken.json: no container starts under it: defaultAction is SCMP_ACT_NOTIFY, which needs a listenerPath and cannot be the default (`callgate profile lint` says more)\n"
+)]
+#[case::an_agent_decides(
+    &["agent.json", "--", "true"],
+    2,
+    "",
+    "error: agent.json:1:87: syscalls[0]: only the agent at listenerPath knows what becomes of the call\n"
+)]
+fn a_command_is_tried(
+    #[case] words: &[&str],
+    #[case] code: i32,
+    #[case] stdout: &str,
+    #[case] stderr: &str,
+) {
+    let directory = directory();
+    let write = |name: &str, text: &str| {
+        fs::write(directory.path().join(name), text).expect("it is writable");
+    };
+    write("off.json", "{}");
+    write("broken.json", r#"{ "defaultAction": "SCMP_ACT_NOTIFY" }"#);
+    let agent = r#"{ "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/agent.sock", "syscalls": [ { "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" } ] }"#;
+    write("agent.json", agent);
+    let expected = (Some(code), stdout.to_owned(), stderr.to_owned());
+    assert_eq!(said(run(directory.path(), words)), expected);
+}
+
+/// The kernel takes each filter, and a program starts under it.
+#[test]
+fn a_command_runs_under_every_default_profile() {
+    let directory = directory();
+    let names = ["containerd@2.0", "containerd@2.1", "containerd@2.2", "containerd@2.3"];
+    let others = ["containerd@2.4.1", "containerd@2.4", "docker@25", "moby@0.1", "moby@0.2.3"];
+    for name in names.iter().chain(&others).chain(&["moby@0.2", "moby@0.3"]) {
+        let words = [*name, "--", "sh", "-c", "mkdir a && rmdir a"];
+        let (code, _, stderr) = said(run(directory.path(), &words));
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stderr.ends_with(" made no call fail\n"), "{stderr}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_added_and_then_nothing_is_denied() {
+    let directory = directory();
+    let script = "mkdir a; unshare --uts true; rmdir a";
+    let words = ["--observe", "--write", "wider.json", "narrow.json", "--", "sh", "-c", script];
+    let (code, _, stderr) = said(run(directory.path(), &words));
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.ends_with("\ncallgate: wider.json: written\n"), "{stderr}");
+    let wider = fs::read_to_string(directory.path().join("wider.json")).expect("it was written");
+    let tail = "      { \"index\": 0, \"value\": 131072, \"op\": \"SCMP_CMP_EQ\" } ] }";
+    let (before, _) = NARROW.split_once("\n  ]\n}\n").expect("it ends so");
+    let expected = format!(
+        "{before},
+    {{ \"names\": [\"mkdir\", \"rmdir\"], \"action\": \"SCMP_ACT_ALLOW\" }},
+    {{ \"names\": [\"unshare\"], \"action\": \"SCMP_ACT_ALLOW\", \"args\": [{{ \"index\": 0, \"value\": 67108864, \"op\": \"SCMP_CMP_EQ\" }}] }}
+  ]
+}}
+"
+    );
+    assert!(before.ends_with(tail));
+    assert_eq!(wider, expected);
+    // As before, but enforced.
+    let output = run(directory.path(), &["wider.json", "--", "sh", "-c", script]);
+    let quiet = (Some(0), String::new(), "callgate: wider.json made no call fail\n".to_owned());
+    assert_eq!(said(output), quiet);
+}
+
+#[test]
+fn what_a_condition_denies_is_to_be_changed_by_hand() {
+    let directory = directory();
+    let script = "unshare --user true; mkdir a";
+    let words = ["--observe", "--write", "wider.json", "flags.json", "--", "sh", "-c", script];
+    let flags = r#"{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+  { "names": ["mkdir", "swapon"], "action": "SCMP_ACT_ERRNO" },
+  { "names": ["unshare"], "action": "SCMP_ACT_ERRNO", "args": [ { "index": 0, "value": 268435456, "valueTwo": 268435456, "op": "SCMP_CMP_MASKED_EQ" } ] }
+] }
+"#;
+    fs::write(directory.path().join("flags.json"), flags).expect("it is writable");
+    let (_, _, stderr) = said(run(directory.path(), &words));
+    let expected = "callgate: flags.json would have denied 2 calls:
+  unshare(0x10000000): fails with EPERM
+    flags.json:3:3: syscalls[1]
+  mkdir(\"a\", 511): fails with EPERM
+    flags.json:2:3: syscalls[0]
+callgate: wider.json: written
+callgate:   still denied, change it by hand: unshare(0x10000000)
+";
+    assert_eq!(stderr, expected);
+    let wider = fs::read_to_string(directory.path().join("wider.json")).expect("it was written");
+    assert_eq!(wider, flags.replace("\"mkdir\", ", ""));
+}
+
+/// Nothing here needs root. As another user it is an ordinary one.
+#[test]
+fn an_ordinary_user_can_try() {
+    let directory = directory();
+    let program = directory.path().join("callgate");
+    fs::copy(env!("CARGO_BIN_EXE_callgate"), &program).expect("there is room");
+    let words = [
+        "shop.json",
+        "--",
+        "sh",
+        "-c",
+        "grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status; mkdir a",
+    ];
+    let mut command = command(&program, directory.path(), &words);
+    if is_root() {
+        command.uid(65534).gid(65534);
+    }
+    let (code, stdout, stderr) = said(command.output().expect("it starts"));
+    assert_eq!((code, stdout.as_str()), (Some(1), "NoNewPrivs:\t1\nSeccomp:\t2\n"));
+    assert!(
+        stderr.ends_with("  mkdir(\"a\", 511): fails with EROFS\n    shop.json:4:5: syscalls[0]\n"),
+        "{stderr}"
+    );
+}
+
+fn is_root() -> bool {
+    fs::read_to_string("/proc/self/status").is_ok_and(|it| it.contains("\nUid:\t0\t0\t"))
+}
+
+/// A program of 32 bits: `exit(7)`.
+#[test]
+fn a_program_of_another_architecture_is_tried_too() {
+    let directory = directory();
+    let path = directory.path().join("seven");
+    fs::write(&path, elf32(&[0xb8, 1, 0, 0, 0, 0xbb, 7, 0, 0, 0, 0xcd, 0x80]))
+        .expect("it is writable");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    if Command::new(&path).status().is_err() {
+        // This kernel runs no programs of i386.
+        return;
+    }
+    let (code, _, _) = said(run(directory.path(), &["shop.json", "--", "./seven"]));
+    assert_eq!(code, Some(159));
+    let words = ["--observe", "--write", "both.json", "shop.json", "--", "./seven"];
+    let expected = "callgate: shop.json would have denied 1 call:
+  exit(7) of i386 (SCMP_ARCH_X86): kills the thread
+    the profile does not list the architecture
+callgate: both.json: written
+";
+    let expected = (Some(7), String::new(), expected.to_owned());
+    assert_eq!(said(run(directory.path(), &words)), expected);
+    let (code, _, _) = said(run(directory.path(), &["both.json", "--", "./seven"]));
+    assert_eq!(code, Some(7));
+}
+
+/// The smallest file that the kernel executes: a header, one segment and its code.
+fn elf32(code: &[u8]) -> Vec<u8> {
+    const AT: u32 = 0x0804_8000;
+    let length = 84 + u32::try_from(code.len()).expect("it is short");
+    let mut file = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x03\0".to_vec();
+    let words = [1, AT + 84, 52, 0, 0];
+    file.extend(words.iter().flat_map(|it: &u32| it.to_le_bytes()));
+    file.extend([52_u16, 32, 1, 40, 0, 0].iter().flat_map(|it| it.to_le_bytes()));
+    let segment = [1, 0, AT, AT, length, length, 5, 4096];
+    file.extend(segment.iter().flat_map(|it| it.to_le_bytes()));
+    file.extend_from_slice(code);
+    file
+}
+
+#[test]
+fn calls_of_many_processes_are_answered() {
+    let directory = directory();
+    let script =
+        "for i in 1 2 3 4 5 6 7 8; do (for j in 1 2 3 4 5; do rmdir $i$j; done) & done; wait";
+    let (code, _, stderr) = said(run(directory.path(), &["shop.json", "--", "sh", "-c", script]));
+    assert_eq!(code, Some(0));
+    assert!(stderr.starts_with("callgate: shop.json made 40 calls fail:\n"), "{stderr}");
+    assert!(stderr.contains(" and 39 more: returns 0 without being executed\n"), "{stderr}");
+}
+
+/// docs/profiles.md shows commands and what is said on standard error.
+#[test]
+fn the_examples_of_the_docs_are_what_is_said() {
+    let page = fs::read_to_string("docs/profiles.md").expect("the page is there");
+    let directory = directory();
+    fs::create_dir(directory.path().join("profiles")).expect("it is writable");
+    fs::copy("profiles/block-mkdir.json", directory.path().join("profiles/block-mkdir.json"))
+        .expect("it is there");
+    let mut compared = 0;
+    for example in page.split("\n`callgate profile try ").skip(1) {
+        let (command, rest) = example.split_once('`').expect("a command ends");
+        let Some((_, block)) = rest.split_once(" says\n\n```text\n") else { continue };
+        let (expected, _) = block.split_once("```").expect("a block ends");
+        let words: Vec<_> = command.split(' ').collect();
+        let (_, _, stderr) = said(run(directory.path(), &words));
+        assert_eq!(stderr, expected, "{command}");
+        compared += 1;
+    }
+    assert_eq!(compared, 2);
+}
