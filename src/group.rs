@@ -42,6 +42,13 @@ pub const NODE: OwnKind = OwnKind {
     path: "/apis/callgate.dev/v1alpha1/seccompnodes",
 };
 
+/// Of the component `in-process` alone.
+pub const COMPILED: OwnKind = OwnKind {
+    kind: "CompiledPolicies",
+    plural: "compiledpolicies",
+    path: "/apis/callgate.dev/v1alpha1/compiledpolicies",
+};
+
 /// The label by which a namespace opts in; its value is the name of a policy.
 pub const POLICY_LABEL: &str = "callgate.dev/policy";
 
@@ -68,7 +75,7 @@ mod tests {
         assert_eq!(WEBHOOK_SUFFIX, format!(".{GROUP}"));
         assert_eq!(API_VERSION, format!("{GROUP}/v1alpha1"));
         assert_eq!(API_PATH, format!("/apis/{API_VERSION}"));
-        for kind in [POLICY, PROFILE, NODE] {
+        for kind in [POLICY, PROFILE, NODE, COMPILED] {
             assert_eq!(kind.path, format!("{API_PATH}/{}", kind.plural));
         }
         for key in [POLICY_LABEL, MODE_LABEL, NOT_READY_TAINT] {

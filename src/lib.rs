@@ -19,6 +19,7 @@ pub mod compile;
 pub mod convert;
 mod duration;
 pub mod group;
+pub mod in_process;
 mod json;
 mod log_once;
 pub mod placement;

@@ -13,6 +13,7 @@ mod events;
 mod every_table;
 mod fights;
 mod in_a_cluster;
+mod in_process;
 mod neighbours;
 mod newer;
 mod old_pods;
@@ -63,6 +64,7 @@ pub(crate) fn all() -> Vec<Entry> {
         callers::trials(),
         clocks::trials(),
         compiled::trials(),
+        in_process::trials(),
         wrap::trials(),
         readme::trials(),
         writers::trials(),

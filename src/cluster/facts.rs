@@ -120,6 +120,11 @@ impl Facts {
             .with_unreadable(unreadable)
     }
 
+    /// The policies that can be read, as they are stored.
+    pub fn policies(&self) -> impl Iterator<Item = &Stored> {
+        self.policies.known.values().filter_map(|it| it.as_ref().ok())
+    }
+
     /// The profiles of the cluster and those on its nodes, added to `others`. Where several sources
     /// have the same path, a `SeccompProfile` takes precedence, then `others`, then the nodes.
     pub fn catalog(&self, others: &Catalog) -> Catalog {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::object_type::ObjectType;
 use crate::{
     group::API_VERSION,
-    policy::{Labels, Stored},
+    policy::{Labels, Revision, Stored},
     profile::{DecodedProfile, Managed},
     watch::Object,
 };
@@ -49,7 +49,8 @@ pub(super) fn handler(object: &Object<'_>) -> Result<String, String> {
 
 /// Reads a stored policy.
 pub(super) fn policy(object: &Object<'_>) -> Result<Stored, String> {
-    policy_of(&manifest(object, ObjectType::Policy)?)
+    let revision = Revision { uid: object.uid().to_owned(), generation: object.generation() };
+    Ok(Stored { revision, ..policy_of(&manifest(object, ObjectType::Policy)?)? })
 }
 
 pub(super) fn policy_of(manifest: &Value) -> Result<Stored, String> {

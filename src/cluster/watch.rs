@@ -40,7 +40,7 @@ pub enum Watched<'a> {
 
 /// An event of one of the streams.
 enum StreamEvent {
-    Change(Any),
+    Change(Box<Any>),
     Nameless(ObjectType, String),
     Confirmed(ObjectType, Instant),
     Failed(ObjectType, Failure),
@@ -109,7 +109,7 @@ fn forward<T>(
 ) -> impl Fn(Event<T>) {
     move |event| {
         let event = match event {
-            Event::Change(it) => StreamEvent::Change(any(it)),
+            Event::Change(it) => StreamEvent::Change(Box::new(any(it))),
             Event::Nameless(why) => StreamEvent::Nameless(kind, why),
             Event::Confirmed(at) => StreamEvent::Confirmed(kind, at),
             Event::Failed(it) => StreamEvent::Failed(kind, it),
@@ -142,7 +142,7 @@ async fn follow(
         match next {
             Ok(Some(StreamEvent::Change(change))) => {
                 let namespace = change.namespace();
-                let new = facts.take(change);
+                let new = facts.take(*change);
                 changed.extend(namespace.filter(|_| new.policies));
                 news = news.and(new);
             }
@@ -193,7 +193,7 @@ mod tests {
     async fn told(changes: impl IntoIterator<Item = Any>, takes: Duration) -> Vec<Changes> {
         let (sender, events) = mpsc::unbounded_channel();
         for change in lists().into_iter().chain(changes) {
-            assert!(sender.send(StreamEvent::Change(change)).is_ok());
+            assert!(sender.send(StreamEvent::Change(Box::new(change))).is_ok());
         }
         drop(sender);
         let told = RefCell::new(Vec::new());

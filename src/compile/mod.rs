@@ -6,6 +6,7 @@
 //! costs too much leaves the pod as it is too, by `failurePolicy: Ignore`.
 
 mod cel;
+mod data;
 mod expressions;
 mod objects;
 
@@ -16,9 +17,10 @@ use serde_json::Value;
 
 use crate::{
     compile::expressions::{Choice, TooLong},
-    policy::{Level, Mode, Placement, Policy, Profile, RULES},
+    policy::{Exemption, Level, Mode, Placement, Policy, Profile, RULES},
 };
 
+pub use data::data;
 pub use expressions::MUTATION;
 
 /// What the objects depend on besides the policy.
@@ -60,10 +62,8 @@ pub fn compile(policy: &Policy, cluster: &Cluster) -> Compiled {
         return Compiled::default();
     }
     let (choices, mut left) = choices(policy);
-    let exemptions: Vec<_> = policy.exemptions().iter().filter(|it| it.is_from(UNSET)).collect();
-    left.extend(exemptions.iter().map(|it| {
-        format!("exemption {:?} from {UNSET}: pods that it may apply to", it.name.as_str())
-    }));
+    let (exemptions, exempt) = unset_exemptions(policy);
+    left.extend(exempt);
     if choices.iter().all(|it| it.profile.is_none()) {
         return Compiled { objects: Vec::new(), left };
     }
@@ -108,6 +108,16 @@ fn choices(policy: &Policy) -> (Vec<Choice<'_>>, Vec<String>) {
         choices.push(Choice { selector, profile: (!is_pinned).then_some(profile), field });
     }
     (choices, left)
+}
+
+/// The exemptions from setting a profile, and what is left to `/mutate` on their account.
+fn unset_exemptions(policy: &Policy) -> (Vec<&Exemption>, Vec<String>) {
+    let all: Vec<_> = policy.exemptions().iter().filter(|it| it.is_from(UNSET)).collect();
+    let left = all.iter().map(|it| {
+        format!("exemption {:?} from {UNSET}: pods that it may apply to", it.name.as_str())
+    });
+    let left = left.collect();
+    (all, left)
 }
 
 /// Whether `/mutate` may pin a pod to which it gives this profile: only the catalog tells.

@@ -45,7 +45,7 @@ pub use rule::Rule;
 pub use rules::RULES;
 pub use runtime::RuntimeClasses;
 pub use selector::{Operator, Requirement, Selector};
-pub use stored::Stored;
+pub use stored::{Revision, Stored};
 pub use validate::Presence;
 pub use verdict::{Counts, MOST_LINES, MOST_WARNINGS, Verdict};
 

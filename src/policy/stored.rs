@@ -14,6 +14,17 @@ pub struct Stored {
     pub policy: Policy,
     /// A message for each such field.
     pub unknown: Vec<String>,
+    /// The version of the object that it was read from.
+    pub revision: Revision,
+}
+
+/// A version of an object of the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Revision {
+    /// `metadata.uid`, which differs if the object was deleted and created again.
+    pub uid: String,
+    /// `metadata.generation`, which counts the changes of the spec.
+    pub generation: i64,
 }
 
 const OBJECT: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
@@ -37,7 +48,8 @@ impl Stored {
         let mut object = object.clone();
         let mut unknown = Vec::new();
         leave_out(&mut object, &mut unknown);
-        Ok(Self { policy: Policy::read(&object)?, unknown })
+        let policy = Policy::read(&object)?;
+        Ok(Self { policy, unknown, revision: Revision::default() })
     }
 }
 

@@ -8,10 +8,15 @@ mod rights;
 mod schemas;
 mod workload;
 
-use callgate::admission::{LEFT_OUT, LEFT_OUT_EVERYWHERE};
+use callgate::{
+    admission::{LEFT_OUT, LEFT_OUT_EVERYWHERE},
+    compile::{Cluster, MUTATION, compile},
+    group::{API_VERSION, COMPILED},
+    policy::{Builtin, Mode},
+};
 use std::{fs, process::Command};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// `callgate crds >manifests/crds/crds.yaml` writes it anew.
 #[test]
@@ -21,6 +26,37 @@ fn the_crds_are_generated_from_the_code() {
     assert!(output.status.success());
     let written = fs::read_to_string("manifests/crds/crds.yaml").expect("there are definitions");
     assert!(written == String::from_utf8_lossy(&output.stdout), "src/api has changed");
+}
+
+/// Only the variables differ: there a policy is data, and here it is CEL.
+#[test]
+fn the_policy_of_the_component_is_what_policies_are_compiled_to() {
+    let text = fs::read_to_string("manifests/components/in-process/policy.yaml").expect("a policy");
+    let all: Vec<Value> = serde_saphyr::from_multiple(&text).expect("it is YAML");
+    let cluster = Cluster {
+        default_policy: None,
+        default_mode: Mode::Enforce,
+        excluded_namespaces: Vec::new(),
+    };
+    let restricted = Builtin::named("restricted").expect("it is built in").policy();
+    let compiled = compile(&restricted, &cluster).objects;
+    let mut spec = all[0]["spec"].clone();
+    let fields = spec.as_object_mut().expect("it has fields");
+    let kind = fields.remove("paramKind").expect("it has data");
+    assert_eq!(kind, json!({ "apiVersion": API_VERSION, "kind": COMPILED.kind }));
+    fields.insert("variables".to_owned(), compiled[0]["spec"]["variables"].clone());
+    assert_eq!(spec, compiled[0]["spec"]);
+    assert_eq!(spec["mutations"][0]["jsonPatch"]["expression"], MUTATION);
+
+    let selector = &all[1]["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"];
+    let mut left_out = [LEFT_OUT, LEFT_OUT_EVERYWHERE].concat();
+    left_out.sort_unstable();
+    assert_eq!(selector[2]["key"], "kubernetes.io/metadata.name");
+    assert_eq!(
+        selector[2]["values"],
+        json!(left_out),
+        "they are left to the webhook, or to nobody"
+    );
 }
 
 /// A rule that is new must be known to the schema of policies too.
@@ -110,6 +146,8 @@ fn every_object_has_our_labels_and_our_namespace() {
         "ClusterRole",
         "ClusterRoleBinding",
         "CustomResourceDefinition",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
         "MutatingWebhookConfiguration",
         "Namespace",
         "ValidatingAdmissionPolicy",

@@ -19,6 +19,8 @@ struct Right {
     verb: &'static str,
     /// Only for callgate's own CA, which it does not have with cert-manager.
     for_ca: bool,
+    /// Only with the component in-process.
+    in_process: bool,
     because: &'static str,
 }
 
@@ -29,7 +31,17 @@ const fn right(
     verb: &'static str,
     because: &'static str,
 ) -> Right {
-    Right { account: WEBHOOK, role, group, resource, name: None, verb, for_ca: false, because }
+    Right {
+        account: WEBHOOK,
+        role,
+        group,
+        resource,
+        name: None,
+        verb,
+        for_ca: false,
+        in_process: false,
+        because,
+    }
 }
 
 const fn of_agent(
@@ -39,6 +51,15 @@ const fn of_agent(
     because: &'static str,
 ) -> Right {
     Right { account: AGENT, ..right(CLUSTER, group, resource, verb, because) }
+}
+
+const fn in_process(
+    name: Option<&'static str>,
+    verb: &'static str,
+    because: &'static str,
+) -> Right {
+    let right = right(CLUSTER, "callgate.dev", "compiledpolicies", verb, because);
+    Right { name, in_process: true, ..right }
 }
 
 const fn of_ca(
@@ -96,6 +117,10 @@ const RIGHTS: &[Right] = &[
     of_ca(OWN, "", CA, "delete", "an immutable one is recreated"),
     of_ca(OWN, "", CA, "watch", "a write of another replica is seen at once"),
     of_ca(OWN, "", ANY_SECRET, "create", "the first replica creates it; create cannot be restricted by name"),
+    in_process(Some("callgate"), "list", "a watch of one object begins with a list of it"),
+    in_process(Some("callgate"), "watch", "a write of another client over it is seen at once"),
+    in_process(Some("callgate"), "patch", "in_process applies what the API server is to set"),
+    in_process(None, "create", "the first replica creates it; create cannot be restricted by name"),
     of_agent("callgate.dev", "seccompprofiles", "get", "a text that is not kept in memory is read when its file is written"),
     of_agent("callgate.dev", "seccompprofiles", "list", "agent/watch.rs begins with all of them"),
     of_agent("callgate.dev", "seccompprofiles", "watch", "agent/watch.rs watches them"),
@@ -119,11 +144,13 @@ fn the_rights_are_exactly_those_that_are_needed() {
     assert!(RIGHTS.iter().all(|it| !it.because.is_empty()));
     for (name, objects) in built.iter() {
         let by_itself = !objects.iter().any(|it| it.to_string().contains("--tls-cert="));
+        let in_process = objects.iter().any(|it| it.to_string().contains("\"--in-process\""));
         let with_agent = objects.iter().any(|it| is(it, &["DaemonSet"]));
         let needed: BTreeSet<_> = RIGHTS
             .iter()
             .filter(|it| by_itself || !it.for_ca)
             .filter(|it| with_agent || it.account != AGENT)
+            .filter(|it| in_process || !it.in_process)
             .map(Right::written)
             .collect();
         let given: BTreeSet<_> = objects.iter().flat_map(given).collect();

@@ -4,7 +4,7 @@ use callgate::policy::Mode;
 use serde_json::{Value, json};
 
 use crate::tests::compiled::{
-    law::{Damage, Group},
+    law::{Damage, Form, Group},
     pairs::{pods, table_of},
 };
 
@@ -30,45 +30,80 @@ fn spec() -> Value {
     })
 }
 
+/// In the conditions, which all policies have.
+const IN_CONDITIONS: &[(&str, Damage)] = &[
+    ("an own profile is overwritten", |it| {
+        replaced(&it, "!has(object.spec.securityContext.seccompProfile)\"", "true\"")
+    }),
+    ("has() is left out", |it| {
+        let has =
+            "!has(it.securityContext) || !has(it.securityContext.seccompProfile))\",\"name\":\"a-";
+        let less = "it.securityContext.seccompProfile == null)\",\"name\":\"a-";
+        replaced(&it, has, less)
+    }),
+    ("init containers are forgotten", |it| {
+        let all = "(object.spec.containers + object.spec.?initContainers.orValue([])).exists";
+        replaced(&it, all, "object.spec.containers.exists")
+    }),
+    ("Windows is forgotten", |it| replaced(&it, "!= 'windows'", "!= 'win'")),
+    ("mirror pods are forgotten", |it| {
+        replaced(&it, "key == 'kubernetes.io/config.mirror' || ", "")
+    }),
+    ("annotations are forgotten", |it| {
+        replaced(&it, "key.contains('seccomp.security.alpha.kubernetes.io/')", "false")
+    }),
+];
+
+/// In a policy that was compiled.
+const IN_POLICIES: &[(&str, Damage)] = &[
+    ("bindings are in the wrong order", |it| {
+        let it = replaced(&it, "'first.json'", "'third.json'");
+        replaced(&replaced(&it, "'second.json'", "'first.json'"), "'third.json'", "'second.json'")
+    }),
+    ("NotIn wants the label to be there", |it| {
+        let tier = "!('tier' in variables.labels && variables.labels['tier'] in ['back'])";
+        replaced(&it, tier, "!(variables.labels[?'tier'].orValue('back') in ['back'])")
+    }),
+    ("exemptions are forgotten", |it| replaced(&it, "variables.exempt ? {} : ", "")),
+    ("the wrong containers are exempt", |it| {
+        replaced(&it, "it.name in ['agent']", "it.name in ['log']")
+    }),
+];
+
+/// In the policy of the component.
+const IN_COMPONENT: &[(&str, Damage)] = &[
+    ("the last binding is chosen", |it| {
+        replaced(&it, "variables.choices[0]", "variables.choices[size(variables.choices) - 1]")
+    }),
+    ("NotIn wants the label to be there", |it| {
+        let not = "? !(it.key in variables.labels && variables.labels[it.key] in it.values)";
+        replaced(
+            &it,
+            not,
+            "? it.key in variables.labels && !(variables.labels[it.key] in it.values)",
+        )
+    }),
+    ("Exists means nothing", |it| {
+        replaced(
+            &it,
+            "? it.key in variables.labels : !(it.key in variables.labels)",
+            "? true : true",
+        )
+    }),
+    ("exemptions are forgotten", |it| {
+        replaced(&it, "variables.isPinned || variables.isExempt ?", "variables.isPinned ?")
+    }),
+    ("the wrong containers are exempt", |it| {
+        replaced(&it, "it.name in exemption.containers", "!(it.name in exemption.containers)")
+    }),
+    ("another policy is obeyed", |it| {
+        let label = "variables.namespaceLabels[?'law.example.com/policy'].orValue('')";
+        replaced(&it, label, "'restricted'")
+    }),
+];
+
 /// The name of each mistake, and a group with that mistake.
-pub(super) fn all() -> Vec<(&'static str, Group)> {
-    const MISTAKES: &[(&str, Damage)] = &[
-        ("an own profile is overwritten", |it| {
-            replaced(&it, "!has(object.spec.securityContext.seccompProfile)\"", "true\"")
-        }),
-        ("has() is left out", |it| {
-            let has = "!has(it.securityContext) || !has(it.securityContext.seccompProfile))\",\"name\":\"a-";
-            let less = "it.securityContext.seccompProfile == null)\",\"name\":\"a-";
-            replaced(&it, has, less)
-        }),
-        ("init containers are forgotten", |it| {
-            let all = "(object.spec.containers + object.spec.?initContainers.orValue([])).exists";
-            replaced(&it, all, "object.spec.containers.exists")
-        }),
-        ("Windows is forgotten", |it| replaced(&it, "!= 'windows'", "!= 'win'")),
-        ("mirror pods are forgotten", |it| {
-            replaced(&it, "key == 'kubernetes.io/config.mirror' || ", "")
-        }),
-        ("annotations are forgotten", |it| {
-            replaced(&it, "key.contains('seccomp.security.alpha.kubernetes.io/')", "false")
-        }),
-        ("bindings are in the wrong order", |it| {
-            let it = replaced(&it, "'first.json'", "'third.json'");
-            replaced(
-                &replaced(&it, "'second.json'", "'first.json'"),
-                "'third.json'",
-                "'second.json'",
-            )
-        }),
-        ("NotIn wants the label to be there", |it| {
-            let tier = "!('tier' in variables.labels && variables.labels['tier'] in ['back'])";
-            replaced(&it, tier, "!(variables.labels[?'tier'].orValue('back') in ['back'])")
-        }),
-        ("exemptions are forgotten", |it| replaced(&it, "variables.exempt ? {} : ", "")),
-        ("the wrong containers are exempt", |it| {
-            replaced(&it, "it.name in ['agent']", "it.name in ['log']")
-        }),
-    ];
+pub(super) fn all(form: Form) -> Vec<(&'static str, Group)> {
     let group = |name: &str, mode: Mode, damage: Damage| Group {
         name: name.to_owned(),
         table: table_of("careless", &spec()),
@@ -87,8 +122,9 @@ pub(super) fn all() -> Vec<(&'static str, Group)> {
         is_largest: false,
         damage,
     };
-    let mistakes =
-        MISTAKES.iter().map(|(name, damage)| (*name, group(name, Mode::Enforce, *damage)));
+    let others = if form == Form::Policies { IN_POLICIES } else { IN_COMPONENT };
+    let all = IN_CONDITIONS.iter().chain(others);
+    let mistakes = all.map(|(name, damage)| (*name, group(name, Mode::Enforce, *damage)));
     let mode = "the mode is forgotten";
     let without_mode: Damage = |it| it.replace("[\"warn\",\"audit\"]", "[\"x\"]");
     mistakes.chain([(mode, group(mode, Mode::Warn, without_mode))]).collect()

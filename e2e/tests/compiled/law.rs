@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use callgate::{
-    compile::{Cluster, compile},
+    compile::compile,
     pod::{Effective, Kind, Pod, Seccomp},
     policy::{Builtin, Exemption, Match, Mode, Placement, Policy, Profile},
 };
@@ -17,7 +17,7 @@ use support::{
 
 use crate::{
     tests::{
-        compiled::{activate, remove},
+        compiled::{activate, cluster, component, remove},
         every_table::{prepare, submit},
     },
     trial::Test,
@@ -37,6 +37,15 @@ pub(super) struct Group {
     pub(super) is_largest: bool,
     /// What is done to its compiled objects.
     pub(super) damage: Damage,
+}
+
+/// How the API server is told what to set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// By a policy of its own, as `callgate compile` prints it.
+    Policies,
+    /// By the object that the policy of the component `in-process` reads.
+    Data,
 }
 
 /// Why a pod may be left to the webhook.
@@ -84,12 +93,16 @@ struct Trial<'a> {
 }
 
 /// The cases in which the law does not hold, and what became of all others.
-pub(super) async fn wrong(it: &Test, groups: Vec<Group>) -> (Vec<String>, BTreeMap<Class, Tally>) {
+pub(super) async fn wrong(
+    it: &Test,
+    groups: Vec<Group>,
+    form: Form,
+) -> (Vec<String>, BTreeMap<Class, Tally>) {
     let plain = it.plain_namespace().await;
     let mut objects = Vec::new();
     let mut namespaces = Vec::new();
     for group in &groups {
-        let (namespace, compiled) = stage(it, group).await;
+        let (namespace, compiled) = stage(it, group, form).await;
         namespaces.push((namespace, !compiled.is_empty()));
         objects.extend(compiled);
     }
@@ -129,7 +142,7 @@ pub(super) async fn wrong(it: &Test, groups: Vec<Group>) -> (Vec<String>, BTreeM
             outcomes.insert(key.clone(), outcome(reply));
         }
     }
-    activate(it, &objects).await;
+    activate(it, &objects, form).await;
     for some in trials.chunks(AT_ONCE) {
         let replies = join_all(
             some.iter().map(|trial| submit(it, trial.namespace, trial.number, trial.case)),
@@ -207,7 +220,7 @@ fn shown(outcome: &Result<Value, String>) -> String {
 
 /// Makes the namespace of a group, and compiles its policy for it. The labels have another prefix,
 /// so that no webhook is called.
-async fn stage(it: &Test, group: &Group) -> (String, Vec<Value>) {
+async fn stage(it: &Test, group: &Group, form: Form) -> (String, Vec<Value>) {
     const PREFIX: &str = "law.example.com/";
     // The name of its policy is that of its namespace, which the next one made has.
     let namespace = it.world.namespace("law", &json!({})).await;
@@ -228,14 +241,14 @@ async fn stage(it: &Test, group: &Group) -> (String, Vec<Value>) {
     let text =
         manifest.to_string().replace(&format!("\"{NAMESPACE}\""), &format!("\"{namespace}\""));
     let policy = Policy::parse(&text).expect("a policy");
-    let cluster = Cluster {
-        default_policy: None,
-        default_mode: Mode::Enforce,
-        excluded_namespaces: vec!["callgate-system".to_owned()],
+    let objects = match form {
+        Form::Policies => compile(&policy, &cluster()).objects,
+        Form::Data => component::of(&policy, &namespace),
     };
-    let objects = compile(&policy, &cluster).objects;
     let damaged = |it: &Value| {
-        let text = it.to_string().replace("\"callgate.dev/", &format!("\"{PREFIX}"));
+        let text = ["policy", "mode"].iter().fold(it.to_string(), |text, label| {
+            text.replace(&format!("callgate.dev/{label}"), &format!("{PREFIX}{label}"))
+        });
         serde_json::from_str(&(group.damage)(text)).expect("the damage leaves JSON")
     };
     (namespace, objects.iter().map(damaged).collect())
@@ -304,7 +317,7 @@ fn key(number: usize, case: &Case) -> String {
 }
 
 /// The object without what differs each time; or why it is rejected.
-pub(super) fn outcome(reply: Reply) -> Result<Value, String> {
+pub(crate) fn outcome(reply: Reply) -> Result<Value, String> {
     if !reply.is_ok() {
         return Err(format!("{} {}", reply.status, reply.message()));
     }

@@ -17,12 +17,16 @@ const CHART: &str = "charts/callgate";
 const COMPLETE: [&str; 2] = ["namespace.create=true", "crds.keep=false"];
 
 /// The manifests of each folder, and the values that give them.
-const EQUAL: [(&str, &[&str]); 10] = [
-    ("all components", &["certManager.enabled=true", "everywhere.enabled=true", MONITORING]),
+const EQUAL: [(&str, &[&str]); 11] = [
+    (
+        "all components",
+        &["certManager.enabled=true", "everywhere.enabled=true", IN_PROCESS, MONITORING],
+    ),
     ("base", &[WITHOUT_AGENT]),
     ("components/agent", &[]),
     ("components/cert-manager", &[WITHOUT_AGENT, "certManager.enabled=true"]),
     ("components/everywhere", &[WITHOUT_AGENT, "everywhere.enabled=true"]),
+    ("components/in-process", &[WITHOUT_AGENT, IN_PROCESS]),
     ("components/monitoring", &[WITHOUT_AGENT, MONITORING]),
     ("components/tls-secret", &[WITHOUT_AGENT, "tlsSecret.enabled=true"]),
     ("overlays/audit", &["mode=audit"]),
@@ -30,6 +34,7 @@ const EQUAL: [(&str, &[&str]); 10] = [
     ("overlays/enforce", &[]),
 ];
 const WITHOUT_AGENT: &str = "agent.enabled=false";
+const IN_PROCESS: &str = "inProcess.enabled=true";
 const MONITORING: &str = "monitoring.serviceMonitor.enabled=true,\
     monitoring.prometheusRule.enabled=true,monitoring.dashboards.enabled=true";
 

@@ -5,7 +5,10 @@ use support::helm;
 use super::{CHART, programs, run};
 
 /// What is set, and a part of the message of both versions.
-const WRONG: &[(&str, &str)] = &[];
+const WRONG: &[(&str, &str)] = &[(
+    r#"inProcess={"enabled":true},webhooks={"mutate":{"matchConditions":[{"name":"a","expression":"true"}]}}"#,
+    "inProcess.enabled excludes conditions of webhooks.mutate",
+)];
 
 #[test]
 fn wrong_values_are_refused_with_their_place_and_reason() {

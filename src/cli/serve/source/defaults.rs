@@ -42,4 +42,9 @@ pub(in crate::cli::serve) struct Defaults {
         env = "CALLGATE_AGENT_TIMEOUT"
     )]
     pub(super) agent_timeout: Duration,
+
+    /// Keep the object from which the API server takes the profiles that it sets itself, for the
+    /// component in-process. Not with --standalone
+    #[arg(long, conflicts_with = "standalone", env = "CALLGATE_IN_PROCESS")]
+    pub(super) in_process: bool,
 }

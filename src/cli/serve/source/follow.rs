@@ -7,13 +7,17 @@ use std::{
 };
 
 use kube::Client;
-use tokio::time::{Instant, interval};
+use tokio::{
+    sync::watch,
+    time::{Instant, interval},
+};
 
 use super::{Defaults, Published};
 use crate::{
     admission::Snapshot,
     call::within,
     cluster::{self, Changes, Clients, Facts, Freshness, ObjectType, Watched},
+    in_process::{self, Wanted},
     log_once::LogOnce,
     placement::MOST_NAMED,
     policy::PolicyIndex,
@@ -37,6 +41,8 @@ struct Follower {
     profiles: Catalog,
     freshness: Arc<Mutex<Freshness>>,
     logged: Mutex<Logged>,
+    /// What the API server is to set itself, if it is to.
+    in_process: Option<watch::Sender<Option<Wanted>>>,
 }
 
 /// What has been logged already.
@@ -63,11 +69,27 @@ pub(super) fn follow(
     tokio::spawn(poll_api_server(clients.client.clone(), metrics, Arc::clone(&freshness)));
     tokio::spawn(watch_freshness(up_to_date, Arc::clone(&freshness)));
     let silent_after = defaults.agent_timeout;
-    let follower = Follower { published, defaults, profiles, freshness, logged: Mutex::default() };
+    let in_process = defaults.in_process.then(|| keep_in_process(&clients, &published.metrics));
+    let logged = Mutex::default();
+    let follower = Follower { published, defaults, profiles, freshness, logged, in_process };
     tokio::spawn(async move {
         cluster::watch(clients.client, clients.watches, silent_after, |it| follower.handle(it))
             .await;
     });
+}
+
+/// Keeps the object of the component `in-process` equal to what is sent, in the background.
+fn keep_in_process(clients: &Clients, metrics: &Arc<Metrics>) -> watch::Sender<Option<Wanted>> {
+    let (sender, wanted) = watch::channel(None);
+    let (Clients { client, watches }, metrics) = (clients.clone(), Arc::clone(metrics));
+    tokio::spawn(in_process::run(client, watches, wanted, move |outcome| {
+        let outcome = match outcome {
+            in_process::Outcome::Written => "written",
+            in_process::Outcome::Failed => "failed",
+        };
+        metrics.reported("in-process", outcome);
+    }));
+    sender
 }
 
 impl Follower {
@@ -132,6 +154,9 @@ impl Follower {
         }
         if news.policies {
             self.log_unknown(facts);
+            if let Some(it) = &self.in_process {
+                it.send_replace(Some(in_process::wanted(facts.policies(), *default_mode)));
+            }
         }
         if news.nodes {
             self.log_silent(facts);

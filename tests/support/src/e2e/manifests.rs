@@ -36,7 +36,11 @@ pub fn path_of(object: &Value) -> String {
         None => String::new(),
     };
     let kind = text(&object["kind"]).to_lowercase();
-    let plural = kind.strip_suffix('y').map_or(format!("{kind}s"), |it| format!("{it}ies"));
+    let plural = match kind.strip_suffix('y') {
+        Some(it) => format!("{it}ies"),
+        None if kind.ends_with('s') => kind,
+        None => format!("{kind}s"),
+    };
     format!("{root}/{version}{place}/{plural}/{}", text(&object["metadata"]["name"]))
 }
 

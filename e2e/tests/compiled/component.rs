@@ -1,0 +1,81 @@
+//! The objects of the component `in-process`, for single policies and namespaces.
+
+use callgate::{compile::data, policy::Policy};
+use serde_json::{Value, json};
+use support::{
+    e2e::manifests::{manifests, path_of},
+    wait::eventually,
+};
+
+use crate::trial::Test;
+
+/// Installs the type of the object that the policy of the component reads.
+pub(crate) async fn define(it: &Test) {
+    for definition in manifests("../components/in-process/definition") {
+        it.api().apply(&path_of(&definition), &definition).await.expect_ok("the definition");
+    }
+    let list = "/apis/callgate.dev/v1alpha1/compiledpolicies";
+    eventually("the type is served", async || it.api().get(list).await.is_ok().then_some(())).await;
+}
+
+/// The policy of the component and its binding, under another name.
+pub(crate) fn policy(name: &str) -> [Value; 2] {
+    let mut objects = manifests("../components/in-process/policy");
+    for it in &mut objects {
+        it["metadata"]["name"] = json!(name);
+    }
+    objects[1]["spec"]["policyName"] = json!(name);
+    objects.try_into().expect("a policy and a binding")
+}
+
+/// The objects for a policy of this name, and the namespaces whose label names it. None: it sets no
+/// profile.
+pub(super) fn of(policy: &Policy, name: &str) -> Vec<Value> {
+    let mut objects = objects(policy, name);
+    if let Some(binding) = objects.last_mut() {
+        let selector = &mut binding["spec"]["matchResources"]["namespaceSelector"];
+        let is_there = &mut selector["matchExpressions"][0];
+        assert_eq!(is_there["key"], "callgate.dev/policy");
+        *is_there = json!({ "key": "callgate.dev/policy", "operator": "In", "values": [name] });
+    }
+    objects
+}
+
+/// The same for a namespace that has no labels.
+pub(super) fn of_every_namespace(policy: &Policy, name: &str) -> Vec<Value> {
+    let mut objects = objects(policy, name);
+    let [_, policy, binding] = &mut objects[..] else { panic!("it sets profiles") };
+    without_labels(policy, binding, name, name);
+    objects
+}
+
+/// Makes a namespace obey a policy that no label names.
+pub(crate) fn without_labels(
+    policy: &mut Value,
+    binding: &mut Value,
+    obeyed: &str,
+    namespace: &str,
+) {
+    let label = "variables.namespaceLabels[?'callgate.dev/policy'].orValue('')";
+    let text = policy.to_string();
+    assert!(text.contains(label), "{text}");
+    *policy = serde_json::from_str(&text.replace(label, &format!("'{obeyed}'"))).expect("JSON");
+    binding["spec"]["matchResources"]["namespaceSelector"] =
+        json!({ "matchLabels": { "kubernetes.io/metadata.name": namespace } });
+}
+
+fn objects(of: &Policy, name: &str) -> Vec<Value> {
+    let data = data(of).filter(|it| {
+        let choices = it["choices"].as_array().into_iter().flatten();
+        choices.into_iter().any(|it| it.get("profile").is_some())
+    });
+    let Some(data) = data else { return Vec::new() };
+    let object = json!({
+        "apiVersion": "callgate.dev/v1alpha1", "kind": "CompiledPolicies",
+        "metadata": { "name": name },
+        "spec": { "defaultMode": "enforce", "policies": { name: data } },
+    });
+    let [policy, mut binding] = policy(name);
+    binding["spec"]["paramRef"]["name"] = json!(name);
+    vec![object, policy, binding]
+}

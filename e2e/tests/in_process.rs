@@ -1,0 +1,430 @@
+//! The component `in-process`: the object that replicas keep, and what it permits.
+
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use support::{
+    e2e::{
+        api::{Api, Reply},
+        instance::{Instance, Setup},
+        manifests::{manifests, path_of},
+    },
+    report::report,
+    wait::eventually,
+};
+
+use crate::{
+    tests::compiled::{component, is_served, outcome},
+    trial::{Test, trials},
+};
+
+trials![
+    an_edited_policy_is_obeyed_in_process_and_no_pod_gets_another_profile,
+    callgate_may_write_no_admission_policy_and_what_it_may_write_sets_profiles_alone,
+    no_admission_policy_restricts_who_writes_admission_policies,
+];
+
+const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
+const OBJECT: &str = "/apis/callgate.dev/v1alpha1/compiledpolicies/callgate";
+const HOOKS: &str = "/apis/admissionregistration.k8s.io/v1";
+
+/// How often the policy is edited while pods are created.
+const EDITS: usize = 10;
+
+fn seccomp_policy(name: &str, profile: &Value) -> Value {
+    json!({
+        "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
+        "metadata": { "name": name },
+        "spec": { "default": profile, "placement": "Ignore" },
+    })
+}
+
+fn bare() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "generateName": "web-" },
+        "spec": { "containers": [{ "name": "app", "image": "app" }] },
+    })
+}
+
+/// A replica that keeps the object, and serves no reviews.
+async fn keeper(it: &Test, name: &str) -> Instance {
+    let setup = Setup { flags: vec!["--in-process".to_owned()], ..Setup::default() };
+    let name = format!("{name}-{}", &it.namespace[it.namespace.len() - 8..]);
+    Instance::spawn(&it.world.site, &name, &setup).await
+}
+
+/// Installs the policy of the component under the name of the test, for these namespaces.
+async fn install(it: &Test, namespaces: &[&str]) -> [Value; 2] {
+    component::define(it).await;
+    let [policy, mut binding] = component::policy(&it.namespace);
+    let expressions =
+        &mut binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"];
+    let own =
+        json!({ "key": "kubernetes.io/metadata.name", "operator": "In", "values": namespaces });
+    expressions.as_array_mut().expect("a list").push(own);
+    for object in [&policy, &binding] {
+        it.api().apply(&path_of(object), object).await.expect_ok("the policy of the component");
+    }
+    [policy, binding]
+}
+
+async fn uninstall(it: &Test, objects: &[Value]) {
+    for object in objects.iter().rev() {
+        it.api().delete(&path_of(object)).await;
+    }
+}
+
+/// Creates pods until it is stopped, and returns what became of those that got no such profile.
+async fn create(
+    api: Api,
+    pods: String,
+    profiles: [Value; 2],
+    stop: Arc<AtomicBool>,
+    created: Arc<AtomicUsize>,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let reply = api.post(&pods, &bare()).await;
+        let profile = &reply.body["spec"]["securityContext"]["seccompProfile"];
+        if !reply.is_ok() || !profiles.contains(profile) {
+            wrong.push(format!("{} {} {profile}", reply.status, reply.message()));
+        }
+        created.fetch_add(1, Ordering::Relaxed);
+    }
+    wrong
+}
+
+/// Two replicas keep the object while a policy is edited and pods are created in its namespace; the
+/// webhook is there too. Each pod gets one of the two profiles between which the policy changes, and
+/// soon after an edit all get the new one. When the policy is deleted nothing is left of it.
+async fn an_edited_policy_is_obeyed_in_process_and_no_pod_gets_another_profile(it: Test) {
+    if !is_served(&it).await {
+        return;
+    }
+    let name = it.namespace.clone();
+    let profiles = [
+        json!({ "type": "RuntimeDefault" }),
+        json!({ "type": "Localhost", "localhostProfile": "block-mkdir.json" }),
+    ];
+    let path = format!("{POLICIES}/{name}");
+    it.api().apply(&path, &seccomp_policy(&name, &profiles[0])).await.expect_ok("the policy");
+    let namespace = it.world.namespace("edited", &json!({ "callgate.dev/policy": name })).await;
+    let objects = install(&it, &[&namespace]).await;
+    let mut keepers = [keeper(&it, "keeper-a").await, keeper(&it, "keeper-b").await];
+    let generation = async || {
+        let object = it.api().get(OBJECT).await.body;
+        let of_policy = object["spec"]["policies"][&name]["source"]["generation"].as_i64();
+        of_policy.map(|it| (it, object["metadata"]["generation"].as_i64().unwrap_or_default()))
+    };
+    let (_, first) = eventually("the object has the policy", generation).await;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let created = Arc::new(AtomicUsize::new(0));
+    let pods = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+    eventually("the webhook knows the policy", async || {
+        it.api().post(&pods, &bare()).await.is_ok().then_some(())
+    })
+    .await;
+    let writers = (0..4).map(|_| {
+        let (stop, created) = (Arc::clone(&stop), Arc::clone(&created));
+        tokio::spawn(create(it.api().clone(), pods.clone(), profiles.clone(), stop, created))
+    });
+    let writers: Vec<_> = writers.collect();
+    let mut longest = Duration::ZERO;
+    for edit in 1..=EDITS {
+        let profile = &profiles[edit % 2];
+        let edited = it.api().apply(&path, &seccomp_policy(&name, profile)).await;
+        let wanted = edited.expect_ok("the edit")["metadata"]["generation"].as_i64();
+        let start = Instant::now();
+        eventually("the object has the edited policy", async || {
+            generation().await.filter(|it| Some(it.0) == wanted)
+        })
+        .await;
+        eventually("the new profile is set", async || {
+            let pod = it.api().post(&pods, &bare()).await.expect_ok("a pod");
+            (pod["spec"]["securityContext"]["seccompProfile"] == *profile).then_some(())
+        })
+        .await;
+        longest = longest.max(start.elapsed());
+    }
+    stop.store(true, Ordering::Relaxed);
+    let wrong: Vec<_> =
+        join_all(writers).await.into_iter().flat_map(|it| it.expect("no panic")).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let created = created.load(Ordering::Relaxed);
+    assert!(created > EDITS, "only {created}");
+    let (_, last) = generation().await.expect("it is there");
+    report(&format!(
+        "{created} pods during {EDITS} edits, each obeyed within {longest:?}; {} writes",
+        last - first
+    ));
+    // Other tests make policies too; two replicas that fought would write without end.
+    assert!(last - first < 20 * i64::try_from(EDITS).expect("it is small"), "{first} {last}");
+
+    // The API server has set the profile, else the webhook would have been called for it.
+    let asked = || {
+        let log = fs::read_to_string(it.world.webhook.log()).expect("a log");
+        log.lines().filter(|it| it.contains(&namespace)).count()
+    };
+    eventually("the webhook is not called", async || {
+        let before = asked();
+        let pod = it.api().post(&pods, &bare()).await.expect_ok("a pod");
+        let is_set = pod["spec"]["securityContext"]["seccompProfile"] == profiles[0];
+        // For this one /validate is called.
+        let mut other = bare();
+        other["spec"]["securityContext"] = json!({ "seccompProfile": { "type": "Unconfined" } });
+        it.api().post(&pods, &other).await;
+        // The line of a review may be written after its answer, and in the order of the reviews.
+        eventually("the review of the other pod is logged", async || {
+            (asked() > before).then_some(())
+        })
+        .await;
+        (is_set && asked() == before + 1).then_some(())
+    })
+    .await;
+
+    // A policy that is deleted while no replica runs.
+    for keeper in &mut keepers {
+        keeper.kill();
+    }
+    let label = json!({ "metadata": { "labels": { "callgate.dev/policy": null } } });
+    let path_of_namespace = format!("/api/v1/namespaces/{namespace}");
+    it.api().merge(&path_of_namespace, &label).await.expect_ok("the label");
+    it.api().delete(&path).await.expect_ok("the policy");
+    let _keeper = keeper(&it, "keeper-c").await;
+    eventually("nothing is left of the policy", async || {
+        let object = it.api().get(OBJECT).await.body;
+        let policies = object["spec"]["policies"].as_object()?;
+        (policies.contains_key("restricted") && !policies.contains_key(&name)).then_some(())
+    })
+    .await;
+    uninstall(&it, &objects).await;
+}
+
+fn refused(what: &str, reply: &Reply, status: u16) {
+    assert_eq!(reply.status, status, "{what}: {} {}", reply.status, reply.message());
+}
+
+/// The rights of manifests/base with those that the component adds.
+async fn callgate(it: &Test) -> Api {
+    let text = fs::read_to_string("manifests/components/in-process/kustomization.yaml");
+    let component: Value =
+        serde_saphyr::from_str(&text.expect("there is the component")).expect("YAML");
+    let patches = component["patches"].as_array().expect("a list");
+    let of_role = patches.iter().find(|it| it["target"]["kind"] == "ClusterRole").expect("a patch");
+    let operations: Vec<Value> =
+        serde_saphyr::from_str(of_role["patch"].as_str().expect("a text")).expect("YAML");
+    let name = it.namespace.clone();
+    let mut objects: Vec<_> = manifests("rbac")
+        .into_iter()
+        .filter(|it| it["metadata"].get("namespace").is_none())
+        .collect();
+    for operation in operations {
+        assert_eq!((&operation["op"], &operation["path"]), (&json!("add"), &json!("/rules/-")));
+        objects[0]["rules"].as_array_mut().expect("rules").push(operation["value"].clone());
+    }
+    objects[0]["metadata"]["name"] = json!(name);
+    objects[1]["metadata"]["name"] = json!(name);
+    objects[1]["roleRef"]["name"] = json!(name);
+    objects[1]["subjects"][0]["name"] = json!("callgate-in-process");
+    for object in &objects {
+        it.api().apply(&path_of(object), object).await.expect_ok("the role");
+    }
+    let account = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": { "name": "callgate-in-process", "namespace": "callgate-system" },
+    });
+    it.api().apply(&path_of(&account), &account).await.expect_ok("the account");
+    let path = format!("{}/token", path_of(&account));
+    let request = json!({
+        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": null },
+    });
+    let token = it.api().post(&path, &request).await.expect_ok("a token");
+    let token = token["status"]["token"].as_str().expect("a token");
+    Api::connect_with(&it.world.site.kubeconfig, token).await
+}
+
+/// Tries to break out with callgate's own token.
+#[expect(clippy::too_many_lines, reason = "a list of attempts")]
+async fn callgate_may_write_no_admission_policy_and_what_it_may_write_sets_profiles_alone(
+    it: Test,
+) {
+    if !is_served(&it).await {
+        return;
+    }
+    let namespace = it.plain_namespace().await;
+    component::define(&it).await;
+    let callgate = callgate(&it).await;
+    let list =
+        format!("{}?fieldSelector=metadata.name%3Dcallgate", OBJECT.trim_end_matches("/callgate"));
+    eventually("the roles are known", async || callgate.get(&list).await.is_ok().then_some(()))
+        .await;
+
+    // Admission policies and webhooks, by every verb: no right to any, whatever the name is.
+    let everything =
+        json!({ "mutations": [{ "patchType": "JSONPatch", "jsonPatch": { "expression": "[]" } }] });
+    for (kind, plural) in [
+        ("MutatingAdmissionPolicy", "mutatingadmissionpolicies"),
+        ("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings"),
+        ("ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
+        ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
+        ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
+        ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
+    ] {
+        for name in ["callgate-in-process", "callgate-policy-x", &it.namespace, "x"] {
+            let path = format!("{HOOKS}/{plural}/{name}");
+            let object = json!({
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind,
+                "metadata": { "name": name }, "spec": everything,
+            });
+            for (what, reply) in [
+                ("created", callgate.post(&format!("{HOOKS}/{plural}"), &object).await),
+                ("applied", callgate.apply(&path, &object).await),
+                ("replaced", callgate.put(&path, &object).await),
+                ("merged", callgate.merge(&path, &json!({ "spec": everything })).await),
+                ("patched", callgate.json_patch(&path, &json!([])).await),
+                ("deleted", callgate.delete(&path).await),
+                ("all deleted", callgate.delete(&format!("{HOOKS}/{plural}")).await),
+            ] {
+                refused(&format!("{plural}/{name} {what}"), &reply, 403);
+            }
+        }
+    }
+    // The type of the object, its rights, and other objects of the type.
+    let definition =
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/compiledpolicies.callgate.dev";
+    let all = OBJECT.trim_end_matches("/callgate");
+    let of = |name: &str, spec: &Value| {
+        json!({
+            "apiVersion": "callgate.dev/v1alpha1", "kind": "CompiledPolicies",
+            "metadata": { "name": name }, "spec": spec,
+        })
+    };
+    let role = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{}", it.namespace);
+    for (what, reply) in [
+        ("the definition", callgate.merge(definition, &json!({})).await),
+        ("its rights", callgate.merge(&role, &json!({ "rules": [] })).await),
+        (
+            "another object",
+            callgate.apply(&format!("{all}/another"), &of("another", &json!({}))).await,
+        ),
+        ("another one read", callgate.get(&format!("{all}/another")).await),
+        ("all read", callgate.get(all).await),
+        ("the object replaced", callgate.put(OBJECT, &of("callgate", &json!({}))).await),
+        ("the object deleted", callgate.delete(OBJECT).await),
+        ("all deleted", callgate.delete(all).await),
+        ("a policy", callgate.merge(&format!("{POLICIES}/x"), &json!({})).await),
+    ] {
+        refused(what, &reply, 403);
+    }
+
+    // What it may write. It is written to an object of this test, as the real one is others' too.
+    let name = it.namespace.clone();
+    let own = format!("{all}/{name}");
+    let [mut policy, mut binding] = component::policy(&name);
+    component::without_labels(&mut policy, &mut binding, "x", &namespace);
+    binding["spec"]["paramRef"]["name"] = json!(name);
+    let objects = [policy, binding];
+    for object in &objects {
+        it.api().apply(&path_of(object), object).await.expect_ok("the policy of the component");
+    }
+    let choosing = |profile: Value| {
+        let choice = json!({ "requirements": [], "profile": profile });
+        json!({ "defaultMode": "enforce", "policies": { "x": { "choices": [choice] } } })
+    };
+    for profile in [
+        json!({ "type": "Unconfined" }),
+        json!({ "type": "" }),
+        json!({ "type": ["RuntimeDefault"] }),
+        json!({ "type": "Localhost", "localhostProfile": { "a": "b" } }),
+        json!("RuntimeDefault"),
+    ] {
+        let object = of("callgate", &choosing(profile.clone()));
+        let path = format!("{OBJECT}?dryRun=All");
+        let reply = callgate.merge(&path, &json!({ "spec": object["spec"] })).await;
+        let is_refused = reply.status == 422 || reply.status == 404;
+        assert!(is_refused, "{profile}: {} {}", reply.status, reply.message());
+        let reply = it.api().apply(&own, &of(&name, &object["spec"])).await;
+        assert!(!reply.is_ok(), "{profile}");
+    }
+    let pods = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+    let create = async || it.api().post(&pods, &bare()).await;
+    let plain = outcome(create().await).expect("a pod");
+    // Fields beside the profile are dropped, and set nothing.
+    let more = json!({ "type": "RuntimeDefault", "privileged": true, "hostPID": true });
+    it.api().post(all, &of(&name, &choosing(more))).await.expect_ok("the object");
+    let mut changed = eventually("the profile is set", async || {
+        let pod = outcome(create().await).expect("a pod");
+        pod["spec"]["securityContext"].get("seccompProfile").is_some().then_some(pod)
+    })
+    .await;
+    let context = changed["spec"]["securityContext"].as_object_mut().expect("a context");
+    assert_eq!(context.remove("seccompProfile"), Some(json!({ "type": "RuntimeDefault" })));
+    assert_eq!(changed, plain);
+    uninstall(&it, &objects).await;
+    it.api().delete(&own).await;
+}
+
+/// Why callgate does not write admission policies: nothing could hold it to harmless ones.
+async fn no_admission_policy_restricts_who_writes_admission_policies(it: Test) {
+    if !is_served(&it).await {
+        return;
+    }
+    let name = &it.namespace;
+    let rule = |group: &str, resources: &[&str]| {
+        json!({
+            "apiGroups": [group], "apiVersions": ["*"], "operations": ["*"],
+            "resources": resources, "scope": "*",
+        })
+    };
+    let object = |kind: &str, spec: Value| {
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind,
+            "metadata": { "name": name }, "spec": spec,
+        })
+    };
+    let all = ["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"];
+    let policy = object(
+        "ValidatingAdmissionPolicy",
+        json!({
+            "failurePolicy": "Fail",
+            "matchConstraints": { "resourceRules": [
+                rule("admissionregistration.k8s.io", &all), rule("", &["configmaps"]),
+            ] },
+            "matchConditions": [{
+                "name": "of-this-test",
+                "expression": format!("request.name == '{name}' || request.namespace == '{name}'"),
+            }],
+            "validations": [{ "expression": "false" }],
+        }),
+    );
+    let binding = object(
+        "ValidatingAdmissionPolicyBinding",
+        json!({
+            "policyName": name, "validationActions": ["Deny"],
+        }),
+    );
+    let objects = [policy, binding];
+    for object in &objects {
+        it.api().apply(&path_of(object), object).await.expect_ok("the policy");
+    }
+    let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "x" } });
+    let maps = format!("/api/v1/namespaces/{name}/configmaps?dryRun=All");
+    eventually("the policy denies", async || {
+        (it.api().post(&maps, &map).await.status == 422).then_some(())
+    })
+    .await;
+    for object in component::policy(name) {
+        it.api().apply(&path_of(&object), &object).await.expect_ok("it is not asked");
+        it.api().delete(&path_of(&object)).await.expect_ok("nor here");
+    }
+    uninstall(&it, &objects).await;
+}
