@@ -93,7 +93,7 @@ demo:
 	e2e/demo $(DEMO)
 
 bench:
-	$(CARGO) bench --locked --bench reviews --bench placement
+	$(CARGO) bench --locked --bench reviews --bench placement --bench check
 
 ## The cost of a create on a real API server, and the memory of a replica in a large cluster.
 bench-cluster:

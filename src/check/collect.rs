@@ -36,8 +36,7 @@ pub(super) enum Own {
 
 impl Collected {
     /// Takes what is in a file; what cannot be read is left out.
-    pub fn add(&mut self, text: &[u8]) {
-        let Ok(text) = std::str::from_utf8(text) else { return };
+    pub fn add(&mut self, text: &str) {
         // Most files have none of them, and need not be read twice.
         if ![POLICY.kind, PROFILE.kind, POLICY_LABEL].iter().any(|it| text.contains(it)) {
             return;

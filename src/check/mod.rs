@@ -15,7 +15,7 @@ mod objects;
 mod patched;
 mod topics;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use jiff::civil::Date;
 
@@ -105,24 +105,24 @@ impl<'a> Checker<'a> {
     /// Judges the objects of a file.
     pub fn check(&self, name: &str, text: &[u8]) -> Vec<Checked> {
         let source = Source::new(name, text);
-        let text = match std::str::from_utf8(text) {
-            Ok(text) => text,
-            Err(error) => {
-                let at = error.valid_up_to();
-                let message = "it is not UTF-8, as YAML has to be for callgate".to_owned();
-                return vec![unreadable(&source, Mistake { span: at..at, message })];
-            }
-        };
+        match std::str::from_utf8(text) {
+            Ok(whole) => self.check_cut(&source, whole, 0..whole.len()),
+            Err(error) => vec![not_text(&source, error.valid_up_to())],
+        }
+    }
+
+    /// Judges the objects in one of the [cuts](yaml::cuts) of a text.
+    pub fn check_cut(&self, source: &Source<'_>, text: &str, cut: Range<usize>) -> Vec<Checked> {
         let mut checked = Vec::new();
-        for document in yaml::documents(text) {
+        for document in yaml::documents_within(text, cut) {
             match document {
-                Err(mistake) => checked.push(unreadable(&source, mistake)),
+                Err(mistake) => checked.push(unreadable(source, mistake)),
                 Ok(document) => {
                     let mut found = Vec::new();
                     objects::each(&document, |object| {
-                        found.extend(self.check_object(&object, &source));
+                        found.extend(self.check_object(&object, source));
                     });
-                    ignore::apply(&document, &source, self.world.today, &mut found);
+                    ignore::apply(&document, source, self.world.today, &mut found);
                     checked.append(&mut found);
                 }
             }
@@ -138,6 +138,11 @@ impl<'a> Checker<'a> {
         };
         Some(Checked { file: Arc::clone(source.name()), name: object.title(), found })
     }
+}
+
+fn not_text(source: &Source<'_>, at: usize) -> Checked {
+    let message = "it is not UTF-8, as YAML has to be for callgate".to_owned();
+    unreadable(source, Mistake { span: at..at, message })
 }
 
 fn unreadable(source: &Source<'_>, Mistake { span, message }: Mistake) -> Checked {

@@ -21,7 +21,10 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     if is_standard_input(path) {
         io::stdin().take(most + 1).read_to_end(&mut bytes)?;
     } else {
-        File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+        let file = File::open(path)?;
+        let size = file.metadata().map_or(0, |it| it.len()).min(most);
+        bytes.reserve_exact(usize::try_from(size).unwrap_or_default() + 1);
+        file.take(most + 1).read_to_end(&mut bytes)?;
     }
     Ok(Some(bytes).filter(|it| it.len() as u64 <= most))
 }

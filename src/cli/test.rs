@@ -156,7 +156,7 @@ fn around(suite: &Suite, base: &Path) -> anyhow::Result<Around> {
     let (mut collected, mut inventories) = (Collected::default(), Inventories::default());
     for input in inputs {
         let text = files::text(input.path())?;
-        collected.add(text.as_bytes());
+        collected.add(&text);
         inventories.add(&text).map_err(|why| anyhow!("cannot read {:?}: {why}", input.name))?;
     }
     let mut around = Around {

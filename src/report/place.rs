@@ -1,6 +1,9 @@
 //! Places in files, with the lines around them.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use crate::position::Position;
 
@@ -9,8 +12,8 @@ use crate::position::Position;
 pub struct Source<'a> {
     name: Arc<str>,
     text: &'a [u8],
-    /// Where each line begins.
-    lines: Vec<usize>,
+    /// Where each line begins; most files have no finding that asks for it.
+    lines: OnceLock<Vec<usize>>,
 }
 
 /// A part of a file, and a copy of the lines that show it.
@@ -46,9 +49,14 @@ const MOST_BYTES: usize = 160;
 
 impl<'a> Source<'a> {
     pub fn new(name: impl Into<Arc<str>>, text: &'a [u8]) -> Self {
-        let breaks = text.iter().enumerate().filter(|(_, it)| **it == b'\n');
-        let lines = [0].into_iter().chain(breaks.map(|(at, _)| at + 1)).collect();
-        Self { name: name.into(), text, lines }
+        Self { name: name.into(), text, lines: OnceLock::new() }
+    }
+
+    fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            let breaks = self.text.iter().enumerate().filter(|(_, it)| **it == b'\n');
+            [0].into_iter().chain(breaks.map(|(at, _)| at + 1)).collect()
+        })
     }
 
     pub fn name(&self) -> &Arc<str> {
@@ -61,13 +69,13 @@ impl<'a> Source<'a> {
 
     /// The line of a byte, counted from 0.
     fn line_of(&self, offset: usize) -> usize {
-        self.lines.partition_point(|it| *it <= offset) - 1
+        self.lines().partition_point(|it| *it <= offset) - 1
     }
 
     /// The bytes of a line, without what ends it.
     fn line(&self, line: usize) -> Range<usize> {
-        let start = self.lines[line];
-        let end = self.lines.get(line + 1).map_or(self.text.len(), |it| it - 1);
+        let start = self.lines()[line];
+        let end = self.lines().get(line + 1).map_or(self.text.len(), |it| it - 1);
         let has_return = end > start && self.text[end - 1] == b'\r';
         start..if has_return { end - 1 } else { end }
     }
@@ -76,7 +84,7 @@ impl<'a> Source<'a> {
     pub fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
         let line = self.line_of(offset);
-        let before = String::from_utf8_lossy(&self.text[self.lines[line]..offset]);
+        let before = String::from_utf8_lossy(&self.text[self.lines()[line]..offset]);
         Position { line: line + 1, column: before.chars().count() + 1 }
     }
 

@@ -28,7 +28,7 @@ pub(super) fn document(text: &str, range: Range<usize>) -> Result<Option<Documen
         anchors: BTreeMap::new(),
         root: None,
         quoted: Vec::new(),
-        has_strange_breaks: part.contains(STRANGE_BREAKS),
+        has_strange_breaks: !part.is_ascii() && part.contains(STRANGE_BREAKS),
     };
     let options = options! {
         max_buffered_comment_events: 1_000_000,
@@ -115,8 +115,7 @@ impl<'a> Builder<'a> {
                     None => Scalar::Text(text),
                     Some(tag) => scalar_of(text, &tag, start..bytes.end)?,
                 };
-                let node = Node { kind: Kind::Scalar(scalar), span: bytes, size: 1, depth: 1 };
-                self.add(node, anchor)
+                self.add(node(Kind::Scalar(scalar), bytes, 1, 1), anchor)
             }
             Event::SequenceStart(style, anchor, tag) => {
                 known_collection(tag.as_deref(), "seq", start)?;
@@ -143,7 +142,7 @@ impl<'a> Builder<'a> {
                     return Err(Mistake { span: bytes, message });
                 };
                 let Node { size, depth, .. } = *self.document.node(target);
-                self.add(Node { kind: Kind::Alias(target), span: bytes, size, depth }, 0)
+                self.add(node(Kind::Alias(target), bytes, size, depth), 0)
             }
             Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             _ => Err(Mistake { span: bytes, message: "callgate cannot read this".to_owned() }),
@@ -196,7 +195,11 @@ impl<'a> Builder<'a> {
             }
             Kind::List(children)
         };
-        self.add(Node { kind, span, size, depth }, anchor)
+        let is_plain = match &kind {
+            Kind::Map(pairs) => self.document.are_plain(pairs),
+            Kind::Scalar(_) | Kind::List(_) | Kind::Alias(_) => false,
+        };
+        self.add(Node { is_plain, ..node(kind, span, size, depth) }, anchor)
     }
 
     /// Before a bracket or a comma, a colon is part of the word for kubectl.
@@ -250,6 +253,10 @@ impl<'a> Builder<'a> {
         }
         Ok(())
     }
+}
+
+fn node(kind: Kind<'_>, span: Range<usize>, size: usize, depth: usize) -> Node<'_> {
+    Node { kind, span, size, depth, is_plain: false }
 }
 
 fn too_deep(span: Range<usize>) -> Mistake {

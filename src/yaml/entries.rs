@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use super::{Document, Kind, NodeId};
+use super::{Document, Kind, NodeId, scalar::Scalar};
 
 /// A field of a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +20,42 @@ const FEW: usize = 16;
 
 impl Document<'_> {
     pub fn entries(&self, id: NodeId) -> Vec<Entry<'_>> {
+        if let Some(plain) = self.plain_entries(id) {
+            return plain.collect();
+        }
         let mut all = Vec::new();
         let mut known = HashMap::new();
         self.collect(id, false, &mut all, &mut known);
         all
+    }
+
+    /// Whether the keys of a map are few words, each there once, and none merges.
+    pub(super) fn are_plain(&self, pairs: &[(NodeId, NodeId)]) -> bool {
+        let word = |pair: &(NodeId, NodeId)| self.word(pair.0);
+        pairs.len() <= FEW
+            && pairs.iter().enumerate().all(|(at, pair)| {
+                word(pair).is_some_and(|it| pairs[..at].iter().all(|other| word(other) != Some(it)))
+            })
+    }
+
+    /// The fields of such a map, as they are written; `None` for another one.
+    pub(super) fn plain_entries(&self, id: NodeId) -> Option<impl Iterator<Item = Entry<'_>>> {
+        let node = self.node(self.target(id));
+        let Kind::Map(pairs) = &node.kind else { return None };
+        node.is_plain.then(|| {
+            pairs.iter().filter_map(|(key_node, value)| {
+                let key = Cow::Borrowed(self.word(*key_node)?);
+                Some(Entry { key, key_node: *key_node, value: *value, replaced: None })
+            })
+        })
+    }
+
+    /// A key that is text.
+    fn word(&self, key: NodeId) -> Option<&str> {
+        match &self.node(self.target(key)).kind {
+            Kind::Scalar(Scalar::Text(text)) => Some(text),
+            Kind::Scalar(_) | Kind::List(_) | Kind::Map(_) | Kind::Alias(_) => None,
+        }
     }
 
     fn collect<'b>(

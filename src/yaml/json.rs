@@ -7,7 +7,8 @@ impl Document<'_> {
     pub fn json(&self, id: NodeId) -> String {
         let mut text = Vec::new();
         self.write(id, &mut text);
-        String::from_utf8_lossy(&text).into_owned()
+        // serde_json writes text.
+        String::from_utf8(text).unwrap_or_default()
     }
 
     fn write(&self, id: NodeId, text: &mut Vec<u8>) {
@@ -25,16 +26,27 @@ impl Document<'_> {
             }
             Kind::Map(_) | Kind::Alias(_) => {
                 text.push(b'{');
-                for (at, it) in self.entries(id).iter().enumerate() {
-                    if at > 0 {
-                        text.push(b',');
-                    }
-                    write_json(&it.key, text);
-                    text.push(b':');
-                    self.write(it.value, text);
+                match self.plain_entries(id) {
+                    Some(plain) => self.write_fields(plain, text),
+                    None => self.write_fields(self.entries(id).into_iter(), text),
                 }
                 text.push(b'}');
             }
+        }
+    }
+
+    fn write_fields<'b>(
+        &self,
+        entries: impl Iterator<Item = super::Entry<'b>>,
+        text: &mut Vec<u8>,
+    ) {
+        for (at, it) in entries.enumerate() {
+            if at > 0 {
+                text.push(b',');
+            }
+            write_json(&it.key, text);
+            text.push(b':');
+            self.write(it.value, text);
         }
     }
 }

@@ -16,7 +16,7 @@ mod split;
 use std::{borrow::Cow, ops::Range};
 
 pub use entries::Entry;
-pub use split::documents;
+pub use split::{cuts, documents, documents_within};
 
 use scalar::Scalar;
 
@@ -55,6 +55,8 @@ struct Node<'a> {
     /// How many values it is with its aliases written out, and how deep.
     size: usize,
     depth: usize,
+    /// Whether it is a map of a few words, each once, without merges: as most are.
+    is_plain: bool,
 }
 
 #[derive(Debug)]
@@ -124,6 +126,9 @@ impl<'a> Document<'a> {
 
     /// A field of a map, as it is with merge keys and with the last of equal keys.
     pub fn field(&self, id: NodeId, key: &str) -> Option<Entry<'_>> {
+        if let Some(mut plain) = self.plain_entries(id) {
+            return plain.find(|it| it.key == key);
+        }
         self.entries(id).into_iter().find(|it| it.key == key)
     }
 

@@ -1,5 +1,7 @@
 //! The documents of a stream, one by one.
 
+use std::ops::Range;
+
 use serde::de::IgnoredAny;
 
 use super::{Document, Mistake, build};
@@ -12,6 +14,8 @@ pub struct Documents<'a> {
     at: usize,
     /// The end of a part of several JSON documents; between the calls, `at` is within it.
     end: usize,
+    /// Where the last part ends.
+    stop: usize,
 }
 
 /// What begins a line between two documents.
@@ -19,15 +23,46 @@ const SEPARATOR: &str = "---";
 
 pub fn documents(text: &str) -> Documents<'_> {
     let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    Documents { text, at, end: at }
+    Documents { text, at, end: at, stop: text.len() }
 }
+
+/// The documents in one of the [`cuts`] of a text, with spans of the whole text.
+pub fn documents_within(text: &str, cut: Range<usize>) -> Documents<'_> {
+    if cut.start == 0 {
+        return Documents { stop: cut.end, ..documents(text) };
+    }
+    Documents { text, at: cut.start, end: cut.start, stop: cut.end }
+}
+
+/// Cuts a text before separators of documents into pieces of about that many bytes, which can be
+/// read beside each other.
+pub fn cuts(text: &str, size: usize) -> Vec<Range<usize>> {
+    let (mut all, mut start) = (Vec::new(), 0);
+    while start < text.len() {
+        let mut from = (start + size.max(1)).min(text.len());
+        while !text.is_char_boundary(from) {
+            from += 1;
+        }
+        if text.as_bytes()[from - 1] == b'\n' {
+            from -= 1;
+        }
+        // The line break belongs to the piece before.
+        let end = text[from..].find(LINE_OF_SEPARATOR).map_or(text.len(), |it| from + it + 1);
+        all.push(start..end);
+        start = end;
+    }
+    all
+}
+
+/// A separator with the line break before it.
+const LINE_OF_SEPARATOR: &str = "\n---";
 
 impl<'a> Iterator for Documents<'a> {
     type Item = Result<Document<'a>, Mistake>;
 
     /// Parts without a document, such as one of comments alone, are left out.
     fn next(&mut self) -> Option<Self::Item> {
-        while self.at < self.text.len() {
+        while self.at < self.stop {
             if self.end <= self.at {
                 if let Some(mistake) = self.next_part() {
                     return Some(Err(mistake));
@@ -69,7 +104,7 @@ impl Documents<'_> {
             return None;
         }
         let mut end = self.at;
-        while end < self.text.len() && !self.is_separator(end) {
+        while end < self.stop && !self.is_separator(end) {
             end = self.line_end(end);
         }
         self.end = end;

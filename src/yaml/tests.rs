@@ -155,6 +155,22 @@ fn large_maps_have_the_last_of_equal_keys_too() {
 }
 
 proptest::proptest! {
+    #[test]
+    fn the_cuts_of_a_text_have_its_documents(
+        text in "\u{feff}?([a-c]: [0-9{\u{e9}]|---|--- #|---x|\\{\"a\": 1\\}| |\r?\n|~){0,40}",
+        size in 0..30_usize,
+    ) {
+        let shown = |it: Result<Document<'_>, Mistake>| it.map(|it| (it.range.clone(), it.json(it.root())));
+        let whole: Vec<_> = documents(&text).map(shown).collect();
+        let cuts = cuts(&text, size);
+        let ends = cuts.iter().map(|it| it.end);
+        let starts: Vec<_> = [0].into_iter().chain(ends.clone()).collect();
+        assert_eq!(starts[..cuts.len()], cuts.iter().map(|it| it.start).collect::<Vec<_>>());
+        assert_eq!(starts.last().copied(), Some(text.len()));
+        let pieces = cuts.into_iter().flat_map(|it| documents_within(&text, it));
+        assert_eq!(pieces.map(shown).collect::<Vec<_>>(), whole);
+    }
+
     /// Files are data: whatever is in them, there is an answer.
     #[test]
     fn no_text_makes_it_panic(text in "[-a{}\\[\\]:,&*!|>'\"#%@~<0-9. \t\n\r\u{85}\u{feff}]{0,60}") {

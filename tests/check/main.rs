@@ -3,3 +3,4 @@
 mod cases;
 mod suites;
 mod tables;
+mod threads;

@@ -13,6 +13,8 @@ use crate::cli::file::{self, is_standard_input, shown};
 
 /// A larger file is none of manifests.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
+/// The content of a larger file is read by several threads.
+const LARGE: u64 = 256 * 1024;
 /// A link may lead back up.
 const DEEPEST: usize = 64;
 /// What files of manifests end in.
@@ -24,6 +26,8 @@ pub(in crate::cli) struct Input {
     /// The name in messages.
     pub(in crate::cli) name: String,
     path: PathBuf,
+    /// In bytes, as the file system says.
+    size: u64,
     /// The content of what can be read only once.
     kept: Option<Result<Vec<u8>, String>>,
 }
@@ -45,15 +49,26 @@ pub(in crate::cli) fn text(path: &Path) -> anyhow::Result<String> {
 
 impl Input {
     fn of(path: PathBuf) -> Self {
-        Self { name: shown(&path), path, kept: None }
+        Self { name: shown(&path), path, size: 0, kept: None }
     }
 
     /// Reads now what can be read only once: standard input and pipes.
     pub(in crate::cli) fn kept(self) -> Self {
+        let metadata = fs::metadata(&self.path);
         let is_once =
-            is_standard_input(&self.path) || fs::metadata(&self.path).is_ok_and(|it| !it.is_file());
+            is_standard_input(&self.path) || metadata.as_ref().is_ok_and(|it| !it.is_file());
         let kept = is_once.then(|| content(&self.path).map_err(|it| format!("{it:#}")));
-        Self { kept, ..self }
+        let size = match &kept {
+            Some(Ok(it)) => it.len() as u64,
+            Some(Err(_)) => 0,
+            None => metadata.map_or(0, |it| it.len()),
+        };
+        Self { size, kept, ..self }
+    }
+
+    /// Whether it is worth to read parts of it at once.
+    pub(super) fn is_large(&self) -> bool {
+        self.size > LARGE
     }
 
     pub(in crate::cli) fn is_read_once(&self) -> bool {

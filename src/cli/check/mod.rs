@@ -5,18 +5,20 @@ pub(super) mod files;
 mod fix;
 mod glob;
 pub(super) mod inventory;
+mod pieces;
 pub(super) mod pool;
 
 use std::{
     fmt::Write as _,
     io::{self, Write},
+    num::NonZero,
     path::{Path, PathBuf},
 };
 
 use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 
-use self::{files::Input, inventory::Inventories};
+use self::{files::Input, inventory::Inventories, pieces::Piece};
 use crate::{
     check::{Checker, Collected, CustomKind, World},
     cli::{Outcome, file::shown, output, today},
@@ -102,6 +104,11 @@ pub(super) struct Check {
     )]
     output: Vec<Output>,
 
+    /// How many files, or parts of a large one, are read at once; if unset, as many as there are
+    /// processors
+    #[arg(long, env = "CALLGATE_THREADS", value_name = "NUMBER")]
+    threads: Option<NonZero<usize>>,
+
     /// From which findings on the exit code is 1
     #[arg(long, env = "CALLGATE_FAIL_ON", value_name = "LEVEL", default_value = "deny")]
     fail_on: FailOn,
@@ -133,15 +140,14 @@ impl Check {
             return fix::run(&inputs, &checker, self.write, failures);
         }
         let mut judged: Vec<Checked> = Vec::new();
-        for result in pool::map(&inputs, |it| {
-            let content = it.read()?;
-            Ok(checker.check(&it.name, &content))
-        }) {
-            match result {
-                Ok(all) => judged.extend(all),
-                Err(why) => failures.push(why),
-            }
-        }
+        let check = |it: &Piece<'_>| match it {
+            Piece::Text { source, text, cut } => checker.check_cut(source, text, cut.clone()),
+            Piece::Bytes { source } => checker.check(source.name(), source.text()),
+        };
+        pieces::each(&inputs, self.threads, check, |result| match result {
+            Ok(all) => judged.extend(all),
+            Err(why) => failures.push(why),
+        });
         let mut said = String::new();
         if let Some(path) = &self.baseline {
             said.push_str(&baseline::apply(path, self.write_baseline, &mut judged)?);
@@ -170,13 +176,16 @@ impl Check {
     /// All that findings depend on besides the file at hand.
     fn world(&self, inputs: &[Input]) -> anyhow::Result<World> {
         let mut collected = Collected::default();
-        let found = pool::map(inputs, |it| -> anyhow::Result<_> {
+        let collect = |it: &Piece<'_>| {
             let mut found = Collected::default();
-            found.add(&it.read()?);
-            Ok(found)
-        });
+            if let Piece::Text { text, cut, .. } = it {
+                found.add(&text[cut.clone()]);
+            }
+            found
+        };
         // What cannot be read is reported when it is judged.
-        found.into_iter().flatten().for_each(|it| collected.extend(it));
+        let take = |it: anyhow::Result<_>| it.into_iter().for_each(|it| collected.extend(it));
+        pieces::each(inputs, self.threads, collect, take);
         let policy = self.policy.clone().unwrap_or_else(|| "restricted".to_owned());
         let sources = Sources { policy, mode: self.mode, profiles: self.profiles.clone() };
         let facts = sources.read()?;

@@ -13,8 +13,17 @@ use std::{
 const MOST_THREADS: usize = 16;
 
 pub(in crate::cli) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = threads.min(MOST_THREADS).min(items.len());
+    map_by(None, items, work)
+}
+
+/// `threads`: how many work at once; `None`: as many as there are processors.
+pub(super) fn map_by<T: Sync, R: Send>(
+    threads: Option<NonZero<usize>>,
+    items: &[T],
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let own = || thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
+    let threads = threads.map_or_else(own, NonZero::get).min(items.len());
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(items.len()));
     let run = || {

@@ -21,6 +21,13 @@ impl Usage {
         Duration::from_nanos(nanoseconds.sum())
     }
 
+    /// The largest resident memory so far, in kB; `None` if it has ended.
+    pub fn peak(self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;
+        let value = status.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
+        value.split_whitespace().next()?.parse().ok()
+    }
+
     /// A field of its status that is in kB.
     pub fn status(self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).expect("it runs");

@@ -1,5 +1,6 @@
 //! Generated pods.
 
+pub mod manifests;
 pub mod nodes;
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
