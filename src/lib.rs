@@ -29,6 +29,7 @@ pub mod position;
 pub mod profile;
 mod recent;
 pub mod report;
+pub mod scan;
 pub mod server;
 mod spelling;
 pub mod standalone;

@@ -18,6 +18,7 @@ const CORE: &[&str] = &[
     "src/policy",
     "src/profile",
     "src/report",
+    "src/scan",
     "src/yaml",
 ];
 const OUTSIDE: &[&str] = &[

@@ -24,6 +24,7 @@ mod pods;
 mod profiles;
 mod readme;
 mod rights;
+mod scan;
 mod storms;
 mod strangers;
 mod templates;
@@ -50,6 +51,7 @@ pub(crate) fn all() -> Vec<Entry> {
         outage::trials(),
         in_a_cluster::trials(),
         rights::trials(),
+        scan::trials(),
         strangers::trials(),
         events::trials(),
         accepted::trials(),

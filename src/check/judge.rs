@@ -9,12 +9,11 @@ use super::{
     kinds::{self, PodAt},
     locate::{self, Step},
     objects::Object,
-    patched::patched,
     topics,
 };
 use crate::{
     pod::{Kind, Pod, Scope},
-    policy::{Facts, FieldPath, Judged, Level, Mode, Patch, Policy, RULES, Verdict, cut},
+    policy::{Facts, FieldPath, Judged, Level, Mode, Patch, Policy, RULES, Verdict, cut, patched},
     report::{Diagnostic, Place, Severity, Source, Suppressed},
     yaml::{NodeId, documents},
 };

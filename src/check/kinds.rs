@@ -100,9 +100,8 @@ impl CustomKind {
 
 /// The pods of an object; none if it holds none.
 pub(super) fn pods(object: &Object<'_>, custom: &[CustomKind]) -> Vec<PodAt> {
-    let own = Kind::ALL
-        .into_iter()
-        .find(|it| it.group() == object.group() && kind_name(*it) == object.kind);
+    let own =
+        Kind::ALL.into_iter().find(|it| it.group() == object.group() && it.name() == object.kind);
     if let Some(kind) = own {
         return found(object, kind.prefix().trim_end_matches('.'));
     }
@@ -113,20 +112,6 @@ pub(super) fn pods(object: &Object<'_>, custom: &[CustomKind]) -> Vec<PodAt> {
         paths = known.flat_map(|it| it.2).copied().collect();
     }
     paths.into_iter().flat_map(|it| found(object, it)).collect()
-}
-
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Pod => "Pod",
-        Kind::PodTemplate => "PodTemplate",
-        Kind::ReplicationController => "ReplicationController",
-        Kind::ReplicaSet => "ReplicaSet",
-        Kind::Deployment => "Deployment",
-        Kind::StatefulSet => "StatefulSet",
-        Kind::DaemonSet => "DaemonSet",
-        Kind::Job => "Job",
-        Kind::CronJob => "CronJob",
-    }
 }
 
 fn found(object: &Object<'_>, path: &str) -> Vec<PodAt> {

@@ -12,7 +12,6 @@ mod judge;
 mod kinds;
 pub(crate) mod locate;
 mod objects;
-mod patched;
 mod topics;
 
 use std::{ops::Range, sync::Arc};

@@ -9,6 +9,7 @@ mod file;
 mod observe;
 mod output;
 mod profile;
+mod scan;
 mod serve;
 mod test;
 
@@ -36,6 +37,7 @@ enum Command {
     Explain(explain::Explain),
     Profile(profile::Profile),
     Compile(compile::Compile),
+    Scan(scan::Scan),
     Crds(crds::Crds),
 }
 
@@ -66,6 +68,7 @@ impl Cli {
             Command::Explain(it) => it.run(),
             Command::Profile(it) => it.run(),
             Command::Compile(it) => it.run(),
+            Command::Scan(it) => it.run(),
             Command::Crds(it) => it.run(),
         };
         match result {

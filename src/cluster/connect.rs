@@ -1,6 +1,11 @@
 //! Clients for an API server.
 
-use kube::{Client, Config};
+use std::path::Path;
+
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
 
 use crate::causes::chain;
 
@@ -29,4 +34,26 @@ pub async fn clients() -> Result<Clients, String> {
     watches.default_retry = false;
     let client = |it| Client::try_from(it).map_err(|it| chain(&it));
     Ok(Clients { client: client(config)?, watches: client(watches)? })
+}
+
+/// Connects with the kubeconfig as kubectl does, or with this one, in this context.
+///
+/// # Errors
+/// As one text.
+pub async fn connect_to(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+) -> Result<Client, String> {
+    if kubeconfig.is_none() && context.is_none() {
+        return connect().await;
+    }
+    let read = match kubeconfig {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    let read = read.map_err(|it| chain(&it))?;
+    let options =
+        KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let config = Config::from_custom_kubeconfig(read, &options).await;
+    Client::try_from(config.map_err(|it| chain(&it))?).map_err(|it| chain(&it))
 }

@@ -103,6 +103,11 @@ impl Facts {
         self.store.silent()
     }
 
+    /// The namespaces that are not being deleted, with their labels.
+    pub fn namespaces(&self) -> &BTreeMap<String, Labels> {
+        &self.namespaces.known
+    }
+
     pub fn classes(&self) -> RuntimeClasses {
         RuntimeClasses::of_cluster(self.classes.known.clone())
     }

@@ -18,12 +18,13 @@ mod partial;
 mod policies;
 mod read;
 mod report;
+mod scan;
 mod watch;
 
 use self::report::cut;
 use crate::causes::chain;
 
-pub use connect::{Clients, clients, connect};
+pub use connect::{Clients, clients, connect, connect_to};
 pub use facts::{Changes, Facts};
 pub use find::{Find, find_namespace};
 pub use freshness::Freshness;
@@ -31,4 +32,5 @@ pub use live::Live;
 pub use object_type::ObjectType;
 pub use policies::{FindObeying, FindPolicy, find_obeying, find_policy};
 pub use report::Report;
+pub use scan::{Reader, Unreachable};
 pub use watch::{Watched, watch};

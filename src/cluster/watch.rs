@@ -151,7 +151,7 @@ async fn follow(
                 news.nodes |= kind == ObjectType::Node && facts.store.confirmed(at);
                 on_event(Watched::Confirmed { kind, at });
             }
-            Ok(Some(StreamEvent::Failed(kind, Failure { why, is_answer }))) => {
+            Ok(Some(StreamEvent::Failed(kind, Failure { why, is_answer, code: _ }))) => {
                 on_event(Watched::Failed { kind, why, is_answer });
             }
             Ok(None) => return,

@@ -45,11 +45,7 @@ impl Form {
 
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.form.as_str())?;
-        match &self.destination {
-            Destination::Stdout => Ok(()),
-            Destination::File(path) => write!(f, "={}", path.display()),
-        }
+        write!(f, "{}{}", self.form.as_str(), self.destination)
     }
 }
 
@@ -57,18 +53,10 @@ impl FromStr for Output {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (form, path) = match text.split_once('=') {
-            Some((form, path)) => (form, Some(path)),
-            None => (text, None),
-        };
+        let (form, destination) = Destination::split(text)?;
         let known = Form::ALL.map(Form::as_str);
         let Some(form) = Form::ALL.into_iter().find(|it| it.as_str() == form) else {
             return Err(format!("{form:?} is not a format, only {}", known.join(", ")));
-        };
-        let destination = match path {
-            None => Destination::Stdout,
-            Some("") => return Err(format!("a file must follow \"{}=\"", form.as_str())),
-            Some(path) => Destination::File(PathBuf::from(path)),
         };
         Ok(Self { form, destination })
     }
@@ -80,21 +68,46 @@ impl Output {
     /// # Errors
     /// Which two collide.
     pub fn check(all: &[Self]) -> Result<(), String> {
+        let destinations: Vec<_> = all.iter().map(|it| &it.destination).collect();
+        Destination::check(&destinations, "sarif=report.sarif")
+    }
+}
+
+impl Destination {
+    /// Splits `FORMAT` or `FORMAT=FILE`.
+    pub(crate) fn split(text: &str) -> Result<(&str, Self), String> {
+        match text.split_once('=') {
+            None => Ok((text, Self::Stdout)),
+            Some((form, "")) => Err(format!("a file must follow \"{form}=\"")),
+            Some((form, path)) => Ok((form, Self::File(PathBuf::from(path)))),
+        }
+    }
+
+    /// Checks that no two are the same; `example` names a form with a file.
+    pub(crate) fn check(all: &[&Self], example: &str) -> Result<(), String> {
         for (at, it) in all.iter().enumerate() {
-            if all[..at].iter().any(|other| other.destination == it.destination) {
-                return Err(match &it.destination {
-                    Destination::Stdout => "only one format can be written to standard output: \
-                         give the others a file, such as sarif=report.sarif"
-                        .to_owned(),
-                    Destination::File(path) => {
-                        format!(
-                            "two formats cannot be written to one file, {:?}",
-                            path.to_string_lossy()
-                        )
+            if all[..at].contains(it) {
+                return Err(match it {
+                    Self::Stdout => format!(
+                        "only one format can be written to standard output: give the others a \
+                         file, such as {example}"
+                    ),
+                    Self::File(path) => {
+                        let path = path.to_string_lossy();
+                        format!("two formats cannot be written to one file, {path:?}")
                     }
                 });
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => Ok(()),
+            Self::File(path) => write!(f, "={}", path.display()),
+        }
     }
 }

@@ -3,12 +3,14 @@
 //! whatever they hold.
 
 mod object;
+mod pages;
 mod source;
 mod split;
 mod stream;
 
 pub(crate) use self::{
     object::Object,
+    pages::{Listing, list},
     source::{Change, Source, Timing},
     stream::{Event, Failure, stream},
 };

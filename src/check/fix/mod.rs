@@ -12,10 +12,9 @@ use super::{
     Checker, judge,
     kinds::{self, PodAt},
     objects,
-    patched::patched,
 };
 use crate::{
-    policy::{Operation, Patch},
+    policy::{Operation, Patch, patched},
     yaml::{self, Document, NodeId},
 };
 

@@ -8,29 +8,19 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Request, header::ACCEPT};
-use http_body_util::BodyExt;
-use kube::{Client, client::Body};
+use kube::Client;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::{
-    task::yield_now,
-    time::{Instant, error::Elapsed, sleep, timeout, timeout_at},
-};
+use tokio::time::{Instant, error::Elapsed, sleep, timeout_at};
 
 use super::{
     Change, Object, Source,
-    split::{Items, Lines},
+    pages::{Expired, Refusal, Status, ask, chunk, encoded, pages},
+    split::Lines,
 };
-use crate::causes::chain;
 
 /// How much later than requested the API server may end a watch.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// How much of an error's text is read.
-const LONGEST_ERROR: usize = 64 << 10;
-const LONGEST_REASON: usize = 512;
 
 /// After a watch that lasted this long, the backoff starts again at its shortest pause.
 const LONG_ENOUGH: Duration = Duration::from_secs(5);
@@ -52,6 +42,8 @@ pub(crate) struct Failure {
     pub(crate) why: String,
     /// Whether the API server answered with an error, rather than not at all.
     pub(crate) is_answer: bool,
+    /// The status of that answer.
+    pub(crate) code: Option<u16>,
 }
 
 struct Stream<'a, Read, Notify> {
@@ -63,34 +55,12 @@ struct Stream<'a, Read, Notify> {
     notify: Notify,
 }
 
-/// The fields of a list besides its items.
-#[derive(Deserialize)]
-struct List {
-    metadata: ListMetadata,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ListMetadata {
-    resource_version: String,
-    #[serde(default)]
-    r#continue: String,
-}
-
 /// One line of a watch.
 #[derive(Deserialize)]
 struct Line<'a> {
     r#type: &'a str,
     #[serde(borrow)]
     object: &'a RawValue,
-}
-
-/// The `Status` in an error of the API server.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Status {
-    message: String,
-    code: u16,
 }
 
 /// Reports the objects of a source, as `read` reads them, and every change of them, for ever.
@@ -134,25 +104,20 @@ impl<T, Read: Fn(&Object<'_>) -> T, Notify: Fn(Event<T>)> Stream<'_, Read, Notif
     async fn list(&mut self) -> Result<(), Failure> {
         let began = Instant::now();
         (self.notify)(Event::Change(Change::Begin));
-        let Source { path, page, .. } = &self.source;
+        let Source { path, page, timing, .. } = &self.source;
         let uri = format!("{path}?limit={page}{}", self.selector());
-        let patience = self.source.timing.patience;
-        let mut next = String::new();
-        let version = loop {
-            let mut body = self.ask(&format!("{uri}{next}"), true).await?;
-            let mut items = Items::default();
-            while let Some(bytes) = timeout(patience, chunk(&mut body)).await?? {
-                items.push(&bytes, |text| drop(self.report(&text, Change::Listed)));
-                // Reading many objects takes a while, and an agent has only one thread.
-                yield_now().await;
-            }
-            let List { metadata } = serde_json::from_str(&items.rest())?;
-            if metadata.r#continue.is_empty() {
-                break metadata.resource_version;
-            }
-            next = format!("&continue={}", encoded(&metadata.r#continue));
-        };
-        self.version = Some(version);
+        // Boxed, since it is large, and is awaited rarely.
+        let list = Box::pin(pages(
+            self.client,
+            &uri,
+            self.source.accept(true),
+            (timing.patience, Expired::Fails),
+            |text| {
+                drop(self.report(text, Change::Listed));
+            },
+        ));
+        let version = list.await;
+        self.version = Some(version.map_err(|it| self.refused(it))?);
         (self.notify)(Event::Change(Change::End));
         (self.notify)(Event::Confirmed(began));
         Ok(())
@@ -165,7 +130,9 @@ impl<T, Read: Fn(&Object<'_>) -> T, Notify: Fn(Event<T>)> Stream<'_, Read, Notif
         let uri = format!(
             "{path}?watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={version}{selector}"
         );
-        let mut body = self.ask(&uri, false).await?;
+        let patience = self.source.timing.patience;
+        let body = ask(self.client, &uri, self.source.accept(false), patience).await;
+        let mut body = body.map_err(|it| self.refused(it))?;
         let mut lines = Lines::default();
         let silence = self.source.timing.silence;
         let until = || (began + term + GRACE).min(Instant::now() + silence);
@@ -203,8 +170,8 @@ impl<T, Read: Fn(&Object<'_>) -> T, Notify: Fn(Event<T>)> Stream<'_, Read, Notif
             "DELETED" => self.report(object, |name, _| Change::Gone(name)),
             "BOOKMARK" => Object::read(object).ok().map(|it| it.version().to_owned()),
             _ => {
-                let Status { message, code } = serde_json::from_str(object).unwrap_or_default();
-                return Err(self.refused(code, &message));
+                let status: Status = serde_json::from_str(object).unwrap_or_default();
+                return Err(self.refused(Refusal::Status(status)));
             }
         };
         self.version = version.or(self.version.take());
@@ -229,42 +196,24 @@ impl<T, Read: Fn(&Object<'_>) -> T, Notify: Fn(Event<T>)> Stream<'_, Read, Notif
         }
     }
 
-    async fn ask(&mut self, uri: &str, is_list: bool) -> Result<Body, Failure> {
-        let request = Request::get(uri).header(ACCEPT, self.source.accept(is_list));
-        let request = request.body(Body::empty()).map_err(|it| Failure::silent(chain(&it)))?;
-        let patience = self.source.timing.patience;
-        let sent = timeout(patience, self.client.send(request)).await?;
-        let response = sent.map_err(|it| Failure::silent(chain(&it)))?;
-        let (code, mut body) = (response.status(), response.into_body());
-        if code.is_success() {
-            return Ok(body);
-        }
-        let mut text = Vec::new();
-        while text.len() < LONGEST_ERROR
-            && let Some(bytes) = timeout(patience, chunk(&mut body)).await??
-        {
-            text.extend_from_slice(&bytes);
-        }
-        let Status { message, .. } = serde_json::from_slice(&text).unwrap_or_default();
-        let message = if message.is_empty() { code.to_string() } else { message };
-        Err(self.refused(code.as_u16(), &message))
-    }
-
     /// The API server rejects the version that the watch continues from, unless it is only
     /// overloaded.
-    fn refused(&mut self, code: u16, message: &str) -> Failure {
-        if !matches!(code, 429 | 500 | 503) {
-            self.version = None;
+    fn refused(&mut self, refusal: Refusal) -> Failure {
+        match refusal {
+            Refusal::Status(status) => {
+                if !matches!(status.code, 429 | 500 | 503) {
+                    self.version = None;
+                }
+                status.into()
+            }
+            Refusal::Failed(it) => it,
         }
-        let message = &message[..message.floor_char_boundary(LONGEST_REASON)];
-        let why = format!("the API server says: {message}");
-        Failure { why, is_answer: true }
     }
 }
 
 impl Failure {
-    fn silent(why: String) -> Self {
-        Self { why, is_answer: false }
+    pub(super) fn silent(why: String) -> Self {
+        Self { why, is_answer: false, code: None }
     }
 }
 
@@ -277,32 +226,8 @@ impl From<Elapsed> for Failure {
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
         let why = format!("the API server sent what cannot be read: {error}");
-        Self { why, is_answer: true }
+        Self { why, is_answer: true, code: None }
     }
-}
-
-/// The next bytes of a body.
-async fn chunk(body: &mut Body) -> Result<Option<Bytes>, Failure> {
-    loop {
-        match body.frame().await {
-            None => return Ok(None),
-            Some(Err(error)) => return Err(Failure::silent(chain(&error))),
-            // Trailers hold no data.
-            Some(Ok(frame)) => {
-                if let Ok(bytes) = frame.into_data() {
-                    return Ok(Some(bytes));
-                }
-            }
-        }
-    }
-}
-
-/// Encodes a value for the query of a URI.
-fn encoded(text: &str) -> String {
-    let plain = |it: u8| it.is_ascii_alphanumeric() || b"-_.~".contains(&it);
-    text.bytes()
-        .map(|it| if plain(it) { char::from(it).to_string() } else { format!("%{it:02X}") })
-        .collect()
 }
 
 /// Between half of a pause and all of it, so that watches that failed together are not retried

@@ -6,10 +6,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use bytes::Bytes;
 use futures_util::stream::{Pending, pending};
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::{Either, Full, StreamBody};
 use hyper::body::Frame;
+use kube::client::Body;
+use tokio::time::timeout;
 use tower::service_fn;
 
 use super::*;

@@ -1,0 +1,219 @@
+//! `callgate scan` on a cluster with workloads whose pods controllers have made.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::{Value, json};
+use support::wait::eventually;
+
+use crate::trial::{Test, container, trials};
+
+trials![
+    a_scan_says_what_enforcing_would_change_and_refuse,
+    a_scan_needs_exactly_the_rights_that_it_prints,
+];
+
+const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+const BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+
+/// The exit code, standard output and standard error of `callgate scan`.
+fn scan(kubeconfig: &Path, flags: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_callgate"))
+        .arg("scan")
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .args(flags)
+        .env_clear()
+        .output()
+        .expect("the binary starts");
+    let text = |it| String::from_utf8(it).expect("it is text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// A pod template whose container has this security context.
+fn template(labels: &Value, context: &Value) -> Value {
+    let spec = json!({ "restartPolicy": "Always", "containers": [container("app", context)] });
+    json!({ "metadata": { "labels": labels }, "spec": spec })
+}
+
+/// Creates a Deployment of two replicas, a `CronJob` that has not run, and a pod; waits for the
+/// replicas.
+async fn fill(it: &Test, namespace: &str) {
+    let api = it.api();
+    let labels = json!({ "app": "web" });
+    let privileged = json!({ "privileged": true, "seccompProfile": { "type": "RuntimeDefault" } });
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
+        "spec": {
+            "replicas": 2, "selector": { "matchLabels": labels },
+            "template": template(&labels, &privileged),
+        },
+    });
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
+    api.post(&path, &deployment).await.expect_ok("the deployment");
+    let mut job = template(&json!({}), &Value::Null);
+    job["spec"]["restartPolicy"] = json!("Never");
+    let cron_job = json!({
+        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": { "name": "tidy" },
+        "spec": {
+            "schedule": "0 0 1 1 *", "suspend": true,
+            "jobTemplate": { "spec": { "template": job } },
+        },
+    });
+    let path = format!("/apis/batch/v1/namespaces/{namespace}/cronjobs");
+    api.post(&path, &cron_job).await.expect_ok("the cron job");
+    let pods = format!("/api/v1/namespaces/{namespace}/pods");
+    let own = json!({ "seccompProfile": { "type": "RuntimeDefault" } });
+    let alone = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "alone" },
+        "spec": { "containers": [container("app", &own)] },
+    });
+    api.post(&pods, &alone).await.expect_ok("the pod");
+    eventually("the replicas are there", async || {
+        let list = api.get(&pods).await.body;
+        (list["items"].as_array()?.len() == 3).then_some(())
+    })
+    .await;
+}
+
+async fn a_scan_says_what_enforcing_would_change_and_refuse(it: Test) {
+    let namespace = it.plain_namespace().await;
+    fill(&it, &namespace).await;
+    let kubeconfig = &it.world.site.kubeconfig;
+    let (code, stdout, stderr) = scan(kubeconfig, &["--namespace", &namespace]);
+    let expected = format!(
+        "\
+{namespace}: not safe to enforce: pods of 1 of 3 workloads would be refused (privileged)
+  3 pods: 2 privileged, 1 RuntimeDefault
+  cronjob \"tidy\", 0 pods
+    changed: callgate would set RuntimeDefault
+  deployment \"web\", 2 pods
+    refused: spec.template.spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption [privileged]
+  next: kubectl label namespace {namespace} callgate.dev/policy=restricted callgate.dev/mode=audit
+
+"
+    );
+    let summary =
+        "scanned 3 pods and 3 workloads in 1 namespace: 0 safe to enforce, 1 not, 0 unknown\n";
+    assert_eq!((code, &*stdout, &*stderr), (Some(1), &*expected, summary));
+
+    let flags = ["--namespace", &namespace, "--output", "json", "--fail-on", "never"];
+    let (code, stdout, _) = scan(kubeconfig, &flags);
+    let document: Value = serde_json::from_str(&stdout).expect("it is JSON");
+    assert_eq!((code, &document["version"]), (Some(0), &json!(1)));
+    let found = &document["namespaces"][0];
+    assert_eq!(found["pods"]["runsUnder"], json!({ "privileged": 2, "RuntimeDefault": 1 }));
+    let web = &found["owners"][1];
+    assert_eq!((&web["kind"], &web["pods"]), (&json!("Deployment"), &json!(2)));
+    let finding = &web["findings"][0];
+    assert_eq!((&finding["rule"], &finding["grade"]), (&json!("privileged"), &json!("refused")));
+    assert_eq!(finding["names"].as_array().map(Vec::len), Some(2), "{finding}");
+
+    // The built-in policy without injection leaves the CronJob as it is.
+    let (_, stdout, _) = scan(kubeconfig, &["--namespace", &namespace, "--policy", "baseline"]);
+    assert!(!stdout.contains("cronjob"), "{stdout}");
+    let (code, stdout, stderr) =
+        scan(kubeconfig, &["--namespace", &namespace, "--selector", "app=other"]);
+    let unknown = format!(
+        "{namespace}: unknown whether it is safe to enforce: only what the selector chooses was judged\n"
+    );
+    assert!(code == Some(0) && stdout.starts_with(&unknown), "{code:?} {stdout} {stderr}");
+    let (code, _, stderr) = scan(kubeconfig, &["--namespace", "nowhere"]);
+    assert_eq!((code, &*stderr), (Some(2), "error: there is no namespace \"nowhere\"\n"));
+    let (code, _, stderr) = scan(kubeconfig, &["--policy", "restrictd"]);
+    let start = "error: policy \"restrictd\" does not exist; the policies are baseline, ";
+    assert!(code == Some(2) && stderr.starts_with(start), "{code:?} {stderr}");
+}
+
+/// A kubeconfig that holds the token of a service account, which it creates.
+async fn kubeconfig_of(it: &Test, namespace: &str, name: &str) -> tempfile::NamedTempFile {
+    let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
+    let account =
+        json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name } });
+    it.api().post(&path, &account).await.expect_ok("the account");
+    let request = json!({
+        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+        "spec": { "audiences": null },
+    });
+    let reply = it.api().post(&format!("{path}/{name}/token"), &request).await;
+    let token = reply.expect_ok("a token")["status"]["token"].clone();
+    let text = fs::read_to_string(&it.world.site.kubeconfig).expect("there is a kubeconfig");
+    let mut config: Value = serde_saphyr::from_str(&text).expect("it is YAML");
+    for user in config["users"].as_array_mut().expect("it has users") {
+        user["user"] = json!({ "token": token });
+    }
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(&file, config.to_string()).expect("it is written");
+    file
+}
+
+async fn a_scan_needs_exactly_the_rights_that_it_prints(it: Test) {
+    let namespace = it.plain_namespace().await;
+    fill(&it, &namespace).await;
+    let name = format!("scan-{namespace}");
+    let kubeconfig = kubeconfig_of(&it, &namespace, "scan").await;
+    let (code, printed, _) = scan(kubeconfig.path(), &["--print-rbac"]);
+    assert_eq!(code, Some(0));
+    let mut role: Value = serde_saphyr::from_str(&printed).expect("it is YAML");
+    role["metadata"]["name"] = json!(name);
+    let path = format!("{ROLES}/{name}");
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": { "name": name },
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name,
+        },
+        "subjects": [{ "kind": "ServiceAccount", "name": "scan", "namespace": namespace }],
+    });
+    it.api().apply(&path, &role).await.expect_ok("the role");
+    it.api().apply(&format!("{BINDINGS}/{name}"), &binding).await.expect_ok("the binding");
+    let flags = ["--namespace", &*namespace];
+    let verdict = format!("{namespace}: not safe to enforce: pods of 1 of 3 workloads");
+    eventually("it has all rights", async || {
+        let (code, stdout, _) = scan(kubeconfig.path(), &flags);
+        (code == Some(1) && stdout.starts_with(&verdict)).then_some(())
+    })
+    .await;
+
+    let mut checked = 0;
+    for at in 0..role["rules"].as_array().map_or(0, Vec::len) {
+        let resources = role["rules"][at]["resources"].as_array().cloned().unwrap_or_default();
+        let group = role["rules"][at]["apiGroups"][0].as_str().expect("a group").to_owned();
+        for resource in &resources {
+            let mut less = role.clone();
+            let others: Vec<_> = resources.iter().filter(|it| *it != resource).collect();
+            if others.is_empty() {
+                less["rules"].as_array_mut().expect("rules").remove(at);
+            } else {
+                less["rules"][at]["resources"] = json!(others);
+            }
+            it.api().put(&path, &less).await.expect_ok("a role with one right less");
+            let plural = resource.as_str().expect("a name");
+            let full =
+                if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") };
+            // The API server names the namespace where it was asked for one by its name.
+            let named =
+                if plural == "namespaces" { format!(" {namespace:?}") } else { String::new() };
+            let missing = format!(
+                "not read: {full}: the API server says: {full}{named} is forbidden: User \"system:serviceaccount:{namespace}:scan\" cannot list resource \"{plural}\" in API group \"{group}\""
+            );
+            let stdout = eventually("the right is gone", async || {
+                let (code, stdout, stderr) = scan(kubeconfig.path(), &flags);
+                let others = stdout.matches("not read: ").count();
+                let is_it = code == Some(2) && stdout.starts_with(&missing) && others == 1;
+                (is_it && stderr.ends_with("error: not everything could be read\n"))
+                    .then_some(stdout)
+            })
+            .await;
+            // What the pods of this namespace do not depend on may be missing.
+            let unread = format!("{full} were not read");
+            let is_of_pods =
+                !["nodes", "runtimeclasses"].contains(&plural) && group != "callgate.dev";
+            assert_eq!(stdout.contains(&unread), is_of_pods, "{stdout}");
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 14);
+    for path in [path, format!("{BINDINGS}/{name}")] {
+        it.api().delete(&path).await.expect_ok("it goes");
+    }
+}

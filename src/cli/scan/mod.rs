@@ -1,0 +1,178 @@
+//! `callgate scan`: judges what a cluster runs already.
+
+mod output;
+mod progress;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use clap::{Args, ValueEnum};
+use kube::Client;
+
+use self::{output::Output, progress::Progress};
+use crate::{
+    cli::{Outcome, today},
+    cluster::{Facts, Reader, connect_to},
+    policy::{Builtin, Mode, Policy},
+    profile::Catalog,
+    scan::{self, Grade, Overview, Unread, World, role, summary},
+    standalone::Sources,
+};
+
+/// Judge what a cluster runs already: is it safe to enforce a policy, and where not?
+///
+/// Reads pods, workloads, namespaces, nodes and callgate's own objects through the kubeconfig, and
+/// changes nothing. Nothing has to be installed.
+#[derive(Args, Debug)]
+pub(super) struct Scan {
+    /// Kubeconfig to use; if unset, it is found as by kubectl
+    #[arg(long, env = "CALLGATE_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Context of the kubeconfig; if unset, the current one
+    #[arg(long, env = "CALLGATE_CONTEXT", value_name = "NAME")]
+    context: Option<String>,
+
+    /// Namespace to scan; if unset, all are
+    #[arg(long, env = "CALLGATE_NAMESPACE", value_name = "NAME")]
+    namespace: Option<String>,
+
+    /// Selector of labels that workloads and pods must have, as for `kubectl get`. Whether a policy
+    /// is safe for a whole namespace is then unknown
+    #[arg(long, env = "CALLGATE_SELECTOR", value_name = "SELECTOR", default_value = "")]
+    selector: String,
+
+    /// Policy to judge by, in every namespace: the name of a built-in one (baseline, restricted) or
+    /// of a `SeccompPolicy` in the cluster, or the path of a file that holds one. If unset, the label
+    /// of each namespace decides, else restricted
+    #[arg(long, env = "CALLGATE_POLICY", value_name = "NAME|FILE")]
+    policy: Option<String>,
+
+    /// Format: text, json or html; with a file, such as html=scan.html, it is written there. Can be
+    /// repeated, for several formats
+    #[arg(
+        long,
+        env = "CALLGATE_OUTPUT",
+        value_name = "FORMAT[=FILE]",
+        default_value = "text",
+        value_delimiter = ','
+    )]
+    output: Vec<Output>,
+
+    /// From which findings on the exit code is 1
+    #[arg(long, env = "CALLGATE_FAIL_ON", value_name = "LEVEL", default_value = "deny")]
+    fail_on: FailOn,
+
+    /// Print the `ClusterRole` with the rights that a scan needs, and do nothing else
+    #[arg(long, env = "CALLGATE_PRINT_RBAC")]
+    print_rbac: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FailOn {
+    /// What would be refused
+    Deny,
+    /// Warnings too
+    Warn,
+    /// Nothing
+    Never,
+}
+
+const INTERRUPTED: &str = "it was interrupted";
+
+impl Scan {
+    pub(super) fn run(self) -> anyhow::Result<Outcome> {
+        if self.print_rbac {
+            io::stdout().write_all(role().as_bytes()).context("cannot write to standard output")?;
+            return Ok(Outcome::Success);
+        }
+        if let Err(why) = Output::check(&self.output) {
+            bail!("--output: {why}");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let overview = runtime.context("cannot start")?.block_on(self.scan())?;
+        for it in &self.output {
+            it.write(&overview)?;
+        }
+        // Standard error may be closed.
+        let _ = writeln!(io::stderr(), "{}", summary(&overview));
+        if !overview.is_complete() {
+            bail!("not everything could be read");
+        }
+        let fails = match self.fail_on {
+            FailOn::Deny => overview.worst() >= Some(Grade::Refused),
+            FailOn::Warn => overview.worst() >= Some(Grade::Warned),
+            FailOn::Never => false,
+        };
+        Ok(if fails { Outcome::Errors } else { Outcome::Success })
+    }
+
+    async fn scan(&self) -> anyhow::Result<Overview> {
+        let client = connect_to(self.kubeconfig.as_deref(), self.context.as_deref()).await;
+        let client: Client = client.map_err(|why| anyhow!("cannot use the kubeconfig: {why}"))?;
+        let progress = Progress::new();
+        let reader = Reader {
+            client: &client,
+            namespace: self.namespace.as_deref(),
+            selector: &self.selector,
+            on_progress: &|what, count| progress.show(what, count),
+        };
+        let interrupt = tokio::signal::ctrl_c();
+        tokio::pin!(interrupt);
+        let (facts, unread) = tokio::select! {
+            it = reader.facts() => it?,
+            _ = &mut interrupt => bail!(INTERRUPTED),
+        };
+        let world = self.world(&facts, unread)?;
+        let mut scan = scan::Scan::new(&world);
+        let (stopped, missing) = tokio::select! {
+            missing = reader.objects(|kind, text| scan.take(kind, text)) => (None, missing),
+            _ = &mut interrupt => (Some(INTERRUPTED.to_owned()), Vec::new()),
+        };
+        progress.clear();
+        Ok(scan.finish(stopped, missing))
+    }
+
+    fn world(&self, facts: &Facts, unread: Vec<Unread>) -> anyhow::Result<World> {
+        let is_read = !unread.iter().any(|it| it.plural == "namespaces");
+        if let Some(name) = &self.namespace
+            && is_read
+            && facts.namespaces().is_empty()
+        {
+            bail!("there is no namespace {name:?}");
+        }
+        let mut namespaces = facts.namespaces().clone();
+        if let Some(name) = &self.namespace {
+            namespaces.entry(name.clone()).or_default();
+        }
+        let index = facts.policy_index(None);
+        let named = |name: &str| index.iter().find(|it| it.name() == name).cloned();
+        let policy = match self.policy.as_deref() {
+            None => None,
+            Some(it) => Some(match named(it) {
+                Some(policy) => policy,
+                None if Path::new(it).exists() => from_file(it)?,
+                None => bail!("{}", index.no_such_policy(it)),
+            }),
+        };
+        let restricted = Builtin::named("restricted").context("it is built in")?.policy();
+        Ok(World {
+            policy,
+            fallback: restricted,
+            namespaces,
+            catalog: facts.catalog(&Catalog::default()),
+            nodes: facts.nodes().clone(),
+            classes: facts.classes(),
+            today: today(),
+            unread,
+            is_selected: !self.selector.is_empty(),
+            index,
+        })
+    }
+}
+
+fn from_file(path: &str) -> anyhow::Result<Policy> {
+    let sources = Sources { policy: path.to_owned(), mode: Mode::Enforce, profiles: None };
+    Ok(sources.read()?.policy)
+}

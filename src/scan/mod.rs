@@ -1,0 +1,30 @@
+//! Judges what a cluster runs already: what enforcing a policy would change and refuse, in which
+//! namespace, and whose it is. From the texts of objects to an overview, nothing else.
+//!
+//! Objects come one at a time, and of each only what is counted is kept.
+
+mod fold;
+mod html;
+mod judge;
+mod overview;
+mod owner;
+mod read;
+mod resources;
+mod runs;
+mod safety;
+mod text;
+mod texts;
+mod world;
+
+pub use fold::Scan;
+pub use html::html;
+pub use judge::{Finding, Grade, Outcome, judge};
+pub use overview::Overview;
+pub use owner::Owner;
+pub use resources::{RESOURCES, Reads, Resource, role};
+pub use safety::Safety;
+pub use text::{summary, text};
+pub use world::{Unread, World};
+
+#[cfg(test)]
+mod tests;

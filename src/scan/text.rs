@@ -1,0 +1,112 @@
+//! The overview for people.
+
+use std::fmt::Write as _;
+
+use super::{
+    Grade, Overview, Safety,
+    overview::{FindingOverview, NamespaceOverview, OwnerOverview},
+};
+use crate::report::counted;
+
+const INFALLIBLE: &str = "a string takes everything";
+
+/// The overview in lines: what was not read, then each namespace.
+pub fn text(overview: &Overview) -> String {
+    let mut text = String::new();
+    if let Some(why) = &overview.stopped {
+        writeln!(text, "incomplete: {why}\n").expect(INFALLIBLE);
+    }
+    for it in &overview.unread {
+        writeln!(text, "not read: {}: {}", it.resource, it.why).expect(INFALLIBLE);
+    }
+    if !overview.unread.is_empty() {
+        text.push('\n');
+    }
+    for it in &overview.namespaces {
+        namespace(&mut text, it);
+    }
+    text
+}
+
+/// The totals, in one line.
+pub fn summary(overview: &Overview) -> String {
+    let it = &overview.totals;
+    let (pods, workloads) = (counted(it.pods, "pod"), counted(it.workloads, "workload"));
+    let namespaces = counted(it.namespaces, "namespace");
+    format!(
+        "scanned {pods} and {workloads} in {namespaces}: {} safe to enforce, {} not, {} unknown",
+        it.safe, it.not_safe, it.unknown
+    )
+}
+
+fn namespace(text: &mut String, it: &NamespaceOverview) {
+    let safe = match (it.safe, it.is_enforced) {
+        (Safety::Yes, true) => "enforced",
+        (Safety::Yes, false) => "safe to enforce",
+        (Safety::No, true) => "enforced, and not safe",
+        (Safety::No, false) => "not safe to enforce",
+        (Safety::Unknown, true) => "enforced, and safety unknown",
+        (Safety::Unknown, false) => "unknown whether it is safe to enforce",
+    };
+    let reasons = it.reasons.join("; ");
+    let colon = if reasons.is_empty() { "" } else { ": " };
+    writeln!(text, "{}: {safe}{colon}{reasons}", it.name).expect(INFALLIBLE);
+    let runs: Vec<_> =
+        it.pods.runs_under.iter().map(|(it, count)| format!("{count} {it}")).collect();
+    if !runs.is_empty() {
+        let pods = counted(it.pods.all, "pod");
+        writeln!(text, "  {pods}: {}", runs.join(", ")).expect(INFALLIBLE);
+    }
+    if it.pods.of_kubelets > 0 {
+        let pods = counted(it.pods.of_kubelets, "static pod");
+        writeln!(text, "  {pods} of kubelets, which callgate does not judge").expect(INFALLIBLE);
+    }
+    for it in &it.owners {
+        owner(text, it);
+    }
+    if it.is_left_out {
+        text.push_str("  the webhook configurations leave this namespace out\n");
+    }
+    if let Some(command) = &it.command {
+        writeln!(text, "  next: {command}").expect(INFALLIBLE);
+    }
+    text.push('\n');
+}
+
+fn owner(text: &mut String, it: &OwnerOverview) {
+    let pods = counted(it.pods, "pod");
+    let made_by = it.made_by.as_ref().map(|it| format!(", made by {}", it.title()));
+    let title = it.owner.title();
+    let is_pod = it.owner.kind == "Pod";
+    let pods = if is_pod { String::new() } else { format!(", {pods}") };
+    writeln!(text, "  {title}{pods}{}", made_by.unwrap_or_default()).expect(INFALLIBLE);
+    if let Some(why) = &it.unreadable {
+        writeln!(text, "    refused: it cannot be read: {why}").expect(INFALLIBLE);
+    }
+    if let Some(change) = &it.change {
+        writeln!(text, "    changed: callgate would {change}").expect(INFALLIBLE);
+    }
+    for it in it.findings.iter().filter(|it| it.grade > Grade::Recorded) {
+        finding(text, it, is_pod);
+    }
+    if it.more > 0 {
+        writeln!(text, "    and {}", counted(it.more, "more finding")).expect(INFALLIBLE);
+    }
+}
+
+fn finding(text: &mut String, it: &FindingOverview, is_pod: bool) {
+    let grade = match it.grade {
+        Grade::Refused => "refused",
+        Grade::Unknown => "unknown",
+        Grade::Warned => "warned",
+        Grade::Recorded => "recorded",
+    };
+    let FindingOverview { field, message, rule, .. } = it;
+    let fix = it.fix.as_deref().map(|it| format!("; {it}")).unwrap_or_default();
+    let only = if it.in_template || is_pod {
+        String::new()
+    } else {
+        format!(" (in {}: {})", counted(it.pods, "pod"), it.names.join(", "))
+    };
+    writeln!(text, "    {grade}: {field}: {message}{fix} [{rule}]{only}").expect(INFALLIBLE);
+}
