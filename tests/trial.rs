@@ -5,9 +5,10 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Write},
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 use rstest::rstest;
@@ -334,6 +335,138 @@ fn calls_of_many_processes_are_answered() {
     assert_eq!(code, Some(0));
     assert!(stderr.starts_with("callgate: shop.json made 40 calls fail:\n"), "{stderr}");
     assert!(stderr.contains(" and 39 more: returns 0 without being executed\n"), "{stderr}");
+}
+
+#[test]
+fn the_calls_of_runc_are_added_for_a_container() {
+    let directory = directory();
+    let expected = "callgate: narrow.json made no call fail
+callgate: narrow.json denies calls that some versions of runc need to start a container: capget, capset, chdir, \
+close_range, epoll_ctl, epoll_pwait, faccessat2, fstatfs, getdents64, nanosleep, openat2, prctl, recvfrom, sched_yield, \
+setgid, setgroups, setuid, sigaltstack, tgkill
+";
+    let words = ["--as-container", "narrow.json", "--", "sh", "-c", "exit 3"];
+    let denied = (Some(3), String::new(), expected.to_owned());
+    assert_eq!(said(run(directory.path(), &words)), denied);
+    let words =
+        ["--as-container", "--observe", "--write", "wider.json", "narrow.json", "--", "true"];
+    let (code, _, stderr) = said(run(directory.path(), &words));
+    assert_eq!(code, Some(0), "{stderr}");
+    let words = ["--as-container", "wider.json", "--", "true"];
+    let expected = "callgate: wider.json made no call fail
+callgate: wider.json allows what runc needs to start a container
+";
+    let allowed = (Some(0), String::new(), expected.to_owned());
+    assert_eq!(said(run(directory.path(), &words)), allowed);
+}
+
+/// A process under a filter; it ends with this.
+struct Confined(Child);
+
+impl Confined {
+    /// A filter of kills alone: the kernel gets it as it is.
+    fn start(directory: &Path) -> Self {
+        let text = r#"{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+            { "names": ["unshare", "swapon"], "action": "SCMP_ACT_KILL_PROCESS" },
+            { "names": ["personality"], "action": "SCMP_ACT_TRAP", "args": [
+              { "index": 0, "value": 8, "op": "SCMP_CMP_EQ" } ] } ] }"#;
+        fs::write(directory.join("kill.json"), text).expect("it is writable");
+        let callgate = Path::new(env!("CARGO_BIN_EXE_callgate"));
+        let words = ["kill.json", "--", "sh", "-c", "echo $$; exec cat"];
+        let mut command = command(callgate, directory, &words);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        Self(command.spawn().expect("the binary starts"))
+    }
+
+    fn process(&mut self) -> String {
+        let mut line = String::new();
+        let stdout = self.0.stdout.as_mut().expect("it is a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("it is text");
+        line.trim().to_owned()
+    }
+}
+
+impl Drop for Confined {
+    fn drop(&mut self) {
+        // `cat` ends with its input.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+fn show(user: Option<u32>, directory: &Path, words: &[&str]) -> (Option<i32>, String, String) {
+    let program = directory.join("callgate");
+    if !program.exists() {
+        fs::copy(env!("CARGO_BIN_EXE_callgate"), &program).expect("there is room");
+    }
+    let mut command = Command::new(program);
+    command.args(["profile", "show"]).args(words).env_clear();
+    if let Some(user) = user {
+        command.uid(user).gid(user);
+    }
+    said(command.output().expect("it starts"))
+}
+
+#[test]
+fn the_filters_of_a_process_are_shown_to_root() {
+    if !is_root() {
+        return;
+    }
+    let directory = directory();
+    let mut confined = Confined::start(directory.path());
+    let process = confined.process();
+    let pid = format!("--pid={process}");
+    let expected = format!(
+        "process {process} (cat): 1 filter
+
+x86-64 (SCMP_ARCH_X86_64): 384 calls
+  allowed: 381
+    files 100, mounts and namespaces 23, network 18, processes 41, users and capabilities 18,
+      memory 31, locks and messages 30, signals 17, waiting and events 30, time 22, scheduling 17,
+      kernel and machine 22, unused and rare 12
+  kills the process: 2
+    mounts and namespaces: unshare
+    kernel and machine: swapon
+  depends on arguments: 1
+    personality: allowed or gets SIGSYS, by its arguments
+
+i386 (SCMP_ARCH_X86): every call kills the thread
+
+x32 (SCMP_ARCH_X32): every call kills the thread
+"
+    );
+    assert_eq!(show(None, directory.path(), &[&pid]), (Some(0), expected, String::new()));
+    let expected = "x86-64 (SCMP_ARCH_X86_64): personality(0=8): gets SIGSYS
+i386 (SCMP_ARCH_X86): personality(0=8): kills the thread
+x32 (SCMP_ARCH_X32): personality(0=8): kills the thread
+";
+    let words = [&pid, "--syscall", "personality", "--arg", "0=8"];
+    let (code, stdout, _) = show(None, directory.path(), &words);
+    assert_eq!((code, stdout.as_str()), (Some(0), expected));
+    // It was stopped for a moment, and goes on.
+    let stdin = confined.0.stdin.as_mut().expect("it is a pipe");
+    stdin.write_all(b"still here\n").expect("it reads");
+    assert_eq!(confined.process(), "still here");
+}
+
+#[test]
+fn what_cannot_be_shown_of_a_process_is_said() {
+    let directory = directory();
+    let no_such = (Some(2), String::new(), "error: there is no process 4194304\n".to_owned());
+    assert_eq!(show(None, directory.path(), &["--pid=4194304"]), no_such);
+    let mut confined = Confined::start(directory.path());
+    let process = confined.process();
+    let refused = format!(
+        "error: cannot read the filters of process {process} (cat): the kernel shows them only to root on the node \
+         itself, outside of containers and without a filter\n"
+    );
+    let user = is_root().then_some(65534);
+    let said = show(user, directory.path(), &[&format!("--pid={process}")]);
+    assert_eq!(said, (Some(2), String::new(), refused));
+    let words = ["shop.json", "--pid=1"];
+    let (code, _, stderr) = show(None, directory.path(), &words);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("cannot be used with"), "{stderr}");
 }
 
 /// docs/profiles.md shows commands and what is said on standard error.

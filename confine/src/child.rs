@@ -20,15 +20,17 @@ use crate::{
 /// The most instructions of a filter (`BPF_MAXINSNS`).
 const MOST: usize = 4096;
 
-/// Starts the command. The listener of its filter is sent through `socket` and, if the command cannot
-/// be executed, the number of the error.
+/// Starts the command. The listener of its filter, if it asks, is sent through `socket` and, if the
+/// command cannot be executed, the number of the error.
 pub(crate) fn start(
     command: &Command,
     filter: &[Instruction],
     socket: OwnedFd,
 ) -> io::Result<process::Child> {
     let key = Key::random()?;
-    let filter = [passing(key).as_slice(), filter].concat();
+    let asks = asks(filter);
+    let prelude = if asks { passing(key).to_vec() } else { Vec::new() };
+    let filter = [prelude.as_slice(), filter].concat();
     if filter.len() > MOST {
         return Err(io::Error::other("the filter is too long"));
     }
@@ -40,9 +42,11 @@ pub(crate) fn start(
     // when this process was forked.
     kernel::before_exec(&mut child, move || {
         kernel::give_up_privileges()?;
-        let listener = kernel::load(&filter)?;
+        let listener = kernel::load(&filter, asks)?;
         let socket = socket.as_raw_fd();
-        if let Err(error) = kernel::send(socket, listener, key) {
+        if let Some(listener) = listener
+            && let Err(error) = kernel::send(socket, listener, key)
+        {
             kernel::give_up(socket, &error, key);
         }
         // Not left to the standard library: it would report an error by calls that the filter may deny.
@@ -52,12 +56,19 @@ pub(crate) fn start(
     child.spawn()
 }
 
+/// Whether a filter asks this process about some calls. If not, it needs no listener.
+pub(crate) fn asks(filter: &[Instruction]) -> bool {
+    const ASK: u32 = 0x7fc0_0000;
+    filter.iter().any(|it| it.code == RETURN && it.k == ASK)
+}
+
+const RETURN: u16 = 0x06;
+
 /// Lets every call pass whose last argument is the key, so that the child can send the listener
 /// whatever the filter denies.
 fn passing(Key { words: [first, second] }: Key) -> [Instruction; 5] {
     const LOAD: u16 = 0x20;
     const IS_EQUAL: u16 = 0x15;
-    const RETURN: u16 = 0x06;
     const ALLOW: u32 = 0x7fff_0000;
     /// Of argument 5 in `struct seccomp_data`.
     const OFFSET: u32 = 56;

@@ -62,8 +62,9 @@ pub(crate) fn give_up_privileges() -> io::Result<()> {
     check(result.into()).map(|_| ())
 }
 
-/// Loads the filter for this thread; returns its listener, which a child inherits but no program.
-pub(crate) fn load(filter: &[Instruction]) -> io::Result<RawFd> {
+/// Loads the filter for this thread; returns its listener, if it has one. A child inherits that, and no
+/// program.
+pub(crate) fn load(filter: &[Instruction], asks: bool) -> io::Result<Option<RawFd>> {
     let program = libc::sock_fprog {
         len: u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
         filter: filter.as_ptr().cast_mut().cast(),
@@ -79,11 +80,14 @@ pub(crate) fn load(filter: &[Instruction]) -> io::Result<RawFd> {
             )
         })
     };
+    if !asks {
+        return load(0).map(|_| None);
+    }
     let listen = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
     // Linux 5.19 and later: signals do not interrupt a call while it is answered.
     let listener =
         load(listen | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV).or_else(|_| load(listen))?;
-    RawFd::try_from(listener).map_err(|_| io::ErrorKind::Other.into())
+    RawFd::try_from(listener).map(Some).map_err(|_| io::ErrorKind::Other.into())
 }
 
 /// Sends a descriptor.
@@ -213,6 +217,59 @@ pub(crate) fn ignore_interrupts() {
     }
 }
 
+/// A process that was stopped to read from it, and goes on when this is dropped.
+pub(crate) struct Stopped {
+    process: libc::pid_t,
+    /// A signal that it was about to get.
+    signal: c_int,
+}
+
+impl Stopped {
+    pub(crate) fn of(process: u32) -> io::Result<Self> {
+        let process = libc::pid_t::try_from(process).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let nothing = ptr::null_mut::<c_void>;
+        // SAFETY: takes numbers alone.
+        check(unsafe { libc::ptrace(libc::PTRACE_SEIZE, process, nothing(), nothing()) })?;
+        let mut stopped = Self { process, signal: 0 };
+        // SAFETY: takes numbers alone.
+        check(unsafe { libc::ptrace(libc::PTRACE_INTERRUPT, process, nothing(), nothing()) })?;
+        let mut status = 0;
+        // SAFETY: the kernel writes the status.
+        check(unsafe { libc::waitpid(process, &raw mut status, libc::__WALL) }.into())?;
+        if !libc::WIFSTOPPED(status) {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        if status >> 16 == 0 {
+            stopped.signal = libc::WSTOPSIG(status);
+        }
+        Ok(stopped)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let nothing = ptr::null_mut::<c_void>();
+        // SAFETY: takes numbers alone.
+        unsafe { libc::ptrace(libc::PTRACE_DETACH, self.process, nothing, self.signal) };
+    }
+}
+
+/// `PTRACE_SECCOMP_GET_FILTER`
+const GET_FILTER: libc::c_uint = 0x420c;
+
+/// Reads the filter with this number, if `into` has room for it, and returns its length.
+pub(crate) fn read_filter(
+    Stopped { process, .. }: &Stopped,
+    number: usize,
+    into: &mut [Instruction],
+) -> io::Result<usize> {
+    let target = if into.is_empty() { ptr::null_mut() } else { into.as_mut_ptr() };
+    // SAFETY: without a target nothing is written; a filter does not change, and the only caller has
+    // asked for its length.
+    let length = unsafe { libc::ptrace(GET_FILTER, *process, number, target) };
+    usize::try_from(check(length)?).map_err(|_| io::ErrorKind::Other.into())
+}
+
 fn ioctl(listener: BorrowedFd<'_>, request: libc::Ioctl, argument: *mut c_void) -> io::Result<()> {
     loop {
         // SAFETY: `argument` is a value of the type that the request names.
@@ -224,7 +281,7 @@ fn ioctl(listener: BorrowedFd<'_>, request: libc::Ioctl, argument: *mut c_void) 
     }
 }
 
-fn gone(error: &io::Error) -> bool {
+pub(crate) fn gone(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOENT)
 }
 

@@ -1,4 +1,5 @@
-//! Runs a command under a seccomp filter that asks this process about some calls.
+//! Runs a command under a seccomp filter that asks this process about some calls, and reads the filters
+//! of processes.
 //!
 //! What the standard library and rustix cannot do without `unsafe` is in [`kernel`]; everything else
 //! in callgate forbids it.
@@ -6,6 +7,7 @@
 mod child;
 mod kernel;
 mod supervise;
+mod traced;
 
 use std::{
     ffi::{CString, OsString},
@@ -17,6 +19,7 @@ use std::{
 
 pub use kernel::Instruction;
 pub use supervise::Waiting;
+pub use traced::filters;
 
 /// A command.
 pub struct Command {

@@ -38,9 +38,11 @@ pub(crate) fn run(
 ) -> io::Result<End> {
     let (ours, theirs) = UnixStream::pair()?;
     let (until_end, end) = UnixStream::pair()?;
+    let asks = child::asks(filter);
     thread::scope(|scope| {
         // It answers before `start` returns: that waits for `execve`, which may ask.
-        let supervisor = scope.spawn(move || serve(ours, &end, answer));
+        let supervisor =
+            scope.spawn(move || if asks { serve(&ours, &end, answer) } else { Ok(failure(ours)) });
         let child = child::start(command, filter, theirs.into());
         let status = child.and_then(|mut child| {
             kernel::ignore_interrupts();
@@ -55,11 +57,11 @@ pub(crate) fn run(
 
 /// Returns the error with which `execve` failed.
 fn serve(
-    mut child: UnixStream,
+    child: &UnixStream,
     end: &UnixStream,
     mut answer: impl FnMut(&Waiting<'_>) -> Answer,
 ) -> io::Result<Option<io::Error>> {
-    let Some(listener) = descriptor(&child)? else {
+    let Some(listener) = descriptor(child)? else {
         return Ok(None);
     };
     let (mut starts, mut error) = (true, None);
@@ -80,14 +82,19 @@ fn serve(
         if !said.is_empty() {
             // The socket is closed when the command starts.
             starts = false;
-            let mut bytes = [0; 4];
-            let read = child.read_exact(&mut bytes);
-            error = read.ok().map(|()| io::Error::from_raw_os_error(i32::from_ne_bytes(bytes)));
+            error = failure(child);
         }
         if !ended.is_empty() || !calls.contains(PollFlags::IN) && !calls.is_empty() {
             return Ok(error);
         }
     }
+}
+
+/// The error with which `execve` failed; `None` once the command has started.
+fn failure(mut child: impl Read) -> Option<io::Error> {
+    let mut bytes = [0; 4];
+    let read = child.read_exact(&mut bytes);
+    read.ok().map(|()| io::Error::from_raw_os_error(i32::from_ne_bytes(bytes)))
 }
 
 fn respond(

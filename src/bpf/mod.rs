@@ -6,6 +6,7 @@
 
 mod check;
 mod operation;
+mod results;
 mod run;
 
 pub use check::Invalid;

@@ -7,7 +7,7 @@ use super::{
 };
 
 /// What the kernel takes as `SECCOMP_RET_KILL_THREAD`.
-const KILL_THREAD: u32 = 0;
+pub(super) const KILL_THREAD: u32 = 0;
 
 impl Program {
     /// The value that the program returns, `SECCOMP_RET_…`.
@@ -61,7 +61,7 @@ impl Program {
 }
 
 /// `None` for a division by zero, which ends the program with the result 0.
-fn calculate(what: Arithmetic, one: u32, other: u32) -> Option<u32> {
+pub(super) fn calculate(what: Arithmetic, one: u32, other: u32) -> Option<u32> {
     Some(match what {
         Arithmetic::Add => one.wrapping_add(other),
         Arithmetic::Subtract => one.wrapping_sub(other),
@@ -76,7 +76,7 @@ fn calculate(what: Arithmetic, one: u32, other: u32) -> Option<u32> {
     })
 }
 
-fn holds(condition: Condition, one: u32, other: u32) -> bool {
+pub(super) fn holds(condition: Condition, one: u32, other: u32) -> bool {
     match condition {
         Condition::Equal => one == other,
         Condition::Greater => one > other,

@@ -126,7 +126,7 @@ fn instruction() -> impl Strategy<Value = Instruction> {
 
 proptest! {
     #[test]
-    fn no_program_and_no_data_lead_to_a_panic(
+    fn any_program_returns_what_is_among_its_results(
         body in vec(instruction(), 0..40),
         words in any::<[u64; 8]>(),
     ) {
@@ -136,7 +136,14 @@ proptest! {
             let [number, architecture] = [number, architecture].map(|it| u32::try_from(it >> 32).unwrap());
             let [a, b, c, d, e] = arguments;
             let data = Data { number, architecture, instruction_pointer, arguments: [a, b, c, d, e, a] };
-            program.run(&data);
+            let result = program.run(&data);
+            for known in [0_u8, 0b1, 0b10_1010, 0b11_1111] {
+                let mut bits = (0..6).map(|it| known >> it & 1 == 1);
+                let some = data.arguments.map(|it| bits.next().and_then(|is| is.then_some(it)));
+                if let Some(all) = program.results(number, architecture, &some) {
+                    prop_assert!(all.contains(&result), "{:?} without {}", all, result);
+                }
+            }
         }
     }
 }

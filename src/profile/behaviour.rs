@@ -117,6 +117,12 @@ impl Architecture {
         Some((found, if is_x32 { number & !OF_X32 } else { number }))
     }
 
+    /// What a filter sees of a call: `AUDIT_ARCH_…` and the number.
+    pub(crate) fn seen(self, call: &str) -> Option<(u32, u32)> {
+        let mark = if self.seccomp() == "SCMP_ARCH_X32" { OF_X32 } else { 0 };
+        Some((self.audit()?, syscalls::number_on(self, call)? | mark))
+    }
+
     /// The call with this number, if one is known.
     pub(crate) fn call(self, number: u32) -> Option<&'static str> {
         self.calls().find(|it| syscalls::number_on(self, it) == Some(number))

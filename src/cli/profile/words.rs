@@ -35,7 +35,7 @@ pub(super) fn effect(it: Effect) -> String {
         "SCMP_ACT_KILL_THREAD" => "kills the thread".to_owned(),
         "SCMP_ACT_TRAP" => "gets SIGSYS".to_owned(),
         "SCMP_ACT_TRACE" => "fails with ENOSYS, unless a tracer decides".to_owned(),
-        "SCMP_ACT_NOTIFY" => "asks the agent at listenerPath".to_owned(),
+        "SCMP_ACT_NOTIFY" => "asks an agent".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -58,12 +58,16 @@ pub(super) fn outcome(it: &Outcome) -> String {
 
 /// The possible effects for programs.
 pub(super) fn said(it: &Outcome) -> Vec<Said> {
+    said_of(it.effects())
+}
+
+pub(super) fn said_of(effects: impl Iterator<Item = Effect>) -> Vec<Said> {
     let of = |it: Effect| Said {
         action: it.action(),
         errno: (it.action() == "SCMP_ACT_ERRNO").then(|| error(it.code())),
         passes: it.lets_through(),
     };
-    it.effects().map(of).collect()
+    effects.map(of).collect()
 }
 
 /// `if …`, or nothing if it is always so.

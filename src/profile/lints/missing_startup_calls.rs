@@ -12,7 +12,7 @@ pub(super) const LINT: Lint = Lint {
 
 /// What runc 1.4.2 needs besides `execve`, as the security profiles operator
 /// has recorded it (1.10.2). Other versions need some more or some less.
-const NEEDED: &[&str] = &[
+pub(crate) const NEEDED: &[&str] = &[
     "arch_prctl",
     "brk",
     "capget",

@@ -9,7 +9,7 @@ mod errno_too_large;
 mod key_case;
 mod lint;
 mod listener;
-mod missing_startup_calls;
+pub(super) mod missing_startup_calls;
 mod mixed_byte_orders;
 mod no_default_action;
 mod no_execve;

@@ -177,5 +177,44 @@ impl Effect {
     }
 }
 
+impl Effect {
+    /// The effect of what a program returns; unknown actions kill the process.
+    pub(crate) fn of_returned(value: u32) -> Self {
+        let code = u64::from(value & 0xffff);
+        let action = match value & 0xffff_0000 {
+            0 => Action::KillThread,
+            0x0003_0000 => Action::Trap,
+            0x0005_0000 => return Self::of(Action::Errno, Some(code.min(MAX_ERRNO))),
+            0x7fc0_0000 => Action::Notify,
+            0x7ff0_0000 => return Self::of(Action::Trace, Some(code)),
+            0x7ffc_0000 => Action::Log,
+            0x7fff_0000 => Action::Allow,
+            _ => Action::KillProcess,
+        };
+        Self::of(action, None)
+    }
+}
+
+impl Effect {
+    /// Which of the effects of two filters counts: the kernel takes the strictest and, of equally strict
+    /// ones, that of the newer filter.
+    pub(crate) fn and(self, newer: Self) -> Self {
+        let leniency = |it: Self| match it.kind() {
+            Action::KillProcess => 0,
+            Action::Kill | Action::KillThread => 1,
+            Action::Trap => 2,
+            Action::Errno => 3,
+            Action::Notify => 4,
+            Action::Trace => 5,
+            Action::Log => 6,
+            Action::Allow => 7,
+        };
+        if leniency(self) < leniency(newer) { self } else { newer }
+    }
+}
+
+/// Larger ones are cut by the kernel (`MAX_ERRNO` in include/linux/err.h).
+const MAX_ERRNO: u64 = 4095;
+
 #[cfg(test)]
 mod tests;

@@ -7,10 +7,11 @@ use serde::Serialize;
 use crate::{
     cli::profile::{
         input::Loaded,
+        show::process::Process,
         words::{self, Said},
     },
     position::Position,
-    profile::{self, Architecture, Case as Decided, Filter, Region, is_narrow, number},
+    profile::{self, Architecture, Case as Decided, Effect, Filter, Region, is_narrow, number},
 };
 
 /// What becomes of one call.
@@ -106,6 +107,45 @@ pub(super) fn answer(
     Ok(Answer { profile: loaded.name().to_owned(), syscall: call, answers })
 }
 
+/// The same of a process, whose filters have no lines.
+pub(super) fn of_process(
+    process: &Process,
+    native: Architecture,
+    call: &'static str,
+    known: &[Option<u64>; 6],
+) -> Answer {
+    let part = |architecture: Architecture| {
+        let effects = process.effects(architecture, call, known);
+        let exists = architecture.calls().any(|it| it == call);
+        let case = |effect: Effect| Case {
+            says: words::effect(effect),
+            effects: words::said_of(std::iter::once(effect)),
+            when: Vec::new(),
+            if_any: String::new(),
+            decided_by: Vec::new(),
+            because: None,
+        };
+        Part {
+            title: words::architecture(architecture),
+            architecture: architecture.seccomp(),
+            call: with_arguments(call, known),
+            note: (!exists).then(|| format!("there is no {call} here")),
+            cases: effects.into_iter().map(case).collect(),
+        }
+    };
+    let answers = native.of_programs().into_iter().map(part).collect();
+    Answer { profile: process.name.clone(), syscall: call, answers }
+}
+
+fn with_arguments(call: &str, known: &[Option<u64>; 6]) -> String {
+    let arguments: Vec<_> = known
+        .iter()
+        .enumerate()
+        .filter_map(|(index, value)| Some(format!("{index}={}", number((*value)?))))
+        .collect();
+    format!("{call}({})", arguments.join(", "))
+}
+
 fn upper(call: &str, index: usize) -> String {
     if is_narrow(call, u64::try_from(index).unwrap_or_default()) {
         format!(
@@ -124,15 +164,10 @@ fn part(
     note: Option<String>,
 ) -> Part {
     let cases = filter.cases(architecture, call, &known).unwrap_or_default();
-    let arguments: Vec<_> = known
-        .iter()
-        .enumerate()
-        .filter_map(|(index, value)| Some(format!("{index}={}", number((*value)?))))
-        .collect();
     Part {
         title: words::architecture(architecture),
         architecture: architecture.seccomp(),
-        call: format!("{call}({})", arguments.join(", ")),
+        call: with_arguments(call, &known),
         note,
         cases: cases.iter().map(|it| case(loaded, it)).collect(),
     }

@@ -2,6 +2,7 @@
 
 mod call;
 mod overview;
+mod process;
 
 use std::{
     io::{self, Write},
@@ -12,7 +13,11 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
-use super::{input::Input, words::native};
+use self::process::Process;
+use super::{
+    input::{Input, Loaded},
+    words::native,
+};
 use crate::{
     cli::Outcome,
     profile::{self, Architecture},
@@ -22,12 +27,16 @@ use crate::{
 /// Show what a profile allows and denies
 ///
 /// The answer is that of the filter which runc and libseccomp make of the profile, for the programs
-/// of every architecture that a node can run.
+/// of every architecture that a node can run. With --pid it is that of the filters that a process has.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Show {
     /// Profile file, `-` for standard input, or the default profile of a runtime, such as containerd@2.4
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "pid", conflicts_with = "pid")]
+    file: Option<PathBuf>,
+
+    /// Show the filters that a running process has, as root on its node
+    #[arg(long, env = "CALLGATE_PID", value_name = "PID")]
+    pid: Option<u32>,
 
     /// Show what becomes of this system call, and which line decides
     #[arg(long, env = "CALLGATE_SYSCALL", value_name = "NAME")]
@@ -96,28 +105,52 @@ impl FromStr for Argument {
 
 impl Show {
     pub(in crate::cli) fn run(self) -> anyhow::Result<Outcome> {
-        let Self { file, syscall, args, arch, all, output } = self;
-        let loaded = Input::of(&file)?.load(arch)?;
-        let text = match (syscall, output) {
-            (Some(name), output) => {
-                let mut known = [None; 6];
-                for Argument { index, value } in args {
-                    if known[index].replace(value).is_some() {
-                        bail!("argument {index} has two values");
-                    }
-                }
-                let answer = call::answer(&loaded, arch, checked(&name)?, known)?;
-                match output {
-                    Output::Human => answer.human(),
-                    Output::Json => json(&answer)?,
-                }
+        let Self { file, pid, syscall, args, arch, all, output } = self;
+        let mut known = [None; 6];
+        for Argument { index, value } in args {
+            if known[index].replace(value).is_some() {
+                bail!("argument {index} has two values");
             }
-            (None, Output::Human) => overview::of(&loaded, arch)?.human(all),
-            (None, Output::Json) => json(&overview::of(&loaded, arch)?)?,
+        }
+        let subject = match (file, pid) {
+            (Some(file), _) => Subject::Profile(Box::new(Input::of(&file)?.load(arch)?)),
+            (None, pid) => Subject::Process(Process::of(pid.unwrap_or_default())?),
+        };
+        let text = if let Some(name) = syscall {
+            let name = checked(&name)?;
+            let answer = match &subject {
+                Subject::Profile(it) => call::answer(it, arch, name, known)?,
+                Subject::Process(it) => call::of_process(it, here()?, name, &known),
+            };
+            match output {
+                Output::Human => answer.human(),
+                Output::Json => json(&answer)?,
+            }
+        } else {
+            let overview = match &subject {
+                Subject::Profile(it) => overview::of(it, arch)?,
+                Subject::Process(it) => overview::of_process(it, here()?),
+            };
+            match output {
+                Output::Human => overview.human(all),
+                Output::Json => json(&overview)?,
+            }
         };
         print(&text)?;
         Ok(Outcome::Success)
     }
+}
+
+/// What is shown.
+enum Subject {
+    Profile(Box<Loaded>),
+    Process(Process),
+}
+
+/// The architecture of this machine, and so of its processes.
+pub(super) fn here() -> anyhow::Result<Architecture> {
+    Architecture::of_this_machine()
+        .context("callgate does not know the system calls of this machine")
 }
 
 /// The name, if there is such a call.

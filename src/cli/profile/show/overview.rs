@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     cli::profile::{
         input::Loaded,
+        show::process::{Process, any_of},
         words::{self, Said},
     },
     profile::{Architecture, Filter, Group, Outcome, Region},
@@ -17,6 +18,8 @@ use crate::{
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Overview {
+    #[serde(skip)]
+    title: String,
     profile: String,
     node: &'static str,
     seccomp_disabled: bool,
@@ -31,6 +34,9 @@ struct Part {
     architecture: &'static str,
     /// Whether the profile has rules for it. If not, every call kills the thread.
     covered: bool,
+    /// What becomes of every call, in words, if it is the same.
+    #[serde(skip)]
+    of_all: Option<String>,
     calls: Vec<Call>,
 }
 
@@ -44,6 +50,9 @@ struct Call {
     order: Group,
     #[serde(skip)]
     outcomes: Vec<(Outcome, Vec<Region>)>,
+    /// In words, if it is not known on which arguments it depends.
+    #[serde(skip)]
+    by_arguments: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -57,11 +66,44 @@ pub(super) fn of(loaded: &Loaded, native: Architecture) -> anyhow::Result<Overvi
     let filter = loaded.filter(native)?;
     let architectures = native.of_programs().into_iter().map(|it| part(&filter, it)).collect();
     Ok(Overview {
+        title: format!("{} on {} nodes", loaded.name(), native.node()),
         profile: loaded.name().to_owned(),
         node: native.node(),
         seccomp_disabled: loaded.is_disabled(),
         architectures,
     })
+}
+
+/// The same of a process.
+pub(super) fn of_process(process: &Process, native: Architecture) -> Overview {
+    let call = |architecture: Architecture, name: &'static str| {
+        let order = Group::of(name);
+        let effects = process.effects(architecture, name, &[None; 6]);
+        let (outcomes, by_arguments) = match effects.as_slice() {
+            [only] => (vec![(Outcome::Certain(*only), Vec::new())], None),
+            [] => (Vec::new(), None),
+            all => (Vec::new(), Some(format!("{}, by its arguments", any_of(all)))),
+        };
+        let case = Case { effects: words::said_of(effects.into_iter()), when: Vec::new() };
+        let cases = if case.effects.is_empty() { Vec::new() } else { vec![case] };
+        Call { name, group: order.title, cases, order, outcomes, by_arguments }
+    };
+    let part = |architecture: Architecture| {
+        let calls: Vec<_> = architecture.calls().map(|it| call(architecture, it)).collect();
+        let killed = "kills the thread";
+        let is_killed = |it: &Call| it.by_arguments.is_none() && it.says() == killed;
+        let of_all = calls.iter().all(is_killed).then(|| killed.to_owned());
+        let title = words::architecture(architecture);
+        Part { title, architecture: architecture.seccomp(), covered: true, of_all, calls }
+    };
+    let count = counted(process.filters(), "filter");
+    Overview {
+        title: format!("{}: {count}", process.name),
+        profile: process.name.clone(),
+        node: native.node(),
+        seccomp_disabled: process.filters() == 0,
+        architectures: native.of_programs().into_iter().map(part).collect(),
+    }
 }
 
 fn part(filter: &Filter<'_>, architecture: Architecture) -> Part {
@@ -75,10 +117,13 @@ fn part(filter: &Filter<'_>, architecture: Architecture) -> Part {
             Case { effects: words::said(outcome), when }
         };
         let cases = outcomes.iter().map(case).collect();
-        Call { name, group: order.title, cases, order, outcomes }
+        Call { name, group: order.title, cases, order, outcomes, by_arguments: None }
     });
     let title = words::architecture(architecture);
-    Part { title, architecture: architecture.seccomp(), covered, calls: calls.collect() }
+    let architecture = architecture.seccomp();
+    let of_all =
+        (!covered).then(|| "kills the thread, since the profile does not list it".to_owned());
+    Part { title, architecture, covered, of_all, calls: calls.collect() }
 }
 
 /// Of an effect with more calls, only the number in each group is shown.
@@ -87,8 +132,8 @@ const WIDTH: usize = 100;
 
 impl Overview {
     pub(super) fn human(&self, all: bool) -> String {
-        let Self { profile, node, seccomp_disabled, architectures } = self;
-        let mut text = format!("{profile} on {node} nodes\n");
+        let Self { title, seccomp_disabled, architectures, .. } = self;
+        let mut text = format!("{title}\n");
         if *seccomp_disabled {
             text.push_str(
                 "the profile has neither a defaultAction nor syscalls: the runtime switches seccomp off\n",
@@ -105,18 +150,16 @@ impl Overview {
 impl Part {
     /// `first` is the node's own architecture, with which another one is compared.
     fn human(&self, all: bool, first: Option<&Self>) -> String {
-        let Self { title, architecture: _, covered, calls } = self;
-        if !covered {
-            return format!(
-                "{title}: every call kills the thread, since the profile does not list it\n"
-            );
+        let Self { title, architecture: _, covered: _, of_all, calls } = self;
+        if let Some(effect) = of_all {
+            return format!("{title}: every call {effect}\n");
         }
         let mut text = format!("{title}: {}\n", counted(calls.len(), "call"));
         let mut effects: BTreeMap<(bool, &Outcome), Vec<&Call>> = BTreeMap::new();
         let mut others = Vec::new();
         for call in calls {
             match call.outcomes.as_slice() {
-                [(outcome, _)] => {
+                [(outcome, _)] if call.by_arguments.is_none() => {
                     effects.entry((!outcome.may_pass(), outcome)).or_default().push(call);
                 }
                 _ => others.push(call),
@@ -149,6 +192,9 @@ impl Part {
 impl Call {
     /// What becomes of it, with conditions.
     fn says(&self) -> String {
+        if let Some(says) = &self.by_arguments {
+            return says.clone();
+        }
         match self.outcomes.as_slice() {
             [] => "depends on too much to show".to_owned(),
             [(only, _)] => words::outcome(only),

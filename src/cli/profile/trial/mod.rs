@@ -3,13 +3,14 @@
 mod calls;
 mod command;
 mod denials;
+mod startup;
 
 use std::{
     ffi::OsString,
     fs,
     io::{self, Write},
     os::unix::process::ExitStatusExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitStatus,
 };
 
@@ -18,10 +19,10 @@ use clap::Args;
 use confine::{Answer, End, Instruction};
 
 use self::denials::Denials;
-use super::input::{Input, Loaded};
+use super::{input::Input, show::here};
 use crate::{
     cli::Outcome,
-    profile::{Architecture, Effect, Filter},
+    profile::{Amended, Architecture, Effect, Filter},
 };
 
 /// Run a command under a profile on this machine
@@ -42,6 +43,11 @@ pub(in crate::cli) struct Try {
     #[arg(long, env = "CALLGATE_WRITE", value_name = "FILE", requires = "observe")]
     write: Option<PathBuf>,
 
+    /// Say which calls are denied that runc makes before the program of a container starts; with --write
+    /// they are allowed, too
+    #[arg(long, env = "CALLGATE_AS_CONTAINER")]
+    as_container: bool,
+
     /// The command and its arguments
     #[arg(value_name = "COMMAND", required = true, last = true)]
     command: Vec<OsString>,
@@ -57,9 +63,8 @@ const SIGNALLED: i32 = 128;
 
 impl Try {
     pub(in crate::cli) fn run(self) -> anyhow::Result<Outcome> {
-        let Self { file, observe, write, command } = self;
-        let native = Architecture::of_this_machine()
-            .context("callgate does not know the system calls of this machine")?;
+        let Self { file, observe, write, as_container, command } = self;
+        let native = here()?;
         let loaded = Input::of(&file)?.load(native)?;
         if let Some((path, at)) = loaded.supervised() {
             let (line, column, name) = (at.line, at.column, loaded.name());
@@ -81,9 +86,14 @@ impl Try {
                 if observe { Answer::Execute } else { Answer::Fail(error) }
             })
             .with_context(|| format!("cannot run {shown:?} under a filter"))?;
-        say(denials.report(observe).trim_end());
+        say(&denials.report(observe));
+        let startup = if as_container { startup::denied(&filter, native) } else { Vec::new() };
+        if as_container {
+            say(&startup::report(&startup, loaded.name()));
+        }
         if let Some(target) = write {
-            write_amended(&loaded, &denials, native, &target)?;
+            let amended = loaded.amended(native, denials.observed().chain(&startup));
+            write_amended(&amended, &denials, &target)?;
         }
         Ok(match ended {
             End::Exited(status) => Outcome::Code(code(status, observe)),
@@ -128,15 +138,9 @@ fn code(status: ExitStatus, observe: bool) -> u8 {
     code.and_then(|it| u8::try_from(it).ok()).unwrap_or(u8::MAX)
 }
 
-fn write_amended(
-    loaded: &Loaded,
-    denials: &Denials<'_>,
-    native: Architecture,
-    target: &PathBuf,
-) -> anyhow::Result<()> {
-    let amended = loaded.amended(native, denials.observed());
+fn write_amended(amended: &Amended, denials: &Denials<'_>, target: &Path) -> anyhow::Result<()> {
     let shown = target.display().to_string();
-    fs::write(target, amended.text).with_context(|| format!("cannot write {shown:?}"))?;
+    fs::write(target, &amended.text).with_context(|| format!("cannot write {shown:?}"))?;
     say(&format!("{shown}: written"));
     for call in denials.said_of(&amended.left) {
         say(&format!("  still denied, change it by hand: {call}"));
