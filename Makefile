@@ -6,7 +6,7 @@ ADMIN ?= 127.0.0.1:8080
 REVIEW ?= examples/reviews/misspelt-profile.json
 export RUST_BACKTRACE ?= 0
 
-.PHONY: run test test-dates test-long lint fix e2e e2e-versions e2e-oldest e2e-kind demo bench bench-cluster image release
+.PHONY: run test test-dates test-long fuzz lint fix e2e e2e-versions e2e-oldest e2e-kind demo bench bench-cluster image release
 
 ## Builds and serves on https://127.0.0.1:8443, and posts one review to it.
 run:
@@ -48,6 +48,10 @@ test-long:
 	CALLGATE_LARGEST_PROFILES=1000 $(CARGO) test --locked --test nodes largest
 	PROPTEST_CASES=50000 $(CARGO) test --locked --release --test laws --test placement
 
+## Fuzzes the readers of reviews, YAML, profiles and BPF, each for FUZZ_SECONDS (60); TARGETS="yaml bpf" chooses.
+fuzz:
+	CARGO=$(CARGO) fuzz/run $(TARGETS)
+
 ## Only the suites on a real API server and on real nodes.
 e2e:
 	@e2e/helm/build >/dev/null
@@ -69,7 +73,9 @@ e2e-kind:
 
 lint:
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install cargo-deny --locked" >&2; exit 1; }
 	$(CARGO) deny --log-level error check bans licenses sources
