@@ -2,7 +2,7 @@
 //! as an administrator would do it, by `--admission-control-config-file` (certs/README.md).
 
 use std::{
-    fs, io,
+    env, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,12 +11,15 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
 use serde_json::{Value, json};
+use support::e2e::cluster;
 
 /// The Services to which it shows a certificate, and the name in it.
 const CALLERS: [(&str, &str); 2] = [
     ("shown-ours.callgate-system.svc", "kube-apiserver"),
     ("shown-another.callgate-system.svc", "somebody-else"),
 ];
+
+const STATIC: &str = "static";
 
 /// Writes the configuration of the API server beside the state of its cluster, and returns the flag.
 pub(crate) fn write(directory: &Path) -> io::Result<String> {
@@ -40,7 +43,20 @@ pub(crate) fn write(directory: &Path) -> io::Result<String> {
             "kubeConfigFile": kubeconfig,
         }})
     };
-    let plugins = ["ValidatingAdmissionWebhook", "MutatingAdmissionWebhook"].map(plugin);
+    let mut plugins =
+        ["ValidatingAdmissionWebhook", "MutatingAdmissionWebhook"].map(plugin).to_vec();
+    if has_static_admission() {
+        for (name, kind) in
+            [("mutating", "MutatingAdmissionPolicy"), ("validating", "ValidatingAdmissionPolicy")]
+        {
+            let own = directory.join(STATIC).join(name);
+            fs::create_dir_all(&own)?;
+            plugins.push(json!({ "name": kind, "configuration": {
+                "apiVersion": "apiserver.config.k8s.io/v1",
+                "kind": format!("{kind}Configuration"), "staticManifestsDir": own,
+            }}));
+        }
+    }
     let admission = json!({
         "apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration",
         "plugins": plugins,
@@ -48,6 +64,18 @@ pub(crate) fn write(directory: &Path) -> io::Result<String> {
     let path = directory.join("admission.yaml");
     fs::write(&path, admission.to_string())?;
     Ok(format!("--admission-control-config-file={}", path.display()))
+}
+
+/// The folder of static manifests, beside the state of the cluster; none where its API server has no
+/// static admission.
+pub(crate) fn static_folder(state: &Path) -> Option<PathBuf> {
+    Some(state.parent()?.join(STATIC)).filter(|it| it.is_dir())
+}
+
+/// It is on by default from Kubernetes 1.37 on, the newest here.
+fn has_static_admission() -> bool {
+    let version = env::var("CALLGATE_KUBERNETES").unwrap_or_default();
+    !cluster::is_kind() && (version.is_empty() || version.starts_with("1.37"))
 }
 
 /// The CA certificate of the client certificates.

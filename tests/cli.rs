@@ -315,6 +315,48 @@ fn compile_prints_the_objects_of_every_policy() {
 }
 
 #[test]
+fn compile_prints_the_backstop_of_every_policy() {
+    let output = callgate(&["compile", "--backstop", "baseline", "restricted"]);
+    let expected = ["baseline", "restricted"].map(|it| {
+        ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
+            .map(|kind| format!("{kind} callgate-backstop-{it}"))
+    });
+    assert_eq!(names(&printed(&output)), expected.concat());
+    assert_eq!((said(&output), output.status.code()), (String::new(), Some(0)));
+}
+
+#[test]
+fn compile_writes_the_files_of_static_admission() {
+    let directory = tempfile::tempdir().expect("there is room for a directory");
+    let folder = directory.path().join("static");
+    let path = folder.to_str().expect("it is text");
+    let output = callgate(&["compile", "restricted", "--static", path]);
+    assert_eq!((said(&output), output.status.code()), (String::new(), Some(0)));
+    let read = |name: &str| {
+        let text = fs::read_to_string(folder.join(name)).expect("it is written");
+        serde_saphyr::from_multiple::<Value>(&text).expect("YAML")
+    };
+    let mutating = [
+        "MutatingAdmissionPolicy callgate-policy-restricted.static.k8s.io",
+        "MutatingAdmissionPolicyBinding callgate-policy-restricted.static.k8s.io",
+    ];
+    let validating = [
+        "ValidatingAdmissionPolicy callgate-backstop-restricted.static.k8s.io",
+        "ValidatingAdmissionPolicyBinding callgate-backstop-restricted.static.k8s.io",
+    ];
+    assert_eq!(names(&read("mutating/callgate.yaml")), mutating);
+    assert_eq!(names(&read("validating/callgate.yaml")), validating);
+    let plugins = &read("admission.yaml")[0]["plugins"];
+    let folders = [0, 1].map(|it| plugins[it]["configuration"]["staticManifestsDir"].clone());
+    assert_eq!(folders, ["mutating", "validating"].map(|it| serde_json::json!(folder.join(it))));
+
+    let output = callgate(&["compile", "restricted", "--static", "here"]);
+    let why = "--static needs an absolute path, as the configuration of the API server does";
+    assert!(said(&output).contains(why), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn compile_says_what_is_left_to_the_webhook() {
     let directory = tempfile::tempdir().expect("there is room for a directory");
     let path = directory.path().join("policies.yaml");

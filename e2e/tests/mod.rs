@@ -25,6 +25,7 @@ mod profiles;
 mod readme;
 mod rights;
 mod scan;
+mod static_admission;
 mod storms;
 mod strangers;
 mod templates;
@@ -66,6 +67,8 @@ pub(crate) fn all() -> Vec<Entry> {
         callers::trials(),
         clocks::trials(),
         compiled::trials(),
+        compiled::backstop::trials(),
+        static_admission::trials(),
         in_process::trials(),
         wrap::trials(),
         readme::trials(),

@@ -1,30 +1,33 @@
-//! `callgate compile`: prints policies as `MutatingAdmissionPolicy` objects.
+//! `callgate compile`: prints policies as objects that the API server itself evaluates.
 
 use std::{
     collections::BTreeSet,
+    fs,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use serde_json::{Value, json};
 
 use crate::{
     cli::{
         Outcome,
         file::{self, shown},
     },
-    compile::{Cluster, Compiled, compile, sets_profiles},
+    compile::{Cluster, Compiled, as_static, backstop, compile},
     group::POLICY,
     policy::{Builtin, Mode, Policy, PolicyError},
     position::Position,
     yaml::{Document, NodeId, documents},
 };
 
-/// Print policies as `MutatingAdmissionPolicy` objects, by which the API server sets profiles itself
+/// Print policies as objects by which the API server sets profiles itself, or denies pods
 ///
-/// The objects set the profile that the webhook would set, or leave a pod to the webhook. What they
-/// leave to it is reported on standard error, and leads to exit code 1.
+/// The objects set the profile that the webhook would set, or leave a pod to the webhook; with
+/// --backstop they deny what is wrong for certain. What they leave to the webhook is reported on
+/// standard error, and leads to exit code 1.
 #[derive(Args, Debug)]
 pub(super) struct Compile {
     /// Name of a built-in policy (baseline, restricted), or path of a file with `SeccompPolicy`
@@ -51,6 +54,21 @@ pub(super) struct Compile {
         default_value = "callgate-system,kube-system"
     )]
     excluded_namespace: Vec<String>,
+
+    /// Print `ValidatingAdmissionPolicy` objects instead, by which the API server itself denies
+    /// privileged containers and the type Unconfined, as far as the policy does without exemptions
+    #[arg(long, env = "CALLGATE_BACKSTOP")]
+    backstop: bool,
+
+    /// Write both kinds of objects to this folder instead, for the static admission of Kubernetes
+    /// 1.37, with the configuration of the API server; the path is that on its machine
+    #[arg(
+        long = "static",
+        env = "CALLGATE_STATIC",
+        value_name = "FOLDER",
+        conflicts_with = "backstop"
+    )]
+    static_folder: Option<PathBuf>,
 }
 
 /// The largest text in bytes: `kubectl get` prints all policies of a cluster as one.
@@ -58,7 +76,14 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 
 impl Compile {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
-        let Self { policies, default_policy, default_mode, excluded_namespace } = self;
+        let Self {
+            policies,
+            default_policy,
+            default_mode,
+            excluded_namespace,
+            backstop: is_backstop,
+            static_folder: folder,
+        } = self;
         let cluster =
             Cluster { default_policy, default_mode, excluded_namespaces: excluded_namespace };
         let mut all = Vec::new();
@@ -69,30 +94,110 @@ impl Compile {
         if let Some(twice) = all.iter().find(|it| !names.insert(it.name())) {
             bail!("there are two policies {:?}", twice.name());
         }
-        let mut text =
-            String::from("# The output of `callgate compile`: change the policy instead.\n");
         let mut remarks = Vec::new();
-        let mut outcome = Outcome::Success;
-        for policy in &all {
-            let name = policy.name();
-            let Compiled { objects, left } = compile(policy, &cluster);
-            for object in objects {
-                text.push_str("---\n");
-                text.push_str(&serde_saphyr::to_string(&object).context("cannot write YAML")?);
-            }
-            if !sets_profiles(policy) {
-                remarks.push(format!("policy {name:?} sets no profile: nothing to compile\n"));
-            }
-            for it in left {
-                outcome = Outcome::Errors;
-                remarks.push(format!("policy {name:?}: left to the webhook: {it}\n"));
-            }
+        let (mut mutating, mut validating) = (Vec::new(), Vec::new());
+        if folder.is_some() || !is_backstop {
+            mutating = each(&all, |it| compile(it, &cluster), MUTATING, &mut remarks);
         }
+        if folder.is_some() || is_backstop {
+            validating = each(&all, |it| backstop(it, &cluster), VALIDATING, &mut remarks);
+        }
+        let outcome =
+            if remarks.iter().any(|it| it.is_left) { Outcome::Errors } else { Outcome::Success };
+        let remarks: String = remarks.into_iter().map(|it| it.line).collect();
         // Standard error may be closed.
-        let _ = io::stderr().write_all(remarks.concat().as_bytes());
+        let _ = io::stderr().write_all(remarks.as_bytes());
+        if let Some(folder) = folder {
+            write_static(&folder, mutating, validating)?;
+            return Ok(outcome);
+        }
+        mutating.append(&mut validating);
+        let text = text(&mutating)?;
         io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
         Ok(outcome)
     }
+}
+
+/// A line for standard error.
+struct Remark {
+    line: String,
+    /// Whether something is left to the webhook, rather than not decided by the policy at all.
+    is_left: bool,
+}
+
+/// What a policy does that has nothing to compile.
+const MUTATING: &str = "sets no profile";
+const VALIDATING: &str = "denies nothing by privileged or unconfined without exemptions";
+
+fn each(
+    policies: &[Policy],
+    compile: impl Fn(&Policy) -> Compiled,
+    nothing: &str,
+    remarks: &mut Vec<Remark>,
+) -> Vec<Value> {
+    let mut all = Vec::new();
+    for policy in policies {
+        let name = policy.name();
+        let Compiled { objects, left } = compile(policy);
+        if objects.is_empty() && left.is_empty() {
+            let line = format!("policy {name:?} {nothing}: nothing to compile\n");
+            remarks.push(Remark { line, is_left: false });
+        }
+        remarks.extend(left.into_iter().map(|it| Remark {
+            line: format!("policy {name:?}: left to the webhook: {it}\n"),
+            is_left: true,
+        }));
+        all.extend(objects);
+    }
+    all
+}
+
+/// The API server reads a document that is nothing but a comment as an object without a kind. So the
+/// comment is part of the first one, and without an object there is no text.
+fn text(objects: &[Value]) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for object in objects {
+        text.push_str(if text.is_empty() { COMMENT } else { "---\n" });
+        text.push_str(&serde_saphyr::to_string(object).context("cannot write YAML")?);
+    }
+    Ok(text)
+}
+
+const COMMENT: &str = "# The output of `callgate compile`: change the policy instead.\n";
+
+/// Writes what static admission reads: a folder for each of its two plugins, and their
+/// configuration.
+fn write_static(folder: &Path, mutating: Vec<Value>, validating: Vec<Value>) -> anyhow::Result<()> {
+    if !folder.is_absolute() {
+        bail!("--static needs an absolute path, as the configuration of the API server does");
+    }
+    let plugins = [
+        ("MutatingAdmissionPolicy", "mutating", mutating),
+        ("ValidatingAdmissionPolicy", "validating", validating),
+    ];
+    let mut configured = Vec::new();
+    for (plugin, name, objects) in plugins {
+        let own = folder.join(name);
+        fs::create_dir_all(&own).with_context(|| format!("cannot create {:?}", shown(&own)))?;
+        write(&own.join("callgate.yaml"), &text(&as_static(objects))?)?;
+        configured.push(json!({ "name": plugin, "configuration": {
+            "apiVersion": "apiserver.config.k8s.io/v1",
+            "kind": format!("{plugin}Configuration"),
+            "staticManifestsDir": own,
+        }}));
+    }
+    let configuration = json!({
+        "apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration",
+        "plugins": configured,
+    });
+    write(&folder.join("admission.yaml"), &text(&[configuration])?)
+}
+
+/// Written beside it and renamed: the API server may read the file at any moment.
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let new = path.with_extension("new");
+    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+    written.with_context(|| format!("cannot write {:?}", shown(path)))
 }
 
 /// The policies of a file, or a built-in one.

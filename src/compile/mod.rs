@@ -5,6 +5,7 @@
 //! annotations, one that an exemption may apply to, one that is pinned. An expression that fails or
 //! costs too much leaves the pod as it is too, by `failurePolicy: Ignore`.
 
+mod backstop;
 mod cel;
 mod data;
 mod expressions;
@@ -20,8 +21,10 @@ use crate::{
     policy::{Exemption, Level, Mode, Placement, Policy, Profile, RULES},
 };
 
+pub use backstop::backstop;
 pub use data::data;
 pub use expressions::MUTATION;
+pub use objects::as_static;
 
 /// What the objects depend on besides the policy.
 #[derive(Clone, Debug)]

@@ -11,10 +11,12 @@ use crate::{
     policy::Mode,
 };
 
-const API_VERSION: &str = "admissionregistration.k8s.io/v1";
+pub(super) const API_VERSION: &str = "admissionregistration.k8s.io/v1";
 
-/// The policy and its bindings: one for the namespaces whose label names the policy, and one for
-/// those without a label if the policy is the default one.
+/// The label of these objects.
+const COMPONENT: &str = "in-process";
+
+/// The policy and its bindings.
 pub(super) fn objects(
     policy: &str,
     variables: &[(String, String)],
@@ -33,7 +35,7 @@ pub(super) fn objects(
     let compiled = json!({
         "apiVersion": API_VERSION,
         "kind": "MutatingAdmissionPolicy",
-        "metadata": metadata(&name),
+        "metadata": metadata(&name, COMPONENT),
         "spec": {
             // A pod that is not changed is changed by the webhook, or denied by it.
             "failurePolicy": "Ignore",
@@ -53,30 +55,42 @@ pub(super) fn objects(
             "mutations": [{ "patchType": "JSONPatch", "jsonPatch": { "expression": MUTATION } }],
         },
     });
+    let names = (&*name, COMPONENT);
+    let bindings = bindings("MutatingAdmissionPolicyBinding", names, policy, cluster);
+    [compiled].into_iter().chain(bindings).collect()
+}
+
+/// The bindings of the object `name`: one for the namespaces whose label names the policy, and one
+/// for those without a label if the policy is the default one.
+pub(super) fn bindings(
+    kind: &str,
+    (name, component): (&str, &str),
+    policy: &str,
+    cluster: &Cluster,
+) -> impl Iterator<Item = Value> {
+    let binding = |own: &str, namespaces: Value| {
+        json!({
+            "apiVersion": API_VERSION,
+            "kind": kind,
+            "metadata": metadata(own, component),
+            "spec": {
+                "policyName": name,
+                "matchResources": {
+                    "namespaceSelector": { "matchExpressions": requirements(namespaces, cluster) },
+                },
+            },
+        })
+    };
     let named = json!({ "key": POLICY_LABEL, "operator": "In", "values": [policy] });
-    let labelled = binding(&name, &name, named, cluster);
+    let labelled = binding(name, named);
     let is_default = cluster.default_policy.as_deref() == Some(policy);
     let unnamed = json!({ "key": POLICY_LABEL, "operator": "DoesNotExist" });
     // No policy has a dot in its name, so this is the name of no other binding.
-    let default = is_default.then(|| binding(&format!("{name}.default"), &name, unnamed, cluster));
-    [compiled, labelled].into_iter().chain(default).collect()
+    let default = is_default.then(|| binding(&format!("{name}.default"), unnamed));
+    [labelled].into_iter().chain(default)
 }
 
-fn binding(name: &str, policy: &str, namespaces: Value, cluster: &Cluster) -> Value {
-    json!({
-        "apiVersion": API_VERSION,
-        "kind": "MutatingAdmissionPolicyBinding",
-        "metadata": metadata(name),
-        "spec": {
-            "policyName": policy,
-            "matchResources": {
-                "namespaceSelector": { "matchExpressions": requirements(namespaces, cluster) },
-            },
-        },
-    })
-}
-
-/// The namespaces in which pods are changed: in mode enforce, and not left out by name.
+/// The namespaces in which pods are changed or denied: in mode enforce, and not left out by name.
 fn requirements(namespaces: Value, cluster: &Cluster) -> Vec<Value> {
     let mut all = vec![namespaces];
     if cluster.default_mode != Mode::Enforce {
@@ -96,13 +110,29 @@ fn requirements(namespaces: Value, cluster: &Cluster) -> Vec<Value> {
     all
 }
 
-fn metadata(name: &str) -> Value {
+pub(super) fn metadata(name: &str, component: &str) -> Value {
     json!({
         "name": name,
         "labels": {
             "app.kubernetes.io/name": "callgate",
             "app.kubernetes.io/part-of": "callgate",
-            "app.kubernetes.io/component": "in-process",
+            "app.kubernetes.io/component": component,
         },
     })
+}
+
+/// The end of the names of objects that static admission reads; the API takes no such names.
+const STATIC: &str = ".static.k8s.io";
+
+/// The same objects for the static admission of Kubernetes, which reads files.
+pub fn as_static(mut objects: Vec<Value>) -> Vec<Value> {
+    for object in &mut objects {
+        let names = ["/metadata/name", "/spec/policyName"];
+        for name in names {
+            if let Some(Value::String(it)) = object.pointer_mut(name) {
+                it.push_str(STATIC);
+            }
+        }
+    }
+    objects
 }

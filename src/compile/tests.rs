@@ -339,3 +339,64 @@ fn bindings_select_the_namespaces_that_the_policy_governs_in_mode_enforce() {
     }
     assert!(selected > 20, "only {selected}");
 }
+
+/// The rules that the backstop of a policy is about.
+fn of_backstop(spec: &Value) -> (Vec<&'static str>, Vec<String>) {
+    let Compiled { objects, left } = backstop(&policy(spec), &cluster());
+    let text = objects.first().map(Value::to_string).unwrap_or_default();
+    let rules = ["privileged", "unconfined"].into_iter();
+    (rules.filter(|it| text.contains(&format!("[{it}]"))).collect(), left)
+}
+
+#[rstest]
+#[case::by_default(json!({}), &["privileged", "unconfined"])]
+#[case::of_one_rule(json!({ "rules": { "unconfined": "Warn" } }), &["privileged"])]
+#[case::of_none(json!({ "rules": { "unconfined": "Audit", "privileged": "Off" } }), &[])]
+fn the_backstop_is_about_what_the_policy_denies(#[case] spec: Value, #[case] rules: &[&str]) {
+    assert_eq!(of_backstop(&spec), (rules.to_vec(), Vec::new()));
+}
+
+#[test]
+fn a_rule_with_exemptions_is_left_to_the_webhook() {
+    let exemption = |name: &str, rules: &[&str]| {
+        json!({
+            "name": name, "reason": "r", "owner": "o", "rules": rules,
+            "match": { "containers": ["agent"] },
+        })
+    };
+    let spec = json!({ "exemptions": [
+        exemption("cni", &["privileged"]), exemption("csi", &["unset", "privileged"]),
+    ] });
+    let left = "rule privileged, from which there are exemptions: \"cni\", \"csi\"";
+    assert_eq!(of_backstop(&spec), (vec!["unconfined"], vec![left.to_owned()]));
+}
+
+#[test]
+fn the_backstop_is_bound_to_the_same_namespaces() {
+    let cluster = Cluster { default_policy: Some("shop".to_owned()), ..cluster() };
+    let shop = policy(&json!({ "default": { "type": "RuntimeDefault" } }));
+    let selectors = |objects: &[Value]| {
+        let of = |it: &Value| it["spec"]["matchResources"]["namespaceSelector"].clone();
+        objects[1..].iter().map(of).collect::<Vec<_>>()
+    };
+    let denying = backstop(&shop, &cluster).objects;
+    assert_eq!(selectors(&denying), selectors(&compile(&shop, &cluster).objects));
+    assert_eq!(denying.len(), 3);
+    for it in &denying[1..] {
+        assert_eq!(it["spec"]["validationActions"], json!(["Deny"]));
+    }
+}
+
+#[test]
+fn static_objects_have_names_that_no_object_of_the_api_has() {
+    let cluster = Cluster { default_policy: Some("shop".to_owned()), ..cluster() };
+    let shop = policy(&json!({ "default": { "type": "RuntimeDefault" } }));
+    let objects = as_static(compile(&shop, &cluster).objects);
+    let names = objects.iter().map(|it| (&it["metadata"]["name"], &it["spec"]["policyName"]));
+    let policy = &json!("callgate-policy-shop.static.k8s.io");
+    let default = &json!("callgate-policy-shop.default.static.k8s.io");
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        [(policy, &Value::Null), (policy, policy), (default, policy)]
+    );
+}

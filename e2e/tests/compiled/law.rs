@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use callgate::{
-    compile::compile,
+    compile::{backstop, compile},
     pod::{Effective, Kind, Pod, Seccomp},
     policy::{Builtin, Exemption, Match, Mode, Placement, Policy, Profile},
 };
@@ -46,6 +46,8 @@ pub(super) enum Form {
     Policies,
     /// By the object that the policy of the component `in-process` reads.
     Data,
+    /// By a policy that denies, as `callgate compile --backstop` prints it.
+    Backstop,
 }
 
 /// Why a pod may be left to the webhook.
@@ -81,7 +83,7 @@ pub(super) struct Tally {
 }
 
 /// How many requests are made at a time.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// A case: its group, its number among all cases, and the object as `/mutate` patches it.
 struct Trial<'a> {
@@ -184,7 +186,7 @@ pub(super) async fn wrong(
 }
 
 /// The case with the object that the patch of `/mutate` makes; `None` if there is no patch.
-fn patched_by_mutate(table: &Table, case: &Case) -> Option<Case> {
+pub(super) fn patched_by_mutate(table: &Table, case: &Case) -> Option<Case> {
     let text = case.object().to_string();
     let mut json = serde_json::Deserializer::from_str(&text);
     let subject = case.kind().read(&mut json).expect("cases can be read");
@@ -220,7 +222,7 @@ fn shown(outcome: &Result<Value, String>) -> String {
 
 /// Makes the namespace of a group, and compiles its policy for it. The labels have another prefix,
 /// so that no webhook is called.
-async fn stage(it: &Test, group: &Group, form: Form) -> (String, Vec<Value>) {
+pub(super) async fn stage(it: &Test, group: &Group, form: Form) -> (String, Vec<Value>) {
     const PREFIX: &str = "law.example.com/";
     // The name of its policy is that of its namespace, which the next one made has.
     let namespace = it.world.namespace("law", &json!({})).await;
@@ -244,6 +246,7 @@ async fn stage(it: &Test, group: &Group, form: Form) -> (String, Vec<Value>) {
     let objects = match form {
         Form::Policies => compile(&policy, &cluster()).objects,
         Form::Data => component::of(&policy, &namespace),
+        Form::Backstop => backstop(&policy, &cluster()).objects,
     };
     let damaged = |it: &Value| {
         let text = ["policy", "mode"].iter().fold(it.to_string(), |text, label| {

@@ -1,5 +1,6 @@
 //! Policies that are compiled into the API server (`callgate compile`).
 
+pub(super) mod backstop;
 mod careless;
 pub(super) mod component;
 mod law;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 pub(super) use law::outcome;
 
 use callgate::{
-    compile::{Cluster, Compiled, compile},
+    compile::{self, Cluster, Compiled, compile},
     policy::{Builtin, Mode, Policy},
 };
 use serde_json::{Value, json};
@@ -236,14 +237,17 @@ async fn activate(it: &Test, objects: &[Value], form: Form) {
     for object in &last {
         it.api().apply(&path_of(object), object).await.expect_ok("the last policy");
     }
+    let context = json!({ "privileged": form == Form::Backstop });
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "probe" },
-        "spec": { "containers": [{ "name": "app", "image": "app" }] },
+        "spec": { "containers": [{ "name": "app", "image": "app", "securityContext": context }] },
     });
     let path = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
     eventually("the API server goes by the last policy", async || {
-        let stored = it.api().post(&path, &pod).await.expect_ok("a pod");
-        stored["spec"]["securityContext"].get("seccompProfile").map(|_| ())
+        let reply = it.api().post(&path, &pod).await;
+        let is_changed = reply.body["spec"]["securityContext"].get("seccompProfile").is_some();
+        let is_denied = form == Form::Backstop && reply.status == 403;
+        (is_changed || is_denied).then_some(())
     })
     .await;
     remove(it.api(), &last).await;
@@ -255,6 +259,7 @@ fn restricted(namespace: &str, form: Form) -> Vec<Value> {
     let mut objects = match form {
         Form::Policies => compile(&policy, &cluster()).objects,
         Form::Data => component::of_every_namespace(&policy, namespace),
+        Form::Backstop => compile::backstop(&policy, &cluster()).objects,
     };
     for it in &mut objects {
         it["metadata"]["name"] = json!(namespace);
