@@ -1,8 +1,7 @@
 use std::process::ExitCode;
 
 use callgate::cli::Cli;
-use clap::Parser;
 
 fn main() -> ExitCode {
-    Cli::parse().run()
+    Cli::of_arguments().run()
 }

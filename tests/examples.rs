@@ -162,6 +162,139 @@ fn the_wrapped_profile_of_the_docs_is_the_output_of_wrap() {
     }
 }
 
+/// A workload with the finding that docs/check.md shows.
+const WEB: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web, namespace: shop }
+spec:
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web } }
+    spec:
+      containers:
+        - name: app
+          image: registry.example.com/web:2.7
+          securityContext:
+            privileged: yes
+      # The profile of the runtime.
+      securityContext: { seccompProfile: { type: RuntimeDefault } }
+";
+
+/// The programs beside callgate, each of which prints the workload; callgate as a plugin of kubectl.
+const PROGRAMS: &str = "
+kustomize() { cat deploy/web.yaml; }
+helm() { cat deploy/web.yaml; }
+kubectl() { shift; callgate \"$@\"; }
+set -uo pipefail
+";
+
+/// What a line of a document does in `folder`: the exit code, and what is printed.
+fn run_line(line: &str, folder: &std::path::Path) -> (Option<i32>, String) {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_callgate"));
+    let path = format!("{}:/usr/bin:/bin", program.parent().expect("a folder").display());
+    let output = std::process::Command::new("bash")
+        .args(["-c", &format!("{PROGRAMS}\n{line}")])
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", folder)
+        .current_dir(folder)
+        .output()
+        .expect("bash starts");
+    (output.status.code(), String::from_utf8(output.stdout).expect("it is text"))
+}
+
+#[test]
+fn the_commands_of_docs_check_do_what_the_page_says() {
+    let document = "docs/check.md";
+    let directory = tempfile::tempdir().expect("there is room");
+    let folder = directory.path();
+    for it in ["deploy", ".local/bin"] {
+        fs::create_dir_all(folder.join(it)).expect("the directory is ours");
+    }
+    fs::write(folder.join("deploy/web.yaml"), WEB).expect("the directory is ours");
+    let commands = blocks(document, "sh").concat();
+    let codes: Vec<_> = commands.lines().map(|it| (it, run_line(it, folder).0)).collect();
+    let expected = [
+        ("callgate check deploy/", Some(1)),
+        ("kustomize build overlays/prod | callgate check -", Some(1)),
+        ("helm template shop ./chart | callgate check - --namespace shop", Some(1)),
+        // The finding is known from here on.
+        ("callgate check deploy/ --baseline known.yaml --write-baseline   # once", Some(0)),
+        ("callgate check deploy/ --baseline known.yaml                    # in CI", Some(0)),
+        ("kubectl callgate completions kubectl >~/.local/bin/kubectl_complete-callgate", Some(0)),
+        ("chmod +x ~/.local/bin/kubectl_complete-callgate", Some(0)),
+    ];
+    assert_eq!(codes, expected);
+    let known = fs::read_to_string(folder.join("known.yaml")).expect("it was written");
+    let shown = blocks(document, "yaml").into_iter().find(|it| it.contains("expires:"));
+    let entry = |it: &str| {
+        it.lines().filter(|it| it.contains(": ")).take(3).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(known.contains("apps/Deployment/shop/web"), "{known}");
+    assert_eq!(entry(&known), entry(&shown.expect("an entry is shown")));
+    assert_eq!(run_line("callgate check deploy/", folder).1, blocks(document, "text")[0]);
+}
+
+/// The program as krew installs it, and what kubectl runs to complete its commands.
+#[test]
+fn it_works_as_a_plugin_of_kubectl() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let folder = directory.path();
+    let plugin = folder.join("kubectl-callgate");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_callgate"), plugin).expect("it is ours");
+    let run = |line: &str| run_line(&format!("PATH=$PWD:$PATH; {line}"), folder);
+    let (code, help) = run("kubectl-callgate check --help");
+    assert_eq!(code, Some(0));
+    assert!(help.contains("Usage: kubectl callgate check [OPTIONS] <PATH>..."), "{help}");
+    let made = run("kubectl-callgate completions kubectl >kubectl_complete-callgate && \
+                    chmod +x kubectl_complete-callgate && kubectl_complete-callgate che");
+    let expected =
+        "check\tJudge manifests in files, as the webhook would judge them in a cluster\n:4\n";
+    assert_eq!(made, (Some(0), expected.to_owned()));
+}
+
+#[test]
+fn every_shell_has_a_script_that_completes_commands() {
+    let directory = tempfile::tempdir().expect("there is room");
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let (code, script) = run_line(&format!("callgate completions {shell}"), directory.path());
+        assert!(code == Some(0) && script.contains("fail-on"), "{shell}");
+    }
+    // bash reads its own.
+    let line = "source <(callgate completions bash); COMP_WORDS=(callgate che); COMP_CWORD=1; \
+                _callgate callgate che callgate; echo \"${COMPREPLY[@]}\"";
+    assert_eq!(run_line(line, directory.path()), (Some(0), "check\n".to_owned()));
+}
+
+#[test]
+fn every_command_has_a_man_page() {
+    let directory = tempfile::tempdir().expect("there is room");
+    assert_eq!(run_line("callgate man .", directory.path()).0, Some(0));
+    for name in ["callgate", "callgate-check", "callgate-test", "callgate-profile-lint"] {
+        let page = fs::read_to_string(directory.path().join(format!("{name}.1"))).expect(name);
+        assert!(page.contains(".SH SYNOPSIS"), "{page}");
+    }
+    assert!(!directory.path().join("callgate-__complete.1").exists());
+}
+
+/// A hook names a command and the files that it takes.
+#[test]
+fn the_hooks_for_pre_commit_run_commands_that_exist() {
+    let text = fs::read_to_string(".pre-commit-hooks.yaml").expect("it is there");
+    let hooks: Vec<Value> = serde_saphyr::from_str(&text).expect("it is YAML");
+    let directory = tempfile::tempdir().expect("there is room");
+    fs::write(directory.path().join("web.yaml"), WEB).expect("the directory is ours");
+    let suite = "cases: [{ name: a, object: { spec: { containers: [{ name: app }] } } }]";
+    fs::write(directory.path().join("a.test.yaml"), suite).expect("the directory is ours");
+    let codes = hooks.iter().map(|it| {
+        let entry = it["entry"].as_str().expect("a command");
+        let files = if it["id"] == "callgate-test" { "a.test.yaml" } else { "web.yaml" };
+        run_line(&format!("{entry} {files}"), directory.path()).0
+    });
+    assert_eq!(codes.collect::<Vec<_>>(), [Some(1), Some(1)]);
+}
+
 #[test]
 fn the_tests_of_the_docs_print_what_is_shown() {
     let document = "docs/testing-policies.md";

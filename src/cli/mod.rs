@@ -3,9 +3,11 @@
 mod agent;
 mod check;
 mod compile;
+mod completions;
 mod crds;
 mod explain;
 mod file;
+mod man;
 mod observe;
 mod output;
 mod profile;
@@ -13,9 +15,9 @@ mod scan;
 mod serve;
 mod test;
 
-use std::process::ExitCode;
+use std::{env, path::Path, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::telemetry::Log;
@@ -39,6 +41,11 @@ enum Command {
     Compile(compile::Compile),
     Scan(scan::Scan),
     Crds(crds::Crds),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    Man(man::Man),
+    #[command(name = "__complete", hide = true)]
+    Complete(completions::Complete),
 }
 
 /// The result of a command that did its work, as an exit code.
@@ -57,6 +64,16 @@ const FOUND_ERRORS: u8 = 1;
 const COULD_NOT: u8 = 2;
 
 impl Cli {
+    /// Reads the command line of this process. As a plugin of kubectl, it is called `kubectl
+    /// callgate` in what it prints.
+    pub fn of_arguments() -> Self {
+        let name = env::args_os().next().unwrap_or_default();
+        let is_plugin = Path::new(&name).file_stem().is_some_and(|it| it == "kubectl-callgate");
+        let command = Self::command();
+        let command = if is_plugin { command.bin_name("kubectl callgate") } else { command };
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the command and prints its error, in one line.
     pub fn run(self) -> ExitCode {
         let log = Log::default();
@@ -70,6 +87,9 @@ impl Cli {
             Command::Compile(it) => it.run(),
             Command::Scan(it) => it.run(),
             Command::Crds(it) => it.run(),
+            Command::Completions(it) => it.run(),
+            Command::Man(it) => it.run(),
+            Command::Complete(it) => it.run(),
         };
         match result {
             Ok(Outcome::Success) => ExitCode::SUCCESS,
@@ -90,8 +110,6 @@ fn today() -> Date {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

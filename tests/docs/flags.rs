@@ -33,7 +33,7 @@ fn page() -> String {
 
 /// A section for each command without commands of its own.
 fn commands(name: &str, command: &Command, page: &mut String) {
-    for it in command.get_subcommands().filter(|it| it.get_name() != "help") {
+    for it in command.get_subcommands().filter(|it| it.get_name() != "help" && !it.is_hide_set()) {
         let name = format!("{name} {}", it.get_name());
         section(&name, it, page);
         commands(&name, it, page);

@@ -7,6 +7,7 @@ mod glob;
 pub(super) mod inventory;
 mod pieces;
 pub(super) mod pool;
+mod progress;
 
 use std::{
     fmt::Write as _,
@@ -18,7 +19,7 @@ use std::{
 use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 
-use self::{files::Input, inventory::Inventories, pieces::Piece};
+use self::{files::Input, inventory::Inventories, pieces::Piece, progress::Progress};
 use crate::{
     check::{Checker, Collected, CustomKind, World},
     cli::{Outcome, file::shown, output, today},
@@ -140,14 +141,22 @@ impl Check {
             return fix::run(&inputs, &checker, self.write, failures);
         }
         let mut judged: Vec<Checked> = Vec::new();
-        let check = |it: &Piece<'_>| match it {
-            Piece::Text { source, text, cut } => checker.check_cut(source, text, cut.clone()),
-            Piece::Bytes { source } => checker.check(source.name(), source.text()),
+        let progress = Progress::of_files(inputs.len());
+        let check = |it: &Piece<'_>| {
+            let found = match it {
+                Piece::Text { source, text, cut } => checker.check_cut(source, text, cut.clone()),
+                Piece::Bytes { source } => checker.check(source.name(), source.text()),
+            };
+            if it.is_last() {
+                progress.step();
+            }
+            found
         };
         pieces::each(&inputs, self.threads, check, |result| match result {
             Ok(all) => judged.extend(all),
             Err(why) => failures.push(why),
         });
+        drop(progress);
         let mut said = String::new();
         if let Some(path) = &self.baseline {
             said.push_str(&baseline::apply(path, self.write_baseline, &mut judged)?);

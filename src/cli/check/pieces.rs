@@ -13,6 +13,16 @@ pub(super) enum Piece<'a> {
     Bytes { source: &'a Source<'a> },
 }
 
+impl Piece<'_> {
+    /// Whether it is the last one of its file.
+    pub(super) fn is_last(&self) -> bool {
+        match self {
+            Self::Text { text, cut, .. } => cut.end == text.len(),
+            Self::Bytes { .. } => true,
+        }
+    }
+}
+
 /// The size of a piece of a large file, in bytes.
 const SIZE: usize = 128 * 1024;
 
