@@ -66,6 +66,14 @@ impl InProcess {
         rounds
     }
 
+    /// Has our router answer the review so many times.
+    pub(crate) fn repeat(&self, review: &Review, times: u32) {
+        let body = Bytes::from(review.body.clone());
+        for _ in 0..times {
+            self.post(&self.ours, review.path, body.clone());
+        }
+    }
+
     fn post(&self, router: &Router, path: &str, body: Bytes) -> Bytes {
         let request = Request::post(path).header(CONTENT_TYPE, "application/json");
         let request = request.body(Body::from(body)).expect("a valid request");

@@ -47,6 +47,9 @@ enum Role {
     /// Serve the constant answer: the bench starts itself so
     #[command(hide = true)]
     Constant(Box<constant::Serve>),
+
+    /// Judge each review so many times, and measure nothing: valgrind counts the instructions
+    Repeat { times: u32 },
 }
 
 /// The number of reviews in the target for memory.
@@ -57,10 +60,14 @@ const IN_PROCESS: Duration = Duration::from_secs(2);
 
 fn main() -> io::Result<()> {
     let Flags { bench, rounds, only, callgate, role } = Flags::parse();
-    if let Some(Role::Constant(serve)) = role {
-        serve.run();
-        return Ok(());
-    }
+    let times = match role {
+        Some(Role::Constant(serve)) => {
+            serve.run();
+            return Ok(());
+        }
+        Some(Role::Repeat { times }) => Some(times),
+        None => None,
+    };
     let in_process = InProcess::new();
     let reviews: Vec<_> = review::all()
         .into_iter()
@@ -71,6 +78,12 @@ fn main() -> io::Result<()> {
             (it, answer)
         })
         .collect();
+    if let Some(times) = times {
+        for (review, _) in &reviews {
+            in_process.repeat(review, times);
+        }
+        return Ok(());
+    }
     if !bench {
         return Ok(());
     }

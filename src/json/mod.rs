@@ -1,9 +1,11 @@
 //! Reads objects out of JSON: borrowed, only the fields that matter, and from nothing but an object.
 
 mod bounded;
+mod reader;
 mod text;
 
 pub(crate) use bounded::{Bounded, Entry, within_bounds};
+pub(crate) use reader::read;
 pub use text::Str;
 
 /// Declares structs of optional fields, each with its key.

@@ -20,7 +20,8 @@ pub(super) fn evaluate<'a>(
         return;
     }
     let context = Context::of(pod, scope, facts);
-    let rules = || RULES.iter().filter(|it| facts.policy.level(it) != Level::Off);
+    let active: Vec<_> = RULES.iter().filter(|it| facts.policy.level(it) != Level::Off).collect();
+    let rules = || active.iter().copied();
     if *scope == Scope::Whole {
         for annotation in pod.legacy_annotations() {
             let field = FieldPath::Annotation { key: annotation.key };
