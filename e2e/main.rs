@@ -5,6 +5,7 @@
 //! `CALLGATE_E2E_ADDRESS` (this machine as that cluster reaches it) it uses
 //! an existing one.
 
+mod audit;
 mod callers;
 mod front;
 mod pair;
@@ -13,7 +14,7 @@ mod tests;
 mod trial;
 mod world;
 
-use std::process::ExitCode;
+use std::{io, path::Path, process::ExitCode};
 
 use libtest_mimic::{Arguments, Conclusion};
 use support::{e2e::cluster, report::report};
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
     if arguments.list {
         return conclude(&libtest_mimic::run(&arguments, trial::without_a_cluster()));
     }
-    let needs = cluster::Needs { told: Some(callers::write), ..cluster::Needs::default() };
+    let needs = cluster::Needs { told: Some(told), ..cluster::Needs::default() };
     match cluster::place(env!("CARGO_BIN_EXE_callgate")) {
         cluster::Place::Inside(site) => {
             let conclusion =
@@ -46,4 +47,9 @@ fn main() -> ExitCode {
 
 fn conclude(conclusion: &Conclusion) -> ExitCode {
     conclusion.exit_code()
+}
+
+/// The flags of the API server of our own cluster.
+fn told(directory: &Path) -> io::Result<String> {
+    Ok(format!("{} {}", callers::write(directory)?, audit::write(directory)?))
 }

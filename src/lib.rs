@@ -28,6 +28,7 @@ pub mod policy;
 pub mod position;
 pub mod profile;
 mod recent;
+pub mod replay;
 pub mod report;
 pub mod scan;
 pub mod server;

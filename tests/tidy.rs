@@ -17,6 +17,7 @@ const CORE: &[&str] = &[
     "src/pod",
     "src/policy",
     "src/profile",
+    "src/replay",
     "src/report",
     "src/scan",
     "src/yaml",

@@ -23,6 +23,7 @@ mod placement;
 mod pods;
 mod profiles;
 mod readme;
+mod replay;
 mod rights;
 mod scan;
 mod static_admission;
@@ -53,6 +54,7 @@ pub(crate) fn all() -> Vec<Entry> {
         in_a_cluster::trials(),
         rights::trials(),
         scan::trials(),
+        replay::trials(),
         strangers::trials(),
         events::trials(),
         accepted::trials(),

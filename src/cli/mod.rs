@@ -6,11 +6,13 @@ mod compile;
 mod completions;
 mod crds;
 mod explain;
+mod fail_on;
 mod file;
 mod man;
 mod observe;
 mod output;
 mod profile;
+mod replay;
 mod scan;
 mod serve;
 mod test;
@@ -40,6 +42,7 @@ enum Command {
     Profile(profile::Profile),
     Compile(compile::Compile),
     Scan(scan::Scan),
+    Replay(replay::Replay),
     Crds(crds::Crds),
     Completions(completions::Completions),
     #[command(hide = true)]
@@ -86,6 +89,7 @@ impl Cli {
             Command::Profile(it) => it.run(),
             Command::Compile(it) => it.run(),
             Command::Scan(it) => it.run(),
+            Command::Replay(it) => it.run(),
             Command::Crds(it) => it.run(),
             Command::Completions(it) => it.run(),
             Command::Man(it) => it.run(),

@@ -59,7 +59,9 @@ pub(super) struct Found {
     pub(super) message: Text,
     pub(super) fix: Option<Text>,
     pub(super) exemption: Option<Text>,
-    pub(super) container: Option<Text>,
+    /// The list and the name of the container.
+    pub(super) container: Option<(&'static str, Text)>,
+    pub(super) service_account: Text,
     /// The field, in the owner if it is in its template, else in its pods.
     pub(super) field: Text,
     pub(super) in_template: bool,
@@ -136,7 +138,7 @@ impl<'a> Scan<'a> {
         text: &str,
     ) -> Result<(), (Owner, String)> {
         let name = metadata.name.as_deref().unwrap_or_default();
-        let own = owner_of_kind(kind, name);
+        let own = Owner::of_kind(kind, name);
         let controller = metadata.controller().map(Owner::of);
         let failed = |why| (own.clone(), why);
         let mut owner = own.clone();
@@ -173,7 +175,7 @@ impl<'a> Scan<'a> {
         text: &str,
     ) -> Result<(), (Owner, String)> {
         let name = metadata.name.as_deref().unwrap_or_default();
-        let own = owner_of_kind(Kind::Pod, name);
+        let own = Owner::of_kind(Kind::Pod, name);
         let failed = |why| (own.clone(), why);
         if read::is_finished(Kind::Pod, text).map_err(failed)? {
             return Ok(());
@@ -241,8 +243,12 @@ impl<'a> Scan<'a> {
         outcome: Option<Outcome>,
         pod: Option<&Text>,
     ) {
-        let Some(Outcome { change: _, findings, more, doubts }) = outcome else { return };
-        let findings: Vec<_> = findings.into_iter().map(|it| self.found(it, prefix, pod)).collect();
+        let Some(Outcome { change: _, findings, more, doubts, service_account }) = outcome else {
+            return;
+        };
+        let account = self.text(&service_account);
+        let findings: Vec<_> =
+            findings.into_iter().map(|it| self.found(it, prefix, pod, &account)).collect();
         self.namespaces.entry(namespace.to_owned()).or_default().doubt(doubts);
         let workload = self.workload(namespace, owner);
         workload.more = workload.more.max(more);
@@ -270,6 +276,7 @@ impl<'a> Scan<'a> {
         it: Finding,
         prefix: &str,
         pod: Option<&Text>,
+        service_account: &Text,
     ) -> (&'static str, Text, Found) {
         let Finding { rule, grade, field, message, fix, exemption, container } = it;
         // Where other webhooks add containers, the same one has another index in the pods.
@@ -283,7 +290,8 @@ impl<'a> Scan<'a> {
             message: self.text(&message),
             fix: fix.map(|it| self.text(&it)),
             exemption: exemption.map(|it| self.text(&it)),
-            container: container.map(|(_, name)| self.text(&name)),
+            container: container.map(|(list, name)| (list, self.text(&name))),
+            service_account: service_account.clone(),
             in_template: !prefix.is_empty(),
             pods: usize::from(pod.is_some()),
             names: pod.into_iter().cloned().collect(),
@@ -299,10 +307,4 @@ impl<'a> Scan<'a> {
     fn text(&mut self, text: &str) -> Text {
         self.texts.of(text)
     }
-}
-
-fn owner_of_kind(kind: Kind, name: &str) -> Owner {
-    let group = kind.group();
-    let version = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
-    Owner::new(&version, kind.name(), name)
 }

@@ -48,6 +48,7 @@ pub struct Outcome {
     pub more: usize,
     /// What was not seen and may change the verdict.
     pub doubts: BTreeSet<String>,
+    pub service_account: String,
 }
 
 /// Judges a pod, or the template of one, that is part of an object of `kind`, by its text: as the
@@ -68,7 +69,11 @@ pub fn judge(kind: Kind, text: &str, facts: Facts<'_>) -> Result<Outcome, String
     let pod = after.as_ref().unwrap_or(&pod);
     let verdict = Verdict::of_pods(kind, pod, &Scope::Whole, facts, Mode::Enforce);
     let judged = verdict.judged().iter().filter(|it| it.level > Level::Off);
-    let mut outcome = Outcome { change: words(&patch), ..Outcome::default() };
+    let mut outcome = Outcome {
+        change: words(&patch),
+        service_account: pod.service_account().to_owned(),
+        ..Outcome::default()
+    };
     for it in judged {
         let doubt = doubt(it, pod, facts);
         let grade = match (it.level, &doubt) {

@@ -3,11 +3,15 @@
 //!
 //! Objects come one at a time, and of each only what is counted is kept.
 
+mod exemptions;
 mod fold;
 mod html;
 mod judge;
+mod openreports;
 mod overview;
 mod owner;
+mod part;
+mod patches;
 mod read;
 mod resources;
 mod runs;
@@ -16,11 +20,15 @@ mod text;
 mod texts;
 mod world;
 
+pub use exemptions::exempting;
 pub use fold::Scan;
 pub use html::html;
 pub use judge::{Finding, Grade, Outcome, judge};
+pub use openreports::reports;
 pub use overview::Overview;
 pub use owner::Owner;
+pub use part::{Part, part};
+pub use patches::{PatchFile, patches};
 pub use resources::{RESOURCES, Reads, Resource, role};
 pub use safety::Safety;
 pub use text::{summary, text};

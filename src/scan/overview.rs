@@ -106,6 +106,8 @@ pub struct OwnerOverview {
     pub change: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<Text>,
+    #[serde(skip)]
+    pub has_template: bool,
     pub findings: Vec<FindingOverview>,
     /// How many findings are not listed.
     pub more: usize,
@@ -119,6 +121,11 @@ pub struct FindingOverview {
     pub field: Text,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Text>,
+    /// The list of that container.
+    #[serde(skip)]
+    pub list: Option<&'static str>,
+    #[serde(skip)]
+    pub service_account: Text,
     pub message: Text,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<Text>,
@@ -244,18 +251,30 @@ impl NamespaceOverview {
 
 impl OwnerOverview {
     fn of((owner, it): (Owner, Workload)) -> Self {
-        let Workload { pods, made_by, change, findings, more, unreadable, .. } = it;
+        let Workload { pods, has_template, made_by, change, findings, more, unreadable, .. } = it;
         let mut findings: Vec<_> =
             findings.into_iter().map(|((rule, _), it)| FindingOverview::of(rule, it)).collect();
         findings.sort_by_key(|it| Reverse(it.grade));
-        Self { owner, pods, made_by, change, unreadable, findings, more }
+        Self { owner, pods, made_by, change, unreadable, has_template, findings, more }
     }
 }
 
 impl FindingOverview {
     fn of(rule: &'static str, it: Found) -> Self {
-        let Found { grade, message, fix, exemption, container, field, in_template, pods, names } =
-            it;
-        Self { rule, grade, field, container, message, fix, exemption, in_template, pods, names }
+        let (list, container) = it.container.unzip();
+        Self {
+            rule,
+            grade: it.grade,
+            field: it.field,
+            container,
+            list,
+            service_account: it.service_account,
+            message: it.message,
+            fix: it.fix,
+            exemption: it.exemption,
+            in_template: it.in_template,
+            pods: it.pods,
+            names: it.names,
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::read::Reference;
+use crate::pod::Kind;
 
 /// A workload, or a pod that nothing makes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -29,6 +30,13 @@ impl Owner {
     pub(super) fn of(it: &Reference<'_>) -> Self {
         let text = |it: &Option<crate::json::Str<'_>>| it.as_deref().unwrap_or_default().to_owned();
         Self::new(&text(&it.api_version), &text(&it.kind), &text(&it.name))
+    }
+
+    /// An object of that kind and name.
+    pub fn of_kind(kind: Kind, name: &str) -> Self {
+        let group = kind.group();
+        let version = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
+        Self::new(&version, kind.name(), name)
     }
 
     /// The kind and the name, for messages.

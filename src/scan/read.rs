@@ -19,7 +19,13 @@ objects! {
     pub(super) struct Metadata<'a> {
         pub(super) namespace("namespace"): Str<'a>,
         pub(super) name("name"): Str<'a>,
+        generate_name("generateName"): Str<'a>,
+        labels("labels"): Labels<'a>,
         owners("ownerReferences"): Bounded<Reference<'a>>,
+    }
+
+    struct Labels<'a> {
+        template_hash("pod-template-hash"): Str<'a>,
     }
 
     pub(super) struct Reference<'a> {
@@ -60,6 +66,17 @@ struct Condition {
 impl Entry for Reference<'_> {}
 
 impl<'a> Metadata<'a> {
+    /// The name, or what the API server generates one from.
+    pub(super) fn any_name(&self) -> Option<&str> {
+        let name = self.name.as_deref().filter(|it| !it.is_empty());
+        name.or(self.generate_name.as_deref())
+    }
+
+    /// The hash by which Deployments name their replica sets.
+    pub(super) fn template_hash(&self) -> Option<&str> {
+        self.labels.as_ref()?.template_hash.as_deref()
+    }
+
     /// The owner that controls it, if one does.
     pub(super) fn controller(&self) -> Option<&Reference<'a>> {
         self.owners.as_deref()?.iter().find(|it| it.controller == Some(true))

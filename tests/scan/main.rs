@@ -1,5 +1,6 @@
 //! `callgate scan` against an API server of the test's own.
 
+mod openreports;
 mod page;
 mod server;
 

@@ -10,6 +10,7 @@ use crate::trial::{Test, container, trials};
 trials![
     a_scan_says_what_enforcing_would_change_and_refuse,
     a_scan_needs_exactly_the_rights_that_it_prints,
+    its_patches_and_its_exemptions_are_what_the_api_server_takes,
 ];
 
 const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
@@ -37,7 +38,7 @@ fn template(labels: &Value, context: &Value) -> Value {
 
 /// Creates a Deployment of two replicas, a `CronJob` that has not run, and a pod; waits for the
 /// replicas.
-async fn fill(it: &Test, namespace: &str) {
+pub(super) async fn fill(it: &Test, namespace: &str) {
     let api = it.api();
     let labels = json!({ "app": "web" });
     let privileged = json!({ "privileged": true, "seccompProfile": { "type": "RuntimeDefault" } });
@@ -216,4 +217,42 @@ async fn a_scan_needs_exactly_the_rights_that_it_prints(it: Test) {
     for path in [path, format!("{BINDINGS}/{name}")] {
         it.api().delete(&path).await.expect_ok("it goes");
     }
+}
+
+async fn its_patches_and_its_exemptions_are_what_the_api_server_takes(it: Test) {
+    let namespace = it.plain_namespace().await;
+    fill(&it, &namespace).await;
+    let kubeconfig = &it.world.site.kubeconfig;
+    let until = "2999-12-31";
+    let (_, policy, _) =
+        scan(kubeconfig, &["--namespace", &namespace, "--exemptions", "--until", until]);
+    let path = "/apis/callgate.dev/v1alpha1/seccomppolicies";
+    it.api().post_yaml(path, &policy).await.expect_ok("the policy with exemptions");
+    let name = "restricted-with-exemptions";
+    let (code, stdout, stderr) = scan(kubeconfig, &["--namespace", &namespace, "--policy", name]);
+    assert_eq!(code, Some(0), "{stdout} {stderr}");
+    it.api().delete(&format!("{path}/{name}")).await.expect_ok("it goes");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let flag = folder.path().to_str().expect("it is text");
+    let (code, _, stderr) = scan(kubeconfig, &["--namespace", &namespace, "--fix", flag]);
+    assert!(code == Some(1) && stderr.starts_with("wrote 2 patch files to "), "{stderr}");
+    // Each file begins with the command that applies it.
+    let script = format!("head -qn1 {namespace}/* | sed 's/^# //' | bash");
+    let output = it.world.site.bash(&script, folder.path()).output().expect("bash starts");
+    let said = String::from_utf8(output.stdout).expect("it is text");
+    assert_eq!(said, "cronjob.batch/tidy patched\ndeployment.apps/web patched\n");
+    let stored = async |path: &str| {
+        let path = path.replace("NS", &namespace);
+        it.api().get(&path).await.expect_ok("it is there")
+    };
+    let web = stored("/apis/apps/v1/namespaces/NS/deployments/web").await;
+    let expected = json!({
+        "privileged": false, "seccompProfile": { "type": "RuntimeDefault" },
+    });
+    let container = &web["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["securityContext"], expected);
+    let tidy = stored("/apis/batch/v1/namespaces/NS/cronjobs/tidy").await;
+    let spec = &tidy["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+    assert_eq!(spec["securityContext"], json!({ "seccompProfile": { "type": "RuntimeDefault" } }));
 }

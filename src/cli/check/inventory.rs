@@ -18,7 +18,7 @@ pub(in crate::cli) struct Inventories {
 }
 
 impl Inventories {
-    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn read(path: &Path) -> anyhow::Result<Self> {
         let mut all = Self::default();
         all.add(&files::text(path)?)
             .map_err(|why| anyhow!("cannot read the nodes in {:?}: {why}", shown(path)))?;
@@ -48,7 +48,7 @@ impl Inventories {
     }
 
     /// The runtime classes, if it is known that there are any.
-    pub(super) fn runtime_classes(&self) -> RuntimeClasses {
+    pub(in crate::cli) fn runtime_classes(&self) -> RuntimeClasses {
         if self.classes.is_empty() {
             RuntimeClasses::default()
         } else {
@@ -57,7 +57,7 @@ impl Inventories {
     }
 
     /// The profiles that are somewhere on the nodes without a problem, and `others`.
-    pub(super) fn catalog(&self, others: &Catalog) -> Catalog {
+    pub(in crate::cli) fn catalog(&self, others: &Catalog) -> Catalog {
         let sound = self.nodes.paths().into_iter().filter(|(_, is_sound)| *is_sound);
         let on_nodes = sound.map(|(path, _)| (path.clone(), None));
         let others = others.iter().map(|(path, defect)| (path.clone(), defect.cloned()));

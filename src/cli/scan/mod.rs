@@ -1,5 +1,6 @@
 //! `callgate scan`: judges what a cluster runs already.
 
+mod extras;
 mod output;
 mod progress;
 
@@ -7,16 +8,17 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use jiff::civil::Date;
 use kube::Client;
 
 use self::{output::Output, progress::Progress};
 use crate::{
-    cli::{Outcome, today},
+    cli::{Outcome, fail_on::FailOn, today},
     cluster::{Facts, Reader, connect_to},
     policy::{Builtin, Mode, Policy},
     profile::Catalog,
-    scan::{self, Grade, Overview, Unread, World, role, summary},
+    scan::{self, Overview, Unread, World, role, summary},
     standalone::Sources,
 };
 
@@ -49,7 +51,7 @@ pub(super) struct Scan {
     #[arg(long, env = "CALLGATE_POLICY", value_name = "NAME|FILE")]
     policy: Option<String>,
 
-    /// Format: text, json or html; with a file, such as html=scan.html, it is written there. Can be
+    /// Format: text, json, html or openreports; with a file, such as html=scan.html, it is written there. Can be
     /// repeated, for several formats
     #[arg(
         long,
@@ -60,6 +62,18 @@ pub(super) struct Scan {
     )]
     output: Vec<Output>,
 
+    /// Folder for patches of the owners, a file for each, which `kubectl patch` applies
+    #[arg(long, env = "CALLGATE_FIX", value_name = "DIR")]
+    fix: Option<PathBuf>,
+
+    /// Print a policy with exemptions that let through what runs today, to start from
+    #[arg(long, env = "CALLGATE_EXEMPTIONS", requires = "until", conflicts_with = "output")]
+    exemptions: bool,
+
+    /// Last day of these exemptions, such as 2027-03-01
+    #[arg(long, env = "CALLGATE_UNTIL", value_name = "DATE", requires = "exemptions")]
+    until: Option<Date>,
+
     /// From which findings on the exit code is 1
     #[arg(long, env = "CALLGATE_FAIL_ON", value_name = "LEVEL", default_value = "deny")]
     fail_on: FailOn,
@@ -67,16 +81,6 @@ pub(super) struct Scan {
     /// Print the `ClusterRole` with the rights that a scan needs, and do nothing else
     #[arg(long, env = "CALLGATE_PRINT_RBAC")]
     print_rbac: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum FailOn {
-    /// What would be refused
-    Deny,
-    /// Warnings too
-    Warn,
-    /// Nothing
-    Never,
 }
 
 const INTERRUPTED: &str = "it was interrupted";
@@ -92,20 +96,22 @@ impl Scan {
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let overview = runtime.context("cannot start")?.block_on(self.scan())?;
-        for it in &self.output {
-            it.write(&overview)?;
+        if let Some(until) = self.until {
+            extras::print_exemptions(&overview, self.base()?, until)?;
+        } else {
+            for it in &self.output {
+                it.write(&overview)?;
+            }
+        }
+        if let Some(folder) = &self.fix {
+            extras::write_patches(&overview, folder)?;
         }
         // Standard error may be closed.
         let _ = writeln!(io::stderr(), "{}", summary(&overview));
         if !overview.is_complete() {
             bail!("not everything could be read");
         }
-        let fails = match self.fail_on {
-            FailOn::Deny => overview.worst() >= Some(Grade::Refused),
-            FailOn::Warn => overview.worst() >= Some(Grade::Warned),
-            FailOn::Never => false,
-        };
-        Ok(if fails { Outcome::Errors } else { Outcome::Success })
+        Ok(if self.fail_on.fails(overview.worst()) { Outcome::Errors } else { Outcome::Success })
     }
 
     async fn scan(&self) -> anyhow::Result<Overview> {
@@ -134,6 +140,13 @@ impl Scan {
         Ok(scan.finish(stopped, missing))
     }
 
+    /// The built-in policy to which exemptions are added.
+    fn base(&self) -> anyhow::Result<&'static Builtin> {
+        let name = self.policy.as_deref().unwrap_or("restricted");
+        let why = "exemptions are added to a built-in policy, baseline or restricted";
+        Builtin::named(name).with_context(|| format!("{why}, not to {name:?}"))
+    }
+
     fn world(&self, facts: &Facts, unread: Vec<Unread>) -> anyhow::Result<World> {
         let is_read = !unread.iter().any(|it| it.plural == "namespaces");
         if let Some(name) = &self.namespace
@@ -149,6 +162,7 @@ impl Scan {
         let index = facts.policy_index(None);
         let named = |name: &str| index.iter().find(|it| it.name() == name).cloned();
         let policy = match self.policy.as_deref() {
+            None if self.exemptions => Some(self.base()?.policy()),
             None => None,
             Some(it) => Some(match named(it) {
                 Some(policy) => policy,

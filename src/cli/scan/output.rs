@@ -11,7 +11,7 @@ use anyhow::Context;
 
 use crate::{
     report::Destination,
-    scan::{Overview, html, text},
+    scan::{Overview, html, reports, text},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,7 @@ enum Form {
     Text,
     Json,
     Html,
+    Openreports,
 }
 
 /// A form and its destination, written as `FORMAT` or `FORMAT=FILE`.
@@ -29,13 +30,14 @@ pub(super) struct Output {
 }
 
 impl Form {
-    const ALL: [Self; 3] = [Self::Text, Self::Json, Self::Html];
+    const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Html, Self::Openreports];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Json => "json",
             Self::Html => "html",
+            Self::Openreports => "openreports",
         }
     }
 }
@@ -81,6 +83,7 @@ impl Output {
     fn to(&self, out: &mut dyn Write, overview: &Overview) -> anyhow::Result<()> {
         match self.form {
             Form::Text => out.write_all(text(overview).as_bytes())?,
+            Form::Openreports => serde_json::to_writer_pretty(&mut *out, &reports(overview))?,
             Form::Html => out.write_all(html(overview)?.as_bytes())?,
             Form::Json => {
                 serde_json::to_writer_pretty(&mut *out, overview)?;
