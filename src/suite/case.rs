@@ -91,7 +91,7 @@ impl Case {
     /// The kind of the object.
     ///
     /// # Panics
-    /// If no object of the kind holds a pod, which [`Suite::read`](super::Suite::read) rules out.
+    /// If no object of the kind holds a pod, which [`Suite::parse`](super::Suite::parse) rules out.
     pub fn kind(&self) -> Kind {
         self.kind_that_holds_a_pod().expect("it was checked when the case was read")
     }
