@@ -20,18 +20,28 @@ pub enum Destination {
     File(PathBuf),
 }
 
+/// The forms in which a command writes.
+pub trait Forms: Copy + 'static {
+    const ALL: &'static [Self];
+    /// One of them with a file, for messages.
+    const EXAMPLE: &'static str;
+
+    fn as_str(self) -> &'static str;
+}
+
 /// A form and its destination, written as `FORMAT` or `FORMAT=FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Output {
-    pub form: Form,
+pub struct Output<F = Form> {
+    pub form: F,
     pub destination: Destination,
 }
 
-impl Form {
-    pub const ALL: [Self; 6] =
-        [Self::Human, Self::Json, Self::Sarif, Self::Junit, Self::Github, Self::Gitlab];
+impl Forms for Form {
+    const ALL: &'static [Self] =
+        &[Self::Human, Self::Json, Self::Sarif, Self::Junit, Self::Github, Self::Gitlab];
+    const EXAMPLE: &'static str = "sarif=report.sarif";
 
-    pub fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Human => "human",
             Self::Json => "json",
@@ -43,39 +53,39 @@ impl Form {
     }
 }
 
-impl fmt::Display for Output {
+impl<F: Forms> fmt::Display for Output<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.form.as_str(), self.destination)
     }
 }
 
-impl FromStr for Output {
+impl<F: Forms> FromStr for Output<F> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (form, destination) = Destination::split(text)?;
-        let known = Form::ALL.map(Form::as_str);
-        let Some(form) = Form::ALL.into_iter().find(|it| it.as_str() == form) else {
+        let Some(known) = F::ALL.iter().find(|it| it.as_str() == form) else {
+            let known: Vec<_> = F::ALL.iter().map(|it| it.as_str()).collect();
             return Err(format!("{form:?} is not a format, only {}", known.join(", ")));
         };
-        Ok(Self { form, destination })
+        Ok(Self { form: *known, destination })
     }
 }
 
-impl Output {
+impl<F: Forms> Output<F> {
     /// Checks that at most one report goes to standard output, and none to the file of another.
     ///
     /// # Errors
     /// Which two collide.
     pub fn check(all: &[Self]) -> Result<(), String> {
         let destinations: Vec<_> = all.iter().map(|it| &it.destination).collect();
-        Destination::check(&destinations, "sarif=report.sarif")
+        Destination::check(&destinations, F::EXAMPLE)
     }
 }
 
 impl Destination {
     /// Splits `FORMAT` or `FORMAT=FILE`.
-    pub(crate) fn split(text: &str) -> Result<(&str, Self), String> {
+    fn split(text: &str) -> Result<(&str, Self), String> {
         match text.split_once('=') {
             None => Ok((text, Self::Stdout)),
             Some((form, "")) => Err(format!("a file must follow \"{form}=\"")),
@@ -84,7 +94,7 @@ impl Destination {
     }
 
     /// Checks that no two are the same; `example` names a form with a file.
-    pub(crate) fn check(all: &[&Self], example: &str) -> Result<(), String> {
+    fn check(all: &[&Self], example: &str) -> Result<(), String> {
         for (at, it) in all.iter().enumerate() {
             if all[..at].contains(it) {
                 return Err(match it {

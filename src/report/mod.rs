@@ -15,7 +15,7 @@ mod sarif;
 
 use std::{fmt, sync::Arc};
 
-pub use form::{Destination, Form, Output};
+pub use form::{Destination, Form, Forms, Output};
 pub use human::Look;
 pub use place::{Place, Source};
 

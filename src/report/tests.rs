@@ -237,7 +237,8 @@ fn an_output_is_a_format_and_perhaps_a_file() {
         Err("\"xml\" is not a format, only human, json, sarif, junit, github, gitlab".to_owned())
     );
     assert_eq!("json=".parse::<Output>(), Err("a file must follow \"json=\"".to_owned()));
-    let twice = |it: &str| Output::check(&[it.parse().unwrap(), it.parse().unwrap()]).unwrap_err();
+    let twice =
+        |it: &str| Output::<Form>::check(&[it.parse().unwrap(), it.parse().unwrap()]).unwrap_err();
     assert_eq!(
         twice("human"),
         "only one format can be written to standard output: give the others a file, such as \

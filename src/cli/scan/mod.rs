@@ -12,12 +12,13 @@ use clap::Args;
 use jiff::civil::Date;
 use kube::Client;
 
-use self::{output::Output, progress::Progress};
+use self::{output::Form, progress::Progress};
 use crate::{
     cli::{Outcome, fail_on::FailOn, today},
     cluster::{Facts, Reader, connect_to},
     policy::{Builtin, Mode, Policy},
     profile::Catalog,
+    report::Output,
     scan::{self, Overview, Unread, World, role, summary},
     standalone::Sources,
 };
@@ -60,7 +61,7 @@ pub(super) struct Scan {
         default_value = "text",
         value_delimiter = ','
     )]
-    output: Vec<Output>,
+    output: Vec<Output<Form>>,
 
     /// Folder for patches of the owners, a file for each, which `kubectl patch` applies
     #[arg(long, env = "CALLGATE_FIX", value_name = "DIR")]
@@ -100,7 +101,7 @@ impl Scan {
             extras::print_exemptions(&overview, self.base()?, until)?;
         } else {
             for it in &self.output {
-                it.write(&overview)?;
+                output::write(it, &overview)?;
             }
         }
         if let Some(folder) = &self.fix {
