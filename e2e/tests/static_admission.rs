@@ -17,7 +17,7 @@ trials![static_manifests_deny_what_nobody_can_remove];
 
 const VALIDATING: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
 
-/// Nobody who uses the API can remove them, not even an administrator.
+/// They cannot be removed through the API, not even by an administrator.
 async fn static_manifests_deny_what_nobody_can_remove(it: Test) {
     let folder = it.world.site.directory.as_deref().and_then(static_folder);
     let Some(folder) = folder else {

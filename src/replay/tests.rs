@@ -197,7 +197,7 @@ fn an_object_that_cannot_be_read_is_refused() {
     assert_eq!(history.totals.pods.refused, 1, "{history:?}");
 }
 
-/// Somebody may write such a text into an annotation.
+/// An annotation can hold such a text.
 #[test]
 fn a_verb_within_an_object_skips_no_line() {
     assert!(is_skipped(line("list", "pods", 1, |_| ()).as_bytes()));

@@ -162,7 +162,7 @@ impl Suite {
             let nouns = Kind::ALL.map(Kind::noun);
             let near = spelling::nearest(&case.kind, nouns);
             let hint = near.map(|it| format!(", did you mean {it:?}?")).unwrap_or_default();
-            return Err(format!("{:?} is no kind that holds pods{hint}", case.kind));
+            return Err(format!("{:?} is not a kind that holds pods{hint}", case.kind));
         }
         governing.govern(case)?;
         self.check_nodes(case)?;

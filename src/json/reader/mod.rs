@@ -1,4 +1,4 @@
-//! Reads JSON as `serde_json` does, and skips faster what nobody reads; or refuses it.
+//! Reads JSON as `serde_json` does, and skips unread fields faster; or refuses the text.
 //!
 //! Most of a review is skipped: `serde_json` spends four fifths of all instructions of `/validate`
 //! on that (docs/performance.md).

@@ -150,6 +150,6 @@ fn write_amended(amended: &Amended, denials: &Denials<'_>, target: &Path) -> any
 
 /// The command has standard output for itself.
 fn say(text: &str) {
-    // Nobody reads it if that fails.
+    // If that fails, standard error is closed.
     let _ = writeln!(io::stderr(), "callgate: {text}");
 }
