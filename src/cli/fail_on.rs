@@ -2,11 +2,11 @@
 
 use clap::ValueEnum;
 
-use crate::scan::Grade;
+use crate::{report::Severity, scan::Grade};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum FailOn {
-    /// What would be refused
+    /// What would be denied
     Deny,
     /// Warnings too
     Warn,
@@ -20,6 +20,15 @@ impl FailOn {
             Self::Deny => worst >= Some(Grade::Refused),
             Self::Warn => worst >= Some(Grade::Warned),
             Self::Never => false,
+        }
+    }
+
+    /// The lowest severity on which the command fails.
+    pub(super) fn severity(self) -> Option<Severity> {
+        match self {
+            Self::Deny => Some(Severity::Error),
+            Self::Warn => Some(Severity::Warning),
+            Self::Never => None,
         }
     }
 }

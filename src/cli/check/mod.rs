@@ -17,14 +17,14 @@ use std::{
 };
 
 use anyhow::{anyhow, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use self::{files::Input, inventory::Inventories, pieces::Piece, progress::Progress};
 use crate::{
     check::{Checker, Collected, CustomKind, World},
-    cli::{Outcome, file::shown, output, today},
+    cli::{Outcome, fail_on::FailOn, file::shown, output, today},
     policy::Mode,
-    report::{Checked, Output, Report, Severity, counted},
+    report::{Checked, Output, Report, counted},
     standalone::Sources,
 };
 
@@ -117,16 +117,6 @@ pub(super) struct Check {
 
 const INFALLIBLE: &str = "a string takes everything";
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum FailOn {
-    /// What would be denied
-    Deny,
-    /// Warnings too
-    Warn,
-    /// Nothing
-    Never,
-}
-
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         if let Err(why) = Output::check(&self.output) {
@@ -161,11 +151,7 @@ impl Check {
         if let Some(path) = &self.baseline {
             said.push_str(&baseline::apply(path, self.write_baseline, &mut judged)?);
         }
-        let fail_on = match self.fail_on {
-            FailOn::Deny => Some(Severity::Error),
-            FailOn::Warn => Some(Severity::Warning),
-            FailOn::Never => None,
-        };
+        let fail_on = self.fail_on.severity();
         let report = Report { command: "callgate check", checked: &judged, fail_on };
         output::write(&report, &self.output)?;
         for why in &failures {
