@@ -38,4 +38,5 @@ pub mod suite;
 pub mod telemetry;
 pub mod tls;
 mod watch;
+pub mod witness;
 pub mod yaml;

@@ -20,6 +20,7 @@ const CORE: &[&str] = &[
     "src/replay",
     "src/report",
     "src/scan",
+    "src/witness",
     "src/yaml",
 ];
 const OUTSIDE: &[&str] = &[

@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod wanted;
 mod watch;
+mod witness;
 
 pub use self::{
     event::{AgentEvent, Agreement, ClockSkew, EventHandler},
@@ -27,6 +28,7 @@ pub use self::{
     report::{Condition, Published, ReportError, Write, writes},
     run::Agent,
     wanted::{Content, Want, Wanted, want},
+    witness::Lookout,
 };
 
 /// The directory under the seccomp directory that only callgate writes to.

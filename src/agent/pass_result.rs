@@ -6,6 +6,7 @@ use super::{host::HostError, name::Name};
 use crate::{
     causes::chain,
     profile::{Digest, Doubt, Problem},
+    witness::Containers,
 };
 
 /// The origin of a file.
@@ -66,6 +67,8 @@ pub struct PassResult {
     pub troubles: Vec<Failure>,
     pub written: Vec<Name>,
     pub removed: Vec<Name>,
+    /// What the containers of the node run under; `None` if that is not looked at, or not known yet.
+    pub containers: Option<Containers>,
 }
 
 impl PassResult {
@@ -74,6 +77,7 @@ impl PassResult {
         (self.is_decided, self.is_replaced, self.wanted, self.unlisted)
             == (other.is_decided, other.is_replaced, other.wanted, other.unlisted)
             && self.entries == other.entries
+            && self.containers == other.containers
             && self.usable == other.usable
             && self.failures == other.failures
     }

@@ -161,7 +161,7 @@ pub(super) async fn touches(
 }
 
 /// Passes on failures.
-fn report<T>(event: Event<T>, object: &'static str, handler: &EventHandler) {
+pub(super) fn report<T>(event: Event<T>, object: &'static str, handler: &EventHandler) {
     match event {
         Event::Failed(it) => handler(AgentEvent::WatchFailed { object, why: &it.why }),
         Event::Nameless(why) => handler(AgentEvent::Unreadable { object, why: &why }),
@@ -169,7 +169,7 @@ fn report<T>(event: Event<T>, object: &'static str, handler: &EventHandler) {
     }
 }
 
-fn source(path: &str, fields: String) -> Source {
+pub(super) fn source(path: &str, fields: String) -> Source {
     Source { path: path.to_owned(), fields, page: 50, metadata_only: false, timing: TIMING }
 }
 

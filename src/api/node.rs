@@ -37,6 +37,74 @@ pub struct SeccompNodeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub unlisted: Option<i64>,
+    /// What the running containers of the node's pods run under, by the kernel; unset if the agent
+    /// does not look at that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containers: Option<Containers>,
+}
+
+/// The running containers, by the seccomp mode of their processes.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct Containers {
+    /// The number of containers whose processes are all under a filter.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub filter: i64,
+    /// The number of containers with a process that is under no filter.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub none: i64,
+    /// The number of containers whose processes are in the strict mode of seccomp.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub strict: i64,
+    /// The number of containers of which no process was seen, or none for long enough: they have just
+    /// started, or their processes are not processes of the node, as in a virtual machine.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub unknown: i64,
+    /// The containers with a process that is under no filter: first those whose pod declares one,
+    /// until the list is full.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub unfiltered: Vec<UnfilteredContainer>,
+    /// The number of further such containers for which the list has no room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub unlisted: Option<i64>,
+}
+
+/// A container with a process that is under no filter.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnfilteredContainer {
+    /// The namespace of the pod.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// The name of the pod.
+    #[schemars(length(max = 253))]
+    pub pod: String,
+    /// The `metadata.uid` of the pod.
+    #[schemars(length(max = 253))]
+    pub uid: String,
+    /// The name of the container.
+    #[schemars(length(max = 63))]
+    pub container: String,
+    /// What the pod declares for the container: the type of its profile (`RuntimeDefault`,
+    /// `Localhost`, `Unconfined`), `Unset` if there is none, `Privileged` if it is privileged, or
+    /// `Invalid` if the kubelet cannot use its profile.
+    #[schemars(length(min = 1, max = 64))]
+    pub declared: String,
+    /// The `localhostProfile` of a profile of type `Localhost`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub localhost_profile: Option<String>,
+    /// The processes that are under no filter: `All` or `Some` of the container.
+    #[schemars(length(min = 1, max = 64))]
+    pub processes: String,
+    /// Whether none of them can gain rights by executing a program (`no_new_privs`).
+    #[serde(default)]
+    pub no_new_privs: bool,
 }
 
 /// A file as the agent read it.

@@ -13,7 +13,7 @@ use clap::Args;
 use tokio::{net::TcpListener, runtime};
 
 use crate::{
-    agent::{self, AgentEvent, EventHandler, Failure, PassResult, Source, host},
+    agent::{self, AgentEvent, EventHandler, Failure, Lookout, PassResult, Source, host},
     causes::chain,
     cli::Outcome,
     clock::{SkewLog, warn_of_skew},
@@ -24,7 +24,11 @@ use crate::{
     server::{self, Admin, Condition, Limits, Order, Readiness, signals},
     telemetry::{AgentMetrics, Log, Logging, Profiles},
     tls,
+    witness::{Containers, Declared, Unfiltered},
 };
+
+/// Where Linux shows the processes.
+const PROC: &str = "/proc";
 
 /// Install the profiles of the cluster on one node, and report the profiles found there
 #[derive(Args, Debug)]
@@ -70,6 +74,11 @@ pub(super) struct Agent {
     )]
     keep_deleted_for: Duration,
 
+    /// Look at the processes of the containers on the node, and report those that run without a
+    /// filter; needs the node's process namespace (hostPID) and the right to list and watch pods
+    #[arg(long, env = "CALLGATE_WITNESS")]
+    witness: bool,
+
     /// Address of the plain HTTP listener, which serves /livez, /readyz and /metrics
     #[arg(
         long,
@@ -95,6 +104,7 @@ impl Agent {
             pod_name,
             pod_namespace,
             keep_deleted_for,
+            witness,
             admin_listen,
             prepare,
             logging,
@@ -119,7 +129,9 @@ impl Agent {
             let admin = server::listen(admin_listen);
             let admin = admin.with_context(|| format!("cannot listen on {admin_listen}"))?;
             let (root, pod) = (seccomp_root, pod_namespace.zip(pod_name));
-            let agent = agent::Agent { client, watches, node, root, keep_deleted_for, pod };
+            let lookout = witness.then(|| Lookout::new(PROC.into()));
+            let agent =
+                agent::Agent { client, watches, node, root, keep_deleted_for, pod, lookout };
             Box::pin(serve(agent, admin)).await
         })?;
         Ok(Outcome::Success)
@@ -213,6 +225,11 @@ fn count(metrics: &AgentMetrics, found: &PassResult) {
     });
     metrics.files(found.entries.len(), found.unlisted);
     metrics.changed(found.written.len(), found.removed.len());
+    if let Some(it) = &found.containers {
+        let Containers { filter, none, strict, unknown, .. } = *it;
+        let modes = [("filter", filter), ("none", none), ("strict", strict), ("unknown", unknown)];
+        metrics.containers(&modes, it.contradictions().count());
+    }
     for failure in found.failures.iter().chain(&found.troubles) {
         metrics.failed(failure.kind);
     }
@@ -224,6 +241,8 @@ struct Logged {
     /// By cause.
     failures: LogOnce<String, &'static str>,
     unlisted: bool,
+    /// Containers without the filter that their pod declares, by namespace, pod and name.
+    unfiltered: LogOnce<[String; 3], Declared>,
     /// By the call that failed.
     calls: LogOnce<&'static str>,
     skew: SkewLog,
@@ -231,7 +250,7 @@ struct Logged {
 
 impl Logged {
     fn passed(&mut self, found: &PassResult) {
-        let PassResult { written, removed, failures, troubles, unlisted, .. } = found;
+        let PassResult { written, removed, failures, troubles, unlisted, containers, .. } = found;
         for name in written {
             tracing::info!(profile = name.as_str(), "profile installed");
         }
@@ -254,5 +273,20 @@ impl Logged {
             tracing::warn!(unlisted, "there are more files than can be reported");
         }
         self.unlisted = *unlisted > 0;
+        let unfiltered = containers.iter().flat_map(Containers::contradictions);
+        let unfiltered = unfiltered.map(|it| {
+            let Unfiltered { namespace, pod, container, declared, .. } = it.clone();
+            ([namespace, pod, container], declared)
+        });
+        for ([namespace, pod, container], declared) in self.unfiltered.replace(unfiltered) {
+            let declared = declared.to_string();
+            tracing::warn!(
+                namespace,
+                pod,
+                container,
+                declared,
+                "a container runs without the filter that its pod declares"
+            );
+        }
     }
 }

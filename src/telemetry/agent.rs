@@ -28,6 +28,10 @@ metrics! {
         files: Gauge = "agent_files",
         /// Files that were not reported, as there are too many
         files_unlisted: Gauge = "agent_files_unlisted",
+        /// Containers of the node that run, by the seccomp mode of their processes
+        containers: Gauges<Seccomp> = "containers",
+        /// Containers that run without the filter that their pod declares, a hundred at most
+        against_spec: Gauge = "containers_against_spec",
         /// Failures, by kind
         errors: Counters<Failure> = "agent_errors",
         /// Files that were written
@@ -46,6 +50,11 @@ metrics! {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct State {
     state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Seccomp {
+    seccomp: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,6 +92,15 @@ impl AgentMetrics {
     pub fn files(&self, listed: usize, unlisted: usize) {
         self.node.files.set(whole(listed));
         self.node.files_unlisted.set(whole(unlisted));
+    }
+
+    /// Sets how many containers run in each mode (`callgate_containers`), and how many without the
+    /// filter that their pod declares (`callgate_containers_against_spec`).
+    pub fn containers(&self, modes: &[(&'static str, usize)], against_spec: usize) {
+        self.node.against_spec.set(whole(against_spec));
+        for (seccomp, count) in modes.iter().copied() {
+            self.node.containers.get_or_create(&Seccomp { seccomp }).set(whole(count));
+        }
     }
 
     /// Counts a failure (`callgate_agent_errors_total`).
@@ -132,6 +150,7 @@ mod tests {
         let metrics = AgentMetrics::new("1.2.3");
         metrics.profiles(Profiles { wanted: 7, installed: 5, released: 1 });
         metrics.files(40, 2);
+        metrics.containers(&[("filter", 12), ("none", 3)], 2);
         metrics.failed("disk-full");
         metrics.failed("disk-full");
         metrics.changed(3, 1);
@@ -145,6 +164,9 @@ mod tests {
             r#"callgate_agent_profiles{state="released"} 1"#,
             "callgate_agent_files 40",
             "callgate_agent_files_unlisted 2",
+            r#"callgate_containers{seccomp="filter"} 12"#,
+            r#"callgate_containers{seccomp="none"} 3"#,
+            "callgate_containers_against_spec 2",
             r#"callgate_agent_errors_total{kind="disk-full"} 2"#,
             "callgate_agent_writes_total 3",
             "callgate_agent_removals_total 1",

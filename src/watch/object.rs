@@ -31,6 +31,8 @@ struct Metadata<'a> {
     #[serde(default)]
     name: String,
     #[serde(default)]
+    namespace: String,
+    #[serde(default)]
     uid: String,
     #[serde(default)]
     resource_version: String,
@@ -51,6 +53,19 @@ impl<'a> Object<'a> {
 
     pub(crate) fn name(&self) -> &str {
         &self.metadata.name
+    }
+
+    /// Empty if the object belongs to no namespace.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.metadata.namespace
+    }
+
+    /// What no other object of its type has: the name, after the namespace if it has one.
+    pub(crate) fn key(&self) -> String {
+        match self.namespace() {
+            "" => self.name().to_owned(),
+            namespace => format!("{namespace}/{}", self.name()),
+        }
     }
 
     /// `metadata.resourceVersion`, which changes with the object.
@@ -90,6 +105,11 @@ impl<'a> Object<'a> {
 
     pub(crate) fn spec<T: Default + DeserializeOwned>(&self) -> Result<T, String> {
         part("spec", self.spec)
+    }
+
+    /// The text of the status, if there is one.
+    pub(crate) fn status_text(&self) -> Option<&'a str> {
+        self.status.map(RawValue::get)
     }
 
     pub(crate) fn status<T: Default + DeserializeOwned>(&self) -> Result<T, String> {

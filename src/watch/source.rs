@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What happened to the objects of a source.
+/// What happened to the objects of a source, each with its key (`Object::key`).
 #[derive(Clone, Debug)]
 pub(crate) enum Change<T> {
     /// A list of all objects begins; at its end it replaces what is known.

@@ -13,3 +13,4 @@ mod replaced;
 mod report;
 mod scale;
 mod together;
+mod witness;

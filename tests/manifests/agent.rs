@@ -80,10 +80,13 @@ fn it_can_change_nothing_else_of_its_node() {
     let Some(built) = kustomize::all() else { return };
     for (name, spec) in all(built) {
         let pod = &spec["template"]["spec"];
-        for key in ["hostNetwork", "hostPID", "hostIPC", "hostUsers"] {
+        for key in ["hostNetwork", "hostIPC", "hostUsers"] {
             assert_eq!(pod.get(key), None, "{name}: {key}");
         }
         let agent = &pod["containers"][0];
+        // It sees the processes of its node only to look at them.
+        let is_witness = told(&named(agent), "agent").get_flag("witness");
+        assert_eq!(pod.get("hostPID"), is_witness.then_some(&json!(true)), "{name}");
         let root = told(&named(agent), "agent").get_one::<PathBuf>("seccomp_root").cloned();
         let root = root.expect("it has a default");
         assert_eq!(
@@ -110,6 +113,17 @@ fn it_can_change_nothing_else_of_its_node() {
             "{name}"
         );
     }
+}
+
+/// Only with the component witness, which is not in an overlay.
+#[test]
+fn it_looks_at_processes_only_where_that_was_asked_for() {
+    let Some(built) = kustomize::all() else { return };
+    let looks = |spec: &Value| {
+        told(&named(&spec["template"]["spec"]["containers"][0]), "agent").get_flag("witness")
+    };
+    let names: Vec<_> = all(built).filter(|(_, it)| looks(it)).map(|(name, _)| name).collect();
+    assert_eq!(names, ["all components"]);
 }
 
 /// It has root and `CAP_CHOWN`, and ends at once.

@@ -55,6 +55,7 @@ fn every_metric_in_alerts_and_the_dashboard_exists() {
     metrics.watches().unreadable("nodes", 0);
     let agents = AgentMetrics::new("0.0.0");
     agents.profiles(Profiles::default());
+    agents.containers(&[("none", 0)], 0);
     agents.failed("io");
     let page = metrics.render() + &agents.render();
     let known: BTreeSet<_> = page.lines().filter_map(|it| it.split(['{', ' ']).next()).collect();

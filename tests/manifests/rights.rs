@@ -21,6 +21,8 @@ struct Right {
     for_ca: bool,
     /// Only with the component in-process.
     in_process: bool,
+    /// Only with the component witness.
+    for_witness: bool,
     because: &'static str,
 }
 
@@ -40,6 +42,7 @@ const fn right(
         verb,
         for_ca: false,
         in_process: false,
+        for_witness: false,
         because,
     }
 }
@@ -51,6 +54,10 @@ const fn of_agent(
     because: &'static str,
 ) -> Right {
     Right { account: AGENT, ..right(CLUSTER, group, resource, verb, because) }
+}
+
+const fn of_witness(verb: &'static str, because: &'static str) -> Right {
+    Right { for_witness: true, ..of_agent("", "pods", verb, because) }
 }
 
 const fn in_process(
@@ -135,6 +142,8 @@ const RIGHTS: &[Right] = &[
     of_agent("", "nodes", "watch", "the files of a recreated node are reported at once"),
     of_agent("", "nodes", "patch", "labels, and the start-up taint"),
     of_agent("", "nodes/status", "patch", "the condition SeccompProfilesReady"),
+    of_witness("list", "agent/witness.rs begins with all pods of the node"),
+    of_witness("watch", "agent/witness.rs watches them, to name the containers of processes"),
     Right { account: AGENT, ..right(OWN, "", "pods", "delete", "its own, when the seccomp directory was replaced") },
 ];
 
@@ -145,12 +154,14 @@ fn the_rights_are_exactly_those_that_are_needed() {
     for (name, objects) in built.iter() {
         let by_itself = !objects.iter().any(|it| it.to_string().contains("--tls-cert="));
         let in_process = objects.iter().any(|it| it.to_string().contains("\"--in-process\""));
+        let with_witness = objects.iter().any(|it| it.to_string().contains("\"--witness\""));
         let with_agent = objects.iter().any(|it| is(it, &["DaemonSet"]));
         let needed: BTreeSet<_> = RIGHTS
             .iter()
             .filter(|it| by_itself || !it.for_ca)
             .filter(|it| with_agent || it.account != AGENT)
             .filter(|it| in_process || !it.in_process)
+            .filter(|it| with_witness || !it.for_witness)
             .map(Right::written)
             .collect();
         let given: BTreeSet<_> = objects.iter().flat_map(given).collect();

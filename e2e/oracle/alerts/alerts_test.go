@@ -57,6 +57,7 @@ const (
 	installed  = `callgate_agent_profiles{job="callgate-agent",node="a",state="installed"} `
 	obstacles  = `callgate_agent_errors_total{job="callgate-agent",node="a",kind="disk-full"} `
 	unlisted   = `callgate_agent_files_unlisted{job="callgate-agent",node="a"} `
+	against    = `callgate_containers_against_spec{job="callgate-agent",node="a"} `
 	failOpen   = `apiserver_admission_webhook_fail_open_count{name="mutate.callgate.dev",instance="a"} `
 )
 
@@ -124,6 +125,8 @@ var examples = []example{
 	{"CallgateAgentFailing", "as the API server is away", false, []string{strings.Replace(obstacles, "disk-full", "report", 1) + "0+6x10"}},
 	{"CallgateAgentReportsCut", "some files", true, []string{unlisted + "7x5"}},
 	{"CallgateAgentReportsCut", "none", false, []string{unlisted + "0x5"}},
+	{"CallgateContainerUnfiltered", "one", true, []string{against + "1x5"}},
+	{"CallgateContainerUnfiltered", "none", false, []string{against + "0x5"}},
 }
 
 func TestAlertsHoldWhenTheyShould(t *testing.T) {

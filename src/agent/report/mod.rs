@@ -130,7 +130,7 @@ fn status(found: &PassResult) -> Value {
     });
     let entries: Vec<_> = entries.collect();
     let unlisted = Some(found.unlisted).filter(|it| *it > 0);
-    json!({ "profiles": entries, "unlisted": unlisted })
+    json!({ "profiles": entries, "unlisted": unlisted, "containers": found.containers })
 }
 
 /// The paths and digests of the files in our own directory.
@@ -222,7 +222,11 @@ impl Published {
         let owners: Vec<OwnerReference> = object.owner_references()?;
         // A status that cannot be read is overwritten.
         let status: Value = object.status().unwrap_or_default();
-        let ours = json!({ "profiles": status["profiles"], "unlisted": status["unlisted"] });
+        let ours = json!({
+            "profiles": status["profiles"],
+            "unlisted": status["unlisted"],
+            "containers": status["containers"],
+        });
         Ok((owners.into_iter().map(|it| it.uid).collect(), ours))
     }
 }

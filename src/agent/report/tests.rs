@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     agent::pass_result::{Entry, Failure, REFUSED, Source},
     profile::{Doubt, Problem},
+    witness::Containers,
 };
 
 fn name(text: &str) -> Name {
@@ -63,7 +64,7 @@ fn reports_are_written_in_the_order_in_which_others_rely_on_them() {
         "path": "callgate/web.json", "size": 3, "source": "callgate",
         "digest": "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
     }]);
-    let status = json!({ "profiles": profiles, "unlisted": null });
+    let status = json!({ "profiles": profiles, "unlisted": null, "containers": null });
     let labels = [("profile.callgate.dev/web".to_owned(), Some(SHORT.to_owned()))].into();
     assert_eq!(
         writes(&found(), &seen, true),
@@ -101,7 +102,7 @@ fn the_start_up_taint_stays_until_all_profiles_are_in_place() {
     assert_eq!(
         writes(&found, &seen, false),
         [
-            Write::Status(json!({ "profiles": [], "unlisted": null })),
+            Write::Status(json!({ "profiles": [], "unlisted": null, "containers": null })),
             Write::Condition(condition),
             Write::Labels([("profile.callgate.dev/web".to_owned(), None)].into()),
         ]
@@ -172,7 +173,7 @@ fn a_replaced_disk_invalidates_the_earlier_report() {
     assert_eq!(
         writes(&wiped, &reported(), true),
         [
-            Write::Status(json!({ "profiles": [], "unlisted": null })),
+            Write::Status(json!({ "profiles": [], "unlisted": null, "containers": null })),
             Write::Condition(starting.clone()),
             Write::Labels([("profile.callgate.dev/web".to_owned(), None)].into()),
         ]
@@ -241,7 +242,10 @@ fn only_our_fields_of_a_node_are_read() {
         condition: Some(Condition::not("R", "m")),
         condition_since: Some("2026-11-24T10:00:00Z".parse().unwrap()),
         is_tainted: true,
-        object: Some((vec!["n-0".to_owned()], json!({ "profiles": [], "unlisted": 7 }))),
+        object: Some((
+            vec!["n-0".to_owned()],
+            json!({ "profiles": [], "unlisted": 7, "containers": null }),
+        )),
     };
     assert_eq!(seen, Ok(expected));
     let bare = Object::read("{\"metadata\":{}}").unwrap();
@@ -253,6 +257,23 @@ fn a_list_that_is_cut_says_so() {
     let cut = PassResult { unlisted: 7, ..found() };
     assert_eq!(writes(&cut, &reported(), false), [Write::Status(status(&cut))]);
     assert_eq!(status(&cut)["unlisted"], 7);
+}
+
+#[test]
+fn containers_are_reported_while_they_are_looked_at() {
+    let looked = |filter| {
+        let containers = Some(Containers { filter, ..Containers::default() });
+        PassResult { containers, ..found() }
+    };
+    let written = writes(&looked(3), &reported(), false);
+    assert_eq!(written, [Write::Status(status(&looked(3)))]);
+    let expected = json!({ "filter": 3, "none": 0, "strict": 0, "unknown": 0, "unfiltered": [] });
+    assert_eq!(status(&looked(3))["containers"], expected);
+    let seen =
+        Published { object: Some((vec!["n-1".to_owned()], status(&looked(3)))), ..reported() };
+    assert_eq!(writes(&looked(3), &seen, false), []);
+    // Without `--witness` what was reported before is removed.
+    assert_eq!(writes(&found(), &seen, false), [Write::Status(status(&found()))]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod reasons;
 mod reporter;
 
 use std::{
+    future::pending,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -32,7 +33,9 @@ use super::{
     report::ReportError,
     wanted::Wanted,
     watch::{fetch, follow, touches},
+    witness::{Lookout, follow_pods},
 };
+use crate::witness::Pods;
 
 /// How often all files are looked at: a changed file is repaired within this time and that of a
 /// pass.
@@ -66,6 +69,14 @@ pub struct Agent {
     pub keep_deleted_for: Duration,
     /// The namespace and name of the pod that it runs in, if there is one.
     pub pod: Option<(String, String)>,
+    /// Looks at the processes of the node, if they are to be looked at.
+    pub lookout: Option<Lookout>,
+}
+
+/// What a pass starts from.
+struct Wants {
+    wanted: watch::Receiver<Option<Wanted>>,
+    pods: watch::Receiver<Option<Pods>>,
 }
 
 impl Agent {
@@ -76,17 +87,27 @@ impl Agent {
     /// While the API server is away, the files are kept as they were last wanted. Before its first
     /// answer, nothing is written or removed.
     pub async fn run(self, handler: EventHandler) {
-        let Self { client, watches, node, root, keep_deleted_for, pod } = self;
-        let (wanted, wants) = watch::channel(None);
+        let Self { client, watches, node, root, keep_deleted_for, pod, lookout } = self;
+        let (send_wanted, wanted) = watch::channel(None);
+        let (send_pods, pods) = watch::channel(None);
+        let wants = Wants { wanted, pods };
         let (found, finds) = watch::channel(None);
         let (runtime, reader) = (Handle::current(), client.clone());
         // Called by the thread that makes the passes, which may block.
         let fetch = Box::new(move |name: &Name| runtime.block_on(fetch(&reader, name)));
         let reconciler = Reconciler::new(root, keep_deleted_for, fetch);
+        let has_lookout = lookout.is_some();
+        let pods = async {
+            if has_lookout {
+                follow_pods(watches.clone(), &node, send_pods, Arc::clone(&handler)).await;
+            }
+            pending::<()>().await;
+        };
         select! {
-            () = follow(watches.clone(), wanted, Arc::clone(&handler)) => {}
-            () = keep(reconciler, wants, found, Arc::clone(&handler)) => {}
-            () = report(client.clone(), watches, node, finds, Arc::clone(&handler)) => {
+            () = follow(watches.clone(), send_wanted, Arc::clone(&handler)) => {}
+            () = pods => {}
+            () = keep(reconciler, lookout, wants, found, Arc::clone(&handler)) => {}
+            () = report(client.clone(), watches.clone(), &node, finds, Arc::clone(&handler)) => {
                 if let Some((namespace, name)) = pod {
                     let ended = delete_pod(client, &namespace, &name).await;
                     ended.unwrap_or_else(|it| handler(AgentEvent::ReportFailed(&it)));
@@ -99,21 +120,24 @@ impl Agent {
 /// Makes a pass whenever profiles change, and every [`SCAN`].
 async fn keep(
     mut reconciler: Reconciler,
-    mut wants: watch::Receiver<Option<Wanted>>,
+    mut lookout: Option<Lookout>,
+    Wants { mut wanted, pods }: Wants,
     found: watch::Sender<Option<Looked>>,
     handler: EventHandler,
 ) {
     let mut last = Instant::now();
     loop {
-        let wanted = wants.borrow_and_update().clone();
+        let wants = wanted.borrow_and_update().clone();
+        let on_node = lookout.is_some().then(|| pods.borrow().clone()).flatten();
         let elapsed = last.elapsed();
         last = Instant::now();
         let pass = spawn_blocking(move || {
-            let result = reconciler.pass(wanted.as_ref(), elapsed);
-            (reconciler, result)
+            let mut result = reconciler.pass(wants.as_ref(), elapsed);
+            result.containers = lookout.as_mut().and_then(|it| it.look(on_node.as_ref()));
+            (reconciler, lookout, result)
         });
-        let Ok((back, result)) = pass.await else { return };
-        reconciler = back;
+        let Ok((reconciler_back, lookout_back, result)) = pass.await else { return };
+        (reconciler, lookout) = (reconciler_back, lookout_back);
         handler(AgentEvent::Passed(&result));
         let at = Instant::now();
         found.send_if_modified(|it| match it {
@@ -126,7 +150,7 @@ async fn keep(
                 true
             }
         });
-        if let Ok(Ok(())) = timeout(SCAN, wants.changed()).await {
+        if let Ok(Ok(())) = timeout(SCAN, wanted.changed()).await {
             sleep(GATHER).await;
         }
     }
@@ -137,15 +161,15 @@ async fn keep(
 async fn report(
     client: Client,
     watches: Client,
-    node: String,
+    node: &str,
     mut finds: watch::Receiver<Option<Looked>>,
     handler: EventHandler,
 ) {
-    let reporter = Reporter::new(&client, &node);
+    let reporter = Reporter::new(&client, node);
     let (touch, mut touched) = watch::channel(());
-    let notice = touches(watches, &node, touch, Arc::clone(&handler));
+    let notice = touches(watches, node, touch, Arc::clone(&handler));
     let start = Instant::now();
-    let mut reasons = Reasons::new(&node);
+    let mut reasons = Reasons::new(node);
     let reports = async {
         loop {
             let now = start.elapsed();

@@ -8,7 +8,8 @@ use crate::agent::pass_result::{PassResult, Source};
 /// The shortest and the longest time between two reports of our own files.
 const CHANGES: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(10));
 
-/// The same for the files of others: a log that grows for ever is new at every pass.
+/// The same for the files of others and for containers: a log that grows for ever is new at every
+/// pass, and so are containers that come and go.
 const FOREIGN: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mins(5));
 
 /// The same for repairs, against a client that undoes them for ever.
@@ -151,7 +152,8 @@ impl Reasons {
         if !is_same || ours(found) != ours(last) {
             return Difference::OfOurs;
         }
-        let is_same = (&found.entries, found.unlisted) == (&last.entries, last.unlisted);
+        let is_same = (&found.entries, found.unlisted, &found.containers)
+            == (&last.entries, last.unlisted, &last.containers);
         if is_same { Difference::Nothing } else { Difference::OfOthers }
     }
 }
@@ -159,7 +161,7 @@ impl Reasons {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::pass_result::Entry;
+    use crate::{agent::pass_result::Entry, witness::Containers};
 
     fn at(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -222,6 +224,17 @@ mod tests {
     fn a_file_that_grows_forever_is_reported_every_few_minutes() {
         let count = reports(|now| found(1, now.as_secs()), Duration::from_secs(10), false);
         assert!(count < 25, "{count} in an hour, of 360 looks");
+    }
+
+    #[test]
+    fn containers_that_come_and_go_are_reported_every_few_minutes() {
+        let look = |now: Duration| {
+            let filter = usize::try_from(now.as_secs()).unwrap();
+            let containers = Some(Containers { filter, ..Containers::default() });
+            Arc::new(PassResult { containers, ..(*found(1, 0)).clone() })
+        };
+        let count = reports(look, Duration::from_secs(10), false);
+        assert!((1..25).contains(&count), "{count} in an hour, of 360 looks");
     }
 
     #[test]

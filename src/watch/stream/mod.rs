@@ -186,7 +186,7 @@ impl<T, Read: Fn(&Object<'_>) -> T, Notify: Fn(Event<T>)> Stream<'_, Read, Notif
         match object {
             Ok(object) => {
                 let value = (self.read)(&object);
-                (self.notify)(Event::Change(change(object.name().to_owned(), value)));
+                (self.notify)(Event::Change(change(object.key(), value)));
                 Some(object.version().to_owned())
             }
             Err(why) => {

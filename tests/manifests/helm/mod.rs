@@ -17,10 +17,10 @@ const CHART: &str = "charts/callgate";
 const COMPLETE: [&str; 2] = ["namespace.create=true", "crds.keep=false"];
 
 /// The manifests of each folder, and the values that give them.
-const EQUAL: [(&str, &[&str]); 11] = [
+const EQUAL: [(&str, &[&str]); 12] = [
     (
         "all components",
-        &["certManager.enabled=true", "everywhere.enabled=true", IN_PROCESS, MONITORING],
+        &["certManager.enabled=true", "everywhere.enabled=true", IN_PROCESS, MONITORING, WITNESS],
     ),
     ("base", &[WITHOUT_AGENT]),
     ("components/agent", &[]),
@@ -29,12 +29,15 @@ const EQUAL: [(&str, &[&str]); 11] = [
     ("components/in-process", &[WITHOUT_AGENT, IN_PROCESS]),
     ("components/monitoring", &[WITHOUT_AGENT, MONITORING]),
     ("components/tls-secret", &[WITHOUT_AGENT, "tlsSecret.enabled=true"]),
+    // It changes the agent alone.
+    ("components/witness", &[WITHOUT_AGENT, WITNESS]),
     ("overlays/audit", &["mode=audit"]),
     ("overlays/e2e", &["-f", "tests/manifests/values/e2e.yaml"]),
     ("overlays/enforce", &[]),
 ];
 const WITHOUT_AGENT: &str = "agent.enabled=false";
 const IN_PROCESS: &str = "inProcess.enabled=true";
+const WITNESS: &str = "agent.witness=true";
 const MONITORING: &str = "monitoring.serviceMonitor.enabled=true,\
     monitoring.prometheusRule.enabled=true,monitoring.dashboards.enabled=true";
 
