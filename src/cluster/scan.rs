@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     pod::Kind,
-    scan::{RESOURCES, Reads, Resource, Unread},
+    scan::{RESOURCES, Reads, Resource, Seen, Unread},
     watch::{Change, Failure, Listing, Object, list},
 };
 
@@ -64,9 +64,9 @@ impl Step<'_> {
 }
 
 impl Reader<'_> {
-    /// Reads what decides about pods, and returns what could not be read.
-    pub async fn facts(&self) -> Result<(Facts, Vec<Unread>), Unreachable> {
-        let (mut facts, mut unread) = (Facts::default(), Vec::new());
+    /// Reads what decides about pods and what agents saw of them, and returns what could not be read.
+    pub async fn facts(&self) -> Result<(Facts, Seen, Vec<Unread>), Unreachable> {
+        let (mut facts, mut seen, mut unread) = (Facts::default(), Seen::default(), Vec::new());
         for resource in RESOURCES.iter().filter(|it| it.reads == Reads::Fact) {
             let kind = ObjectType::ALL.into_iter().find(|it| it.as_str() == resource.plural);
             let Some(kind) = kind else { continue };
@@ -78,6 +78,9 @@ impl Reader<'_> {
             let listed = self.list(resource, &fields, |text| {
                 if let Ok(object) = Object::read(text) {
                     facts.take(change(kind, Step::Listed(&object)));
+                    if kind == ObjectType::SeccompNode {
+                        seen.take(object.name(), object.status_text().unwrap_or("{}"));
+                    }
                 }
             });
             match listed.await {
@@ -95,7 +98,7 @@ impl Reader<'_> {
             }
         }
         facts.store.refresh();
-        Ok((facts, unread))
+        Ok((facts, seen, unread))
     }
 
     /// Passes on the text of each workload and pod, and returns what could not be read.

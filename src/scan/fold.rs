@@ -20,6 +20,9 @@ pub struct Scan<'a> {
     pub(super) namespaces: BTreeMap<String, Namespace>,
     /// Objects whose namespace cannot be read.
     pub(super) nameless: usize,
+    /// The UIDs of pods with a container that runs without a filter, and of these the pods that came.
+    unfiltered: BTreeSet<&'a str>,
+    pub(super) came: BTreeSet<&'a str>,
     texts: Texts,
 }
 
@@ -97,6 +100,8 @@ impl<'a> Scan<'a> {
             controllers: Controllers::default(),
             namespaces: BTreeMap::new(),
             nameless: 0,
+            unfiltered: world.seen.uids(),
+            came: BTreeSet::new(),
             texts: Texts::default(),
         }
     }
@@ -180,6 +185,8 @@ impl<'a> Scan<'a> {
         if read::is_finished(Kind::Pod, text).map_err(failed)? {
             return Ok(());
         }
+        let uid = metadata.uid.as_deref().unwrap_or_default();
+        self.came.extend(self.unfiltered.get(uid));
         let controller = metadata.controller().map(Owner::of);
         let owner =
             controller.map_or_else(|| own.clone(), |it| self.controllers.top(namespace, it));

@@ -16,6 +16,7 @@ mod read;
 mod resources;
 mod runs;
 mod safety;
+mod seen;
 mod text;
 mod texts;
 mod world;
@@ -31,6 +32,7 @@ pub use part::{Part, part};
 pub use patches::{PatchFile, patches};
 pub use resources::{RESOURCES, Reads, Resource, role};
 pub use safety::Safety;
+pub use seen::{Seen, SeenContainer, SeenTotals};
 pub use text::{summary, text};
 pub use world::{Unread, World};
 

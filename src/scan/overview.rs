@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Grade, Owner, Scan, Unread, World,
+    Grade, Owner, Scan, SeenContainer, SeenTotals, Unread, World,
     fold::{Found, Namespace, Workload},
     runs::RunsUnder,
     safety::{Safety, general_doubts, is_left_out, mode, next_step},
@@ -31,6 +31,9 @@ pub struct Overview {
     pub stopped: Option<String>,
     pub unread: Vec<Unread>,
     pub totals: Totals,
+    /// What agents saw of all containers; absent if none looks at them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<SeenTotals>,
     pub namespaces: Vec<NamespaceOverview>,
 }
 
@@ -66,6 +69,9 @@ pub struct NamespaceOverview {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
     pub pods: Pods,
+    /// Containers that run without a filter, by the kernel.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unfiltered: Vec<SeenContainer>,
     pub workloads: Workloads,
     pub owners: Vec<OwnerOverview>,
 }
@@ -139,14 +145,17 @@ pub struct FindingOverview {
 
 impl Overview {
     pub(super) fn of(scan: Scan<'_>, stopped: Option<String>, missing: Vec<Unread>) -> Self {
-        let Scan { world, mut namespaces, nameless, .. } = scan;
+        let Scan { world, mut namespaces, nameless, came, .. } = scan;
         for name in world.namespaces.keys() {
             namespaces.entry(name.clone()).or_default();
         }
         let general = general_doubts(world, stopped.as_deref(), &missing, nameless);
         let namespaces: Vec<_> = namespaces
             .into_iter()
-            .map(|(name, it)| NamespaceOverview::of(world, name, it, &general))
+            .map(|(name, it)| {
+                let unfiltered = world.seen.in_namespace(&name, &came);
+                NamespaceOverview { unfiltered, ..NamespaceOverview::of(world, name, it, &general) }
+            })
             .collect();
         let mut totals = Totals { namespaces: namespaces.len(), ..Totals::default() };
         for it in &namespaces {
@@ -163,7 +172,8 @@ impl Overview {
             totals.refused += it.workloads.refused;
         }
         let unread = world.unread.iter().cloned().chain(missing).collect();
-        Self { version: VERSION, command: "callgate scan", stopped, unread, totals, namespaces }
+        let (version, command, seen) = (VERSION, "callgate scan", world.seen.totals());
+        Self { version, command, stopped, unread, totals, seen, namespaces }
     }
 
     /// Whether something would be refused, and whether something leads to a warning at least.
@@ -236,6 +246,7 @@ impl NamespaceOverview {
             safe,
             reasons: refused.into_iter().chain(unknown).collect(),
             command,
+            unfiltered: Vec::new(),
             pods: Pods {
                 all: pods,
                 unfiltered,

@@ -19,6 +19,7 @@ objects! {
     pub(super) struct Metadata<'a> {
         pub(super) namespace("namespace"): Str<'a>,
         pub(super) name("name"): Str<'a>,
+        pub(super) uid("uid"): Str<'a>,
         generate_name("generateName"): Str<'a>,
         labels("labels"): Labels<'a>,
         owners("ownerReferences"): Bounded<Reference<'a>>,

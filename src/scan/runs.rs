@@ -6,8 +6,9 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     placement::Nodes,
-    pod::{Container, Effective, Pod, Seccomp},
+    pod::{Container, Pod},
     profile::{Problem, ProfilePath},
+    witness::Declared,
 };
 
 /// The weakest of what the containers of a pod run under, the weakest first.
@@ -37,24 +38,17 @@ impl RunsUnder {
     }
 
     fn of_container(container: &Container<'_>, pod: &Pod<'_>, nodes: &Nodes) -> Self {
-        if container.privileged {
-            return Self::Privileged;
-        }
-        let (Effective::Own(declared) | Effective::Inherited(declared)) = container.effective
-        else {
-            return Self::Unset;
-        };
-        match declared {
-            Seccomp::RuntimeDefault => Self::RuntimeDefault,
-            Seccomp::Unconfined => Self::Unconfined,
-            Seccomp::Localhost(Some(path)) => match path.parse::<ProfilePath>() {
-                Ok(it) if is_hollow(pod, &it, nodes) => Self::Hollow(path.to_owned()),
-                Ok(_) => Self::Localhost(path.to_owned()),
+        match Declared::of(container) {
+            Declared::Privileged => Self::Privileged,
+            Declared::Unset => Self::Unset,
+            Declared::RuntimeDefault => Self::RuntimeDefault,
+            Declared::Unconfined => Self::Unconfined,
+            Declared::Localhost(path) => match path.parse::<ProfilePath>() {
+                Ok(it) if is_hollow(pod, &it, nodes) => Self::Hollow(path),
+                Ok(_) => Self::Localhost(path),
                 Err(_) => Self::Invalid,
             },
-            Seccomp::Localhost(None) | Seccomp::Unrecognised(_) | Seccomp::Contradictory { .. } => {
-                Self::Invalid
-            }
+            Declared::Invalid => Self::Invalid,
         }
     }
 

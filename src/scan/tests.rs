@@ -6,13 +6,14 @@ use jiff::civil::date;
 use serde_json::{Value, json};
 
 use super::{
-    Overview, Safety, Scan, Unread, World, exempting, patches, reports, role, summary, text,
+    Overview, Safety, Scan, Seen, Unread, World, exempting, patches, reports, role, summary, text,
 };
 use crate::{
     placement::{Node, Nodes},
     pod::Kind,
     policy::{Builtin, Labels, PolicyIndex, RuntimeClasses},
     profile::{Catalog, Inventory},
+    witness::{Containers, Declared, Extent, Unfiltered},
 };
 
 fn labels(policy: Option<&str>, mode: Option<&str>) -> Labels {
@@ -32,6 +33,7 @@ fn world(namespaces: &[(&str, Labels)]) -> World {
         classes: RuntimeClasses::default(),
         today: date(2026, 11, 24),
         unread: Vec::new(),
+        seen: Seen::default(),
         is_selected: false,
     }
 }
@@ -476,4 +478,92 @@ fn a_report_counts_everything_and_lists_a_hundred_results() {
         (&report["summary"]["error"], &report["results"][0]["result"]),
         (&json!(1), &json!("error"))
     );
+}
+
+/// The status of a `SeccompNode`, with such containers in the namespace `shop`: pod, declared.
+fn seen((filter, none, unknown): (usize, usize, usize), unfiltered: &[(&str, Declared)]) -> World {
+    let unfiltered = unfiltered.iter().map(|(pod, declared)| Unfiltered {
+        namespace: "shop".to_owned(),
+        pod: (*pod).to_owned(),
+        uid: format!("uid of {pod}"),
+        container: "app".to_owned(),
+        declared: declared.clone(),
+        processes: if *pod == "web-2" { Extent::Some } else { Extent::All },
+        no_new_privs: false,
+    });
+    let unfiltered = unfiltered.collect();
+    let containers = Containers { filter, none, unknown, unfiltered, ..Containers::default() };
+    let mut world = shop();
+    world.seen.take("node-a", &json!({ "profiles": [], "containers": containers }).to_string());
+    world
+}
+
+fn with_uid(name: &str, context: &Value) -> (Kind, Value) {
+    let mut pod = object(name, &Value::Null, &containers(context));
+    pod["metadata"]["uid"] = format!("uid of {name}").into();
+    (Kind::Pod, pod)
+}
+
+#[test]
+fn what_runs_without_a_filter_is_said_beside_what_is_declared() {
+    let web = Declared::Localhost("apps/web.json".to_owned());
+    let mut world = seen(
+        (3, 4, 1),
+        &[
+            ("web-1", Declared::RuntimeDefault),
+            ("web-2", web),
+            ("gone", Declared::RuntimeDefault),
+            ("open", Declared::Unset),
+        ],
+    );
+    world.seen.take("node-b", r#"{"containers":{"filter":2}}"#);
+    world.seen.take("node-c", r#"{"profiles":[]}"#);
+    world.seen.take("node-d", r#"{"containers":7}"#);
+    let pods = [
+        with_uid("web-1", &default()),
+        with_uid("web-2", &default()),
+        with_uid("open", &default()),
+    ];
+    let overview = scan(&world, &pods);
+    let expected = [
+        "by the kernel of 2 nodes: 5 of the containers under a filter, 4 without one, 1 unknown",
+        "",
+        "shop: safe to enforce",
+        "  3 pods: 3 RuntimeDefault",
+        "  by the kernel, without a filter: 3 containers",
+        "    although RuntimeDefault is declared: pod \"web-1\", container \"app\", on node \"node-a\"",
+        "    although Localhost \"apps/web.json\" is declared: pod \"web-2\", container \"app\", on node \"node-a\", some of its processes",
+    ];
+    assert_eq!(lines(&overview)[..7], expected);
+    let found = serde_json::to_value(&overview).unwrap();
+    let totals =
+        json!({ "nodes": 2, "filter": 5, "none": 4, "strict": 0, "unknown": 1, "unlisted": 0 });
+    assert_eq!(found["seen"], totals);
+    let entry = json!({
+        "node": "node-a", "namespace": "shop", "pod": "web-2", "uid": "uid of web-2",
+        "container": "app", "declared": "Localhost", "localhostProfile": "apps/web.json",
+        "processes": "Some", "noNewPrivs": false,
+    });
+    assert_eq!(found["namespaces"][0]["unfiltered"][1], entry);
+}
+
+#[test]
+fn without_agents_that_look_at_containers_nothing_is_said_of_them() {
+    let overview = scan(&shop(), &[with_uid("web-1", &default())]);
+    assert_eq!(lines(&overview)[0], "shop: safe to enforce");
+    let found = serde_json::to_value(&overview).unwrap();
+    assert_eq!((found.get("seen"), found["namespaces"][0].get("unfiltered")), (None, None));
+}
+
+#[test]
+fn of_very_many_unfiltered_containers_those_that_contradict_are_kept() {
+    let names: Vec<_> = (0..400).map(|it| format!("pod-{it}")).collect();
+    let declared = |at: usize| if at == 399 { Declared::RuntimeDefault } else { Declared::Unset };
+    let all: Vec<_> = names.iter().enumerate().map(|(at, it)| (&**it, declared(at))).collect();
+    let world = seen((0, 400, 0), &all);
+    let pods: Vec<_> = names.iter().map(|it| with_uid(it, &default())).collect();
+    let overview = scan(&world, &pods);
+    let kept = &overview.namespaces[0].unfiltered;
+    assert_eq!((kept.len(), &*kept[0].container.pod), (100, "pod-399"));
+    assert!(overview.seen.is_some_and(|it| it.none == 400 && it.unlisted > 0));
 }

@@ -3,10 +3,13 @@
 use std::fmt::Write as _;
 
 use super::{
-    Grade, Overview, Safety,
+    Grade, Overview, Safety, SeenContainer, SeenTotals,
     overview::{FindingOverview, NamespaceOverview, OwnerOverview},
 };
-use crate::report::counted;
+use crate::{
+    report::counted,
+    witness::{Extent, Unfiltered},
+};
 
 const INFALLIBLE: &str = "a string takes everything";
 
@@ -19,7 +22,10 @@ pub fn text(overview: &Overview) -> String {
     for it in &overview.unread {
         writeln!(text, "not read: {}: {}", it.resource, it.why).expect(INFALLIBLE);
     }
-    if !overview.unread.is_empty() {
+    if let Some(it) = &overview.seen {
+        seen(&mut text, it);
+    }
+    if !overview.unread.is_empty() || overview.seen.is_some() {
         text.push('\n');
     }
     for it in &overview.namespaces {
@@ -61,6 +67,7 @@ fn namespace(text: &mut String, it: &NamespaceOverview) {
         let pods = counted(it.pods.of_kubelets, "static pod");
         writeln!(text, "  {pods} of kubelets, which callgate does not judge").expect(INFALLIBLE);
     }
+    unfiltered(text, &it.unfiltered);
     for it in &it.owners {
         owner(text, it);
     }
@@ -71,6 +78,39 @@ fn namespace(text: &mut String, it: &NamespaceOverview) {
         writeln!(text, "  next: {command}").expect(INFALLIBLE);
     }
     text.push('\n');
+}
+
+/// What runs on the nodes, beside what is declared.
+fn seen(text: &mut String, it: &SeenTotals) {
+    let nodes = counted(it.nodes, "node");
+    let SeenTotals { filter, none, strict, unknown, unlisted, .. } = *it;
+    let strict = if strict > 0 { format!(", {strict} in strict mode") } else { String::new() };
+    let unknown = if unknown > 0 { format!(", {unknown} unknown") } else { String::new() };
+    let rest = if unlisted > 0 { format!(" ({unlisted} not listed)") } else { String::new() };
+    writeln!(
+        text,
+        "by the kernel of {nodes}: {filter} of the containers under a filter, \
+         {none} without one{rest}{strict}{unknown}"
+    )
+    .expect(INFALLIBLE);
+}
+
+fn unfiltered(text: &mut String, all: &[SeenContainer]) {
+    if all.is_empty() {
+        return;
+    }
+    let containers = counted(all.len(), "container");
+    writeln!(text, "  by the kernel, without a filter: {containers}").expect(INFALLIBLE);
+    for SeenContainer { node, container } in all.iter().filter(|it| it.is_contradiction()) {
+        let Unfiltered { pod, container, declared, processes, .. } = container;
+        let some = if *processes == Extent::Some { ", some of its processes" } else { "" };
+        writeln!(
+            text,
+            "    although {declared} is declared: pod {pod:?}, container {container:?}, \
+             on node {node:?}{some}"
+        )
+        .expect(INFALLIBLE);
+    }
 }
 
 fn owner(text: &mut String, it: &OwnerOverview) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use serde::Serialize;
 
+use super::Seen;
 use crate::{
     group::{NODE, POLICY, PROFILE},
     placement::Nodes,
@@ -35,6 +36,8 @@ pub struct World {
     pub classes: RuntimeClasses,
     pub today: Date,
     pub unread: Vec<Unread>,
+    /// What agents saw of containers.
+    pub seen: Seen,
     /// Whether only the objects that a selector chooses are read.
     pub is_selected: bool,
 }

@@ -19,7 +19,7 @@ use crate::{
     policy::{Builtin, Mode, Policy},
     profile::Catalog,
     report::Output,
-    scan::{self, Overview, Unread, World, role, summary},
+    scan::{self, Overview, Seen, Unread, World, role, summary},
     standalone::Sources,
 };
 
@@ -127,11 +127,11 @@ impl Scan {
         };
         let interrupt = tokio::signal::ctrl_c();
         tokio::pin!(interrupt);
-        let (facts, unread) = tokio::select! {
+        let (facts, seen, unread) = tokio::select! {
             it = reader.facts() => it?,
             _ = &mut interrupt => bail!(INTERRUPTED),
         };
-        let world = self.world(&facts, unread)?;
+        let world = self.world(&facts, seen, unread)?;
         let mut scan = scan::Scan::new(&world);
         let (stopped, missing) = tokio::select! {
             missing = reader.objects(|kind, text| scan.take(kind, text)) => (None, missing),
@@ -148,7 +148,7 @@ impl Scan {
         Builtin::named(name).with_context(|| format!("{why}, not to {name:?}"))
     }
 
-    fn world(&self, facts: &Facts, unread: Vec<Unread>) -> anyhow::Result<World> {
+    fn world(&self, facts: &Facts, seen: Seen, unread: Vec<Unread>) -> anyhow::Result<World> {
         let is_read = !unread.iter().any(|it| it.plural == "namespaces");
         if let Some(name) = &self.namespace
             && is_read
@@ -181,6 +181,7 @@ impl Scan {
             classes: facts.classes(),
             today: today(),
             unread,
+            seen,
             is_selected: !self.selector.is_empty(),
             index,
         })

@@ -151,6 +151,20 @@ function finding(row) {
   });
 }
 
+const declared = (it) => it.localhostProfile ? `Localhost "${it.localhostProfile}"` : it.declared;
+const isContradiction = (it) => it.declared === "RuntimeDefault" || it.declared === "Localhost";
+
+// The containers that run without a filter, by the kernel, beside what their pods declare.
+function unfiltered(namespace) {
+  const all = namespace.unfiltered || [];
+  const list = make("ul", { class: "seen" });
+  for (const it of all) {
+    const words = `${it.pod}, container ${it.container}, on ${it.node}: declared ${declared(it)}`;
+    list.append(make("li", { class: isContradiction(it) ? "no" : "" }, words));
+  }
+  return all.length === 0 ? "" : list;
+}
+
 const SAFE = { yes: "safe", no: "not safe", unknown: "unknown" };
 
 function namespaceRow({ namespace, rows }, isOpen) {
@@ -170,6 +184,7 @@ function namespaceRow({ namespace, rows }, isOpen) {
       ["policy", namespace.policy],
       ["safe to enforce", [SAFE[namespace.safe], ...namespace.reasons].join("; ")],
       ["pods", runs.join(", ") || "none"],
+      ["run without a filter, by the kernel", unfiltered(namespace)],
       ["next", namespace.command ? make("code", null, namespace.command) : ""],
     ]));
     inPortions(inside, rows, finding, "finding");
@@ -207,7 +222,7 @@ function choices(key, values) {
 }
 
 function start() {
-  const { totals, unread, stopped } = data.overview;
+  const { totals, unread, stopped, seen } = data.overview;
   const notes = document.getElementById("notes");
   if (stopped) notes.append(make("p", { class: "note" }, `Incomplete: ${stopped}`));
   for (const it of unread) notes.append(make("p", { class: "note" }, `Not read: ${it.resource}: ${it.why}`));
@@ -216,6 +231,7 @@ function start() {
     [totals.pods, "pods", ""], [totals.unfiltered, "pods without a filter", "no"],
     [totals.refused, "workloads refused", "refused"], [totals.changed, "workloads changed", ""],
   ];
+  if (seen) cards.push([seen.none, `containers without a filter, by the kernel of ${counted(seen.nodes, "node")}`, "no"]);
   for (const [count, words, kind] of cards) {
     document.getElementById("cards").append(make("li", null, make("b", { class: count ? kind : "" }, number(count)), words));
   }
