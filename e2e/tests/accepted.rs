@@ -1,13 +1,20 @@
-//! The condition `Accepted` of policies and profiles.
+//! The conditions of policies and profiles.
 
 use serde_json::{Value, json};
-use support::wait::eventually;
+use support::{e2e::manifests::path_of, wait::eventually};
 
-use crate::trial::{Test, container, pod, trials};
+use crate::{
+    tests::{
+        compiled::{component, is_served},
+        in_process::{keeper, seccomp_policy},
+    },
+    trial::{Test, container, pod, trials},
+};
 
 trials![
     a_valid_object_is_accepted_for_every_spec,
     an_invalid_object_is_not_accepted_and_affects_no_other,
+    a_condition_says_whether_the_api_server_sets_the_profiles_of_a_policy,
 ];
 
 const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
@@ -26,10 +33,17 @@ fn object(kind: &str, name: &str, spec: &Value) -> Value {
 async fn accepted(it: &Test, path: &str) -> Value {
     eventually("its condition is about this spec", async || {
         let object = it.api().get(path).await.expect_ok("the object");
-        let condition = object["status"]["conditions"].get(0)?.clone();
-        (condition["observedGeneration"] == object["metadata"]["generation"]).then_some(condition)
+        condition(&object, "Accepted")
     })
     .await
+}
+
+/// The condition of that type, if it is about the spec as it is.
+fn condition(object: &Value, of: &str) -> Option<Value> {
+    let all = object["status"]["conditions"].as_array()?;
+    let condition = all.iter().find(|it| it["type"] == of)?;
+    let is_current = condition["observedGeneration"] == object["metadata"]["generation"];
+    is_current.then(|| condition.clone())
 }
 
 fn words(condition: &Value) -> [&str; 4] {
@@ -137,5 +151,48 @@ async fn an_invalid_object_is_not_accepted_and_affects_no_other(it: Test) {
     assert_eq!(words(&mended), ["Accepted", "True", "Valid", &path]);
     for path in [policy, profile] {
         it.api().delete(&path).await.expect_ok("its end");
+    }
+}
+
+/// Also on an API server that is too old for it.
+async fn a_condition_says_whether_the_api_server_sets_the_profiles_of_a_policy(it: Test) {
+    component::define(&it).await;
+    let _keeper = keeper(&it, "compiled").await;
+    let is_served = is_served(&it).await;
+    let name = |it: &Test, what: &str| format!("{what}-{}", it.namespace);
+    let mut policy = seccomp_policy(&name(&it, "all"), &json!({ "type": "RuntimeDefault" }));
+    let nothing = json!({
+        "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
+        "metadata": { "name": name(&it, "none") }, "spec": {},
+    });
+    let old = "the webhook alone sets its profiles: the API server does not serve \
+        mutatingadmissionpolicies of admissionregistration.k8s.io/v1";
+    let seen = async |policy: &Value, [reason, message]: [&str; 2]| {
+        let path = path_of(policy);
+        it.api().apply(&path, policy).await.expect_ok("the policy");
+        eventually(reason, async || {
+            let object = it.api().get(&path).await.expect_ok("the policy");
+            let compiled = condition(&object, "Compiled")?;
+            let accepted = condition(&object, "Accepted")?;
+            assert_eq!(words(&accepted)[..3], ["Accepted", "True", "Valid"]);
+            let status = if reason == "NotServed" { "False" } else { "True" };
+            (words(&compiled) == ["Compiled", status, reason, message]).then_some(())
+        })
+        .await;
+    };
+    let complete = ["Complete", "the API server sets its profiles"];
+    seen(&policy, if is_served { complete } else { ["NotServed", old] }).await;
+    seen(&nothing, ["SetsNoProfile", "it sets no profile"]).await;
+    policy["spec"]["exemptions"] = json!([{
+        "name": "agent", "reason": "r", "owner": "o", "rules": ["unset"],
+        "match": { "containers": ["agent"] },
+    }]);
+    let partial = [
+        "Partial",
+        "left to the webhook: exemption \"agent\" from unset: pods that it may apply to",
+    ];
+    seen(&policy, if is_served { partial } else { ["NotServed", old] }).await;
+    for it_ends in [&policy, &nothing] {
+        it.api().delete(&path_of(it_ends)).await.expect_ok("its end");
     }
 }

@@ -39,7 +39,7 @@ const HOOKS: &str = "/apis/admissionregistration.k8s.io/v1";
 /// How often the policy is edited while pods are created.
 const EDITS: usize = 10;
 
-fn seccomp_policy(name: &str, profile: &Value) -> Value {
+pub(super) fn seccomp_policy(name: &str, profile: &Value) -> Value {
     json!({
         "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
         "metadata": { "name": name },
@@ -55,7 +55,7 @@ fn bare() -> Value {
 }
 
 /// A replica that keeps the object, and serves no reviews.
-async fn keeper(it: &Test, name: &str) -> Instance {
+pub(super) async fn keeper(it: &Test, name: &str) -> Instance {
     let setup = Setup { flags: vec!["--in-process".to_owned()], ..Setup::default() };
     let name = format!("{name}-{}", &it.namespace[it.namespace.len() - 8..]);
     Instance::spawn(&it.world.site, &name, &setup).await

@@ -35,6 +35,13 @@ use super::Status;
         json_path = ".status.conditions[?(@.type==\"Accepted\")].status",
         description = "Whether callgate can read and apply the policy"
     ),
+    printcolumn(
+        name = "Compiled",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Compiled\")].status",
+        description = "Whether the API server itself sets its profiles, with the component in-process",
+        priority = 1
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("!(self.metadata.name in ['baseline', 'restricted'])")
         .message("baseline and restricted are built in, choose another name"),

@@ -24,6 +24,7 @@ mod watch;
 use self::report::cut;
 use crate::causes::chain;
 
+pub use conditions::InProcess;
 pub use connect::{Clients, clients, connect, connect_to};
 pub use facts::{Changes, Facts};
 pub use find::{Find, find_namespace};

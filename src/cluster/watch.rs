@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use kube::Client;
 use tokio::{
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    sync::{
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+        watch::Receiver,
+    },
     time::{Instant, timeout_at},
 };
 
 use super::{
     Report,
-    conditions::{self, stored},
+    conditions::{self, InProcess, seen},
     facts::{Any, Changes, Facts},
     object_type::ObjectType,
     partial::{node, seccomp_node},
@@ -59,14 +62,16 @@ const SHARE: u32 = 10;
 /// ever, and writes the conditions of policies and profiles by `client`.
 ///
 /// The report of an agent counts until the agent has been silent for longer than `silent_after`.
+/// `in_process` is what the API server sets by policies itself, which a condition reports.
 pub async fn watch(
     client: Client,
     watches: Client,
     silent_after: Duration,
+    in_process: Receiver<InProcess>,
     on_event: impl Fn(Watched<'_>),
 ) {
     let (observer, conditions) =
-        conditions::reconciler(client, |it| on_event(Watched::Reported(it)));
+        conditions::reconciler(client, in_process, |it| on_event(Watched::Reported(it)));
     let (sender, events) = mpsc::unbounded_channel();
     let client = &watches;
     let policies = forward(&sender, ObjectType::Policy, |it| {
@@ -84,13 +89,13 @@ pub async fn watch(
         stream(
             client,
             ObjectType::Policy.source(),
-            |it| (policy(it), stored(ObjectType::Policy, it)),
+            |it| (policy(it), seen(ObjectType::Policy, it)),
             policies
         ),
         stream(
             client,
             ObjectType::Profile.source(),
-            |it| (profile(it), stored(ObjectType::Profile, it)),
+            |it| (profile(it), seen(ObjectType::Profile, it)),
             profiles
         ),
         stream(client, ObjectType::RuntimeClass.source(), handler, classes),

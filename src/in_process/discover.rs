@@ -17,8 +17,8 @@ const SOON: Duration = Duration::from_secs(5);
 const LATER: Duration = Duration::from_mins(5);
 
 /// Waits until the API server serves `MutatingAdmissionPolicy` v1, which Kubernetes does from 1.36
-/// on. Until then it is logged once that the webhook alone sets profiles.
-pub(super) async fn await_served(client: &Client) {
+/// on. Until then it is logged once that the webhook alone sets profiles, and reported why.
+pub(super) async fn await_served(client: &Client, on_missing: impl Fn(String)) {
     let mut logged = LogOnce::default();
     loop {
         let pause = match within(PATIENCE, client.list_api_group_resources(GROUP)).await {
@@ -26,6 +26,7 @@ pub(super) async fn await_served(client: &Client) {
             Ok(_) => {
                 let why = format!("it does not serve {PLURAL} of {GROUP}");
                 if logged.is_new((), why.clone()) {
+                    on_missing(format!("the API server does not serve {PLURAL} of {GROUP}"));
                     tracing::warn!(
                         reason = why,
                         "the API server cannot set profiles itself: the webhook alone does"
@@ -48,6 +49,7 @@ pub(super) async fn await_served(client: &Client) {
 #[cfg(test)]
 mod tests {
     use std::{
+        cell::RefCell,
         convert::Infallible,
         sync::{
             Arc,
@@ -86,7 +88,12 @@ mod tests {
             }
         });
         let start = Instant::now();
-        await_served(&Client::new(service, "callgate-system")).await;
+        let missing = RefCell::new(Vec::new());
+        await_served(&Client::new(service, "callgate-system"), |it| missing.borrow_mut().push(it))
+            .await;
         assert_eq!((asked.load(Ordering::Relaxed), start.elapsed()), (3, 2 * LATER));
+        let why = "the API server does not serve mutatingadmissionpolicies of \
+            admissionregistration.k8s.io/v1";
+        assert_eq!(*missing.borrow(), [why]);
     }
 }

@@ -62,15 +62,31 @@ pub enum Outcome {
     Failed,
 }
 
+/// What the API server has of policies.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// It cannot set profiles itself; why.
+    Unavailable(String),
+    /// The spec of the object; `Null` if there is none.
+    Holds(Value),
+}
+
+/// What a replica is notified of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    State(State),
+    Outcome(Outcome),
+}
+
 /// Keeps the object equal to what is wanted, once the API server has the API that reads it. Never
 /// ends.
 pub async fn run(
     client: Client,
     watches: Client,
     wanted: watch::Receiver<Option<Wanted>>,
-    on_outcome: impl Fn(Outcome),
+    on_notice: impl Fn(Notice),
 ) {
-    discover::await_served(&client).await;
+    discover::await_served(&client, |why| on_notice(Notice::State(State::Unavailable(why)))).await;
     let (sender, seen) = mpsc::unbounded_channel();
     let source = Source {
         path: COMPILED.path.to_owned(),
@@ -87,7 +103,7 @@ pub async fn run(
     let forward = |event| drop(sender.send(event));
     tokio::join!(
         stream(&watches, source, stored, forward),
-        follow(client, wanted, seen, on_outcome)
+        follow(client, wanted, seen, on_notice)
     );
 }
 
@@ -95,8 +111,13 @@ async fn follow(
     client: Client,
     mut wanted: watch::Receiver<Option<Wanted>>,
     mut seen: mpsc::UnboundedReceiver<Event<Stored>>,
-    on_outcome: impl Fn(Outcome),
+    on_notice: impl Fn(Notice),
 ) {
+    let saw = |plan: &mut Plan, it: Option<Stored>| {
+        let spec = it.as_ref().map_or(Value::Null, |it| it.spec.clone());
+        on_notice(Notice::State(State::Holds(spec)));
+        plan.saw(it, now());
+    };
     let mut plan = Plan::new(RandomState::new().hash_one(()));
     plan.wants(wanted.borrow_and_update().clone(), now());
     let mut listed = None;
@@ -110,9 +131,9 @@ async fn follow(
                 None => return,
                 Some(Event::Change(Change::Begin)) => listed = None,
                 Some(Event::Change(Change::Listed(_, it))) => listed = Some(it),
-                Some(Event::Change(Change::End)) => plan.saw(listed.take(), now()),
-                Some(Event::Change(Change::Put(_, it))) => plan.saw(Some(it), now()),
-                Some(Event::Change(Change::Gone(_))) => plan.saw(None, now()),
+                Some(Event::Change(Change::End)) => saw(&mut plan, listed.take()),
+                Some(Event::Change(Change::Put(_, it))) => saw(&mut plan, Some(it)),
+                Some(Event::Change(Change::Gone(_))) => saw(&mut plan, None),
                 Some(Event::Confirmed(_)) => drop(logged.is_over(&"watch")),
                 Some(Event::Nameless(_)) => {}
                 Some(Event::Failed(it)) => {
@@ -132,7 +153,7 @@ async fn follow(
                     Ok(true) => {
                         tracing::info!(policies = it.policies(), "written what the API server sets");
                         logged.is_over(&"write");
-                        on_outcome(Outcome::Written);
+                        on_notice(Notice::Outcome(Outcome::Written));
                     }
                     Ok(false) => plan.lost(now()),
                     Err(why) => {
@@ -143,7 +164,7 @@ async fn follow(
                             );
                         }
                         plan.failed(now());
-                        on_outcome(Outcome::Failed);
+                        on_notice(Notice::Outcome(Outcome::Failed));
                     }
                 }
             }

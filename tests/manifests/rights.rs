@@ -108,7 +108,7 @@ const RIGHTS: &[Right] = &[
     right(CLUSTER, "node.k8s.io", "runtimeclasses", "watch", "cluster/watch.rs watches them"),
     right(CLUSTER, "events.k8s.io", "events", "create", "cluster/events writes an Event on the owner of a denied pod, in any namespace"),
     right(CLUSTER, "events.k8s.io", "events", "patch", "cluster/events updates the count instead of writing another one"),
-    right(CLUSTER, "callgate.dev", "seccomppolicies/status", "patch", "cluster/conditions applies the condition Accepted"),
+    right(CLUSTER, "callgate.dev", "seccomppolicies/status", "patch", "cluster/conditions applies the conditions Accepted and Compiled"),
     right(CLUSTER, "callgate.dev", "seccompprofiles/status", "patch", "cluster/conditions applies the condition Accepted"),
     of_ca(CLUSTER, HOOKS, MUTATING, "get", "a replica is ready once its CA is in the caBundle"),
     of_ca(CLUSTER, HOOKS, MUTATING, "list", "a watch of one object begins with a list of it"),

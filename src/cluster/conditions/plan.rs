@@ -12,7 +12,10 @@ use std::{
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::{ObjectType, verdict::Verdict};
+use super::{
+    ObjectType, Topic,
+    verdict::{Verdict, Wanted},
+};
 use crate::cluster::clock_reading::ClockReading;
 
 /// How long a replica waits before it writes to the same generation again. Two replicas of
@@ -36,6 +39,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// The backoff after a conflict with another write. It doubles with each.
 const LOST: Duration = Duration::from_millis(500);
 
+/// How long a condition stays that this replica would not write. It was written by replicas with
+/// another flag, which run beside this one during an update, and write it again when it is removed.
+const LINGERS: Duration = Duration::from_mins(10);
+
 /// How many writes may follow each other at once, and the interval between further ones.
 const BURST: u32 = 50;
 const EVERY: Duration = Duration::from_millis(50);
@@ -49,21 +56,25 @@ pub(in crate::cluster) struct Stored {
     pub(super) version: String,
     /// The condition in its status.
     pub(super) condition: Option<Condition>,
-    pub(super) verdict: Verdict,
+    pub(super) wanted: Wanted,
 }
 
 /// A condition to write, if the object still has that version.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Write {
+    pub(super) topic: Topic,
     pub(super) kind: ObjectType,
     pub(super) name: String,
     pub(super) version: String,
-    pub(super) condition: Condition,
+    pub(super) generation: i64,
+    /// `None`: it is removed.
+    pub(super) condition: Option<Condition>,
 }
 
-/// All policies and profiles, as one replica knows them.
+/// The condition of one type of all policies and profiles, as one replica knows them.
 #[derive(Debug)]
 pub(super) struct Plan {
+    topic: Topic,
     /// Differs between replicas, so that they wait for different times.
     seed: u64,
     objects: BTreeMap<Key, Object>,
@@ -98,8 +109,8 @@ struct Attempt {
 }
 
 impl Plan {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { seed, objects: BTreeMap::new(), due: BTreeSet::new(), spent: None }
+    pub(super) fn new(topic: Topic, seed: u64) -> Self {
+        Self { topic, seed, objects: BTreeMap::new(), due: BTreeSet::new(), spent: None }
     }
 
     pub(super) fn saw(&mut self, kind: ObjectType, name: String, stored: Stored, now: Instant) {
@@ -130,12 +141,12 @@ impl Plan {
         let (_, key) = self.due.first()?.clone();
         let object = self.remove(&key)?;
         let (generation, version) = (object.stored.generation, object.stored.version.clone());
-        let condition = object.stored.wanted(now);
+        let condition = object.stored.renewed(self.topic, now);
         let (kind, name) = key.clone();
         self.insert(key, object.attempted(generation, PAUSE, now.monotonic));
         let spent = self.spent.map_or(now.monotonic, |it| it.max(now.monotonic));
         self.spent = Some(spent + EVERY);
-        Some(Write { kind, name, version, condition })
+        Some(Write { topic: self.topic, kind, name, version, generation, condition })
     }
 
     /// The write met a conflict: the object has changed, most likely because another replica wrote
@@ -144,9 +155,8 @@ impl Plan {
         let key = (write.kind, write.name.clone());
         let Some(object) = self.remove(&key) else { return };
         let writes = object.writes + 1;
-        let generation = write.condition.observed_generation.unwrap_or_default();
         let object = Object { writes, ..object };
-        self.insert(key, object.attempted(generation, doubled(LOST, writes, PAUSE), now));
+        self.insert(key, object.attempted(write.generation, doubled(LOST, writes, PAUSE), now));
     }
 
     /// When the next write is due, if nothing changes until then.
@@ -204,6 +214,9 @@ impl Object {
         if self.stored.is_current() {
             return None;
         }
+        if self.stored.wanted == Wanted::Nothing {
+            return Some(self.since + LINGERS + spread);
+        }
         if let Some(it) = self.attempt.filter(|it| it.generation == self.stored.generation) {
             return Some(it.next);
         }
@@ -225,28 +238,37 @@ impl Stored {
     /// Whether the stored condition is correct; its time of transition does not matter.
     fn is_current(&self) -> bool {
         let observed = self.condition.as_ref().and_then(|it| it.observed_generation);
-        self.has_the_same_content_for_another_generation() && observed == Some(self.generation)
+        match &self.wanted {
+            Wanted::Is(_) => {
+                self.has_the_same_content_for_another_generation()
+                    && observed == Some(self.generation)
+            }
+            Wanted::Nothing => self.condition.is_none(),
+            Wanted::Unknown => true,
+        }
     }
 
     /// Whether the condition has the right content, though it may be for another generation.
     fn has_the_same_content_for_another_generation(&self) -> bool {
-        let Verdict { status, reason, message } = &self.verdict;
-        self.condition
-            .as_ref()
-            .is_some_and(|it| (&*it.status, &*it.reason, &it.message) == (status, reason, message))
+        let (Some(it), Wanted::Is(verdict)) = (&self.condition, &self.wanted) else { return false };
+        let Verdict { status, reason, message } = verdict;
+        (&*it.status, &*it.reason, &it.message) == (status, reason, message)
     }
 
-    fn wanted(&self, now: ClockReading) -> Condition {
-        let Verdict { status, reason, message } = self.verdict.clone();
+    /// The condition as it is to be stored.
+    fn renewed(&self, topic: Topic, now: ClockReading) -> Option<Condition> {
+        let Wanted::Is(Verdict { status, reason, message }) = self.wanted.clone() else {
+            return None;
+        };
         let before = self.condition.as_ref().filter(|it| it.status == status);
-        Condition {
+        Some(Condition {
             last_transition_time: before
                 .map_or(Time(now.wall), |it| it.last_transition_time.clone()),
             message,
             observed_generation: Some(self.generation),
             reason: reason.to_owned(),
             status: status.to_owned(),
-            type_: super::ACCEPTED.to_owned(),
-        }
+            type_: topic.condition().to_owned(),
+        })
     }
 }

@@ -12,7 +12,7 @@ use kube::client::Body;
 use rstest::rstest;
 use tower::service_fn;
 
-use super::*;
+use super::{plan::Plan, *};
 
 #[rstest]
 #[case::it_can_be_obeyed("web", json!({}), "True", "Valid", "namespaces can obey it")]
@@ -140,7 +140,7 @@ impl World {
                 "no" => no,
                 _ => by_turns,
             };
-            (Plan::new(seed), makes)
+            (Plan::new(Topic::Accepted, seed), makes)
         });
         let replicas = replicas.collect();
         let start = std::time::Instant::now();
@@ -167,9 +167,9 @@ impl World {
             object.is_seen = true;
             let It { generation, version, condition, .. } = object.clone();
             for (plan, verdict) in &mut self.replicas {
-                let (condition, verdict) = (condition.clone(), verdict(generation));
+                let (condition, wanted) = (condition.clone(), Wanted::Is(verdict(generation)));
                 let version = version.to_string();
-                let stored = Stored { generation, version, condition, verdict };
+                let stored = Stored { generation, version, condition, wanted };
                 plan.saw(ObjectType::Policy, name.clone(), stored, now);
             }
         }
@@ -190,7 +190,7 @@ impl World {
                     let object = self.objects.get_mut(&write.name).expect("it is there");
                     if write.version == object.version.to_string() {
                         self.written.push((self.elapsed, replica));
-                        object.condition = Some(write.condition);
+                        object.condition = write.condition;
                         object.version += 1;
                         object.is_seen = false;
                     } else {

@@ -20,17 +20,27 @@ pub(super) struct Verdict {
     pub(super) message: String,
 }
 
+/// The condition that an object is to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Is(Verdict),
+    /// None: one that is there was written by other replicas.
+    Nothing,
+    /// It is not known yet.
+    Unknown,
+}
+
 impl Verdict {
+    pub(super) fn new(status: &'static str, reason: &'static str, message: &str) -> Self {
+        Self { status, reason, message: cut(message, LONGEST).to_owned() }
+    }
+
     fn yes(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status: "True", reason, message: cut(&message.into(), LONGEST).to_owned() }
+        Self::new("True", reason, &message.into())
     }
 
     pub(super) fn no(message: impl Into<String>) -> Self {
-        Self {
-            status: "False",
-            reason: "Invalid",
-            message: cut(&message.into(), LONGEST).to_owned(),
-        }
+        Self::new("False", "Invalid", &message.into())
     }
 
     /// Reads the policy with the same code that applies it to namespaces.

@@ -16,8 +16,8 @@ use super::{Defaults, Published};
 use crate::{
     admission::Snapshot,
     call::within,
-    cluster::{self, Changes, Clients, Facts, Freshness, ObjectType, Watched},
-    in_process::{self, Wanted},
+    cluster::{self, Changes, Clients, Facts, Freshness, InProcess, ObjectType, Watched},
+    in_process::{self, Notice, Outcome, State, Wanted},
     log_once::LogOnce,
     placement::MOST_NAMED,
     policy::PolicyIndex,
@@ -69,25 +69,36 @@ pub(super) fn follow(
     tokio::spawn(poll_api_server(clients.client.clone(), metrics, Arc::clone(&freshness)));
     tokio::spawn(watch_freshness(up_to_date, Arc::clone(&freshness)));
     let silent_after = defaults.agent_timeout;
-    let in_process = defaults.in_process.then(|| keep_in_process(&clients, &published.metrics));
+    let (state, has) = watch::channel(InProcess::default());
+    let in_process =
+        defaults.in_process.then(|| keep_in_process(&clients, &published.metrics, state));
     let logged = Mutex::default();
     let follower = Follower { published, defaults, profiles, freshness, logged, in_process };
     tokio::spawn(async move {
-        cluster::watch(clients.client, clients.watches, silent_after, |it| follower.handle(it))
-            .await;
+        let Clients { client, watches } = clients;
+        cluster::watch(client, watches, silent_after, has, |it| follower.handle(it)).await;
     });
 }
 
-/// Keeps the object of the component `in-process` equal to what is sent, in the background.
-fn keep_in_process(clients: &Clients, metrics: &Arc<Metrics>) -> watch::Sender<Option<Wanted>> {
+/// Keeps the object of the component `in-process` equal to what is sent, in the background, and
+/// reports what is stored to `state`.
+fn keep_in_process(
+    clients: &Clients,
+    metrics: &Arc<Metrics>,
+    state: watch::Sender<InProcess>,
+) -> watch::Sender<Option<Wanted>> {
+    state.send_replace(InProcess::Unknown);
     let (sender, wanted) = watch::channel(None);
     let (Clients { client, watches }, metrics) = (clients.clone(), Arc::clone(metrics));
-    tokio::spawn(in_process::run(client, watches, wanted, move |outcome| {
-        let outcome = match outcome {
-            in_process::Outcome::Written => "written",
-            in_process::Outcome::Failed => "failed",
-        };
-        metrics.reported("in-process", outcome);
+    tokio::spawn(in_process::run(client, watches, wanted, move |notice| match notice {
+        Notice::State(State::Unavailable(why)) => {
+            state.send_replace(InProcess::Unavailable(why));
+        }
+        Notice::State(State::Holds(spec)) => {
+            state.send_replace(InProcess::Holds(spec));
+        }
+        Notice::Outcome(Outcome::Written) => metrics.reported("in-process", "written"),
+        Notice::Outcome(Outcome::Failed) => metrics.reported("in-process", "failed"),
     }));
     sender
 }
