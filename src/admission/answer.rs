@@ -1,6 +1,6 @@
 //! Words a verdict as an `AdmissionResponse` (2.3).
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::{
     body::Body,
@@ -33,13 +33,19 @@ struct AdmissionResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
     /// Both or neither, and never on `/validate`.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    patch: Option<JsonPatch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    /// Base64 of the JSON array.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    audit_annotations: BTreeMap<&'static str, String>,
+    audit_annotations: BTreeMap<&'static str, Cow<'a, str>>,
 }
+
+/// More than most answers have, so that the buffer does not grow.
+const USUAL_BYTES: usize = 512;
 
 /// The API server replaces a code below 400 by 400, and kubectl prints only a status with a
 /// reason (R2).
@@ -50,20 +56,13 @@ struct Status {
     message: String,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonPatch {
-    patch_type: &'static str,
-    /// Base64 of the JSON array.
-    patch: String,
-}
-
 impl<'a> Answer<'a> {
     pub(super) fn allow(uid: &'a str) -> Self {
         let response = AdmissionResponse {
             uid,
             allowed: true,
             status: None,
+            patch_type: None,
             patch: None,
             warnings: Vec::new(),
             audit_annotations: BTreeMap::new(),
@@ -97,12 +96,17 @@ impl<'a> Answer<'a> {
 
     /// Adds an audit annotation. If the same webhook is called twice for an object and gives
     /// different values, the API server keeps the first.
-    pub(super) fn audit_annotation(mut self, key: &'static str, value: impl Into<String>) -> Self {
+    pub(super) fn audit_annotation(
+        mut self,
+        key: &'static str,
+        value: impl Into<Cow<'a, str>>,
+    ) -> Self {
         self.response.audit_annotations.insert(key, value.into());
         self
     }
 
     pub(super) fn audit_annotations(mut self, notes: Vec<(&'static str, String)>) -> Self {
+        let notes = notes.into_iter().map(|(key, value)| (key, Cow::Owned(value)));
         self.response.audit_annotations.extend(notes);
         self
     }
@@ -125,21 +129,22 @@ impl<'a> Answer<'a> {
                  contradicts the pod's profile, removed"
             ));
         }
-        self.response.patch = Some(JsonPatch::of(operations));
+        self.response.patch_type = Some("JSONPatch");
+        self.response.patch = Some(encoded(operations));
         self
     }
 }
 
-impl JsonPatch {
-    fn of(operations: &[Operation]) -> Self {
-        let json = serde_json::to_vec(operations).expect("operations are strings and structs");
-        Self { patch_type: "JSONPatch", patch: STANDARD.encode(json) }
-    }
+fn encoded(operations: &[Operation]) -> String {
+    let mut json = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut json, operations).expect("operations are strings and structs");
+    STANDARD.encode(json)
 }
 
 impl IntoResponse for Answer<'_> {
     fn into_response(self) -> Response {
-        let json = serde_json::to_vec(&self).expect("answers are strings, maps and numbers");
+        let mut json = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut json, &self).expect("answers are strings, maps and numbers");
         let mut response = Response::new(Body::from(json));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response

@@ -40,29 +40,39 @@ pub(super) fn evaluate<'a>(
     }
     for container in pod.containers().filter(|it| scope.covers(it)) {
         let field = FieldPath::of(&container);
+        let mut take = |mut found: Found<'a>| {
+            if matches!(scope, Scope::ImagesChanged { .. }) {
+                found.without_fix();
+            }
+            on_finding(found);
+        };
+        // A finding is large and rare: it is moved only where there is one.
         for rule in rules() {
-            let of_container = rule.on_container(field, &container, &context);
+            if let Some(it) = rule.on_container(field, &container, &context) {
+                take(it);
+            }
             // A new image does not change the runtime class.
-            let of_class = match scope {
-                Scope::AddedTo { .. } => {
-                    rule.on_runtime_class(field, &context).map(Found::inherited)
+            if matches!(scope, Scope::AddedTo { .. })
+                && let Some(it) = rule.on_runtime_class(field, &context)
+            {
+                take(it.inherited());
+            }
+            match (container.effective, scope) {
+                (Effective::Own(declared), _) => {
+                    if let Some(it) = rule.on_profile(field, declared, &context) {
+                        take(it);
+                    }
                 }
-                Scope::Whole | Scope::ImagesChanged { .. } => None,
-            };
-            let of_profile = match (container.effective, scope) {
-                (Effective::Own(declared), _) => rule.on_profile(field, declared, &context),
                 // The pod's own fields are out of scope, but not what such a container inherits.
                 (
                     Effective::Inherited(declared),
                     Scope::AddedTo { .. } | Scope::ImagesChanged { .. },
-                ) => rule.on_profile(field, declared, &context).map(Found::inherited),
-                (Effective::Inherited(_), Scope::Whole) | (Effective::Unset, _) => None,
-            };
-            for mut found in of_container.into_iter().chain(of_class).chain(of_profile) {
-                if matches!(scope, Scope::ImagesChanged { .. }) {
-                    found.without_fix();
+                ) => {
+                    if let Some(it) = rule.on_profile(field, declared, &context) {
+                        take(it.inherited());
+                    }
                 }
-                on_finding(found);
+                (Effective::Inherited(_), Scope::Whole) | (Effective::Unset, _) => {}
             }
         }
     }
