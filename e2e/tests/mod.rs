@@ -72,6 +72,8 @@ pub(crate) fn all() -> Vec<Entry> {
         compiled::backstop::trials(),
         static_admission::trials(),
         in_process::trials(),
+        in_process::removed::trials(),
+        in_process::rights::trials(),
         wrap::trials(),
         readme::trials(),
         writers::trials(),

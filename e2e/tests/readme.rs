@@ -18,7 +18,7 @@ fn block(language: &str) -> String {
 }
 
 /// What a shell with our kubectl prints.
-fn shell(it: &Test, line: &str) -> String {
+pub(super) fn shell(it: &Test, line: &str) -> String {
     let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = it.world.site.bash(line, tree).output().expect("bash starts");
     String::from_utf8(output.stdout).expect("it is text")

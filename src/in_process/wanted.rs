@@ -17,8 +17,13 @@ const LARGEST: usize = 1024 * 1024;
 
 /// What the API server sets by the built-in policies and by those of the cluster.
 ///
-/// `source` of a policy is the version of the object that it was read from.
-pub fn wanted<'a>(stored: impl Iterator<Item = &'a Stored>, default_mode: Mode) -> Wanted {
+/// `source` of a policy is the version of the object that it was read from. The defaults are those
+/// of namespaces without labels.
+pub fn wanted<'a>(
+    stored: impl Iterator<Item = &'a Stored>,
+    default_policy: Option<&str>,
+    default_mode: Mode,
+) -> Wanted {
     let builtin = BUILTIN.iter().map(|it| (it.policy(), None));
     let own = stored
         .filter(|it| Builtin::named(it.policy.name()).is_none())
@@ -28,7 +33,11 @@ pub fn wanted<'a>(stored: impl Iterator<Item = &'a Stored>, default_mode: Mode) 
         policies.extend(entry(&policy, revision).map(|it| (policy.name().to_owned(), it)));
     }
     leave_out_what_is_too_large(&mut policies, LARGEST);
-    json!({ "defaultMode": default_mode.as_str(), "policies": policies })
+    let mut wanted = json!({ "defaultMode": default_mode.as_str(), "policies": policies });
+    if let Some(it) = default_policy {
+        wanted["defaultPolicy"] = json!(it);
+    }
+    wanted
 }
 
 fn entry(policy: &Policy, revision: Option<Revision>) -> Option<Value> {
@@ -148,7 +157,10 @@ mod tests {
                 },
             },
         });
-        assert_eq!(wanted(all.iter(), Mode::Audit), expected);
+        assert_eq!(wanted(all.iter(), None, Mode::Audit), expected);
+        let mut expected = expected;
+        expected["defaultPolicy"] = json!("shop");
+        assert_eq!(wanted(all.iter(), Some("shop"), Mode::Audit), expected);
     }
 
     #[test]

@@ -49,7 +49,9 @@ impl Built {
             built.insert(format!("components/{component}"), objects);
         }
         // One brings the other.
-        let all: Vec<_> = components.into_iter().filter(|it| it != "tls-secret").collect();
+        let mut all: Vec<_> = components.into_iter().filter(|it| it != "tls-secret").collect();
+        // It changes what another one brings.
+        all.sort_by_key(|it| it == "everywhere");
         built.insert("all components".to_owned(), build_with(kubectl, &all));
         assert!(built.len() > 7, "{:?}", built.keys());
         Self(built)

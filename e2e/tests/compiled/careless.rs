@@ -97,7 +97,8 @@ const IN_COMPONENT: &[(&str, Damage)] = &[
         replaced(&it, "it.name in exemption.containers", "!(it.name in exemption.containers)")
     }),
     ("another policy is obeyed", |it| {
-        let label = "variables.namespaceLabels[?'law.example.com/policy'].orValue('')";
+        let label = "variables.namespaceLabels[?'law.example.com/policy'].orValue( \
+            params.spec.?defaultPolicy.orValue(''))";
         replaced(&it, label, "'restricted'")
     }),
 ];

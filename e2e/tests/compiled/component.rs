@@ -44,22 +44,14 @@ pub(super) fn of(policy: &Policy, name: &str) -> Vec<Value> {
 /// The same for a namespace that has no labels.
 pub(super) fn of_every_namespace(policy: &Policy, name: &str) -> Vec<Value> {
     let mut objects = objects(policy, name);
-    let [_, policy, binding] = &mut objects[..] else { panic!("it sets profiles") };
-    without_labels(policy, binding, name, name);
+    let [object, _, binding] = &mut objects[..] else { panic!("it sets profiles") };
+    object["spec"]["defaultPolicy"] = json!(name);
+    without_labels(binding, name);
     objects
 }
 
-/// Makes a namespace obey a policy that no label names.
-pub(crate) fn without_labels(
-    policy: &mut Value,
-    binding: &mut Value,
-    obeyed: &str,
-    namespace: &str,
-) {
-    let label = "variables.namespaceLabels[?'callgate.dev/policy'].orValue('')";
-    let text = policy.to_string();
-    assert!(text.contains(label), "{text}");
-    *policy = serde_json::from_str(&text.replace(label, &format!("'{obeyed}'"))).expect("JSON");
+/// Makes a namespace obey the default policy of the object.
+pub(crate) fn without_labels(binding: &mut Value, namespace: &str) {
     binding["spec"]["matchResources"]["namespaceSelector"] =
         json!({ "matchLabels": { "kubernetes.io/metadata.name": namespace } });
 }

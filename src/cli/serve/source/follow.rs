@@ -166,7 +166,9 @@ impl Follower {
         if news.policies {
             self.log_unknown(facts);
             if let Some(it) = &self.in_process {
-                it.send_replace(Some(in_process::wanted(facts.policies(), *default_mode)));
+                let default = default_policy.as_deref();
+                let wanted = in_process::wanted(facts.policies(), default, *default_mode);
+                it.send_replace(Some(wanted));
             }
         }
         if news.nodes {
