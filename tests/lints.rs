@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, fs};
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use callgate::{
     position::Position,
     profile::{
@@ -11,6 +10,7 @@ use callgate::{
     },
 };
 use serde::Deserialize;
+use support::profiles::{self, ProfileFile};
 
 /// A profile, and the findings of the table's lint.
 #[derive(Deserialize)]
@@ -75,21 +75,10 @@ fn a_profile_without_text_is_linted_alike() {
     }
 }
 
-#[derive(Deserialize)]
-struct Profile {
-    name: String,
-    text: Option<String>,
-    base64: Option<String>,
-}
-
 /// The linter is never milder than the rules for pods.
 #[test]
 fn the_linter_finds_every_defect_for_which_pods_are_judged() {
-    let table = fs::read_to_string("tests/profiles.yaml").expect("the table is there");
-    let profiles: Vec<Profile> = serde_saphyr::from_str(&table).expect("the table is YAML");
-    for Profile { name, text, base64 } in profiles {
-        let decode = |it: String| BASE64_STANDARD.decode(it).expect("it is base64");
-        let file = text.map(String::into_bytes).or(base64.map(decode)).expect("there is a file");
+    for ProfileFile { name, bytes: file, .. } in profiles::cases("tests/profiles.yaml") {
         let found = lint(&file);
         let error = found.iter().any(|it| it.lint.severity == Severity::Error);
         match Document::inspect(&file) {

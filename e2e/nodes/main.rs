@@ -9,6 +9,7 @@ mod ca;
 mod deployment;
 mod helm;
 mod image;
+mod linter;
 mod outage;
 mod programs;
 mod runbook;
@@ -101,8 +102,9 @@ fn without_a_cluster() -> Vec<Trial> {
 }
 
 /// Those that look at the Deployment as it was applied come first, those that
-/// change a node last. Those of `agent` need the files of the nodes, and `unknown` needs etcd.
+/// change a node last. Those of `agent` and `linter` need the files of the nodes, and `unknown` needs etcd.
 fn all() -> impl Iterator<Item = tests::Entry> {
-    let in_our_own = if cluster::is_ours() { [unknown::ALL, agent::ALL] } else { [&[][..]; 2] };
+    let in_our_own =
+        if cluster::is_ours() { [unknown::ALL, agent::ALL, linter::ALL] } else { [&[][..]; 3] };
     [tests::ALL, helm::ALL, ca::ALL, outage::ALL].into_iter().chain(in_our_own).flatten().copied()
 }

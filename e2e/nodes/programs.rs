@@ -28,6 +28,24 @@ impl Deployment {
         self.order(None, &[program, "begin"]).await;
     }
 
+    /// Ends a program of that node; it is not there until it begins.
+    pub(crate) async fn end_on(&self, node: &'static str, program: &'static str) {
+        self.order(Some(node), &[program, "end"]).await;
+    }
+
+    /// Starts a program of that node that was ended.
+    pub(crate) async fn begin_on(&self, node: &'static str, program: &'static str) {
+        self.order(Some(node), &[program, "begin"]).await;
+    }
+
+    /// The cgroup of the pods of a node.
+    pub(crate) fn cgroup_of(&self, node: &str) -> String {
+        let file = self.directory().join(node).join("config/kubelet.yaml");
+        let text = fs::read_to_string(file).expect("the kubelet has read it");
+        let line = text.lines().find_map(|it| it.strip_prefix("cgroupRoot: "));
+        line.expect("it has one").trim_matches('"').to_owned()
+    }
+
     /// Defines `etcd METHOD REQUEST` for a shell line, a call to the key-value service of etcd.
     pub(crate) fn etcd(&self) -> String {
         let pki = self.root_of("node-a").join("etc/kubernetes/pki/etcd");

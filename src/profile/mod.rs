@@ -47,7 +47,7 @@ pub(crate) use groups::Group;
 pub use inventory::{Digest, File, Inventory, MOST_LISTED, Problem};
 pub(crate) use json::NodeId;
 pub use json::{Json, Malformed, SourceLocation, Span};
-pub(crate) use lints::missing_startup_calls::NEEDED as STARTUP_CALLS;
+pub use lints::missing_startup_calls::NEEDED as STARTUP_CALLS;
 pub use lints::{Finding, LINTS, Lint, Severity, Target, errors, lint, lint_for};
 pub use managed::Managed;
 pub use name::{InvalidName, ObjectName, is_label, is_subdomain};

@@ -24,13 +24,6 @@ type question struct {
 	Calls   []call `json:"calls"`
 }
 
-type call struct {
-	// SCMP_ARCH_…
-	Arch string    `json:"arch"`
-	Name string    `json:"name"`
-	Args [6]uint64 `json:"args"`
-}
-
 // An answer is the result of runc.
 type answer struct {
 	// loads, refuses or disables

@@ -194,6 +194,15 @@ impl Call {
         default.lets_through() || possible.any(|it| it.1.0.lets_through())
     }
 
+    /// Whether the call may be denied with some arguments.
+    pub(super) fn may_stop(&self, default: Effect) -> bool {
+        if let Some((effect, _)) = self.always {
+            return !effect.lets_through();
+        }
+        let mut possible = self.sometimes.iter().filter(|it| is_possible(it.0));
+        !default.lets_through() || possible.any(|it| !it.1.0.lets_through())
+    }
+
     /// Whether the call is certainly denied with some arguments, given that the
     /// default action denies nothing. False where that is expensive to find out.
     pub(super) fn is_stopped(&self, default: Effect, beside_irregular: bool) -> bool {

@@ -239,6 +239,13 @@ impl<'a> Calls<'a> {
         self.by_name.get(name).map_or(default.lets_through(), |it| it.may_pass(default))
     }
 
+    /// Whether the call may be denied with some arguments.
+    pub(super) fn may_stop(&self, name: &str) -> bool {
+        self.default.is_some_and(|default| {
+            self.by_name.get(name).map_or(!default.lets_through(), |it| it.may_stop(default))
+        })
+    }
+
     /// Whether some call is certainly denied, at least with some arguments.
     pub(super) fn stop_something(&self) -> bool {
         let Some(default) = self.default else {

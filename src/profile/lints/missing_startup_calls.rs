@@ -12,7 +12,7 @@ pub(super) const LINT: Lint = Lint {
 
 /// What runc 1.4.2 needs besides `execve`, as the security profiles operator
 /// has recorded it (1.10.2). Other versions need some more or some less.
-pub(crate) const NEEDED: &[&str] = &[
+pub const NEEDED: &[&str] = &[
     "arch_prctl",
     "brk",
     "capget",
@@ -55,13 +55,20 @@ pub(crate) const NEEDED: &[&str] = &[
 ];
 
 fn check(reading: &Reading<'_>) -> Vec<Remark> {
-    let denied = |name: &&&str| {
-        let outcome = reading.calls.outcome(name);
-        outcome.is_some_and(|(effect, _)| !effect.lets_through())
-    };
-    let missing: Vec<_> = NEEDED.iter().filter(denied).copied().collect();
-    // A profile that denies all of them is meant to, or lacks execve, which is another lint.
-    if missing.is_empty() || missing.len() == NEEDED.len() {
+    let calls = &reading.calls;
+    let denied = |name: &str| calls.outcome(name).is_some_and(|it| !it.0.lets_through());
+    let all_denied = NEEDED.iter().all(|it| denied(it));
+    let needed = NEEDED.iter().copied().chain(["execve"]);
+    let missing = needed.filter_map(|name| match calls.outcome(name) {
+        // Without any argument that passes it is another lint.
+        Some(_) if name == "execve" => None,
+        Some((effect, _)) => (!effect.lets_through()).then(|| name.to_owned()),
+        // With which arguments the runtime makes the call depends on its version.
+        None => calls.may_stop(name).then(|| format!("{name} (with some arguments)")),
+    });
+    let missing: Vec<_> = missing.collect();
+    // A profile that denies all of them, and execve, is meant to.
+    if calls.default().is_none() || missing.is_empty() || all_denied && !calls.may_pass("execve") {
         return Vec::new();
     }
     let message = format!(

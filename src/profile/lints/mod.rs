@@ -11,6 +11,7 @@ mod lint;
 mod listener;
 pub(super) mod missing_startup_calls;
 mod mixed_byte_orders;
+mod newer_runc;
 mod no_default_action;
 mod no_execve;
 mod no_names;
@@ -62,6 +63,7 @@ pub const LINTS: &[Lint] = &[
     unknown_architecture::LINT,
     mixed_byte_orders::LINT,
     unknown_flag::LINT,
+    newer_runc::LINT,
     notify::LINT,
     listener::LINT,
     empty_name::LINT,

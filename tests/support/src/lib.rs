@@ -11,6 +11,8 @@ pub mod e2e;
 pub mod generated;
 pub mod harness;
 pub mod helm;
+pub mod page;
+pub mod profiles;
 pub mod program;
 pub mod report;
 pub mod table;

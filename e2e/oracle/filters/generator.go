@@ -1,14 +1,33 @@
-//go:build cgo && seccomp
-
 package filters
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 )
 
 type generator struct{ *rand.Rand }
+
+// Write writes profiles, one a line, which depend on the seed alone.
+func Write(to io.Writer, seed uint64, profiles int) error {
+	dice := generator{rand.New(rand.NewPCG(seed, 0))}
+	out := json.NewEncoder(to)
+	for range profiles {
+		if err := out.Encode(dice.profile()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type call struct {
+	// SCMP_ARCH_…
+	Arch string    `json:"arch"`
+	Name string    `json:"name"`
+	Args [6]uint64 `json:"args"`
+}
 
 type rule struct {
 	Names    []string    `json:"names"`

@@ -1,0 +1,29 @@
+//! Generated pages in docs.
+
+use std::{env, fs, path::PathBuf};
+
+/// Compares a generated page with the one in the repository. With `UPDATE=1` in
+/// the environment it is written instead. `command` is what to run for that.
+pub fn assert_current(path: &str, generated: &str, command: &str) {
+    let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path);
+    if env::var_os("UPDATE").is_some() {
+        fs::write(&file, generated).expect("the tree is writable");
+    }
+    let written = fs::read_to_string(&file).unwrap_or_default();
+    let differs = written.lines().zip(generated.lines()).find(|(ours, new)| ours != new);
+    assert!(
+        written == generated,
+        "{path} is out of date, `UPDATE=1 {command}` writes it; {differs:#?}"
+    );
+}
+
+/// A text as it may stand in a cell of a table.
+pub fn cell(text: &str) -> String {
+    text.replace('|', "\\|").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A row of a table; an empty cell has one space.
+pub fn row(cells: &[String]) -> String {
+    let cells = cells.iter().map(|it| format!(" {it}").trim_end().to_owned() + " |");
+    format!("|{}\n", cells.collect::<String>())
+}
