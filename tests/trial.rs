@@ -489,3 +489,35 @@ fn the_examples_of_the_docs_are_what_is_said() {
     }
     assert_eq!(compared, 2);
 }
+
+/// The program in the background waits at a pipe until the command has ended.
+#[test]
+fn denied_calls_of_what_is_left_in_the_background_fail_with_enosys() {
+    let directory = directory();
+    let within = |program: &str, words: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(words).current_dir(directory.path());
+        command
+    };
+    let made = within("mkfifo", &["go", "heard"]).status().expect("coreutils have it");
+    assert!(made.success());
+    let script = "{ read line <go; mkdir late 2>heard; } >/dev/null 2>&1 & exit 3";
+    let ended = said(run(directory.path(), &["shop.json", "--", "sh", "-c", script]));
+    let report = "callgate: shop.json made no call fail\n";
+    assert_eq!(ended, (Some(3), String::new(), report.to_owned()));
+    // Opened for both, so that it does not wait for a reader that is not there.
+    let go = fs::File::options().read(true).write(true).open(directory.path().join("go"));
+    let mut go = go.expect("it is a pipe");
+    go.write_all(b"go on\n").expect("it is writable");
+    let heard = within("timeout", &["60", "cat", "heard"]).output().expect("coreutils have it");
+    let error = "mkdir: cannot create directory 'late': Function not implemented\n";
+    assert_eq!(String::from_utf8_lossy(&heard.stdout), error);
+}
+
+#[test]
+fn a_command_can_gain_no_rights() {
+    let directory = directory();
+    let words = ["shop.json", "--", "grep", "NoNewPrivs", "/proc/self/status"];
+    let (code, out, _) = said(run(directory.path(), &words));
+    assert_eq!((code, out.as_str()), (Some(0), "NoNewPrivs:\t1\n"));
+}
