@@ -446,3 +446,104 @@ fn the_examples_of_the_docs_are_what_the_commands_print() {
     }
     assert_eq!(compared, 4);
 }
+
+/// `shop.json` as an object, beside one of another kind.
+const OBJECT: &str = "\
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: other }
+---
+apiVersion: callgate.dev/v1alpha1
+kind: SeccompProfile
+metadata: { name: shop }
+spec:
+  defaultAction: SCMP_ACT_ALLOW
+  architectures: [SCMP_ARCH_X86_64, SCMP_ARCH_X86]
+  syscalls:
+    - names: [mkdir, swapon]
+      action: SCMP_ACT_KILL_PROCESS
+    - names: [socket]
+      action: SCMP_ACT_ERRNO
+      errnoRet: 97
+      args:
+        - { index: 0, value: 40, op: SCMP_CMP_EQ }
+    - names: [clone]
+      action: SCMP_ACT_ERRNO
+      args:
+        - { index: 0, value: 2080505856, valueTwo: 0, op: SCMP_CMP_MASKED_EQ }
+";
+
+/// As [`says`], beside `shop.yaml`, too, which has this text.
+fn says_of(object: &str, words: &[&str]) -> (Option<i32>, String) {
+    let directory = shop();
+    fs::write(directory.path().join("shop.yaml"), object).expect("it is writable");
+    let output = run(directory.path(), words);
+    let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+    (output.status.code(), String::from_utf8(said).expect("it is text"))
+}
+
+#[test]
+fn an_object_is_the_profile_that_it_was_made_of() {
+    let (code, of_object) = says_of(OBJECT, &["show", "shop.yaml"]);
+    let (_, of_file) = says(&["show", "shop.json"]);
+    assert_eq!((code, of_object), (Some(0), of_file.replace("shop.json", "shop.yaml")));
+    assert_eq!(says_of(OBJECT, &["diff", "shop.json", "shop.yaml"]).0, Some(0));
+    assert_eq!(says_of(OBJECT, &["diff", "other.json", "shop.yaml"]).0, Some(1));
+}
+
+/// A number from 2^63 on is a string in an object.
+#[test]
+fn what_decides_about_a_call_is_a_line_of_the_object() {
+    let object = OBJECT.replace("value: 40", "value: \"9223372036854775808\"");
+    let call = ["show", "shop.yaml", "--syscall", "socket", "--arg", "0=0x8000000000000000"];
+    let (code, said) = says_of(&object, &call);
+    let first = "x86-64 (SCMP_ARCH_X86_64): socket(0=0x8000000000000000): fails with EAFNOSUPPORT
+  shop.yaml:14:7: syscalls[1]
+";
+    assert!(said.starts_with(first), "{said}");
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn the_findings_about_objects_are_at_lines_of_the_file() {
+    let second = "---\n{\"apiVersion\": \"callgate.dev/v1alpha1\", \"kind\": \"SeccompProfile\",\n\
+        \"metadata\": {\"name\": \"none\"}, \"spec\": {\"defaultAction\": \"SCMP_ACT_ALOW\"}}\n";
+    let first = OBJECT.replace("[mkdir, swapon]", "[mkdri]");
+    let objects = format!("{first}{second}");
+    let (code, said) = says_of(&objects, &["lint", "shop.yaml", "--output", "json"]);
+    let report: Value = serde_json::from_str(&said).expect("it is JSON");
+    let all = report["findings"].as_array().expect("a list");
+    let place = |it: &Value| (it["rule"].clone(), it["line"].clone(), it["column"].clone());
+    let places: Vec<_> = all.iter().map(place).collect();
+    let of = |id: &str, line: u32, column: u32| (json!(id), json!(line), json!(column));
+    assert_eq!(
+        places,
+        [
+            of("unknown-syscall", 12, 15),
+            of("open-upper-half", 18, 11),
+            of("unknown-action", 25, 57),
+        ],
+        "{said}"
+    );
+    assert_eq!(code, Some(1));
+}
+
+#[rstest]
+#[case::two_objects(
+    "---\napiVersion: callgate.dev/v1alpha1\nkind: SeccompProfile\nspec: {}\n",
+    "error: shop.yaml: there are 2 SeccompProfiles, expected one\n"
+)]
+#[case::another_group(
+    "---\napiVersion: security-profiles-operator.x-k8s.io/v1beta1\nkind: SeccompProfile\n",
+    "error: shop.yaml:24:1: SeccompProfile of \"security-profiles-operator.x-k8s.io/v1beta1\" is not \
+     one of callgate: give the profile in its spec as a file\n"
+)]
+#[case::a_part_that_is_no_yaml(
+    "---\nkind: [\n",
+    "error: shop.yaml:24:7: it is not YAML: unclosed bracket '['\n"
+)]
+fn a_file_without_one_object_is_an_error(#[case] more: &str, #[case] expected: &str) {
+    let file = format!("{OBJECT}{more}");
+    let ended = says_of(&file, &["show", "shop.yaml"]);
+    assert_eq!(ended, (Some(2), expected.to_owned()));
+}

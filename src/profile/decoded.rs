@@ -8,6 +8,7 @@ use crate::{
         Broken, Defect, Digest, Document, Doubt, Finding, Json, Managed, Target,
         decode::TypeMismatch, lints,
     },
+    yaml,
 };
 
 /// A profile that is decoded once: admission, conditions, the catalog and agents read from it
@@ -43,6 +44,19 @@ impl DecodedProfile {
     /// As [`of_spec`](Self::of_spec), for a whole object.
     pub fn of_object(object: &Value) -> Self {
         Self::of_spec(object["spec"].clone())
+    }
+
+    /// As [`of_object`](Self::of_object), of an object in YAML; its source locations are those of the
+    /// YAML.
+    pub(crate) fn of_yaml(document: &yaml::Document<'_>) -> Self {
+        let Some(spec) = document.field(document.root(), "spec") else {
+            return Self::of_spec(Value::Null);
+        };
+        let mut json = Json::of_yaml(document, spec.value);
+        for key in NUMBERS {
+            json.read_numbers(&["syscalls", "args", key]);
+        }
+        Self::of(json)
     }
 
     /// The findings of all lints, in the order of the document.
@@ -91,6 +105,9 @@ impl DecodedProfile {
     }
 }
 
+/// The numbers of a condition that an object may hold as strings.
+const NUMBERS: [&str; 2] = ["value", "valueTwo"];
+
 /// Turns the `spec` of a `SeccompProfile` into the content of a profile file.
 ///
 /// An object holds numbers from 2^63 on as strings, since the API server stores
@@ -99,7 +116,7 @@ pub fn as_file(mut spec: Value) -> Value {
     let syscalls = spec.get_mut("syscalls").and_then(Value::as_array_mut).into_iter().flatten();
     let args = syscalls.filter_map(|it| it.get_mut("args")?.as_array_mut()).flatten();
     for arg in args {
-        for key in ["value", "valueTwo"] {
+        for key in NUMBERS {
             let number = arg.get(key).and_then(Value::as_str).and_then(|it| it.parse::<u64>().ok());
             if let Some(number) = number {
                 arg[key] = number.into();

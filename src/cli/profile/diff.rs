@@ -21,7 +21,8 @@ use crate::{
 /// errors. The exit code is 1 if they differ.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Diff {
-    /// Profile file, `-` for standard input, or the default profile of a runtime, such as containerd@2.4
+    /// Profile file or `SeccompProfile` in YAML or JSON, `-` for standard input, or the default profile of a runtime, such as
+    /// containerd@2.4
     #[arg(value_name = "A")]
     from: PathBuf,
 

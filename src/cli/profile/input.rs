@@ -5,7 +5,10 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail};
 
 use crate::{
-    cli::file::{self, shown},
+    cli::{
+        file::{self, shown},
+        profile::object::{self, Object},
+    },
     position::Position,
     profile::{
         self, Amended, Architecture, Broken, DecodedProfile, Defect, Document, Filter, Hollow,
@@ -18,25 +21,56 @@ pub(super) struct Input {
     /// Its name in messages.
     pub(super) name: String,
     pub(super) text: Vec<u8>,
+    /// The `SeccompProfile` of the text that it is, if it is one.
+    object: Option<Object>,
 }
 
 /// A profile from which the runtime makes a filter.
 pub(super) struct Loaded {
-    pub(super) input: Input,
+    name: String,
+    text: Vec<u8>,
     pub(super) profile: DecodedProfile,
+    /// Whether it is that of a `SeccompProfile`.
+    is_object: bool,
     /// What is in force where the runtime switches seccomp off.
     instead: Option<Document>,
 }
 
 impl Input {
     /// Reads a file or, for a name such as `containerd@2.4`, a default profile.
+    ///
+    /// # Errors
+    /// There is not one profile, but several objects.
     pub(super) fn of(word: &Path) -> anyhow::Result<Self> {
+        let mut all = Self::all(word)?;
+        match (all.pop(), all.len()) {
+            (Some(only), 0) => Ok(only),
+            (_, others) => {
+                bail!("{}: there are {} SeccompProfiles, expected one", shown(word), others + 1)
+            }
+        }
+    }
+
+    /// As [`of`](Self::of), where a file may have several objects.
+    pub(super) fn all(word: &Path) -> anyhow::Result<Vec<Self>> {
         let name = word.to_string_lossy();
         if RuntimeDefault::is_name(&name) && !word.exists() {
             let found: RuntimeDefault = name.parse().map_err(|error: String| anyhow!(error))?;
-            return Ok(Self { name: found.to_string(), text: found.text.as_bytes().to_vec() });
+            let text = found.text.as_bytes().to_vec();
+            return Ok(vec![Self { name: found.to_string(), text, object: None }]);
         }
-        Ok(Self { name: shown(word), text: read(word)? })
+        let (name, text) = (shown(word), read(word)?);
+        let objects = object::all(&name, &text)?;
+        if objects.is_empty() {
+            return Ok(vec![Self { name, text, object: None }]);
+        }
+        let of = |it| Self { name: name.clone(), text: text.clone(), object: Some(it) };
+        Ok(objects.into_iter().map(of).collect())
+    }
+
+    /// The profile of an object; `None` if the text is a profile itself.
+    pub(super) fn object(&self) -> Option<&Object> {
+        self.object.as_ref()
     }
 
     /// What the runtime makes of it on nodes of an architecture.
@@ -44,26 +78,30 @@ impl Input {
     /// # Errors
     /// The runtime refuses it.
     pub(super) fn load(self, native: Architecture) -> anyhow::Result<Loaded> {
+        let Self { name, text, object } = self;
         let refused = |why: &Broken| {
-            let name = &self.name;
             anyhow!(
                 "{name}: no container starts under it: {why} (`callgate profile lint` says more)"
             )
         };
-        let profile = DecodedProfile::parse(&self.text).map_err(|it| refused(&it))?;
+        let is_object = object.is_some();
+        let profile = match object {
+            Some(it) => it.profile,
+            None => DecodedProfile::parse(&text).map_err(|it| refused(&it))?,
+        };
         let document = profile.document().map_err(|it| refused(&it))?;
         let instead = match document.defect_on(native) {
             Some(Defect::Broken(broken)) => return Err(refused(&broken)),
             Some(Defect::Hollow(Hollow::Disabled { .. })) => Some(Document::allowing(native)),
             _ => None,
         };
-        Ok(Loaded { input: self, profile, instead })
+        Ok(Loaded { name, text, profile, is_object, instead })
     }
 }
 
 impl Loaded {
     pub(super) fn name(&self) -> &str {
-        &self.input.name
+        &self.name
     }
 
     /// Whether the runtime switches seccomp off.
@@ -79,7 +117,7 @@ impl Loaded {
     /// Path, line and column of a rule.
     pub(super) fn place(&self, rule: NodeId) -> (String, Position) {
         let SourceLocation { path, span } = self.profile.json.location(rule);
-        (path, Position::of(span.unwrap_or_default().start, &self.input.text))
+        (path, Position::of(span.unwrap_or_default().start, &self.text))
     }
 
     /// The first rule that hands calls over to an agent.
@@ -90,12 +128,18 @@ impl Loaded {
     }
 
     /// The text with some more calls allowed.
+    ///
+    /// # Errors
+    /// It is that of an object.
     pub(super) fn amended<'a>(
         &self,
         native: Architecture,
         observed: impl Iterator<Item = &'a Observed>,
-    ) -> Amended {
-        profile::amended(&self.input.text, native, observed)
+    ) -> anyhow::Result<Amended> {
+        if self.is_object {
+            bail!("{}: --write takes a profile file, not a SeccompProfile", self.name());
+        }
+        Ok(profile::amended(&self.text, native, observed))
     }
 
     /// What decides: places in the profile, or something else.

@@ -20,7 +20,8 @@ use crate::{
 /// The exit code is 1 if there is an error.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Lint {
-    /// Profile files, `-` for standard input, or default profiles of runtimes, such as containerd@2.4
+    /// Profile files or `SeccompProfile` objects in YAML or JSON, `-` for standard input, or default profiles of runtimes, such as
+    /// containerd@2.4
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
@@ -84,8 +85,11 @@ impl Lint {
         // What cannot be read does not keep the others from being linted.
         let (mut checked, mut unread) = (Vec::new(), Vec::new());
         for file in &files {
-            match Input::of(file).and_then(|it| check(&it, runtime, &target)) {
-                Ok(it) => checked.push(it),
+            let of_file = |all: Vec<Input>| {
+                all.iter().map(|it| check(it, runtime, &target)).collect::<Result<Vec<_>, _>>()
+            };
+            match Input::all(file).and_then(of_file) {
+                Ok(all) => checked.extend(all),
                 Err(error) => unread.push(format!("{error:#}")),
             }
         }
@@ -105,19 +109,22 @@ impl Lint {
 }
 
 fn check(input: &Input, runtime: Runtime, target: &Target) -> anyhow::Result<Checked> {
-    let Input { name, text } = input;
-    let found = match runtime {
-        Runtime::Containerd => profile::lint_for(text, target),
-        Runtime::CriO => match convert::lint_resolved(text, target) {
+    let Input { name, text, .. } = input;
+    let found = match (input.object(), runtime) {
+        // It has no keys of Docker and Podman.
+        (Some(object), _) => object.profile.findings_for(target),
+        (None, Runtime::Containerd) => profile::lint_for(text, target),
+        (None, Runtime::CriO) => match convert::lint_resolved(text, target) {
             Ok(found) => found,
             Err(_) => {
                 bail!("{name}: the profile depends on the architecture of the nodes: say by --arch")
             }
         },
     };
+    let profile = input.object().map_or("profile", |it| it.name.as_str());
     let source = Source::new(name.as_str(), text);
     let found = found.iter().map(|it| diagnostic(it, &source)).collect();
-    Ok(Checked { file: Arc::clone(source.name()), name: "profile".to_owned(), found })
+    Ok(Checked { file: Arc::clone(source.name()), name: profile.to_owned(), found })
 }
 
 fn diagnostic(found: &Finding, source: &Source<'_>) -> Diagnostic {

@@ -3,6 +3,7 @@
 mod diff;
 mod input;
 mod lint;
+mod object;
 mod show;
 mod trial;
 mod words;

@@ -1,6 +1,6 @@
 //! Locations in a document: path and byte span.
 
-use std::fmt::Write;
+use std::{fmt::Write, ops::Range};
 
 use super::Step;
 
@@ -19,6 +19,12 @@ pub struct Span {
     pub start: usize,
     /// The first byte after the range.
     pub end: usize,
+}
+
+impl From<Range<usize>> for Span {
+    fn from(Range { start, end }: Range<usize>) -> Self {
+        Self { start, end }
+    }
 }
 
 /// Appends one step to a path.

@@ -3,6 +3,7 @@
 
 mod builder;
 mod location;
+mod object;
 mod reader;
 
 use builder::Builder;

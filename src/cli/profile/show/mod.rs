@@ -30,7 +30,8 @@ use crate::{
 /// of every architecture that a node can run. With --pid it is that of the filters that a process has.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Show {
-    /// Profile file, `-` for standard input, or the default profile of a runtime, such as containerd@2.4
+    /// Profile file or `SeccompProfile` in YAML or JSON, `-` for standard input, or the default profile of a runtime, such as
+    /// containerd@2.4
     #[arg(value_name = "FILE", required_unless_present = "pid", conflicts_with = "pid")]
     file: Option<PathBuf>,
 

@@ -31,7 +31,8 @@ use crate::{
 /// gain rights (`no_new_privs`). What was denied is said on standard error when it has ended.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Try {
-    /// Profile file, `-` for standard input, or the default profile of a runtime, such as containerd@2.4
+    /// Profile file or `SeccompProfile` in YAML or JSON, `-` for standard input, or the default profile of a runtime, such as
+    /// containerd@2.4
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
@@ -92,7 +93,7 @@ impl Try {
             say(&startup::report(&startup, loaded.name()));
         }
         if let Some(target) = write {
-            let amended = loaded.amended(native, denials.observed().chain(&startup));
+            let amended = loaded.amended(native, denials.observed().chain(&startup))?;
             write_amended(&amended, &denials, &target)?;
         }
         Ok(match ended {
