@@ -3,12 +3,18 @@
 //! `cargo bench --bench cluster`; docs/performance.md explains the figures. It
 //! starts a control plane of its own (`e2e/cluster`) and runs itself inside.
 
+mod burst;
 mod creates;
 mod fill;
+mod governors;
 mod memory;
 mod nodes;
+mod picture;
+mod policies;
+mod turns;
 
 use std::{
+    fs,
     io::{self, Write, stderr, stdout},
     path::PathBuf,
     process::ExitCode,
@@ -43,6 +49,14 @@ struct Flags {
     #[arg(long, default_value_t = 3000)]
     creates: usize,
 
+    /// How many bursts of each kind there are
+    #[arg(long, default_value_t = 5)]
+    bursts: usize,
+
+    /// Write the curve over the number of policies into this file, as SVG
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+
     /// How many reviews are sent before memory is measured again
     #[arg(long, default_value_t = 5000)]
     reviews: usize,
@@ -60,6 +74,10 @@ struct Flags {
 enum Part {
     /// What a create costs
     Creates,
+    /// What it costs with many policies
+    Policies,
+    /// What a burst of creates by many writers takes
+    Burst,
     /// What a replica of a large cluster holds in memory
     Memory,
 }
@@ -88,18 +106,33 @@ fn measure(flags: &Flags, site: &Site) -> io::Result<ExitCode> {
     runtime.block_on(async {
         let api = Api::connect(&site.kubeconfig).await;
         define(&api).await;
-        if flags.only != Some(Part::Memory) {
-            let webhook = start(flags, &api, site).await;
-            creates::measure(&api, &webhook, flags.creates, &mut stdout()).await?;
+        let wants = |it| flags.only.is_none_or(|only| only == it);
+        let out = &mut stdout();
+        if [Part::Creates, Part::Policies, Part::Burst].into_iter().any(wants) {
+            governors::install_component(&api).await;
+            let webhook = start(flags, &api, site, &["--in-process"]).await;
+            governors::set_up(&api, &webhook).await;
+            if wants(Part::Creates) {
+                creates::measure(&api, &webhook, flags.creates, out).await?;
+            }
+            if wants(Part::Burst) {
+                burst::measure(&api, flags.bursts, out).await?;
+            }
+            if wants(Part::Policies) {
+                let points = policies::measure(&api, &webhook, flags.creates, out).await?;
+                if let Some(file) = &flags.picture {
+                    fs::write(file, picture::svg(&points))?;
+                }
+            }
             drop(webhook);
             uninstall(&api).await;
         }
-        if flags.only != Some(Part::Creates) {
+        if wants(Part::Memory) {
             let filled = fill::fill(&api, Size::of_the_target(flags.nodes)).await;
-            let webhook = start(flags, &api, site).await;
-            memory::measure(&api, &webhook, &filled, flags.reviews, &mut stdout()).await?;
+            let webhook = start(flags, &api, site, &[]).await;
+            memory::measure(&api, &webhook, &filled, flags.reviews, out).await?;
             if filled.has_nodes() {
-                nodes::measure(&api, &webhook, &filled, &mut stdout()).await?;
+                nodes::measure(&api, &webhook, &filled, out).await?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -107,18 +140,25 @@ fn measure(flags: &Flags, site: &Site) -> io::Result<ExitCode> {
 }
 
 /// callgate as in production: with its manifests, and its default log level.
-async fn start(flags: &Flags, api: &Api, site: &Site) -> Instance {
-    let setup =
-        Setup { log_level: "info".to_owned(), program: flags.callgate.clone(), ..Setup::default() };
+async fn start(flags: &Flags, api: &Api, site: &Site, more: &[&str]) -> Instance {
+    let setup = Setup {
+        log_level: "info".to_owned(),
+        program: flags.callgate.clone(),
+        flags: more.iter().map(|it| (*it).to_owned()).collect(),
+        ..Setup::default()
+    };
     Instance::start(api, site, "callgate", &setup, |_| ()).await
 }
 
 async fn uninstall(api: &Api) {
+    let root = "/apis/admissionregistration.k8s.io/v1";
     for kind in ["mutating", "validating"] {
-        let root = "/apis/admissionregistration.k8s.io/v1";
         let path = format!("{root}/{kind}webhookconfigurations/callgate");
         api.delete(&path).await.expect_ok("the webhook configuration goes");
     }
+    // Of the component; without its binding the policy does nothing.
+    let path = format!("{root}/mutatingadmissionpolicybindings/callgate-in-process");
+    api.delete(&path).await.expect_ok("the binding goes");
 }
 
 /// The pod of a review as a client sends it to the API server, which adds the rest.
