@@ -51,7 +51,7 @@ fn id(pod: usize, container: usize) -> String {
 }
 
 #[test]
-fn two_hundred_and_fifty_pods_are_looked_at() {
+fn a_full_node_is_looked_at() {
     let proc = tempfile::tempdir().unwrap();
     let (mut pods, mut pid) = (Pods::default(), 0);
     let mut next = || {

@@ -141,3 +141,54 @@ fn the_policy_of_the_page_stops_a_script_that_gets_into_it() {
     let Some(shown) = open(&page, "") else { return };
     assert!(shown.dom.contains("<title>broken</title>"), "without it the script runs");
 }
+
+#[test]
+fn the_page_shows_what_runs_without_a_filter_beside_what_is_declared() {
+    let pod = |name: &str| {
+        json!({
+            "metadata": { "namespace": "shop", "name": name, "uid": format!("uid of {name}") },
+            "spec": {
+                "securityContext": { "seccompProfile": { "type": "RuntimeDefault" } },
+                "containers": [{ "name": "app" }],
+            },
+        })
+    };
+    let seen = |name: &str, declared: &str| {
+        json!({
+            "namespace": "shop", "pod": name, "uid": format!("uid of {name}"), "container": "app",
+            "declared": declared, "processes": "All", "noNewPrivs": false,
+        })
+    };
+    let markup = "<img src=x>";
+    let mut web = seen("web", "Localhost");
+    web["localhostProfile"] = "apps/web.json".into();
+    let unfiltered = json!([web, seen(markup, "RuntimeDefault"), seen("open", "Unset")]);
+    let node = json!({
+        "metadata": { "name": "node-a" }, "status": { "profiles": [], "containers": {
+            "filter": 9, "none": 3, "strict": 0, "unknown": 0, "unfiltered": unfiltered,
+        } },
+    });
+    let list = |items: serde_json::Value| format!(r#"{{"metadata":{{}},"items":{items}}}"#);
+    let server = Server::start(move |path| match path {
+        "/api/v1/namespaces" => list(json!([{ "metadata": { "name": "shop" } }])),
+        "/api/v1/pods" => list(json!([pod("web"), pod(markup), pod("open")])),
+        "/apis/callgate.dev/v1alpha1/seccompnodes" => list(json!([node])),
+        _ => list(json!([])),
+    });
+    let folder = TempDir::new().expect("a folder");
+    let page = folder.path().join("scan.html");
+    let flag = format!("html={}", page.display());
+    let output = command(&server).args(["--output", &flag]).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let Some(shown) = open(&page, "q=shop") else { return };
+    assert_eq!(shown.console, Vec::<String>::new());
+    let body = shown.body();
+    for expected in [
+        "<b class=\"no\">3</b>containers without a filter, by the kernel of 1 node</li>",
+        "<li class=\"no\">web, container app, on node-a: declared Localhost \"apps/web.json\"</li>",
+        "<li class=\"no\">&lt;img src=x&gt;, container app, on node-a: declared RuntimeDefault</li>",
+        "<li class=\"\">open, container app, on node-a: declared Unset</li>",
+    ] {
+        assert!(body.contains(expected), "{expected}: {body}");
+    }
+}
