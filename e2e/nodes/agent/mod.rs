@@ -12,6 +12,7 @@ mod scale;
 mod story;
 mod uninstalled;
 mod upgrade;
+mod witness;
 
 use self::{
     directory::an_agent_whose_directory_is_replaced_is_recreated_with_the_new_one,
@@ -41,6 +42,7 @@ use self::{
     },
     uninstalled::without_the_namespace_of_the_agents_files_stay_and_the_nodes_become_unknown,
     upgrade::an_agent_reports_under_the_crds_of_the_previous_version,
+    witness::what_runs_without_a_filter_is_reported_beside_what_is_declared,
 };
 use crate::tests::{Entry, entries};
 
@@ -52,6 +54,7 @@ pub(crate) const ALL: &[Entry] = entries![
     a_profile_that_one_node_has_is_judged_by_where_the_pod_can_land,
     what_stands_in_the_way_is_told_and_nothing_outside_is_touched,
     no_pod_runs_under_a_note_of_the_agent,
+    what_runs_without_a_filter_is_reported_beside_what_is_declared,
     an_agent_speaks_for_its_own_node_alone,
     an_agent_whose_directory_is_replaced_is_recreated_with_the_new_one,
     two_hundred_profiles_take_two_seconds_and_little_memory,
