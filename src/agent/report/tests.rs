@@ -231,7 +231,8 @@ fn only_our_fields_of_a_node_are_read() {
     .to_string();
     let owner = json!({ "apiVersion": "v1", "kind": "Node", "name": "node-a", "uid": "n-0" });
     let object = json!({
-        "metadata": { "ownerReferences": [owner] }, "status": { "profiles": [], "unlisted": 7 },
+        "metadata": { "ownerReferences": [owner] },
+        "status": { "profiles": [], "unlisted": 7, "containers": { "filter": 3 }, "other": 1 },
     })
     .to_string();
     let (node, object) = (Object::read(&node).unwrap(), Object::read(&object).unwrap());
@@ -244,7 +245,7 @@ fn only_our_fields_of_a_node_are_read() {
         is_tainted: true,
         object: Some((
             vec!["n-0".to_owned()],
-            json!({ "profiles": [], "unlisted": 7, "containers": null }),
+            json!({ "profiles": [], "unlisted": 7, "containers": { "filter": 3 } }),
         )),
     };
     assert_eq!(seen, Ok(expected));
