@@ -27,7 +27,8 @@ impl World {
         let api = Api::connect(&site.kubeconfig).await;
         report_versions(&api).await;
         define(&api).await;
-        let setup = Setup { profiles: profiles(), ..Setup::default() };
+        let flags = vec!["--evidence".to_owned()];
+        let setup = Setup { profiles: profiles(), flags, ..Setup::default() };
         let webhook = Instance::start(&api, &site, "callgate", &setup, |_| ()).await;
         let world = Self { site, api, webhook, count: AtomicUsize::new(0) };
         let probe = world.namespace("probe", &json!({ "callgate.dev/policy": "restricted" })).await;

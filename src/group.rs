@@ -42,6 +42,13 @@ pub const NODE: OwnKind = OwnKind {
     path: "/apis/callgate.dev/v1alpha1/seccompnodes",
 };
 
+/// Of the component `evidence`. Its objects have a namespace each; the path is that of all.
+pub const EVIDENCE: OwnKind = OwnKind {
+    kind: "SeccompEvidence",
+    plural: "seccompevidences",
+    path: "/apis/callgate.dev/v1alpha1/seccompevidences",
+};
+
 /// Of the component `in-process` alone.
 pub const COMPILED: OwnKind = OwnKind {
     kind: "CompiledPolicies",
@@ -75,7 +82,7 @@ mod tests {
         assert_eq!(WEBHOOK_SUFFIX, format!(".{GROUP}"));
         assert_eq!(API_VERSION, format!("{GROUP}/v1alpha1"));
         assert_eq!(API_PATH, format!("/apis/{API_VERSION}"));
-        for kind in [POLICY, PROFILE, NODE, COMPILED] {
+        for kind in [POLICY, PROFILE, NODE, EVIDENCE, COMPILED] {
             assert_eq!(kind.path, format!("{API_PATH}/{}", kind.plural));
         }
         for key in [POLICY_LABEL, MODE_LABEL, NOT_READY_TAINT] {

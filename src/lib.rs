@@ -21,6 +21,7 @@ mod duration;
 pub mod group;
 pub mod in_process;
 mod json;
+pub mod ladder;
 mod log_once;
 pub mod placement;
 pub mod pod;

@@ -14,6 +14,7 @@ mod every_table;
 mod fights;
 mod in_a_cluster;
 mod in_process;
+mod ladder;
 mod neighbours;
 mod newer;
 mod old_pods;
@@ -74,6 +75,7 @@ pub(crate) fn all() -> Vec<Entry> {
         in_process::trials(),
         in_process::removed::trials(),
         in_process::rights::trials(),
+        ladder::trials(),
         wrap::trials(),
         readme::trials(),
         writers::trials(),

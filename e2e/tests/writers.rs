@@ -9,7 +9,7 @@ use crate::trial::{Test, trials};
 trials![the_admin_of_a_namespace_may_write_no_object_that_decides_for_others];
 
 /// An object, and whether the administrator of a namespace may write it there.
-const OBJECTS: [(&str, &str, bool); 12] = [
+const OBJECTS: [(&str, &str, bool); 13] = [
     ("", "pods", true),
     ("", "events", true),
     ("", "secrets", true),
@@ -20,6 +20,7 @@ const OBJECTS: [(&str, &str, bool); 12] = [
     ("callgate.dev", "seccomppolicies", false),
     ("callgate.dev", "seccompprofiles", false),
     ("callgate.dev", "seccompnodes", false),
+    ("callgate.dev", "seccompevidences", false),
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations", false),
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", false),
 ];

@@ -12,6 +12,7 @@ mod own;
 mod raw;
 mod recent;
 mod record;
+mod refused;
 mod request;
 mod review;
 mod reviewer;
@@ -46,6 +47,7 @@ pub use live::{Ask, FindObeying, FindPolicy};
 pub use own::{LEFT_OUT, LEFT_OUT_EVERYWHERE};
 pub use recent::RecentChanges;
 pub use record::{Operation, Outcome, ReviewRecord, Webhook};
+pub use refused::RefusedPod;
 
 /// The findings of a request that is not judged.
 static NOTHING: Counts = Counts::new();
@@ -175,6 +177,10 @@ impl App {
         let denied = DeniedPod::of(body, &request, &judgement);
         let Judgement { answer, outcome, verdict } = judgement;
         let response = answer.into_response();
+        let refused = match webhook {
+            Webhook::Validate => RefusedPod::of(body, &request, verdict.as_ref()),
+            Webhook::Mutate => None,
+        };
         (self.observe)(&ReviewRecord {
             webhook,
             operation: Operation::of(request.operation()),
@@ -186,6 +192,7 @@ impl App {
             dry_run: request.is_dry_run(),
             counts: verdict.as_ref().map_or(&NOTHING, Verdict::counts),
             denied,
+            refused,
             elapsed: started.elapsed(),
         });
         response

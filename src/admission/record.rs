@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{admission::DeniedPod, policy::Counts};
+use crate::{
+    admission::{DeniedPod, RefusedPod},
+    policy::Counts,
+};
 
 /// A handled review. It names things and holds no other part of the object.
 pub struct ReviewRecord<'a> {
@@ -19,6 +22,8 @@ pub struct ReviewRecord<'a> {
     pub counts: &'a Counts,
     /// The new pod that was denied, if a controller owns it.
     pub denied: Option<DeniedPod<'a>>,
+    /// The pod that is denied by the rules, or would be in mode enforce.
+    pub refused: Option<RefusedPod<'a>>,
     /// The time from the last byte of the body to the answer.
     pub elapsed: Duration,
 }

@@ -3,6 +3,7 @@
 //! What an object means is read by the core ([`crate::policy::Policy::read`]),
 //! from the same JSON; a schema only keeps out early what that would refuse.
 
+mod evidence;
 mod node;
 mod policy;
 mod profile;
@@ -11,6 +12,9 @@ mod status;
 
 use kube::{CustomResourceExt, Resource};
 
+pub use evidence::{
+    EvidenceFinding, EvidenceOwner, SeccompEvidence, SeccompEvidenceSpec, SeccompEvidenceStatus,
+};
 pub use node::{InstalledProfile, SeccompNode, SeccompNodeSpec, SeccompNodeStatus, Source};
 pub use policy::{SeccompPolicy, SeccompPolicySpec};
 pub use profile::{SeccompProfile, SeccompProfileSpec};
@@ -22,7 +26,8 @@ pub use status::Status;
 /// # Panics
 /// Never: they are built from constants, and a test builds them.
 pub fn definitions() -> Vec<serde_json::Value> {
-    [of::<SeccompNode>(), of::<SeccompPolicy>(), of::<SeccompProfile>()].into()
+    [of::<SeccompEvidence>(), of::<SeccompNode>(), of::<SeccompPolicy>(), of::<SeccompProfile>()]
+        .into()
 }
 
 fn of<K: CustomResourceExt + Resource>() -> serde_json::Value {
@@ -32,11 +37,11 @@ fn of<K: CustomResourceExt + Resource>() -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::group::{API_VERSION, GROUP, NODE, OwnKind, POLICY, PROFILE};
+    use crate::group::{API_VERSION, EVIDENCE, GROUP, NODE, OwnKind, POLICY, PROFILE};
 
     #[test]
     fn the_definitions_have_the_names_of_the_group() {
-        for (own, definition) in [NODE, POLICY, PROFILE].into_iter().zip(definitions()) {
+        for (own, definition) in [EVIDENCE, NODE, POLICY, PROFILE].into_iter().zip(definitions()) {
             let OwnKind { kind, plural, .. } = own;
             let spec = &definition["spec"];
             assert_eq!([&spec["names"]["kind"], &spec["names"]["plural"]], [kind, plural]);

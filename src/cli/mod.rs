@@ -8,6 +8,7 @@ mod crds;
 mod explain;
 mod fail_on;
 mod file;
+mod ladder;
 mod man;
 mod observe;
 mod output;
@@ -43,6 +44,7 @@ enum Command {
     Compile(compile::Compile),
     Scan(scan::Scan),
     Replay(replay::Replay),
+    Ladder(ladder::Ladder),
     Crds(crds::Crds),
     Completions(completions::Completions),
     #[command(hide = true)]
@@ -90,6 +92,7 @@ impl Cli {
             Command::Compile(it) => it.run(),
             Command::Scan(it) => it.run(),
             Command::Replay(it) => it.run(),
+            Command::Ladder(it) => it.run(),
             Command::Crds(it) => it.run(),
             Command::Completions(it) => it.run(),
             Command::Man(it) => it.run(),

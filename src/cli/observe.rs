@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use crate::{
-    admission::{DeniedPod, Outcome, Owner, ReviewRecord, Webhook},
+    admission::{DeniedPod, Outcome, Owner, RefusedPod, ReviewRecord, Webhook},
+    api::EvidenceOwner,
     ca::CaEvent,
-    cluster::events::{self, Denial},
+    cluster::{
+        events::{self, Denial},
+        evidence::{Evidence, Refused},
+    },
+    scan,
     server::{Event, Readiness},
     telemetry::Metrics,
     tls::Reload,
@@ -15,13 +20,14 @@ use crate::{
 pub(super) type ReportDenial = Box<dyn Fn(Denial) + Send + Sync>;
 
 /// Records each verdict: a counter, an observation, a log line and, in a cluster, an Event for the
-/// owner of a denied pod.
+/// owner of a denied pod, and evidence.
 ///
 /// A review that was allowed without a finding, or repaired, is logged at debug level: there are
 /// many, and the API server's audit log has them too.
 pub(super) fn reviews(
     metrics: Arc<Metrics>,
     report: Option<ReportDenial>,
+    evidence: Option<Evidence>,
 ) -> Arc<dyn Fn(&ReviewRecord<'_>) + Send + Sync> {
     Arc::new(move |record| {
         let ReviewRecord { webhook, operation, outcome, counts, elapsed, denied, .. } = record;
@@ -33,6 +39,9 @@ pub(super) fn reviews(
         }
         if let (Some(report), Some(denied)) = (&report, denied) {
             report(denial(record.namespace, denied));
+        }
+        if let (Some(evidence), Some(it)) = (&evidence, &record.refused) {
+            evidence.note(refused(record.namespace, it));
         }
         match (webhook, outcome) {
             (_, Outcome::Unreadable | Outcome::Denied) => log::<true>(record),
@@ -51,6 +60,18 @@ fn denial(namespace: &str, DeniedPod { owner, why }: &DeniedPod<'_>) -> Denial {
         uid: uid.to_string(),
     };
     Denial { namespace: namespace.to_owned(), owner, why: why.clone() }
+}
+
+fn refused(namespace: &str, pod: &RefusedPod<'_>) -> Refused {
+    let RefusedPod { policy, owner, findings } = pod;
+    let scan::Owner { api_version, kind, name } = owner.clone();
+    let findings = findings.iter().map(|it| (it.rule, it.field.to_string(), it.message.clone()));
+    Refused {
+        namespace: namespace.to_owned(),
+        policy: (*policy).to_owned(),
+        owner: EvidenceOwner { api_version, kind, name },
+        findings: findings.collect(),
+    }
 }
 
 /// Logs only names, and no other part of the object, since it may hold secrets.

@@ -1,15 +1,18 @@
-//! Reads objects from the API server by watches and live requests, and writes conditions and
-//! Events.
+//! Reads objects from the API server by watches and live requests, and writes conditions, Events
+//! and evidence.
 
+mod budget;
 mod clock_reading;
 mod conditions;
 mod connect;
 pub mod events;
+pub mod evidence;
 pub mod exported;
 mod facts;
 mod find;
 mod freshness;
 mod heartbeats;
+pub mod history;
 mod live;
 mod nodes;
 mod object_type;

@@ -123,11 +123,15 @@ impl Reader<'_> {
         let labels = if resource.reads == Reads::Fact { "" } else { self.selector };
         let mut count = 0;
         (self.on_progress)(resource.plural, count);
-        list(self.client, Listing { path: &path, labels, fields, page: PAGE }, |text| {
-            each(text);
-            count += 1;
-            (self.on_progress)(resource.plural, count);
-        })
+        list(
+            self.client,
+            Listing { path: &path, labels, fields, page: PAGE, metadata_only: false },
+            |text| {
+                each(text);
+                count += 1;
+                (self.on_progress)(resource.plural, count);
+            },
+        )
         .await
     }
 }

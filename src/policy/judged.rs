@@ -26,6 +26,13 @@ pub struct Judged<'a> {
 const LONGEST_LINE: usize = 250;
 
 impl Judged<'_> {
+    /// Whether a pod is denied for it, or would be in mode enforce, where fixes are applied.
+    pub(super) fn is_refusal(&self) -> bool {
+        let is_fixed = self.found.finding.fix.is_some();
+        let would_be = self.enforced == Level::Deny && self.exemption.is_none() && !is_fixed;
+        self.level == Level::Deny || would_be
+    }
+
     /// What a finding that is a warning would be for a pod, or in mode enforce.
     pub(super) fn prospect(&self, kind: Kind, mode: Mode, is_of_images: bool) -> &'static str {
         if self.enforced != Level::Deny || self.found.finding.fix.is_some() {

@@ -49,7 +49,7 @@ pub use runtime::RuntimeClasses;
 pub use selector::{Operator, Requirement, Selector};
 pub use stored::{Revision, Stored};
 pub use validate::Presence;
-pub use verdict::{Counts, MOST_LINES, MOST_WARNINGS, Verdict};
+pub use verdict::{Counts, MOST_LINES, MOST_WARNINGS, Refusal, Verdict};
 
 use context::Context;
 use rule::Check;

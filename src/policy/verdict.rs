@@ -26,12 +26,21 @@ pub struct Verdict<'a> {
     injected: Option<&'a Profile>,
     /// The first findings of each level, one more than is reported.
     judged: Vec<Judged<'a>>,
+    refusals: Vec<Refusal<'a>>,
     counts: Counts,
     /// The rules with findings that are not exempt, and the level of these.
     found: BTreeSet<(&'static str, Level)>,
     /// The rules with exempt findings, and the names of the exemptions.
     exempted: BTreeSet<(&'static str, &'a str)>,
     repairs: Vec<Repair<'a>>,
+}
+
+/// A finding for which a pod is denied, or would be in mode enforce, where fixes are applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal<'a> {
+    pub rule: &'static str,
+    pub field: FieldPath<'a>,
+    pub message: String,
 }
 
 /// The number of findings, by rule and level.
@@ -104,6 +113,7 @@ impl<'a> Verdict<'a> {
             mode,
             injected: facts.policy.profile_for(pod),
             judged: Vec::new(),
+            refusals: Vec::new(),
             counts: Counts::new(),
             found: BTreeSet::new(),
             exempted: BTreeSet::new(),
@@ -150,11 +160,20 @@ impl<'a> Verdict<'a> {
             level: *level,
             is_exempt: exemption.is_some(),
         }));
+        if judged.is_refusal() && self.refusals.len() < MOST_LINES {
+            let (rule, field, message) = (rule.id, *field, finding.message.clone());
+            self.refusals.push(Refusal { rule, field, message });
+        }
         if self.at(*level).count() < MOST_KEPT {
             let Self { kind, scope, mode, injected, facts, .. } = *self;
             judged.set_remediation_hint(&About { kind, scope, mode, injected, facts });
             self.judged.push(judged);
         }
+    }
+
+    /// The name of the policy.
+    pub fn policy(&self) -> &'a str {
+        self.facts.policy.name()
     }
 
     pub fn is_denied(&self) -> bool {
@@ -164,6 +183,12 @@ impl<'a> Verdict<'a> {
     /// The findings that are reported, with their levels.
     pub fn judged(&self) -> &[Judged<'a>] {
         &self.judged
+    }
+
+    /// The first findings for which a pod is denied, or would be in mode enforce; in the order of
+    /// the pod.
+    pub fn refusals(&self) -> &[Refusal<'a>] {
+        &self.refusals
     }
 
     /// The number of all findings.

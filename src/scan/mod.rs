@@ -26,7 +26,7 @@ pub use fold::Scan;
 pub use html::html;
 pub use judge::{Finding, Grade, Outcome, judge};
 pub use openreports::reports;
-pub use overview::Overview;
+pub use overview::{NamespaceOverview, Overview};
 pub use owner::Owner;
 pub use part::{Part, part};
 pub use patches::{PatchFile, patches};

@@ -9,7 +9,7 @@ mod split;
 mod stream;
 
 pub(crate) use self::{
-    object::Object,
+    object::{ManagedField, Object},
     pages::{Listing, list},
     source::{Change, Source, Timing},
     stream::{Event, Failure, stream},

@@ -4,11 +4,12 @@
 //! thousand levels deep are stored as they are. So unneeded fields are skipped without recursion,
 //! and each needed part is parsed separately.
 
+use jiff::Timestamp;
 use serde::{
     Deserialize,
     de::{DeserializeOwned, IgnoredAny},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 /// An object: its name and version, and its other parts as text.
 #[derive(Debug, Deserialize)]
@@ -22,6 +23,24 @@ pub(crate) struct Object<'a> {
     /// Of a `RuntimeClass`, which has no spec.
     #[serde(borrow, default)]
     handler: Option<&'a RawValue>,
+}
+
+/// An entry of `metadata.managedFields`, which the API server writes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ManagedField {
+    /// When its manager last changed a field that it owns.
+    pub(crate) time: Option<Timestamp>,
+    /// The fields that it owns, as `fieldsV1` has them; `None` if they cannot be read.
+    pub(crate) fields: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawManagedField<'a> {
+    #[serde(default)]
+    time: Option<Timestamp>,
+    #[serde(borrow, default)]
+    fields_v1: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -44,6 +63,10 @@ struct Metadata<'a> {
     labels: Option<&'a RawValue>,
     #[serde(borrow, default)]
     owner_references: Option<&'a RawValue>,
+    #[serde(default)]
+    creation_timestamp: Option<Timestamp>,
+    #[serde(borrow, default)]
+    managed_fields: Option<&'a RawValue>,
 }
 
 impl<'a> Object<'a> {
@@ -98,6 +121,23 @@ impl<'a> Object<'a> {
         part("metadata.ownerReferences", self.metadata.owner_references)
     }
 
+    /// When it was created.
+    pub(crate) fn created(&self) -> Option<Timestamp> {
+        self.metadata.creation_timestamp
+    }
+
+    /// Who changed which fields, and when. Fields that are nested too deeply cannot be read.
+    pub(crate) fn managed_fields(&self) -> Result<Vec<ManagedField>, String> {
+        let Some(text) = self.metadata.managed_fields else { return Ok(Vec::new()) };
+        let entries: Vec<RawManagedField<'_>> = serde_json::from_str(text.get())
+            .map_err(|it| format!("metadata.managedFields cannot be read: {it}"))?;
+        let read = |it: RawManagedField<'_>| {
+            let fields = it.fields_v1.and_then(|it| serde_json::from_str(it.get()).ok());
+            ManagedField { time: it.time, fields }
+        };
+        Ok(entries.into_iter().map(read).collect())
+    }
+
     /// The text of the spec, if there is one.
     pub(crate) fn spec_text(&self) -> Option<&'a str> {
         self.spec.map(RawValue::get)
@@ -129,8 +169,6 @@ fn part<T: Default + DeserializeOwned>(at: &str, text: Option<&RawValue>) -> Res
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
-    use serde_json::Value;
 
     use super::*;
 

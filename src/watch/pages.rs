@@ -12,7 +12,7 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 
-use super::{split::Items, stream::Failure};
+use super::{source::accept, split::Items, stream::Failure};
 use crate::causes::chain;
 
 /// How much of an error's text is read.
@@ -58,6 +58,8 @@ pub(crate) struct Listing<'a> {
     pub(crate) fields: &'a str,
     /// The number of objects in a page.
     pub(crate) page: usize,
+    /// Whether only their metadata are passed on.
+    pub(crate) metadata_only: bool,
 }
 
 /// How long the API server may take to begin an answer to a list, and to continue it.
@@ -69,14 +71,15 @@ pub(crate) async fn list(
     listing: Listing<'_>,
     each: impl FnMut(&str),
 ) -> Result<(), Failure> {
-    let Listing { path, labels, fields, page } = listing;
+    let Listing { path, labels, fields, page, metadata_only } = listing;
     let mut uri = format!("{path}?limit={page}");
     for (key, selector) in [("labelSelector", labels), ("fieldSelector", fields)] {
         if !selector.is_empty() {
             uri.extend(["&", key, "=", &encoded(selector)]);
         }
     }
-    let pages = pages(client, &uri, "application/json", (PATIENCE, Expired::Continues), each);
+    let accept = accept(metadata_only, true);
+    let pages = pages(client, &uri, accept, (PATIENCE, Expired::Continues), each);
     pages.await.map(drop).map_err(Into::into)
 }
 
@@ -237,7 +240,13 @@ mod tests {
             std::future::ready(response.map_err(|it| it.to_string()))
         });
         let client = Client::new(service, "default");
-        let listing = Listing { path: "/api/v1/pods", labels: "app in (a,b)", fields: "", page: 1 };
+        let listing = Listing {
+            path: "/api/v1/pods",
+            labels: "app in (a,b)",
+            fields: "",
+            page: 1,
+            metadata_only: false,
+        };
         let mut found = Vec::new();
         let result = list(&client, listing, |it| found.push(it.to_owned())).await;
         assert_eq!(result, Ok(()));

@@ -58,10 +58,15 @@ impl<T> Change<T> {
 impl Source {
     /// The media type to request.
     pub(super) fn accept(&self, is_list: bool) -> &'static str {
-        match (self.metadata_only, is_list) {
-            (true, true) => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
-            (true, false) => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
-            (false, _) => "application/json",
-        }
+        accept(self.metadata_only, is_list)
+    }
+}
+
+/// The media type to request.
+pub(super) fn accept(metadata_only: bool, is_list: bool) -> &'static str {
+    match (metadata_only, is_list) {
+        (true, true) => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+        (true, false) => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+        (false, _) => "application/json",
     }
 }

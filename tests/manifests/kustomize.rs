@@ -48,8 +48,10 @@ impl Built {
             let objects = build_with(kubectl, std::slice::from_ref(component));
             built.insert(format!("components/{component}"), objects);
         }
-        // One brings the other.
-        let mut all: Vec<_> = components.into_iter().filter(|it| it != "tls-secret").collect();
+        // Others bring these.
+        let brought = ["tls-secret", "evidence"];
+        let mut all: Vec<_> =
+            components.into_iter().filter(|it| !brought.contains(&it.as_str())).collect();
         // It changes what another one brings.
         all.sort_by_key(|it| it == "everywhere");
         built.insert("all components".to_owned(), build_with(kubectl, &all));

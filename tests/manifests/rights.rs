@@ -21,8 +21,8 @@ struct Right {
     for_ca: bool,
     /// Only with the component in-process.
     in_process: bool,
-    /// Only with the component witness.
-    for_witness: bool,
+    /// Only with this flag.
+    with: Option<&'static str>,
     because: &'static str,
 }
 
@@ -42,7 +42,7 @@ const fn right(
         verb,
         for_ca: false,
         in_process: false,
-        for_witness: false,
+        with: None,
         because,
     }
 }
@@ -57,7 +57,7 @@ const fn of_agent(
 }
 
 const fn of_witness(verb: &'static str, because: &'static str) -> Right {
-    Right { for_witness: true, ..of_agent("", "pods", verb, because) }
+    Right { with: Some("--witness"), ..of_agent("", "pods", verb, because) }
 }
 
 const fn in_process(
@@ -67,6 +67,25 @@ const fn in_process(
 ) -> Right {
     let right = right(CLUSTER, "callgate.dev", "compiledpolicies", verb, because);
     Right { name, in_process: true, ..right }
+}
+
+const fn evidence(
+    resource: &'static str,
+    name: Option<&'static str>,
+    verb: &'static str,
+    because: &'static str,
+) -> Right {
+    let with = Some("--evidence");
+    Right { name, with, ..right(CLUSTER, "callgate.dev", resource, verb, because) }
+}
+
+const fn open_report(
+    name: Option<&'static str>,
+    verb: &'static str,
+    because: &'static str,
+) -> Right {
+    let with = Some("--open-reports");
+    Right { name, with, ..right(CLUSTER, "openreports.io", "reports", verb, because) }
 }
 
 const fn of_ca(
@@ -81,6 +100,8 @@ const fn of_ca(
 
 const WEBHOOK: &str = "callgate";
 const AGENT: &str = "callgate-agent";
+/// The name of every object that callgate keeps.
+const OF_US: Option<&str> = Some("callgate");
 
 const CLUSTER: &str = "ClusterRole";
 const OWN: &str = "Role";
@@ -124,10 +145,16 @@ const RIGHTS: &[Right] = &[
     of_ca(OWN, "", CA, "delete", "an immutable one is recreated"),
     of_ca(OWN, "", CA, "watch", "a write of another replica is seen at once"),
     of_ca(OWN, "", ANY_SECRET, "create", "the first replica creates it; create cannot be restricted by name"),
-    in_process(Some("callgate"), "list", "a watch of one object begins with a list of it"),
-    in_process(Some("callgate"), "watch", "a write of another client over it is seen at once"),
-    in_process(Some("callgate"), "patch", "in_process applies what the API server is to set"),
+    in_process(OF_US, "list", "a watch of one object begins with a list of it"),
+    in_process(OF_US, "watch", "a write of another client over it is seen at once"),
+    in_process(OF_US, "patch", "in_process applies what the API server is to set"),
     in_process(None, "create", "the first replica creates it; create cannot be restricted by name"),
+    evidence("seccompevidences", OF_US, "get", "what is stored is read before it is added to"),
+    evidence("seccompevidences", OF_US, "list", "which namespaces have one"),
+    evidence("seccompevidences", None, "create", "one in each namespace; create cannot be restricted by name"),
+    evidence("seccompevidences/status", OF_US, "patch", "what was found"),
+    open_report(OF_US, "patch", "cluster/evidence applies the report"),
+    open_report(None, "create", "the first report of a namespace; create cannot be restricted by name"),
     of_agent("callgate.dev", "seccompprofiles", "get", "a text that is not kept in memory is read when its file is written"),
     of_agent("callgate.dev", "seccompprofiles", "list", "agent/watch.rs begins with all of them"),
     of_agent("callgate.dev", "seccompprofiles", "watch", "agent/watch.rs watches them"),
@@ -154,14 +181,15 @@ fn the_rights_are_exactly_those_that_are_needed() {
     for (name, objects) in built.iter() {
         let by_itself = !objects.iter().any(|it| it.to_string().contains("--tls-cert="));
         let in_process = objects.iter().any(|it| it.to_string().contains("\"--in-process\""));
-        let with_witness = objects.iter().any(|it| it.to_string().contains("\"--witness\""));
+        let has_flag =
+            |flag: &str| objects.iter().any(|it| it.to_string().contains(&format!("{flag:?}")));
         let with_agent = objects.iter().any(|it| is(it, &["DaemonSet"]));
         let needed: BTreeSet<_> = RIGHTS
             .iter()
             .filter(|it| by_itself || !it.for_ca)
             .filter(|it| with_agent || it.account != AGENT)
             .filter(|it| in_process || !it.in_process)
-            .filter(|it| with_witness || !it.for_witness)
+            .filter(|it| it.with.is_none_or(has_flag))
             .map(Right::written)
             .collect();
         let given: BTreeSet<_> = objects.iter().flat_map(given).collect();

@@ -2,7 +2,7 @@
 
 mod extras;
 mod output;
-mod progress;
+pub(super) mod progress;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -171,21 +171,26 @@ impl Scan {
                 None => bail!("{}", index.no_such_policy(it)),
             }),
         };
-        let restricted = Builtin::named("restricted").context("it is built in")?.policy();
-        Ok(World {
-            policy,
-            fallback: restricted,
-            namespaces,
-            catalog: facts.catalog(&Catalog::default()),
-            nodes: facts.nodes().clone(),
-            classes: facts.classes(),
-            today: today(),
-            unread,
-            seen,
-            is_selected: !self.selector.is_empty(),
-            index,
-        })
+        let is_selected = !self.selector.is_empty();
+        Ok(World { policy, namespaces, is_selected, ..world(facts, seen, unread)? })
     }
+}
+
+/// What was read, where every namespace is judged by the policy that its label names.
+pub(super) fn world(facts: &Facts, seen: Seen, unread: Vec<Unread>) -> anyhow::Result<World> {
+    Ok(World {
+        policy: None,
+        fallback: Builtin::named("restricted").context("it is built in")?.policy(),
+        namespaces: facts.namespaces().clone(),
+        catalog: facts.catalog(&Catalog::default()),
+        nodes: facts.nodes().clone(),
+        classes: facts.classes(),
+        today: today(),
+        unread,
+        seen,
+        is_selected: false,
+        index: facts.policy_index(None),
+    })
 }
 
 fn from_file(path: &str) -> anyhow::Result<Policy> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// One line on standard error that is written again and again; nothing if that is no terminal.
-pub(super) struct Progress {
+pub(in crate::cli) struct Progress {
     is_shown: bool,
     last: Cell<Option<Instant>>,
 }
@@ -15,11 +15,11 @@ pub(super) struct Progress {
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Progress {
-    pub(super) fn new() -> Self {
+    pub(in crate::cli) fn new() -> Self {
         Self { is_shown: io::stderr().is_terminal(), last: Cell::new(None) }
     }
 
-    pub(super) fn show(&self, what: &str, count: usize) {
+    pub(in crate::cli) fn show(&self, what: &str, count: usize) {
         if !self.is_shown || self.last.get().is_some_and(|it| it.elapsed() < PAUSE) {
             return;
         }
@@ -27,7 +27,7 @@ impl Progress {
         write(&format!("\r\x1b[Kreading {what}: {count}"));
     }
 
-    pub(super) fn clear(&self) {
+    pub(in crate::cli) fn clear(&self) {
         if self.is_shown {
             write("\r\x1b[K");
         }

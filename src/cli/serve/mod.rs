@@ -144,12 +144,17 @@ impl Ready {
 
         let current = Arc::new(ArcSwap::from_pointee(source.first()));
         let recent = Arc::<RecentChanges>::default();
+        let evidence = source.evidence(&metrics);
         let app = App {
             snapshot: Arc::clone(&current),
             today,
             find_namespace: source.find_namespace(limits.max_in_flight),
             ask: source.ask(Arc::clone(&recent)),
-            observe: observe::reviews(Arc::clone(&metrics), source.events(&metrics)),
+            observe: observe::reviews(
+                Arc::clone(&metrics),
+                source.events(&metrics),
+                evidence.clone(),
+            ),
             max_body: limits.max_body_bytes,
         };
         let page = Arc::clone(&metrics);
@@ -189,8 +194,14 @@ impl Ready {
                 tokio::spawn(ca::run(client, ca_flags, names, current, now, report)?);
             }
         }
-        let published =
-            Published { current, synced, up_to_date, metrics: Arc::clone(&metrics), recent };
+        let published = Published {
+            current,
+            synced,
+            up_to_date,
+            metrics: Arc::clone(&metrics),
+            recent,
+            evidence: evidence.clone(),
+        };
         source.follow(published);
         tokio::spawn(admin.run());
         let startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -203,6 +214,9 @@ impl Ready {
             biased;
             () = server.readiness.ready() => server.run(orders).await,
             _ = stop.wait_for(|it| *it >= Order::Drain) => {}
+        }
+        if let Some(it) = evidence {
+            it.stop().await;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{Denial, Owner};
-use crate::cluster::clock_reading::ClockReading;
+use crate::cluster::{budget::Budget, clock_reading::ClockReading};
 
 /// How long after its first write an Event is updated at the earliest. It doubles with every write,
 /// like the backoff of the controllers that retry.
@@ -29,8 +29,7 @@ const MOST: usize = 512;
 const MOST_OF_ONE: usize = 32;
 
 /// How many writes may follow each other at once, and the interval between further ones.
-const BURST: u32 = 50;
-const EVERY: Duration = Duration::from_secs(1);
+const BUDGET: Budget = Budget::new(50, Duration::from_secs(1));
 
 /// The state of a series, to write as an Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +43,7 @@ pub(super) struct Occurrence {
 }
 
 /// The recent denials, and what was written about them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ledger {
     series: BTreeMap<Key, Series>,
     budget: Budget,
@@ -76,11 +75,10 @@ struct Series {
     pause: Duration,
 }
 
-/// The rate limit that all series share.
-#[derive(Debug, Default)]
-struct Budget {
-    /// When all writes so far would have ended, had they been [`EVERY`] apart.
-    spent: Option<Instant>,
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { series: BTreeMap::new(), budget: BUDGET }
+    }
 }
 
 impl Ledger {
@@ -154,17 +152,5 @@ impl Series {
         let (api_version, kind, name) = (api_version.clone(), kind.clone(), name.clone());
         let denial = Denial { namespace, owner: Owner { api_version, kind, name, uid }, why };
         Occurrence { denial, first: *first, last: last.wall, count: *count, is_new }
-    }
-}
-
-impl Budget {
-    /// The earliest instant for one more write; `None` if there is no limit yet.
-    fn free(&self) -> Option<Instant> {
-        self.spent?.checked_sub(EVERY * (BURST - 1))
-    }
-
-    fn spend(&mut self, now: Instant) {
-        let spent = self.spent.map_or(now, |it| it.max(now));
-        self.spent = Some(spent + EVERY);
     }
 }

@@ -17,25 +17,36 @@ const CHART: &str = "charts/callgate";
 const COMPLETE: [&str; 2] = ["namespace.create=true", "crds.keep=false"];
 
 /// The manifests of each folder, and the values that give them.
-const EQUAL: [(&str, &[&str]); 12] = [
+const EQUAL: [(&str, &[&str]); 14] = [
     (
         "all components",
-        &["certManager.enabled=true", "everywhere.enabled=true", IN_PROCESS, MONITORING, WITNESS],
+        &[
+            "certManager.enabled=true",
+            "everywhere.enabled=true",
+            IN_PROCESS,
+            MONITORING,
+            OPEN_REPORTS,
+            WITNESS,
+        ],
     ),
     ("base", &[WITHOUT_AGENT]),
     ("components/agent", &[]),
     ("components/cert-manager", &[WITHOUT_AGENT, "certManager.enabled=true"]),
     ("components/everywhere", &[WITHOUT_AGENT, "everywhere.enabled=true"]),
+    ("components/evidence", &[WITHOUT_AGENT, EVIDENCE]),
     ("components/in-process", &[WITHOUT_AGENT, IN_PROCESS]),
     ("components/monitoring", &[WITHOUT_AGENT, MONITORING]),
+    ("components/open-reports", &[WITHOUT_AGENT, OPEN_REPORTS]),
     ("components/tls-secret", &[WITHOUT_AGENT, "tlsSecret.enabled=true"]),
     // It changes the agent alone.
     ("components/witness", &[WITHOUT_AGENT, WITNESS]),
-    ("overlays/audit", &["mode=audit"]),
+    ("overlays/audit", &["mode=audit", EVIDENCE]),
     ("overlays/e2e", &["-f", "tests/manifests/values/e2e.yaml"]),
     ("overlays/enforce", &[]),
 ];
 const WITHOUT_AGENT: &str = "agent.enabled=false";
+const EVIDENCE: &str = "evidence.enabled=true";
+const OPEN_REPORTS: &str = "evidence.openReports=true";
 const IN_PROCESS: &str = "inProcess.enabled=true";
 const WITNESS: &str = "agent.witness=true";
 const MONITORING: &str = "monitoring.serviceMonitor.enabled=true,\

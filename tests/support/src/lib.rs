@@ -11,6 +11,7 @@ pub mod e2e;
 pub mod generated;
 pub mod harness;
 pub mod helm;
+pub mod openreports;
 pub mod page;
 pub mod profiles;
 pub mod program;

@@ -47,4 +47,14 @@ pub(in crate::cli::serve) struct Defaults {
     /// component in-process. Not with --standalone
     #[arg(long, conflicts_with = "standalone", env = "CALLGATE_IN_PROCESS")]
     pub(super) in_process: bool,
+
+    /// Keep in an object of each namespace which pods were denied, or would have been in mode
+    /// enforce; `callgate ladder` decides by it. Not with --standalone
+    #[arg(long, conflicts_with = "standalone", env = "CALLGATE_EVIDENCE")]
+    pub(super) evidence: bool,
+
+    /// With --evidence, also write it as a Report of openreports.io in each namespace; its CRD has to
+    /// be installed
+    #[arg(long, requires = "evidence", env = "CALLGATE_OPEN_REPORTS")]
+    pub(super) open_reports: bool,
 }

@@ -1,7 +1,7 @@
 //! Turns what the watches report into snapshots, metrics, readiness and log lines.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -20,7 +20,7 @@ use crate::{
     in_process::{self, Notice, Outcome, State, Wanted},
     log_once::LogOnce,
     placement::MOST_NAMED,
-    policy::PolicyIndex,
+    policy::{Governed, Mode, PolicyIndex},
     profile::{Catalog, ProfilePath},
     server::Condition,
     telemetry::Metrics,
@@ -164,6 +164,9 @@ impl Follower {
             self.log_unreadable(facts);
         }
         if news.policies {
+            if let Some(it) = &self.published.evidence {
+                it.wants(before_enforce(facts, &snapshot.policies));
+            }
             self.log_unknown(facts);
             if let Some(it) = &self.in_process {
                 let default = default_policy.as_deref();
@@ -236,6 +239,14 @@ impl Follower {
             super::warn_of(policy, path);
         }
     }
+}
+
+/// The namespaces that name a policy and do not enforce it yet.
+fn before_enforce(facts: &Facts, policies: &PolicyIndex) -> BTreeSet<String> {
+    let labelled = facts.namespaces().iter().filter(|(_, it)| it.policy.is_some());
+    let is_before =
+        |name: &str| matches!(policies.governing(name), Governed::By(_, Mode::Warn | Mode::Audit));
+    labelled.map(|(name, _)| name.clone()).filter(|it| is_before(it)).collect()
 }
 
 /// Records when the API server last answered. While it does not answer, the last snapshot decides.

@@ -13,7 +13,7 @@ pub(super) use self::defaults::Defaults;
 use crate::{
     admission::{Ask, FindNamespace, RecentChanges, Snapshot},
     cli::observe::ReportDenial,
-    cluster::{self, Clients},
+    cluster::{self, Clients, evidence::Evidence},
     policy::{Mode, Policy, PolicyIndex},
     profile::{Catalog, ProfilePath},
     server::Condition,
@@ -35,6 +35,7 @@ pub(super) struct Published {
     pub(super) up_to_date: Condition,
     pub(super) metrics: Arc<Metrics>,
     pub(super) recent: Arc<RecentChanges>,
+    pub(super) evidence: Option<Evidence>,
 }
 
 impl Source {
@@ -115,6 +116,18 @@ impl Source {
         let (report, write) = cluster::events::reporter(self.client()?, instance, on_report);
         tokio::spawn(write);
         Some(Box::new(report))
+    }
+
+    /// Starts to keep evidence, as long as the runtime runs; `None` unless it is to be kept.
+    pub(super) fn evidence(&self, metrics: &Arc<Metrics>) -> Option<Evidence> {
+        let Self::Cluster { clients, defaults, .. } = self else { return None };
+        let Defaults { evidence: true, open_reports, .. } = defaults else { return None };
+        let metrics = Arc::clone(metrics);
+        let on_report = move |it: cluster::Report| metrics.reported("evidence", it.as_str());
+        let (evidence, run) =
+            cluster::evidence::keeper(clients.client.clone(), *open_reports, on_report);
+        tokio::spawn(run);
+        Some(evidence)
     }
 
     /// Watches the facts in the background, for ever.
