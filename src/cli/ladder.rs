@@ -20,6 +20,7 @@ use crate::{
     group::{MODE_LABEL, POLICY_LABEL},
     ladder::{Known, Ladder as Steps, Next, climb, last_change, last_change_of_spec, text},
     policy::{Builtin, Mode},
+    report::counted,
     scan::{Overview, Safety, Scan},
 };
 
@@ -130,6 +131,14 @@ impl Ladder {
                 .and_then(|()| out.write_all(b"\n")),
         };
         written.and_then(|()| out.flush()).context("cannot write to standard output")?;
+        let left_out = self.left_out(&history);
+        if left_out > 0 {
+            let namespaces = counted(left_out, "namespace");
+            say(&format!(
+                "left out: {namespaces} without the label {MODE_LABEL}; by --default-mode the mode \
+                 is enforce"
+            ));
+        }
         match (&self.target, self.promote) {
             (Some(name), true) => self.take_step(&client, (name, &history), &steps).await,
             _ => Ok(Outcome::Success),
@@ -189,6 +198,16 @@ impl Ladder {
         Steps { version: 1, command: "callgate ladder", observed: words.clone(), namespaces }
     }
 
+    /// How many namespaces are not shown because they set no mode.
+    fn left_out(&self, history: &History) -> usize {
+        let is_left_out = self.target.is_none() && self.default_mode == Mode::Enforce;
+        let of_default = history
+            .namespaces
+            .values()
+            .filter(|it| it.labels.policy.is_some() && it.labels.mode.is_none());
+        if is_left_out { of_default.count() } else { 0 }
+    }
+
     async fn take_step(
         &self,
         client: &Client,
@@ -204,19 +223,22 @@ impl Ladder {
             let to = self.to.map(|it| format!(" {:?}", it.as_str())).unwrap_or_default();
             bail!("namespace {name:?} is in mode {:?}: there is no step{to}", step.mode);
         };
-        // Standard error may be closed.
-        let say = |line: String| drop(writeln!(io::stderr(), "{line}"));
         if *safe != Safety::Yes {
-            say(format!("not promoted to {mode}: {}", reasons.join("; ")));
+            say(&format!("not promoted to {mode}: {}", reasons.join("; ")));
             return Ok(Outcome::Errors);
         }
         let version =
             history.namespaces.get(name).map(|it| it.version.as_str()).unwrap_or_default();
         let mode = Mode::parse(mode).context("it is a mode")?;
         promote(client, (name, version), mode).await?;
-        say(format!("namespace {name:?} is in mode {} now", mode.as_str()));
+        say(&format!("namespace {name:?} is in mode {} now", mode.as_str()));
         Ok(Outcome::Success)
     }
+}
+
+fn say(line: &str) {
+    // Standard error may be closed.
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn mode(it: &Labelled, default: Mode) -> Mode {

@@ -1,4 +1,4 @@
-//! `callgate scan` against an API server of the test's own.
+//! `callgate scan` and `callgate ladder` against an API server of the test's own.
 
 mod openreports;
 mod page;
@@ -8,7 +8,7 @@ use std::{fs, process::Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use server::{Server, command};
+use server::{Server, callgate, command};
 
 /// The pods never end: the first one comes, and nothing after it.
 #[test]
@@ -55,4 +55,40 @@ fn where_nothing_may_be_read_nothing_is_safe() {
     assert_eq!(text.matches("not read: ").count(), 14, "{text}");
     assert!(!text.contains("safe to enforce"), "{text}");
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn namespaces_that_set_no_mode_are_shown_or_counted() {
+    let server = Server::start(|path| {
+        let items = match path {
+            "/api/v1/namespaces" => {
+                r#"{"metadata":{"name":"shop","labels":{"callgate.dev/policy":"restricted"}}}"#
+            }
+            _ => "",
+        };
+        format!(r#"{{"metadata":{{}},"items":[{items}]}}"#)
+    });
+    let output = callgate("ladder", &server).output().expect("the binary starts");
+    let text = |it| String::from_utf8(it).expect("it is text");
+    let left_out = "left out: 1 namespace without the label callgate.dev/mode; by --default-mode \
+        the mode is enforce\n";
+    assert_eq!((text(output.stdout), text(output.stderr)), (String::new(), left_out.to_owned()));
+    let mut ladder = callgate("ladder", &server);
+    let output = ladder.args(["--default-mode", "audit"]).output().expect("the binary starts");
+    let expected = "\
+shop: mode audit under policy \"restricted\"
+  warn: safe
+    kubectl label namespace shop callgate.dev/policy=restricted callgate.dev/mode=warn --overwrite
+  enforce: unknown: there is no evidence: the component \"evidence\" keeps it, in the namespaces that name a policy; when the labels of the namespace were changed is not known: its managedFields do not say
+
+";
+    assert_eq!((text(output.stdout), text(output.stderr)), (expected.to_owned(), String::new()));
+}
+
+#[test]
+fn a_ladder_without_its_rights_says_which() {
+    let output = callgate("ladder", &Server::refusing(403)).output().expect("the binary starts");
+    let text = String::from_utf8(output.stderr).expect("it is text");
+    assert_eq!(text, "error: cannot list namespaces: the API server says: 403 Forbidden\n");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
 }

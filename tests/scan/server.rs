@@ -87,7 +87,12 @@ fn converse(
 
 /// `callgate scan` of this server.
 pub(crate) fn command(server: &Server) -> Command {
+    callgate("scan", server)
+}
+
+/// A command of callgate on this server.
+pub(crate) fn callgate(name: &str, server: &Server) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
-    command.arg("scan").arg("--kubeconfig").arg(server.kubeconfig.path()).env_clear();
+    command.arg(name).arg("--kubeconfig").arg(server.kubeconfig.path()).env_clear();
     command
 }
