@@ -146,11 +146,28 @@ fn reasons(judged: &[Judged]) -> String {
     rows.into_values().collect()
 }
 
-/// By this one threads wait for each other: whether they have to depends on the moment.
-const RACE: &str = "futex";
+/// Those that Go's runtime makes for runc, only at some moments: a container starts or not.
+const AT_MOMENTS: &[&str] = &[
+    "arch_prctl",
+    "brk",
+    "epoll_ctl",
+    "epoll_pwait",
+    "exit_group",
+    "futex",
+    "getpid",
+    "mmap",
+    "mprotect",
+    "nanosleep",
+    "rt_sigreturn",
+    "sched_yield",
+    "set_tid_address",
+    "sigaltstack",
+    "tgkill",
+];
 
 fn startup(starts: &[Start]) -> String {
-    let starts: Vec<_> = starts.iter().filter(|it| it.call != RACE).collect();
+    let number = starts.len();
+    let starts: Vec<_> = starts.iter().filter(|it| !AT_MOMENTS.contains(&it.call)).collect();
     let is_needed = |it: &&&Start| {
         let runs = Seen::Runs { filtered: true };
         it.seen != runs || it.seen_without_privileges != runs
@@ -158,9 +175,8 @@ fn startup(starts: &[Start]) -> String {
     let needed: Vec<_> = starts.iter().filter(is_needed).collect();
     let others: Vec<_> = starts.iter().filter(|it| !is_needed(it)).map(|it| it.call).collect();
     let mut section = format!(
-        "\n## The calls of a start\n\n`missing-startup-calls` warns of {} calls that versions of runc need. \
-         A profile that denies one of them by `SCMP_ACT_ERRNO` and allows the others, and `execve`:\n\n",
-        starts.len() + 1
+        "\n## The calls of a start\n\n`missing-startup-calls` warns of {number} calls that versions of runc need. \
+         A profile that denies one of them by `SCMP_ACT_ERRNO` and allows the others, and `execve`:\n\n"
     );
     section +=
         "| denied | by default | with `allowPrivilegeEscalation: false` |\n| --- | --- | --- |\n";
@@ -172,11 +188,10 @@ fn startup(starts: &[Start]) -> String {
         let name = format!("`{}`", it.call);
         section += &row(&[name, outcome(&it.seen), outcome(&it.seen_without_privileges)]);
     }
-    let others: Vec<_> = others.iter().map(|it| format!("`{it}`")).collect();
-    let _ = writeln!(
-        section,
-        "\nWithout any of the others this runc starts it: {}.",
-        others.join(", ")
-    );
+    let listed =
+        |names: &[&str]| names.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
+    let (others, moments) = (listed(&others), listed(AT_MOMENTS));
+    let _ = writeln!(section, "\nWithout these this runc starts it: {others}.");
+    let _ = writeln!(section, "Go's runtime makes the others only at some moments: {moments}.");
     section
 }
