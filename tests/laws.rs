@@ -475,6 +475,38 @@ proptest! {
     }
 
     /// S15, as the API server would compare them.
+    /// Evidence for mode enforce is gathered in the other modes, in which pods are not changed.
+    #[test]
+    fn a_refusal_is_found_in_every_mode_where_mode_enforce_would_deny(
+        pod in pod(),
+        injected in select(vec!["callgate/web.json", "web.json", "hollow.json", "gone.json"]),
+        placement in select(vec!["Check", "Pin", "Ignore"]),
+        unset in select(vec!["Deny", "Warn", "Audit", "Off"]),
+    ) {
+        let policy = POLICY
+            .replace("{ type: RuntimeDefault }", &format!("{{ type: Localhost, localhostProfile: {injected} }}"))
+            .replace("placement: Pin", &format!("placement: {placement}\n  rules: {{ unset: {unset} }}"));
+        let policy = Policy::parse(&policy).expect("a policy");
+        let (nodes, classes) = (Nodes::default(), RuntimeClasses::default());
+        let (catalog, today) = (&FACTS.1, jiff::civil::date(2026, 11, 24));
+        let facts = Facts {
+            policy: &policy, catalog, nodes: &nodes, classes: &classes, namespace: "shop", today,
+        };
+        let text = pod.to_string();
+        let read = |text| serde_json::from_str::<Pod<'_>>(text).expect("it is readable");
+        let pod = read(&text);
+        let whole = &Scope::Whole;
+        let enforced = Verdict::of(Kind::Pod, &pod, whole, facts, Mode::Enforce);
+        let after = callgate::policy::patched(&text, &enforced.patch(&pod, whole));
+        let after = after.expect("it applies");
+        let is_denied =
+            Verdict::of(Kind::Pod, &read(&after), whole, facts, Mode::Enforce).is_denied();
+        for mode in [Mode::Warn, Mode::Audit] {
+            let verdict = Verdict::of(Kind::Pod, &pod, whole, facts, mode);
+            prop_assert_eq!(!verdict.refusals().is_empty(), is_denied, "{:?}", verdict.refusals());
+        }
+    }
+
     #[test]
     fn after_a_patch_no_annotation_contradicts_its_field(pod in pod()) {
         let windows = pod["spec"]["os"]["name"] == "windows";

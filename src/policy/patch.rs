@@ -30,6 +30,8 @@ pub(super) struct Repair<'a> {
     pub(super) field: FieldPath<'a>,
     pub(super) fix: Fix,
     pub(super) level: Level,
+    /// Its level in mode enforce, if it is not exempt.
+    pub(super) enforced: Level,
     pub(super) is_exempt: bool,
 }
 

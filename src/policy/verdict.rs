@@ -62,6 +62,13 @@ const LONGEST_END: usize = 80;
 /// All warnings of a request share 4,096 characters (R5).
 pub const MOST_WARNINGS: usize = 5;
 
+impl<'a> Refusal<'a> {
+    fn of(judged: &Judged<'a>) -> Self {
+        let Found { rule, field, finding } = &judged.found;
+        Self { rule: rule.id, field: *field, message: finding.message.clone() }
+    }
+}
+
 impl<'a> Verdict<'a> {
     /// Judges `pod`, which is part of an object of `kind`.
     pub fn of(
@@ -125,7 +132,31 @@ impl<'a> Verdict<'a> {
                 verdict.take(judged);
             }
         });
+        if mode != Mode::Enforce && kind == Kind::Pod {
+            verdict.refuse_injected(pod, scope);
+        }
         verdict
+    }
+
+    /// Adds what the pod would be denied for in mode enforce because of the profile that is injected
+    /// there.
+    fn refuse_injected(&mut self, pod: &'a Pod<'_>, scope: &Scope) {
+        let Some(Profile::Localhost(path)) = self.injected else { return };
+        let (fixed, spared): (Vec<_>, Vec<_>) =
+            self.repairs.iter().partition(|it| it.enforced >= Level::Warn && !it.is_exempt);
+        let spared = spared.iter().any(|it| it.is_exempt && it.rule == "unset");
+        let fields = injections(pod, scope, &fixed, spared);
+        let Facts { policy, namespace, .. } = self.facts;
+        let mut exemptions = Exemptions::of(policy.exemptions(), pod, namespace);
+        let mut refusals = Vec::new();
+        let none = first_in(pod, scope, self.facts, &fields, path, |it| {
+            let judged = self.judge(it, &mut exemptions)?;
+            refusals.extend(judged.is_refusal().then(|| Refusal::of(&judged)));
+            None::<()>
+        });
+        debug_assert!(none.is_none(), "all are looked at");
+        let room = MOST_LINES.saturating_sub(self.refusals.len());
+        self.refusals.extend(refusals.into_iter().take(room));
     }
 
     /// The level of a finding, and its exemption; `None` where the finding does not count.
@@ -147,7 +178,8 @@ impl<'a> Verdict<'a> {
 
     /// Counts a finding, and keeps what is reported or repaired.
     fn take(&mut self, mut judged: Judged<'a>) {
-        let Judged { found: Found { rule, field, finding }, level, exemption, .. } = &judged;
+        let Judged { found: Found { rule, field, finding }, level, enforced, exemption, .. } =
+            &judged;
         *self.counts.entry((rule.id, *level)).or_default() += 1;
         match exemption {
             Some(it) => _ = self.exempted.insert((rule.id, it.name.as_str())),
@@ -158,11 +190,11 @@ impl<'a> Verdict<'a> {
             field: *field,
             fix,
             level: *level,
+            enforced: *enforced,
             is_exempt: exemption.is_some(),
         }));
         if judged.is_refusal() && self.refusals.len() < MOST_LINES {
-            let (rule, field, message) = (rule.id, *field, finding.message.clone());
-            self.refusals.push(Refusal { rule, field, message });
+            self.refusals.push(Refusal::of(&judged));
         }
         if self.at(*level).count() < MOST_KEPT {
             let Self { kind, scope, mode, injected, facts, .. } = *self;
@@ -185,8 +217,7 @@ impl<'a> Verdict<'a> {
         &self.judged
     }
 
-    /// The first findings for which a pod is denied, or would be in mode enforce; in the order of
-    /// the pod.
+    /// The first findings for which a pod is denied, or would be in mode enforce, after its patch.
     pub fn refusals(&self) -> &[Refusal<'a>] {
         &self.refusals
     }
