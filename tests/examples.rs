@@ -371,6 +371,7 @@ fn every_metric_is_documented_and_every_documented_one_exists() {
     metrics.watches().unreadable("nodes", 0);
     let agent = AgentMetrics::new("0.0.0");
     agent.profiles(Profiles::default());
+    agent.containers(&[("filter", 0)], 0);
     agent.failed("io");
     agent.reported(SystemTime::UNIX_EPOCH);
     let page = metrics.render() + &agent.render();
