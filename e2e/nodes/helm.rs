@@ -181,7 +181,7 @@ async fn validating(it: &Deployment) -> (Value, Value) {
 /// No object of any type has our label, apart from the CRDs if they are kept, and the namespace of the release holds
 /// no Secret: neither that of the CA nor one of Helm.
 async fn nothing_is_left(it: &Deployment, keeps_types: bool) {
-    let kept: Vec<_> = ["seccompnodes", "seccomppolicies", "seccompprofiles"]
+    let kept: Vec<_> = ["seccompevidences", "seccompnodes", "seccomppolicies", "seccompprofiles"]
         .map(|it| format!("customresourcedefinition.apiextensions.k8s.io/{it}.callgate.dev"))
         .into_iter()
         .filter(|_| keeps_types)
