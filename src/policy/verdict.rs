@@ -11,6 +11,7 @@ use crate::{
         judged::About,
         patch::{Repair, injections, patch},
         pin::NodeLabel,
+        refusal::Refusal,
     },
     profile::ProfilePath,
 };
@@ -20,27 +21,19 @@ pub struct Verdict<'a> {
     templates: Templates,
     kind: Kind,
     scope: &'a Scope,
-    facts: Facts<'a>,
+    pub(super) facts: Facts<'a>,
     mode: Mode,
     /// The profile that is injected where none is set.
-    injected: Option<&'a Profile>,
+    pub(super) injected: Option<&'a Profile>,
     /// The first findings of each level, one more than is reported.
     judged: Vec<Judged<'a>>,
-    refusals: Vec<Refusal<'a>>,
+    pub(super) refusals: Vec<Refusal<'a>>,
     counts: Counts,
     /// The rules with findings that are not exempt, and the level of these.
     found: BTreeSet<(&'static str, Level)>,
     /// The rules with exempt findings, and the names of the exemptions.
     exempted: BTreeSet<(&'static str, &'a str)>,
-    repairs: Vec<Repair<'a>>,
-}
-
-/// A finding for which a pod is denied, or would be in mode enforce, where fixes are applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal<'a> {
-    pub rule: &'static str,
-    pub field: FieldPath<'a>,
-    pub message: String,
+    pub(super) repairs: Vec<Repair<'a>>,
 }
 
 /// The number of findings, by rule and level.
@@ -61,13 +54,6 @@ const LONGEST_END: usize = 80;
 
 /// All warnings of a request share 4,096 characters (R5).
 pub const MOST_WARNINGS: usize = 5;
-
-impl<'a> Refusal<'a> {
-    fn of(judged: &Judged<'a>) -> Self {
-        let Found { rule, field, finding } = &judged.found;
-        Self { rule: rule.id, field: *field, message: finding.message.clone() }
-    }
-}
 
 impl<'a> Verdict<'a> {
     /// Judges `pod`, which is part of an object of `kind`.
@@ -138,29 +124,12 @@ impl<'a> Verdict<'a> {
         verdict
     }
 
-    /// Adds what the pod would be denied for in mode enforce because of the profile that is injected
-    /// there.
-    fn refuse_injected(&mut self, pod: &'a Pod<'_>, scope: &Scope) {
-        let Some(Profile::Localhost(path)) = self.injected else { return };
-        let (fixed, spared): (Vec<_>, Vec<_>) =
-            self.repairs.iter().partition(|it| it.enforced >= Level::Warn && !it.is_exempt);
-        let spared = spared.iter().any(|it| it.is_exempt && it.rule == "unset");
-        let fields = injections(pod, scope, &fixed, spared);
-        let Facts { policy, namespace, .. } = self.facts;
-        let mut exemptions = Exemptions::of(policy.exemptions(), pod, namespace);
-        let mut refusals = Vec::new();
-        let none = first_in(pod, scope, self.facts, &fields, path, |it| {
-            let judged = self.judge(it, &mut exemptions)?;
-            refusals.extend(judged.is_refusal().then(|| Refusal::of(&judged)));
-            None::<()>
-        });
-        debug_assert!(none.is_none(), "all are looked at");
-        let room = MOST_LINES.saturating_sub(self.refusals.len());
-        self.refusals.extend(refusals.into_iter().take(room));
-    }
-
     /// The level of a finding, and its exemption; `None` where the finding does not count.
-    fn judge(&self, found: Found<'a>, exemptions: &mut Exemptions<'a>) -> Option<Judged<'a>> {
+    pub(super) fn judge(
+        &self,
+        found: Found<'a>,
+        exemptions: &mut Exemptions<'a>,
+    ) -> Option<Judged<'a>> {
         let Self { templates, kind, facts, mode, .. } = *self;
         let level = match (kind, templates) {
             (Kind::Pod, _) | (_, Templates::Deny) => facts.policy.level(found.rule),

@@ -10,11 +10,11 @@ use http::{Method, Response, StatusCode};
 use jiff::Timestamp;
 use kube::client::Body;
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::service_fn;
 
-use super::*;
-use crate::api::EvidenceOwner;
+use super::{tally::Tally, *};
+use crate::api::{EvidenceOwner, SeccompEvidenceStatus};
 
 fn pod(namespace: &str, owner: &str) -> Refused {
     let [api_version, kind] = ["apps/v1", "Deployment"].map(str::to_owned);
