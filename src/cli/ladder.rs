@@ -195,7 +195,7 @@ impl Ladder {
             };
             namespaces.push(climb(&known, (*window, words), now));
         }
-        Steps { version: 1, command: "callgate ladder", observed: words.clone(), namespaces }
+        Steps::new(words.clone(), namespaces)
     }
 
     /// How many namespaces are not shown because they set no mode.

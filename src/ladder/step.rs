@@ -13,6 +13,9 @@ use crate::{
     scan::{NamespaceOverview, Safety},
 };
 
+/// The number goes up when a field changes its meaning or is removed.
+const VERSION: u32 = 1;
+
 /// How many findings a reason names.
 const MOST_NAMED: usize = 3;
 
@@ -36,8 +39,8 @@ pub struct Known<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ladder {
-    pub version: u32,
-    pub command: &'static str,
+    version: u32,
+    command: &'static str,
     /// For how long a namespace has to be observed, in words.
     pub observed: String,
     pub namespaces: Vec<Step>,
@@ -74,6 +77,12 @@ pub struct Next {
     /// The command that takes the step, if it is safe.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+}
+
+impl Ladder {
+    pub fn new(observed: String, namespaces: Vec<Step>) -> Self {
+        Self { version: VERSION, command: "callgate ladder", observed, namespaces }
+    }
 }
 
 /// The steps of a namespace. To deny pods is safe if nothing would have been denied within `window`

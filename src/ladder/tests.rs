@@ -95,12 +95,8 @@ fn known<'a>(status: &'a SeccompEvidenceStatus, scanned: &'a NamespaceOverview) 
 #[test]
 fn after_a_week_without_a_finding_every_step_is_safe() {
     let (status, scanned) = (evidence(Vec::new()), scanned(None));
-    let ladder = Ladder {
-        version: 1,
-        command: "callgate ladder",
-        observed: "7d".to_owned(),
-        namespaces: vec![climb(&known(&status, &scanned), WEEK, now())],
-    };
+    let step = climb(&known(&status, &scanned), WEEK, now());
+    let ladder = Ladder::new("7d".to_owned(), vec![step]);
     let expected = "\
 shop: mode audit under policy \"restricted\", observed since 2026-11-10T08:01:00Z
   warn: safe
@@ -116,12 +112,8 @@ shop: mode audit under policy \"restricted\", observed since 2026-11-10T08:01:00
 fn a_finding_within_the_time_forbids_to_enforce_and_nothing_forbids_to_warn() {
     let status = evidence(vec![found("web", time("18T10:00")), found("api", time("11T10:00"))]);
     let scanned = scanned(Some(&privileged()));
-    let ladder = Ladder {
-        version: 1,
-        command: "callgate ladder",
-        observed: "7d".to_owned(),
-        namespaces: vec![climb(&known(&status, &scanned), WEEK, now())],
-    };
+    let step = climb(&known(&status, &scanned), WEEK, now());
+    let ladder = Ladder::new("7d".to_owned(), vec![step]);
     let expected = "\
 shop: mode audit under policy \"restricted\", observed since 2026-11-10T08:01:00Z
   6 pods denied, or would have been, the last one at 2026-11-18T10:00:00Z
