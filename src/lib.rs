@@ -17,6 +17,7 @@ mod clock;
 pub mod cluster;
 pub mod compile;
 pub mod convert;
+pub mod denials;
 mod duration;
 pub mod group;
 pub mod in_process;

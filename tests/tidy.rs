@@ -12,6 +12,7 @@ const CORE: &[&str] = &[
     "src/bpf",
     "src/compile",
     "src/convert",
+    "src/denials",
     "src/json",
     "src/placement",
     "src/pod",

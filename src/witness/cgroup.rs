@@ -8,7 +8,7 @@ const ID: usize = 64;
 /// K3: cgroup drivers and runtimes write the path in many ways, and a cgroup namespace cuts it, but the
 /// ID of the container is always in it. Others may precede it, as that of a node that is a container
 /// itself, and follow it, as that of a container inside the container.
-pub(super) fn ids(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn ids(text: &str) -> impl Iterator<Item = &str> {
     let paths = text.lines().filter_map(|it| it.splitn(3, ':').nth(2));
     // The monitor of CRI-O has the ID of its container, and is a process of the node.
     let names = paths.flat_map(|it| it.split('/')).filter(|it| !it.contains("conmon"));

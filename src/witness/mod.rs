@@ -17,3 +17,4 @@ pub use self::{
     report::{Containers, Extent, MOST_LISTED, Unfiltered},
     tally::Witness,
 };
+pub(crate) use cgroup::ids as container_ids;

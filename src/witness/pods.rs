@@ -97,7 +97,7 @@ impl Pods {
     }
 
     /// The containers with their pods, by ID.
-    pub(super) fn by_id(&self) -> BTreeMap<&str, (&PodOnNode, &Container)> {
+    pub(crate) fn by_id(&self) -> BTreeMap<&str, (&PodOnNode, &Container)> {
         let all = self.0.values().flat_map(|pod| pod.containers.iter().map(move |it| (pod, it)));
         all.map(|(pod, it)| (&*it.id, (pod, it))).collect()
     }
