@@ -17,6 +17,7 @@ use std::{
     process::ExitStatus,
 };
 
+pub use child::log_a_call;
 pub use kernel::Instruction;
 pub use supervise::Waiting;
 pub use traced::filters;

@@ -4,6 +4,7 @@
 //! both are pure. [`host`] changes the files and [`Agent::run`] reports, in this order: write,
 //! sync, rename, read again, hash, and only then report.
 
+mod denials;
 mod event;
 pub mod host;
 mod install;
@@ -19,6 +20,7 @@ mod watch;
 mod witness;
 
 pub use self::{
+    denials::{Listener, ListenerEvent, ListenerEvents, Silence, not_logged},
     event::{AgentEvent, Agreement, ClockSkew, EventHandler},
     install::Fetch,
     name::Name,

@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "KubeSchema writes every type again inside of a function")]
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,76 @@ pub struct SeccompNodeStatus {
     /// does not look at that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containers: Option<Containers>,
+    /// What filters denied in the containers of the node's pods, by the kernel's audit records; unset
+    /// if nothing listens to those. The component `denials` writes it, not the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denials: Option<Denials>,
+}
+
+/// What filters denied in containers. Only filters with the flag `SECCOMP_FILTER_FLAG_LOG`, and the
+/// actions that kill or log, leave records.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Denials {
+    /// When counting began: all counts are of the time since then.
+    pub since: Time,
+    /// The calls that were denied or logged within the last day: those that were made last, until the
+    /// list is full.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub calls: Vec<DeniedCall>,
+    /// How many further calls were denied for which the list has no room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub unlisted: Option<i64>,
+    /// How many calls were denied of processes that had ended before their container was found. They
+    /// may be processes of the node itself.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub unknown: i64,
+    /// How often the kernel had more records than could be read in time; each time an unknown number of
+    /// them was lost.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub lost: i64,
+}
+
+/// A system call that a filter denied, or logged, in one container.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeniedCall {
+    /// The namespace of the pod.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// The name of the pod.
+    #[schemars(length(max = 253))]
+    pub pod: String,
+    /// The `metadata.uid` of the pod.
+    #[schemars(length(max = 253))]
+    pub uid: String,
+    /// The name of the container.
+    #[schemars(length(max = 63))]
+    pub container: String,
+    /// What the pod declares for the container, as in `status.containers`.
+    #[schemars(length(min = 1, max = 64))]
+    pub declared: String,
+    /// The `localhostProfile` of a profile of type `Localhost`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub localhost_profile: Option<String>,
+    /// The name of the system call, or its number if it is not known.
+    #[schemars(length(min = 1, max = 64))]
+    pub syscall: String,
+    /// The architecture of the program, `SCMP_ARCH_…`.
+    #[schemars(length(min = 1, max = 64))]
+    pub architecture: String,
+    /// What the filter did, `SCMP_ACT_…`. `SCMP_ACT_LOG` let the call pass.
+    #[schemars(length(min = 1, max = 64))]
+    pub action: String,
+    /// How often.
+    #[schemars(range(min = 1))]
+    pub count: i64,
+    /// The time of the last one.
+    pub last: Time,
 }
 
 /// The running containers, by the seccomp mode of their processes.

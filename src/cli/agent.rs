@@ -162,7 +162,7 @@ async fn serve(agent: agent::Agent, listener: TcpListener) -> anyhow::Result<()>
 }
 
 /// The name becomes a part of paths of the API server.
-fn node_name(text: &str) -> Result<String, &'static str> {
+pub(super) fn node_name(text: &str) -> Result<String, &'static str> {
     let expected = "expected the name of a Node: lower case letters, digits, hyphens and dots, \
         between letters and digits";
     if is_subdomain(text) { Ok(text.to_owned()) } else { Err(expected) }

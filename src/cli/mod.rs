@@ -5,6 +5,7 @@ mod check;
 mod compile;
 mod completions;
 mod crds;
+mod denials;
 mod explain;
 mod fail_on;
 mod file;
@@ -37,6 +38,7 @@ pub struct Cli {
 enum Command {
     Serve(Box<serve::Serve>),
     Agent(agent::Agent),
+    Denials(denials::Denials),
     Check(check::Check),
     Test(test::Test),
     Explain(explain::Explain),
@@ -85,6 +87,7 @@ impl Cli {
         let result = match self.command {
             Command::Serve(it) => it.run(&log),
             Command::Agent(it) => it.run(&log),
+            Command::Denials(it) => it.run(&log),
             Command::Check(it) => it.run(),
             Command::Test(it) => it.run(),
             Command::Explain(it) => it.run(),

@@ -2,6 +2,7 @@
 
 mod agent;
 mod declare;
+mod denials;
 mod lines;
 mod log;
 mod logging;
@@ -11,6 +12,7 @@ mod watches;
 
 pub use self::{
     agent::{AgentMetrics, Profiles},
+    denials::DenialMetrics,
     log::Log,
     logging::{Format, Logging, LoggingError},
     metrics::Metrics,

@@ -74,10 +74,13 @@ fn section(name: &str, command: &Command, page: &mut String) {
     }
 }
 
-/// Two commands have flags for logging, and links need headings that differ.
-fn suffix(name: &str, heading: &str) -> String {
-    let is_agent = name.ends_with("agent") && heading == "Logging";
-    if is_agent { " of the agent".to_owned() } else { String::new() }
+/// Some commands have flags for logging, and links need headings that differ.
+fn suffix(name: &str, heading: &str) -> &'static str {
+    match name.rsplit(' ').next() {
+        Some("agent") if heading == "Logging" => " of the agent",
+        Some("denials") if heading == "Logging" => " of denials",
+        _ => "",
+    }
 }
 
 fn flag(flag: &Arg) -> String {

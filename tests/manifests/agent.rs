@@ -15,8 +15,12 @@ const NAMESPACE: &str = "callgate-agent";
 
 /// Everything that is built with an agent, by name.
 fn all(built: &'static kustomize::Built) -> impl Iterator<Item = (&'static str, &'static Value)> {
-    let agents = built.iter().filter(|(_, it)| it.iter().any(|it| it["kind"] == "DaemonSet"));
+    let agents = built.iter().filter(|(_, it)| it.iter().any(is_agent));
     agents.map(|(name, objects)| (name, &one(objects, "DaemonSet", "callgate-agent")["spec"]))
+}
+
+fn is_agent(object: &Value) -> bool {
+    object["kind"] == "DaemonSet" && object["metadata"]["name"] == "callgate-agent"
 }
 
 #[test]

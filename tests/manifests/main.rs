@@ -1,6 +1,7 @@
 //! The manifests agree with the code.
 
 mod agent;
+mod denials;
 mod helm;
 mod kustomize;
 mod monitoring;

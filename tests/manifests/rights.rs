@@ -60,6 +60,15 @@ const fn of_witness(verb: &'static str, because: &'static str) -> Right {
     Right { with: Some("--witness"), ..of_agent("", "pods", verb, because) }
 }
 
+const fn of_denials(
+    group: &'static str,
+    resource: &'static str,
+    verb: &'static str,
+    because: &'static str,
+) -> Right {
+    Right { account: DENIALS, ..right(CLUSTER, group, resource, verb, because) }
+}
+
 const fn in_process(
     name: Option<&'static str>,
     verb: &'static str,
@@ -100,6 +109,7 @@ const fn of_ca(
 
 const WEBHOOK: &str = "callgate";
 const AGENT: &str = "callgate-agent";
+const DENIALS: &str = "callgate-denials";
 /// The name of every object that callgate keeps.
 const OF_US: Option<&str> = Some("callgate");
 
@@ -171,6 +181,9 @@ const RIGHTS: &[Right] = &[
     of_agent("", "nodes/status", "patch", "the condition SeccompProfilesReady"),
     of_witness("list", "agent/witness.rs begins with all pods of the node"),
     of_witness("watch", "agent/witness.rs watches them, to name the containers of processes"),
+    of_denials("callgate.dev", "seccompnodes/status", "patch", "agent/denials/report.rs applies what was denied"),
+    of_denials("", "pods", "list", "agent/witness.rs begins with all pods of the node"),
+    of_denials("", "pods", "watch", "agent/witness.rs watches them, to name the containers of processes"),
     Right { account: AGENT, ..right(OWN, "", "pods", "delete", "its own, when the seccomp directory was replaced") },
 ];
 
@@ -183,11 +196,13 @@ fn the_rights_are_exactly_those_that_are_needed() {
         let in_process = objects.iter().any(|it| it.to_string().contains("\"--in-process\""));
         let has_flag =
             |flag: &str| objects.iter().any(|it| it.to_string().contains(&format!("{flag:?}")));
-        let with_agent = objects.iter().any(|it| is(it, &["DaemonSet"]));
+        let runs = |name: &str| {
+            objects.iter().any(|it| is(it, &["DaemonSet"]) && it["metadata"]["name"] == name)
+        };
         let needed: BTreeSet<_> = RIGHTS
             .iter()
             .filter(|it| by_itself || !it.for_ca)
-            .filter(|it| with_agent || it.account != AGENT)
+            .filter(|it| it.account == WEBHOOK || runs(it.account))
             .filter(|it| in_process || !it.in_process)
             .filter(|it| it.with.is_none_or(has_flag))
             .map(Right::written)
@@ -211,7 +226,8 @@ fn only_our_own_service_accounts_have_these_rights() {
                 .any(|it| it["kind"] == role["kind"] && it["metadata"]["name"] == role["name"]);
             assert!(there, "{name}: {role}");
             let account = role["name"].as_str().expect("a name");
-            let namespace = if account == AGENT { "callgate-agent" } else { "callgate-system" };
+            let on_nodes = account == AGENT || account == DENIALS;
+            let namespace = if on_nodes { "callgate-agent" } else { "callgate-system" };
             assert_eq!(
                 *subjects,
                 serde_json::json!([{

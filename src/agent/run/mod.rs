@@ -4,6 +4,8 @@ mod pace;
 mod reasons;
 mod reporter;
 
+pub(super) use self::reporter::call;
+
 use std::{
     future::pending,
     path::PathBuf,

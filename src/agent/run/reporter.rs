@@ -235,7 +235,7 @@ fn written(condition: &Condition, now: Timestamp, since: Option<Timestamp>) -> V
 
 /// Returns the answer as text. Other clients write into these objects as well, and kube's types
 /// cannot hold everything that they may write.
-async fn call(
+pub(in crate::agent) async fn call(
     client: &Client,
     what: &'static str,
     request: Result<HttpRequest<Vec<u8>>, RequestError>,

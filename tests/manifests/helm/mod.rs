@@ -17,11 +17,12 @@ const CHART: &str = "charts/callgate";
 const COMPLETE: [&str; 2] = ["namespace.create=true", "crds.keep=false"];
 
 /// The manifests of each folder, and the values that give them.
-const EQUAL: [(&str, &[&str]); 14] = [
+const EQUAL: [(&str, &[&str]); 15] = [
     (
         "all components",
         &[
             "certManager.enabled=true",
+            DENIALS,
             "everywhere.enabled=true",
             IN_PROCESS,
             MONITORING,
@@ -32,6 +33,7 @@ const EQUAL: [(&str, &[&str]); 14] = [
     ("base", &[WITHOUT_AGENT]),
     ("components/agent", &[]),
     ("components/cert-manager", &[WITHOUT_AGENT, "certManager.enabled=true"]),
+    ("components/denials", &[WITHOUT_AGENT, DENIALS]),
     ("components/everywhere", &[WITHOUT_AGENT, "everywhere.enabled=true"]),
     ("components/evidence", &[WITHOUT_AGENT, EVIDENCE]),
     ("components/in-process", &[WITHOUT_AGENT, IN_PROCESS]),
@@ -48,6 +50,7 @@ const WITHOUT_AGENT: &str = "agent.enabled=false";
 const EVIDENCE: &str = "evidence.enabled=true";
 const OPEN_REPORTS: &str = "evidence.openReports=true";
 const IN_PROCESS: &str = "inProcess.enabled=true";
+const DENIALS: &str = "agent.denials=true";
 const WITNESS: &str = "agent.witness=true";
 const MONITORING: &str = "monitoring.serviceMonitor.enabled=true,\
     monitoring.prometheusRule.enabled=true,monitoring.dashboards.enabled=true";

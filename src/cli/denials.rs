@@ -1,0 +1,182 @@
+//! `callgate denials`: reports what seccomp filters denied in the containers of a node.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use tokio::{net::TcpListener, runtime};
+
+use super::agent::node_name;
+use crate::{
+    agent::{
+        AgentEvent, EventHandler, Listener, ListenerEvent, ListenerEvents, Silence, not_logged,
+    },
+    causes::chain,
+    cli::Outcome,
+    cluster::{self, Clients},
+    log_once::LogOnce,
+    server::{self, Admin, Limits, Order, Readiness, signals},
+    telemetry::{DenialMetrics, Log, Logging},
+    tls,
+};
+
+/// Report what seccomp filters denied in the containers of one node, by the kernel's audit records
+#[derive(Args, Debug)]
+pub(super) struct Denials {
+    /// Name of the Node object
+    #[arg(long, value_name = "NAME", value_parser = node_name, env = "CALLGATE_NODE_NAME")]
+    node_name: String,
+
+    /// Address of the plain HTTP listener, which serves /livez, /readyz and /metrics; it is an address
+    /// of the node, since audit records reach only the node's network
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:9467",
+        env = "CALLGATE_ADMIN_LISTEN"
+    )]
+    admin_listen: SocketAddr,
+
+    #[command(flatten)]
+    logging: Logging,
+}
+
+impl Denials {
+    pub(super) fn run(self, log: &Log) -> anyhow::Result<Outcome> {
+        let Self { node_name: node, admin_listen, logging } = self;
+        logging.init(log)?;
+        tls::install();
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            // One to look at processes, and one to resolve addresses.
+            .max_blocking_threads(2)
+            .build()
+            .context("cannot start the runtime")?;
+        runtime.block_on(async {
+            let Clients { client, watches } =
+                cluster::clients().await.map_err(|it| anyhow!("cannot find a cluster: {it}"))?;
+            let admin = server::listen(admin_listen);
+            let admin = admin.with_context(|| format!("cannot listen on {admin_listen}"))?;
+            Box::pin(serve(Listener { client, watches, node }, admin)).await
+        })?;
+        Ok(Outcome::Success)
+    }
+}
+
+async fn serve(audit: Listener, listener: TcpListener) -> anyhow::Result<()> {
+    let mut orders = signals().context("cannot listen for signals")?;
+    let metrics = Arc::new(DenialMetrics::new(env!("CARGO_PKG_VERSION")));
+    let readiness = Readiness::new();
+    let conditions = [
+        readiness.condition("a record of a call of its own"),
+        readiness.condition("a report of what was denied"),
+    ];
+    let page = Arc::clone(&metrics);
+    let address = listener.local_addr()?;
+    let admin = Admin {
+        listener,
+        limits: Limits::default(),
+        readiness,
+        metrics: Arc::new(move || page.render()),
+    };
+    tokio::spawn(admin.run());
+    tracing::info!(node = audit.node, admin_address = %address, "listening for denials");
+    let missing = not_logged();
+    if !missing.is_empty() {
+        let actions = missing.join(" ");
+        tracing::warn!(
+            actions,
+            "the kernel does not record these actions, as kernel.seccomp.actions_logged lacks them"
+        );
+    }
+    let failures = Arc::new(Mutex::new(LogOnce::default()));
+    let watching = watching(&metrics, &failures);
+    let handler = handler(metrics, conditions, failures);
+    tokio::select! {
+        ended = audit.run(handler, watching) => {
+            ended.context("cannot read audit records, which takes CAP_AUDIT_READ")?;
+            bail!("it has to start anew")
+        }
+        _ = orders.wait_for(|it| *it >= Order::Drain) => tracing::info!("stopped"),
+    }
+    Ok(())
+}
+
+type Failures = Arc<Mutex<LogOnce<&'static str>>>;
+
+fn is_new(failures: &Failures, key: &'static str, why: &str) -> bool {
+    failures.lock().unwrap_or_else(PoisonError::into_inner).is_new(key, why.to_owned())
+}
+
+fn watching(metrics: &Arc<DenialMetrics>, failures: &Failures) -> EventHandler {
+    let (metrics, failures) = (Arc::clone(metrics), Arc::clone(failures));
+    Arc::new(move |news| match news {
+        AgentEvent::WatchFailed { object, why } => {
+            metrics.failed("watch");
+            if is_new(&failures, object, why) {
+                tracing::warn!(object, error = why, "a watch failed, retrying");
+            }
+        }
+        AgentEvent::Unreadable { object, why } => {
+            metrics.failed("unreadable");
+            if is_new(&failures, object, why) {
+                tracing::error!(object, error = why, "an object cannot be read");
+            }
+        }
+        // Only pods are watched.
+        _ => {}
+    })
+}
+
+fn handler(
+    metrics: Arc<DenialMetrics>,
+    [listens, reported]: [server::Condition; 2],
+    failures: Failures,
+) -> ListenerEvents {
+    Arc::new(move |news| match news {
+        ListenerEvent::Listens => {
+            listens.met();
+            tracing::info!("audit records arrive");
+        }
+        ListenerEvent::Silent(why) => {
+            metrics.failed("silent");
+            let error = explain(&why);
+            if is_new(&failures, "silent", &error) {
+                tracing::error!(error, "no denial can be seen, trying again");
+            }
+        }
+        ListenerEvent::Settled { totals, .. } => metrics.set(totals),
+        ListenerEvent::Reported => {
+            reported.met();
+            failures.lock().unwrap_or_else(PoisonError::into_inner).is_over(&"report");
+        }
+        ListenerEvent::ReportFailed(error) => {
+            metrics.failed("report");
+            let error = chain(error);
+            if is_new(&failures, "report", &error) {
+                tracing::warn!(error, "cannot report, retrying");
+            }
+        }
+    })
+}
+
+/// What is wrong, and what to do.
+fn explain(silence: &Silence) -> String {
+    match silence {
+        Silence::NoRecord if not_logged().contains(&"log") => {
+            "the kernel does not record logged calls: add log to kernel.seccomp.actions_logged".to_owned()
+        }
+        Silence::NoRecord => {
+            "no record of a call of its own arrived: the pod needs hostNetwork, the node must not be a \
+             container itself, as those of kind are, and auditing must not be switched off (audit=0)"
+                .to_owned()
+        }
+        Silence::OtherProcesses => {
+            "the record of a call of its own names another process: the pod needs hostPID".to_owned()
+        }
+        Silence::NoCall(error) => format!("cannot make a call of its own: {}", chain(error)),
+    }
+}
