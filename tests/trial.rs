@@ -12,6 +12,7 @@ use std::{
 };
 
 use rstest::rstest;
+use support::program::install;
 use tempfile::TempDir;
 
 const SHOP: &str = r#"{
@@ -262,7 +263,7 @@ callgate:   still denied, change it by hand: unshare(0x10000000)
 fn an_ordinary_user_can_try() {
     let directory = directory();
     let program = directory.path().join("callgate");
-    fs::copy(env!("CARGO_BIN_EXE_callgate"), &program).expect("there is room");
+    install(Path::new(env!("CARGO_BIN_EXE_callgate")), &program);
     let words = [
         "shop.json",
         "--",
@@ -290,10 +291,10 @@ fn is_root() -> bool {
 #[test]
 fn a_program_of_another_architecture_is_tried_too() {
     let directory = directory();
-    let path = directory.path().join("seven");
-    fs::write(&path, elf32(&[0xb8, 1, 0, 0, 0, 0xbb, 7, 0, 0, 0, 0xcd, 0x80]))
+    let (written, path) = (directory.path().join("written"), directory.path().join("seven"));
+    fs::write(&written, elf32(&[0xb8, 1, 0, 0, 0, 0xbb, 7, 0, 0, 0, 0xcd, 0x80]))
         .expect("it is writable");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    install(&written, &path);
     if Command::new(&path).status().is_err() {
         // This kernel runs no programs of i386.
         return;
@@ -378,11 +379,15 @@ impl Confined {
         Self(command.spawn().expect("the binary starts"))
     }
 
+    /// The process, when it is `cat`: until then it answers nothing.
     fn process(&mut self) -> String {
-        let mut line = String::new();
-        let stdout = self.0.stdout.as_mut().expect("it is a pipe");
-        BufReader::new(stdout).read_line(&mut line).expect("it is text");
-        line.trim().to_owned()
+        let stdin = self.0.stdin.as_mut().expect("it is a pipe");
+        stdin.write_all(b"ready\n").expect("it is open");
+        let mut lines = BufReader::new(self.0.stdout.as_mut().expect("it is a pipe")).lines();
+        let mut line = || lines.next().expect("it goes on").expect("it is text");
+        let process = line();
+        assert_eq!(line(), "ready");
+        process
     }
 }
 
@@ -397,7 +402,7 @@ impl Drop for Confined {
 fn show(user: Option<u32>, directory: &Path, words: &[&str]) -> (Option<i32>, String, String) {
     let program = directory.join("callgate");
     if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_callgate"), &program).expect("there is room");
+        install(Path::new(env!("CARGO_BIN_EXE_callgate")), &program);
     }
     let mut command = Command::new(program);
     command.args(["profile", "show"]).args(words).env_clear();

@@ -9,6 +9,7 @@ use std::{
 
 use callgate::{agent::Wanted, profile::Document};
 use serde_json::json;
+use support::program::install;
 use tempfile::TempDir;
 
 use crate::node::{KEEP, NOTHING, Node, OLD, names, say, wanted};
@@ -32,11 +33,12 @@ impl Container {
         let has_runc = Command::new("runc").arg("--version").output().is_ok();
         let is_root = fs::write("/proc/self/oom_score_adj", "0").is_ok()
             && Command::new("id").arg("-u").output().is_ok_and(|it| it.stdout == b"0\n");
-        let busybox = fs::copy("/usr/bin/busybox", root.join("busybox"));
-        if !has_runc || !is_root || busybox.is_err() {
+        let busybox = Path::new("/usr/bin/busybox");
+        if !has_runc || !is_root || !busybox.exists() {
             say("skipped: it takes root, runc and busybox");
             return None;
         }
+        install(busybox, &root.join("busybox"));
         let namespaces = ["pid", "mount", "ipc", "uts"].map(|it| json!({ "type": it }));
         let config = json!({
             "ociVersion": "1.0.2",

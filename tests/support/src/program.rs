@@ -1,10 +1,20 @@
-//! What a running callgate reports: the answers of its admin port, its metrics and its log.
+//! Programs of tests: how one is put in a place, and what a running callgate reports by its admin port, its metrics and
+//! its log.
 
-use std::{fs, net::SocketAddr, path::Path, str::FromStr};
+use std::{fs, net::SocketAddr, path::Path, process::Command, str::FromStr};
 
 use serde_json::Value;
 
 use crate::client::exchange;
+
+/// Copies a file that is to be executed.
+///
+/// It is written by another process. One that this process writes can still be open in a child that another thread has
+/// just forked, and the kernel does not execute a file that is open for writing (`ETXTBSY`).
+pub fn install(from: &Path, to: &Path) {
+    let status = Command::new("install").args(["-m", "755"]).arg(from).arg(to).status();
+    assert!(status.expect("there is `install`").success(), "{} is copied", from.display());
+}
 
 /// The status and the body of the response of an admin port.
 pub async fn answer(admin: SocketAddr, path: &str) -> Option<(String, String)> {
