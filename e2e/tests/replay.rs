@@ -12,7 +12,7 @@ use crate::{
     trial::{Test, trials},
 };
 
-trials![the_audit_log_of_an_api_server_says_what_would_have_been_refused];
+trials![the_audit_log_of_an_api_server_says_what_would_have_been_denied];
 
 /// The exit code, standard output and standard error of `callgate replay`.
 fn replay(arguments: &[&Path]) -> (Option<i32>, String, String) {
@@ -36,7 +36,7 @@ fn without_times(text: &str) -> String {
     words.collect()
 }
 
-async fn the_audit_log_of_an_api_server_says_what_would_have_been_refused(it: Test) {
+async fn the_audit_log_of_an_api_server_says_what_would_have_been_denied(it: Test) {
     let Some(log) = audit::log(&it.world.site) else {
         return report("skipped: this cluster has no audit log");
     };
@@ -52,10 +52,10 @@ async fn the_audit_log_of_an_api_server_says_what_would_have_been_refused(it: Te
         fill(&it, name).await;
     }
     let expected = "\
-replay-with-objects: 3 pods (2 refused) and 2 templates (1 changed, 1 refused), TIME to TIME
+replay-with-objects: 3 pods (2 denied) and 2 templates (1 changed, 1 denied), TIME to TIME
   cronjob \"tidy\": 1 template (1 changed)
-  deployment \"web\": 2 pods (2 refused) and 1 template (1 refused)
-    refused 3 times: spec.template.spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption [privileged] TIME to TIME
+  deployment \"web\": 2 pods (2 denied) and 1 template (1 denied)
+    denied 3 times: spec.template.spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption [privileged] TIME to TIME
 
 replay-without-objects: 3 pods (3 unknown) and 3 templates (3 unknown), TIME to TIME
   unknown: the log does not have the objects of 6

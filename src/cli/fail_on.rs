@@ -17,7 +17,7 @@ pub(super) enum FailOn {
 impl FailOn {
     pub(super) fn fails(self, worst: Option<Grade>) -> bool {
         match self {
-            Self::Deny => worst >= Some(Grade::Refused),
+            Self::Deny => worst >= Some(Grade::Denied),
             Self::Warn => worst >= Some(Grade::Warned),
             Self::Never => false,
         }

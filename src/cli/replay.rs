@@ -23,7 +23,7 @@ use crate::{
     standalone::Sources,
 };
 
-/// Judge the pods of an audit log: what would have been changed, warned of or refused?
+/// Judge the pods of an audit log: what would have been changed, warned of or denied?
 ///
 /// Reads the audit log of an API server, in JSON lines, with the pods and templates that were
 /// written while it was recorded.

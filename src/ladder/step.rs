@@ -96,12 +96,12 @@ pub fn climb(known: &Known<'_>, window: (SignedDuration, &str), now: Timestamp) 
         Mode::Enforce => &[],
     };
     let next = modes.iter().map(|mode| {
-        let (refused, unknown) = match mode {
+        let (denied, unknown) = match mode {
             // It denies nothing.
             Mode::Audit | Mode::Warn => (Vec::new(), Vec::new()),
-            Mode::Enforce => (refused(known, window, now), unknown(known, &since, window, now)),
+            Mode::Enforce => (denied(known, window, now), unknown(known, &since, window, now)),
         };
-        let safe = match (refused.is_empty(), unknown.is_empty()) {
+        let safe = match (denied.is_empty(), unknown.is_empty()) {
             (false, _) => Safety::No,
             (true, false) => Safety::Unknown,
             (true, true) => Safety::Yes,
@@ -115,7 +115,7 @@ pub fn climb(known: &Known<'_>, window: (SignedDuration, &str), now: Timestamp) 
         Next {
             mode: mode.as_str(),
             safe,
-            reasons: refused.into_iter().chain(unknown).collect(),
+            reasons: denied.into_iter().chain(unknown).collect(),
             command: Some(command).filter(|_| safe == Safety::Yes),
         }
     });
@@ -163,7 +163,7 @@ fn since(known: &Known<'_>) -> Result<Timestamp, Vec<String>> {
 }
 
 /// Why pods would be denied.
-fn refused(
+fn denied(
     known: &Known<'_>,
     (window, words): (SignedDuration, &str),
     now: Timestamp,

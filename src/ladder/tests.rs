@@ -121,7 +121,7 @@ shop: mode audit under policy \"restricted\", observed since 2026-11-10T08:01:00
   deployment \"api\": spec.containers[0] \"app\": privileged turns seccomp off [privileged], 3 times, last at 2026-11-11T10:00:00Z
   warn: safe
     kubectl label namespace shop callgate.dev/policy=restricted callgate.dev/mode=warn --overwrite
-  enforce: not safe: pods of 1 of 1 workload would be refused (privileged); within the last 7d pods would have been denied: those of deployment \"web\" (privileged)
+  enforce: not safe: pods of 1 of 1 workload would be denied (privileged); within the last 7d pods would have been denied: those of deployment \"web\" (privileged)
 
 ";
     assert_eq!(text(&ladder), expected);

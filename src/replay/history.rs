@@ -43,7 +43,7 @@ pub struct Counts {
     pub warned: u64,
     /// The log does not have the object, or it depends on nodes that were not given.
     pub unknown: u64,
-    pub refused: u64,
+    pub denied: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,7 +61,7 @@ pub struct NamespaceHistory {
     pub others: u64,
 }
 
-/// An owner whose pods would have been changed, warned of or refused.
+/// An owner whose pods would have been changed, warned of or denied.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnerHistory {
@@ -92,7 +92,7 @@ impl Counts {
         self.all += 1;
         self.changed += u64::from(is_changed);
         match grade {
-            Some(Grade::Refused) => self.refused += 1,
+            Some(Grade::Denied) => self.denied += 1,
             Some(Grade::Unknown) => self.unknown += 1,
             Some(Grade::Warned) => self.warned += 1,
             Some(Grade::Recorded) | None => {}
@@ -100,7 +100,7 @@ impl Counts {
     }
 
     pub(super) fn is_notable(&self) -> bool {
-        self.changed + self.warned + self.unknown + self.refused > 0
+        self.changed + self.warned + self.unknown + self.denied > 0
     }
 }
 
@@ -108,8 +108,8 @@ impl History {
     /// The worst that would have happened to a pod.
     pub fn worst(&self) -> Option<Grade> {
         let Totals { pods, templates, .. } = &self.totals;
-        let refused = pods.refused + templates.refused > 0;
+        let denied = pods.denied + templates.denied > 0;
         let warned = pods.warned + templates.warned > 0;
-        refused.then_some(Grade::Refused).or(warned.then_some(Grade::Warned))
+        denied.then_some(Grade::Denied).or(warned.then_some(Grade::Warned))
     }
 }

@@ -1,5 +1,5 @@
 //! Judges what an audit log of an API server remembers: how many pods would have been changed,
-//! warned of or refused. From lines to a history, nothing else; of each line only what is counted
+//! warned of or denied. From lines to a history, nothing else; of each line only what is counted
 //! is kept.
 
 mod event;

@@ -168,7 +168,7 @@ impl<'a> Replay<'a> {
 fn unreadable(why: &str) -> Outcome {
     let finding = Finding {
         rule: "unreadable",
-        grade: Grade::Refused,
+        grade: Grade::Denied,
         field: String::new(),
         message: format!("it cannot be read: {why}"),
         fix: None,

@@ -87,9 +87,9 @@ fn what_would_have_happened_is_counted_by_owner_with_its_times() {
         created(4, &Value::Null),
     ]);
     let expected = "\
-shop: 3 pods (1 changed, 2 refused) and 1 template (1 refused), 2026-11-24T00:00:01.000000Z to 2026-11-24T00:00:04.000000Z
-  deployment \"web\": 3 pods (1 changed, 2 refused) and 1 template (1 refused)
-    refused 3 times: spec.template.spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption [privileged] 2026-11-24T00:00:01.000000Z to 2026-11-24T00:00:03.000000Z
+shop: 3 pods (1 changed, 2 denied) and 1 template (1 denied), 2026-11-24T00:00:01.000000Z to 2026-11-24T00:00:04.000000Z
+  deployment \"web\": 3 pods (1 changed, 2 denied) and 1 template (1 denied)
+    denied 3 times: spec.template.spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption [privileged] 2026-11-24T00:00:01.000000Z to 2026-11-24T00:00:03.000000Z
 
 ";
     assert_eq!(text(&history), expected);
@@ -117,7 +117,7 @@ shop: 2 pods (2 unknown) and 1 template (1 unknown), 2026-11-24T00:00:01.000000Z
     assert_eq!((history.totals.pods.unknown, history.totals.templates.unknown), (2, 1));
     let naming = json!({ "seccompProfile": { "type": "Localhost", "localhostProfile": "a.json" } });
     let history = replay(&[created(1, &naming)]);
-    assert_eq!((history.totals.pods.unknown, history.totals.pods.refused), (1, 0));
+    assert_eq!((history.totals.pods.unknown, history.totals.pods.denied), (1, 0));
 }
 
 #[test]
@@ -134,8 +134,8 @@ fn the_response_counts_before_the_request_and_the_patch_of_a_request_does_not() 
             it["responseObject"] = pod(&privileged());
         }),
     ]);
-    assert_eq!((history.totals.templates.refused, history.totals.templates.unknown), (0, 0));
-    assert_eq!((history.totals.pods.refused, history.totals.pods.changed), (1, 0));
+    assert_eq!((history.totals.templates.denied, history.totals.templates.unknown), (0, 0));
+    assert_eq!((history.totals.pods.denied, history.totals.pods.changed), (1, 0));
 }
 
 #[test]
@@ -183,18 +183,18 @@ fn broken_lines_are_counted_with_their_places() {
         "[".repeat(100_000),
         whole,
     ]);
-    assert_eq!((history.totals.broken, history.totals.pods.refused), (3, 1));
+    assert_eq!((history.totals.broken, history.totals.pods.denied), (3, 1));
     let places: Vec<_> = history.broken.iter().map(|it| it.split(": ").next().unwrap()).collect();
     assert_eq!(places, ["audit.log:1", "audit.log:2", "audit.log:4"]);
 }
 
 /// A pod that no reader can read would have been denied.
 #[test]
-fn an_object_that_cannot_be_read_is_refused() {
+fn an_object_that_cannot_be_read_is_denied() {
     let history = replay(&[line("create", "pods", 1, |it| {
         it["requestObject"] = json!({ "metadata": {}, "spec": { "containers": 7 } });
     })]);
-    assert_eq!(history.totals.pods.refused, 1, "{history:?}");
+    assert_eq!(history.totals.pods.denied, 1, "{history:?}");
 }
 
 /// An annotation can hold such a text.
@@ -209,7 +209,7 @@ fn a_verb_within_an_object_skips_no_line() {
         it["requestObject"] = pod(&privileged());
     });
     assert!(!is_skipped(uri.as_bytes()), "{uri}");
-    assert_eq!(replay(&[uri]).totals.pods.refused, 1);
+    assert_eq!(replay(&[uri]).totals.pods.denied, 1);
 }
 
 #[test]
@@ -225,5 +225,5 @@ fn what_is_kept_is_bounded() {
     }
     let history = replay.finish();
     let shop = &history.namespaces[0];
-    assert_eq!((shop.owners.len(), shop.others, shop.pods.refused), (20_000, 10, 20_010));
+    assert_eq!((shop.owners.len(), shop.others, shop.pods.denied), (20_000, 10, 20_010));
 }

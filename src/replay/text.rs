@@ -72,7 +72,7 @@ fn owner(text: &mut String, it: &OwnerHistory) {
     writeln!(text, "  {title}: {}", written(&it.pods, &it.templates)).expect(INFALLIBLE);
     for it in it.findings.iter().filter(|it| it.grade > Grade::Recorded) {
         let grade = match it.grade {
-            Grade::Refused => "refused",
+            Grade::Denied => "denied",
             Grade::Unknown => "unknown",
             Grade::Warned => "warned",
             Grade::Recorded => "recorded",
@@ -99,7 +99,7 @@ fn written(pods: &Counts, templates: &Counts) -> String {
             (it.changed, "changed"),
             (it.warned, "warned"),
             (it.unknown, "unknown"),
-            (it.refused, "refused"),
+            (it.denied, "denied"),
         ];
         let effects: Vec<_> = effects
             .iter()

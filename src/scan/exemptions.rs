@@ -34,8 +34,8 @@ pub fn exempting(
             if owner.unreadable.is_some() || owner.more > 0 {
                 left.push(format!("{title}: not all of its findings are known"));
             }
-            let refused = owner.findings.iter().filter(|it| it.grade == Grade::Refused);
-            for (number, it) in refused.enumerate() {
+            let denied = owner.findings.iter().filter(|it| it.grade == Grade::Denied);
+            for (number, it) in denied.enumerate() {
                 let of = format!(
                     "{}/{}/{}",
                     namespace.name,

@@ -33,7 +33,7 @@ pub(super) struct Namespace {
     /// Pods of kubelets, which callgate does not judge.
     pub(super) static_pods: usize,
     pub(super) changed_pods: usize,
-    pub(super) refused_pods: usize,
+    pub(super) denied_pods: usize,
     pub(super) runs: BTreeMap<RunsUnder, usize>,
     pub(super) owners: BTreeMap<Owner, Workload>,
     pub(super) doubts: BTreeSet<String>,
@@ -50,8 +50,8 @@ pub(super) struct Workload {
     pub(super) change: Option<Text>,
     pub(super) findings: BTreeMap<(&'static str, Text), Found>,
     pub(super) more: usize,
-    /// Whether a refusal is among those that are not kept.
-    pub(super) refuses_more: bool,
+    /// Whether a denial is among those that are not kept.
+    pub(super) denies_more: bool,
     pub(super) unreadable: Option<Text>,
 }
 
@@ -88,8 +88,8 @@ impl Namespace {
 impl Workload {
     pub(super) fn grade(&self) -> Option<Grade> {
         let grades = self.findings.values().map(|it| it.grade);
-        let is_refused = self.refuses_more || self.unreadable.is_some();
-        grades.chain(is_refused.then_some(Grade::Refused)).max()
+        let is_denied = self.denies_more || self.unreadable.is_some();
+        grades.chain(is_denied.then_some(Grade::Denied)).max()
     }
 }
 
@@ -203,8 +203,8 @@ impl<'a> Scan<'a> {
         let change = change.map(|it| self.text(it));
         let entry = self.namespaces.entry(namespace.to_owned()).or_default();
         entry.changed_pods += usize::from(change.is_some());
-        let is_refused = |it: &Outcome| it.findings.iter().any(|it| it.grade == Grade::Refused);
-        entry.refused_pods += usize::from(outcome.as_ref().is_some_and(is_refused));
+        let is_denied = |it: &Outcome| it.findings.iter().any(|it| it.grade == Grade::Denied);
+        entry.denied_pods += usize::from(outcome.as_ref().is_some_and(is_denied));
         let workload = entry.owners.entry(owner.clone()).or_default();
         workload.pods += 1;
         if !workload.has_template {
@@ -271,7 +271,7 @@ impl<'a> Scan<'a> {
                 }
                 None if is_full => {
                     workload.more += 1;
-                    workload.refuses_more |= found.grade == Grade::Refused;
+                    workload.denies_more |= found.grade == Grade::Denied;
                 }
                 None => _ = workload.findings.insert((rule, place), found),
             }

@@ -19,7 +19,7 @@ pub enum Grade {
     Warned,
     /// It depends on what was not seen.
     Unknown,
-    Refused,
+    Denied,
 }
 
 /// What is found in a pod after callgate has changed it.
@@ -78,7 +78,7 @@ pub fn judge(kind: Kind, text: &str, facts: Facts<'_>) -> Result<Outcome, String
         let doubt = doubt(it, pod, facts);
         let grade = match (it.level, &doubt) {
             (Level::Deny, Some(_)) => Grade::Unknown,
-            (Level::Deny, None) => Grade::Refused,
+            (Level::Deny, None) => Grade::Denied,
             (Level::Warn, _) => Grade::Warned,
             (Level::Audit | Level::Off, _) => Grade::Recorded,
         };

@@ -1,4 +1,4 @@
-//! Judges what a cluster runs already: what enforcing a policy would change and refuse, in which
+//! Judges what a cluster runs already: what enforcing a policy would change and deny, in which
 //! namespace, and whose it is. From the texts of objects to an overview, nothing else.
 //!
 //! Objects come one at a time, and of each only what is counted is kept.

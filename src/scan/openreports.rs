@@ -68,7 +68,7 @@ fn report(it: &NamespaceOverview) -> Value {
         }
         for it in &owner.findings {
             let (result, severity) = match it.grade {
-                Grade::Refused => ("fail", "high"),
+                Grade::Denied => ("fail", "high"),
                 Grade::Unknown => ("error", "medium"),
                 Grade::Warned => ("warn", "low"),
                 Grade::Recorded => ("skip", "info"),

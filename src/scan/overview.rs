@@ -49,7 +49,7 @@ pub struct Totals {
     pub workloads: usize,
     pub changed: usize,
     pub warned: usize,
-    pub refused: usize,
+    pub denied: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,7 +85,7 @@ pub struct Pods {
     #[serde(rename = "static")]
     pub of_kubelets: usize,
     pub changed: usize,
-    pub refused: usize,
+    pub denied: usize,
     pub runs_under: BTreeMap<RunsUnder, usize>,
 }
 
@@ -95,7 +95,7 @@ pub struct Workloads {
     pub changed: usize,
     pub warned: usize,
     pub unknown: usize,
-    pub refused: usize,
+    pub denied: usize,
 }
 
 /// An owner whose pods would be changed, or have findings.
@@ -169,18 +169,18 @@ impl Overview {
             totals.workloads += it.workloads.all;
             totals.changed += it.workloads.changed;
             totals.warned += it.workloads.warned;
-            totals.refused += it.workloads.refused;
+            totals.denied += it.workloads.denied;
         }
         let unread = world.unread.iter().cloned().chain(missing).collect();
         let (version, command, seen) = (VERSION, "callgate scan", world.seen.totals());
         Self { version, command, stopped, unread, totals, seen, namespaces }
     }
 
-    /// Whether something would be refused, and whether something leads to a warning at least.
+    /// Whether something would be denied, and whether something leads to a warning at least.
     pub fn worst(&self) -> Option<Grade> {
-        let refused = self.namespaces.iter().any(|it| it.safe == Safety::No);
+        let denied = self.namespaces.iter().any(|it| it.safe == Safety::No);
         let warned = self.totals.warned > 0;
-        refused.then_some(Grade::Refused).or(warned.then_some(Grade::Warned))
+        denied.then_some(Grade::Denied).or(warned.then_some(Grade::Warned))
     }
 
     /// Whether everything was read that was asked for.
@@ -191,36 +191,35 @@ impl Overview {
 
 impl NamespaceOverview {
     fn of(world: &World, name: String, it: Namespace, general: &[String]) -> Self {
-        let Namespace { pods, static_pods, changed_pods, refused_pods, runs, owners, doubts } = it;
+        let Namespace { pods, static_pods, changed_pods, denied_pods, runs, owners, doubts } = it;
         let mut workloads = Workloads { all: owners.len(), ..Workloads::default() };
         let mut rules = BTreeSet::new();
         for it in owners.values() {
             workloads.changed += usize::from(it.change.is_some());
             match it.grade() {
-                Some(Grade::Refused) => workloads.refused += 1,
+                Some(Grade::Denied) => workloads.denied += 1,
                 Some(Grade::Unknown) => workloads.unknown += 1,
                 Some(Grade::Warned) => workloads.warned += 1,
                 Some(Grade::Recorded) | None => {}
             }
-            let refused = it.findings.iter().filter(|(_, it)| it.grade == Grade::Refused);
-            rules.extend(refused.map(|((rule, _), _)| *rule));
+            let denied = it.findings.iter().filter(|(_, it)| it.grade == Grade::Denied);
+            rules.extend(denied.map(|((rule, _), _)| *rule));
             rules.extend(it.unreadable.is_some().then_some("unreadable"));
         }
         let governing = world.governing(&name);
         let mut unknown: Vec<_> = doubts.into_iter().chain(general.iter().cloned()).collect();
-        let mut refused = Vec::new();
+        let mut denied = Vec::new();
         match &governing {
             Ok(_) => {}
-            Err(Ungovernable::NoSuchPolicy(why)) => refused.push(why.clone()),
+            Err(Ungovernable::NoSuchPolicy(why)) => denied.push(why.clone()),
             Err(Ungovernable::NotRead(why)) => unknown.push(why.clone()),
         }
-        if workloads.refused > 0 {
+        if workloads.denied > 0 {
             let rules = rules.into_iter().collect::<Vec<_>>().join(", ");
             let all = counted(workloads.all, "workload");
-            refused
-                .push(format!("pods of {} of {all} would be refused ({rules})", workloads.refused));
+            denied.push(format!("pods of {} of {all} would be denied ({rules})", workloads.denied));
         }
-        let safe = match (refused.is_empty(), unknown.is_empty()) {
+        let safe = match (denied.is_empty(), unknown.is_empty()) {
             (false, _) => Safety::No,
             (true, false) => Safety::Unknown,
             (true, true) => Safety::Yes,
@@ -244,7 +243,7 @@ impl NamespaceOverview {
             is_enforced,
             is_left_out,
             safe,
-            reasons: refused.into_iter().chain(unknown).collect(),
+            reasons: denied.into_iter().chain(unknown).collect(),
             command,
             unfiltered: Vec::new(),
             pods: Pods {
@@ -252,7 +251,7 @@ impl NamespaceOverview {
                 unfiltered,
                 of_kubelets: static_pods,
                 changed: changed_pods,
-                refused: refused_pods,
+                denied: denied_pods,
                 runs_under: runs,
             },
             workloads,

@@ -114,12 +114,12 @@ fn findings_are_by_owner_and_once_for_all_replicas() {
     objects.push((Kind::Pod, object("alone", &none, &containers(&default()))));
     let overview = scan(&shop(), &objects);
     let expected = [
-        "shop: not safe to enforce: pods of 1 of 3 workloads would be refused (privileged)",
+        "shop: not safe to enforce: pods of 1 of 3 workloads would be denied (privileged)",
         "  5 pods: 3 privileged, 1 no profile, 1 RuntimeDefault",
         "  cronjob \"tidy\", 1 pod",
         "    changed: callgate would set RuntimeDefault",
         "  deployment \"web\", 3 pods",
-        "    refused: spec.template.spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption [privileged]",
+        "    denied: spec.template.spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption [privileged]",
         "  next: kubectl label namespace shop callgate.dev/policy=restricted callgate.dev/mode=audit",
         "",
     ];
@@ -161,9 +161,9 @@ fn templates_without_pods_count_and_old_ones_do_not() {
         ],
     );
     let expected = [
-        "shop: not safe to enforce: pods of 1 of 2 workloads would be refused (unconfined)",
+        "shop: not safe to enforce: pods of 1 of 2 workloads would be denied (unconfined)",
         "  deployment \"zero\", 0 pods",
-        "    refused: spec.template.spec.containers[0] \"app\": Unconfined turns seccomp off; set type: RuntimeDefault, or ask for an exemption [unconfined]",
+        "    denied: spec.template.spec.containers[0] \"app\": Unconfined turns seccomp off; set type: RuntimeDefault, or ask for an exemption [unconfined]",
         "  next: kubectl label namespace shop callgate.dev/policy=restricted callgate.dev/mode=audit",
         "",
     ];
@@ -192,8 +192,8 @@ fn what_only_pods_have_is_said_with_their_names() {
     );
     let expected = [
         "  statefulset \"web\", 1 pod, made by shop \"big\"",
-        "    refused: spec.template.spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption [privileged]",
-        "    refused: spec.containers[0] \"mesh\": privileged turns seccomp off; remove it, or ask for an exemption [privileged] (in 1 pod: web-0)",
+        "    denied: spec.template.spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption [privileged]",
+        "    denied: spec.containers[0] \"mesh\": privileged turns seccomp off; remove it, or ask for an exemption [privileged] (in 1 pod: web-0)",
     ];
     assert_eq!(lines(&overview)[2..5], expected);
 }
@@ -303,14 +303,14 @@ fn a_scan_that_was_stopped_or_chose_calls_nothing_safe() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_or_counted() {
+fn what_cannot_be_read_is_denied_or_counted() {
     let mut odd = object("odd", &Value::Null, &containers(&Value::Null));
     odd["spec"]["containers"] = json!("none");
     let overview = scan(&shop(), &[(Kind::Pod, odd), (Kind::Pod, json!({ "spec": {} }))]);
     let shop = &overview.namespaces[0];
     assert_eq!(shop.safe, Safety::No);
     let expected =
-        ["pods of 1 of 1 workload would be refused (unreadable)", "1 object cannot be read"];
+        ["pods of 1 of 1 workload would be denied (unreadable)", "1 object cannot be read"];
     assert_eq!(shop.reasons, expected);
 }
 
@@ -322,7 +322,7 @@ fn names_cannot_move_the_cursor_of_a_terminal() {
 }
 
 #[test]
-fn owners_with_many_findings_are_cut_and_a_refusal_is_not_lost() {
+fn owners_with_many_findings_are_cut_and_a_denial_is_not_lost() {
     let context = json!({ "seccompProfile": { "type": "RuntimeDefault" }, "privileged": true });
     let pods = (0..101).map(|at| {
         let mut pod = object(
@@ -437,7 +437,7 @@ fn no_name_leads_out_of_the_folder_of_patches() {
 
 /// The exemptions are taken as they are printed, by the parser of policies.
 #[test]
-fn under_the_exemptions_nothing_that_runs_is_refused() {
+fn under_the_exemptions_nothing_that_runs_is_denied() {
     let base = Builtin::named("restricted").unwrap();
     let (policy, left) = exempting(&broken(), base, date(2027, 3, 1)).unwrap();
     assert_eq!(left, Vec::<String>::new());

@@ -121,7 +121,7 @@ fn owner(text: &mut String, it: &OwnerOverview) {
     let pods = if is_pod { String::new() } else { format!(", {pods}") };
     writeln!(text, "  {title}{pods}{}", made_by.unwrap_or_default()).expect(INFALLIBLE);
     if let Some(why) = &it.unreadable {
-        writeln!(text, "    refused: it cannot be read: {why}").expect(INFALLIBLE);
+        writeln!(text, "    denied: it cannot be read: {why}").expect(INFALLIBLE);
     }
     if let Some(change) = &it.change {
         writeln!(text, "    changed: callgate would {change}").expect(INFALLIBLE);
@@ -136,7 +136,7 @@ fn owner(text: &mut String, it: &OwnerOverview) {
 
 fn finding(text: &mut String, it: &FindingOverview, is_pod: bool) {
     let grade = match it.grade {
-        Grade::Refused => "refused",
+        Grade::Denied => "denied",
         Grade::Unknown => "unknown",
         Grade::Warned => "warned",
         Grade::Recorded => "recorded",

@@ -8,7 +8,7 @@ use support::wait::eventually;
 use crate::trial::{Test, container, trials};
 
 trials![
-    a_scan_says_what_enforcing_would_change_and_refuse,
+    a_scan_says_what_enforcing_would_change_and_deny,
     a_scan_needs_exactly_the_rights_that_it_prints,
     its_patches_and_its_exemptions_are_what_the_api_server_takes,
 ];
@@ -76,19 +76,19 @@ pub(super) async fn fill(it: &Test, namespace: &str) {
     .await;
 }
 
-async fn a_scan_says_what_enforcing_would_change_and_refuse(it: Test) {
+async fn a_scan_says_what_enforcing_would_change_and_deny(it: Test) {
     let namespace = it.plain_namespace().await;
     fill(&it, &namespace).await;
     let kubeconfig = &it.world.site.kubeconfig;
     let (code, stdout, stderr) = scan(kubeconfig, &["--namespace", &namespace]);
     let expected = format!(
         "\
-{namespace}: not safe to enforce: pods of 1 of 3 workloads would be refused (privileged)
+{namespace}: not safe to enforce: pods of 1 of 3 workloads would be denied (privileged)
   3 pods: 2 privileged, 1 RuntimeDefault
   cronjob \"tidy\", 0 pods
     changed: callgate would set RuntimeDefault
   deployment \"web\", 2 pods
-    refused: spec.template.spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption [privileged]
+    denied: spec.template.spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption [privileged]
   next: kubectl label namespace {namespace} callgate.dev/policy=restricted callgate.dev/mode=audit
 
 "
@@ -106,7 +106,7 @@ async fn a_scan_says_what_enforcing_would_change_and_refuse(it: Test) {
     let web = &found["owners"][1];
     assert_eq!((&web["kind"], &web["pods"]), (&json!("Deployment"), &json!(2)));
     let finding = &web["findings"][0];
-    assert_eq!((&finding["rule"], &finding["grade"]), (&json!("privileged"), &json!("refused")));
+    assert_eq!((&finding["rule"], &finding["grade"]), (&json!("privileged"), &json!("denied")));
     assert_eq!(finding["names"].as_array().map(Vec::len), Some(2), "{finding}");
 
     // The built-in policy without injection leaves the CronJob as it is.

@@ -29,7 +29,7 @@ const namespaces = data.overview.namespaces.map((namespace) => {
     };
     const whole = { field: "", names: [], pods: owner.pods };
     if (owner.unreadable) {
-      add({ ...whole, rule: "unreadable", grade: "refused", message: `it cannot be read: ${owner.unreadable}` });
+      add({ ...whole, rule: "unreadable", grade: "denied", message: `it cannot be read: ${owner.unreadable}` });
     }
     owner.findings.forEach(add);
     if (owner.change) {
@@ -170,7 +170,7 @@ const SAFE = { yes: "safe", no: "not safe", unknown: "unknown" };
 function namespaceRow({ namespace, rows }, isOpen) {
   const { pods, workloads } = namespace;
   const counts = [counted(pods.all, "pod"), counted(workloads.all, "workload")];
-  if (workloads.refused) counts.push(`${number(workloads.refused)} refused`);
+  if (workloads.denied) counts.push(`${number(workloads.denied)} denied`);
   if (workloads.changed) counts.push(`${number(workloads.changed)} changed`);
   const summary = make("summary", null,
     make("b", null, namespace.name),
@@ -229,14 +229,14 @@ function start() {
   const cards = [
     [totals.safe, "safe to enforce", "yes"], [totals.notSafe, "not safe", "no"], [totals.unknown, "unknown", "unknown"],
     [totals.pods, "pods", ""], [totals.unfiltered, "pods without a filter", "no"],
-    [totals.refused, "workloads refused", "refused"], [totals.changed, "workloads changed", ""],
+    [totals.denied, "workloads denied", "denied"], [totals.changed, "workloads changed", ""],
   ];
   if (seen) cards.push([seen.none, `containers without a filter, by the kernel of ${counted(seen.nodes, "node")}`, "no"]);
   for (const [count, words, kind] of cards) {
     document.getElementById("cards").append(make("li", null, make("b", { class: count ? kind : "" }, number(count)), words));
   }
   choices("rule", [...new Set(namespaces.flatMap((it) => it.rows.map((row) => row.rule)))].sort());
-  choices("grade", ["refused", "unknown", "warned", "changed", "recorded"]);
+  choices("grade", ["denied", "unknown", "warned", "changed", "recorded"]);
   choices("safe", ["no", "unknown", "yes"]);
   readFragment();
   render();
