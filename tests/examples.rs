@@ -17,7 +17,10 @@ use callgate::{
     telemetry::{AgentMetrics, Metrics, Profiles},
 };
 use serde_json::{Value, json};
-use support::harness::{self, Reply, patch_of, patched, post};
+use support::{
+    harness::{self, Reply, patch_of, patched, post},
+    page::blocks,
+};
 
 #[tokio::test]
 async fn every_example_gets_the_verdict_in_its_head() {
@@ -337,14 +340,6 @@ fn the_profile_of_the_docs_is_made_of_its_file() {
     let object = convert::object(&name, &spec);
     let shown: Value = serde_saphyr::from_str(shown).expect("it is YAML");
     assert_eq!(serde_json::to_value(object).expect("it is plain data"), shown);
-}
-
-/// The fenced blocks of a document in a language.
-fn blocks(document: &str, language: &str) -> Vec<String> {
-    let text = fs::read_to_string(document).expect("documents are text");
-    let fence = format!("```{language}\n");
-    let starts = text.split(&fence).skip(1);
-    starts.map(|it| it.split("```").next().unwrap_or_default().to_owned()).collect()
 }
 
 #[test]

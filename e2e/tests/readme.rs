@@ -1,6 +1,8 @@
 //! The terminal session of README, run as it is there.
 
-use std::{fs, path::Path};
+use std::path::Path;
+
+use support::page::blocks;
 
 use crate::trial::{Test, trials};
 
@@ -11,10 +13,7 @@ trials![
 
 /// The first block of README in a language.
 fn block(language: &str) -> String {
-    let text = fs::read_to_string("README.md").expect("it is there");
-    let (_, rest) = text.split_once(&format!("```{language}\n")).expect("there is such a block");
-    let (block, _) = rest.split_once("```").expect("it ends");
-    block.to_owned()
+    blocks("README.md", language).into_iter().next().expect("there is such a block")
 }
 
 /// What a shell with our kubectl prints.

@@ -4,9 +4,9 @@ use std::{fs, io::Write, path::Path, process::Command};
 
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
-use support::{report::report, wait::eventually};
+use support::{page::blocks, report::report, wait::eventually};
 
-use super::scan::fill;
+use super::scan::{fill, run_lines};
 use crate::{
     audit::{self, WITH_OBJECTS, WITHOUT_OBJECTS},
     trial::{Test, trials},
@@ -81,6 +81,8 @@ replay-without-objects: 3 pods (3 unknown) and 3 templates (3 unknown), TIME to 
     assert_eq!(replay(&[&old, &new]).1, replay(&[&new, &old]).1);
     assert!(without_times(&replay(&[&old, &new]).1).starts_with(expected));
 
+    the_commands_of_the_page_do_what_it_says(&it, &old, &log);
+
     // A file that is cut off is an error, and what was read before it counts.
     let bytes = fs::read(&old).expect("it is there");
     fs::write(&old, &bytes[..bytes.len() / 2]).expect("it is written");
@@ -91,4 +93,17 @@ replay-without-objects: 3 pods (3 unknown) and 3 templates (3 unknown), TIME to 
         serde_json::from_str(&replay(&json).1).expect("it is JSON")
     };
     assert_eq!(document["version"], 1);
+}
+
+/// With the log, and a compressed one of an earlier time.
+fn the_commands_of_the_page_do_what_it_says(it: &Test, old: &Path, log: &Path) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let policy = Path::new("examples/policy.yaml");
+    for (from, name) in [(old, "audit-1.log.gz"), (log, "audit.log"), (policy, "my-policy.yaml")] {
+        fs::copy(from, folder.path().join(name)).expect("a copy");
+    }
+    let commands = blocks("docs/replay.md", "sh").concat().replace("/var/log/kubernetes/", "");
+    let ran = run_lines(it, &commands, folder.path());
+    let codes: Vec<_> = ran.iter().map(|(_, code, _)| *code).collect();
+    assert_eq!(codes, [1, 1, 0, 1], "{ran:#?}");
 }

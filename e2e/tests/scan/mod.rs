@@ -3,12 +3,13 @@
 use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
-use support::wait::eventually;
+use support::{page::blocks, wait::eventually};
 
 use crate::trial::{Test, container, trials};
 
 trials![
     a_scan_says_what_enforcing_would_change_and_deny,
+    the_commands_of_the_page_do_what_it_says,
     a_scan_needs_exactly_the_rights_that_it_prints,
     its_patches_and_its_exemptions_are_what_the_api_server_takes,
 ];
@@ -81,18 +82,7 @@ async fn a_scan_says_what_enforcing_would_change_and_deny(it: Test) {
     fill(&it, &namespace).await;
     let kubeconfig = &it.world.site.kubeconfig;
     let (code, stdout, stderr) = scan(kubeconfig, &["--namespace", &namespace]);
-    let expected = format!(
-        "\
-{namespace}: not safe to enforce: pods of 1 of 3 workloads would be denied (privileged)
-  3 pods: 2 privileged, 1 RuntimeDefault
-  cronjob \"tidy\", 0 pods
-    changed: callgate would set RuntimeDefault
-  deployment \"web\", 2 pods
-    denied: spec.template.spec.containers[0] \"app\": privileged turns seccomp off; remove it, or ask for an exemption [privileged]
-  next: kubectl label namespace {namespace} callgate.dev/policy=restricted callgate.dev/mode=audit
-
-"
-    );
+    let expected = blocks("docs/scan.md", "text")[0].replace("shop", &namespace) + "\n";
     let summary =
         "scanned 3 pods and 3 workloads in 1 namespace: 0 safe to enforce, 1 not, 0 unknown\n";
     assert_eq!((code, &*stdout, &*stderr), (Some(1), &*expected, summary));
@@ -123,6 +113,44 @@ async fn a_scan_says_what_enforcing_would_change_and_deny(it: Test) {
     let (code, _, stderr) = scan(kubeconfig, &["--policy", "restrictd"]);
     let start = "error: policy \"restrictd\" does not exist; the policies are baseline, ";
     assert!(code == Some(2) && stderr.starts_with(start), "{code:?} {stderr}");
+}
+
+/// Runs each line in a folder, as the cluster's admin; the exit codes and what they print.
+pub(super) fn run_lines(it: &Test, script: &str, folder: &Path) -> Vec<(String, i32, String)> {
+    let lines = script.lines().map(|line| line.split(" #").next().unwrap_or_default().trim_end());
+    let run = |line: &str| {
+        let output = it.world.site.bash(line, folder).output().expect("bash starts");
+        let code = output.status.code().expect("it ends by itself");
+        (line.to_owned(), code, String::from_utf8(output.stdout).expect("it is text"))
+    };
+    lines.map(run).collect()
+}
+
+async fn the_commands_of_the_page_do_what_it_says(it: Test) {
+    let namespace = it.plain_namespace().await;
+    fill(&it, &namespace).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::copy("examples/policy.yaml", folder.path().join("my-policy.yaml")).expect("a file");
+    let config = fs::read_to_string(&it.world.site.kubeconfig).expect("there is a kubeconfig");
+    let config: Value = serde_saphyr::from_str(&config).expect("it is YAML");
+    let context = config["current-context"].as_str().expect("it has one");
+    // Other tests have other namespaces, and the day of the page will be over.
+    let commands = blocks("docs/scan.md", "sh")
+        .concat()
+        .replace("--context prod", &format!("--context {context}"))
+        .replace(" --namespace shop", "")
+        .replace("callgate scan", &format!("callgate scan --namespace {namespace}"))
+        .replace("kubectl patch", &format!("kubectl patch --dry-run=server -n {namespace}"))
+        .replace("patches/shop", &format!("patches/{namespace}"))
+        .replace("2027-03-01", "2999-12-31");
+    let ran = run_lines(&it, &commands, folder.path());
+    let codes: Vec<_> = ran.iter().map(|(_, code, _)| *code).collect();
+    assert_eq!(codes, [1, 1, 1, 1, 1, 0, 1], "{ran:#?}");
+    assert_eq!(ran[5].2, "deployment.apps/web patched\n", "in a dry run");
+    let html = fs::read_to_string(folder.path().join("scan.html")).expect("it was written");
+    assert!(html.starts_with("<!doctype html>"), "{html:.80}");
+    let policy = fs::read_to_string(folder.path().join("policy.yaml")).expect("it was written");
+    assert!(policy.contains("reason: found by scan"), "{policy}");
 }
 
 /// A kubeconfig that holds the token of a service account, which it creates.

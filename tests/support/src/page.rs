@@ -1,4 +1,4 @@
-//! Generated pages in docs.
+//! The pages in docs: those that are generated, and what they show.
 
 use std::{env, fs, path::PathBuf};
 
@@ -15,6 +15,14 @@ pub fn assert_current(path: &str, generated: &str, command: &str) {
         written == generated,
         "{path} is out of date, `UPDATE=1 {command}` writes it; {differs:#?}"
     );
+}
+
+/// The fenced blocks of a document in a language.
+pub fn blocks(document: &str, language: &str) -> Vec<String> {
+    let text = fs::read_to_string(document).expect("documents are text");
+    let fence = format!("```{language}\n");
+    let starts = text.split(&fence).skip(1);
+    starts.map(|it| it.split("```").next().unwrap_or_default().to_owned()).collect()
 }
 
 /// A text as it may stand in a cell of a table.
