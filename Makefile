@@ -99,7 +99,7 @@ demo:
 	e2e/demo $(DEMO)
 
 bench:
-	$(CARGO) bench --locked --bench reviews --bench placement --bench check
+	$(CARGO) bench --locked --bench reviews --bench placement --bench check --bench replay
 
 ## The cost of a create on a real API server, and the memory of a replica in a large cluster.
 bench-cluster:

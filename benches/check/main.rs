@@ -9,14 +9,12 @@ use std::{
     fs,
     io::{self, Write, stdout},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
+    process::Command,
 };
 
 use clap::Parser;
 use support::{
-    bench::usage::Usage,
+    bench::run::{Run, median, run},
     generated::manifests::{Style, documents},
 };
 
@@ -59,17 +57,6 @@ struct Contender {
     is_checked: bool,
 }
 
-/// One run.
-#[derive(Clone, Copy)]
-struct Run {
-    time: Duration,
-    /// The largest resident memory that was seen, in kB.
-    peak: u64,
-}
-
-/// How often the memory of a program is looked at.
-const GLANCE: Duration = Duration::from_millis(2);
-
 fn main() -> io::Result<()> {
     let flags = Flags::parse();
     let (pods, rounds) = if flags.bench { (flags.pods, flags.rounds) } else { (20, 1) };
@@ -92,8 +79,8 @@ fn main() -> io::Result<()> {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
     writeln!(out, "{pods} pods, {rounds} rounds in turns; load at the start: {load}\n")?;
-    writeln!(out, "| input | program | best, s | median, s | median ratio | peak, MiB |")?;
-    writeln!(out, "| --- | --- | ---: | ---: | ---: | ---: |")?;
+    writeln!(out, "| input | program | best, s | median, s | median ratio | CPU, s | peak, MiB |")?;
+    writeln!(out, "| --- | --- | ---: | ---: | ---: | ---: | ---: |")?;
     for (what, input) in &inputs {
         let mut runs: Vec<Vec<Run>> = contenders.iter().map(|_| Vec::new()).collect();
         for round in 0..rounds {
@@ -110,16 +97,15 @@ fn main() -> io::Result<()> {
             let times: Vec<_> = runs.iter().map(|it| it.time.as_secs_f64()).collect();
             let best = times.iter().copied().fold(f64::INFINITY, f64::min);
             let peak = runs.iter().map(|it| it.peak).max().unwrap_or_default() / 1024;
+            let cpu = median(runs.iter().map(|it| it.cpu.as_secs_f64()).collect());
             let (name, median, ratio) = (contender.name, median(times), median(ratios.collect()));
-            writeln!(out, "| {what} | {name} | {best:.2} | {median:.2} | {ratio:.2} | {peak} |")?;
+            writeln!(
+                out,
+                "| {what} | {name} | {best:.2} | {median:.2} | {ratio:.2} | {cpu:.2} | {peak} |"
+            )?;
         }
     }
     Ok(())
-}
-
-fn median(mut all: Vec<f64>) -> f64 {
-    all.sort_by(f64::total_cmp);
-    all.get(all.len() / 2).copied().unwrap_or_default()
 }
 
 /// The same workloads as one file each, and as one file as Helm prints them.
@@ -169,27 +155,9 @@ fn kubeconform(program: PathBuf, folder: &Path) -> io::Result<Contender> {
 
 impl Contender {
     fn run(&self, input: &Path) -> io::Result<Run> {
-        let start = Instant::now();
-        let mut child = Command::new(&self.program)
-            .args(&self.arguments)
-            .arg(input)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut peak = 0;
-        loop {
-            if let Some(status) = child.try_wait()? {
-                let is_sound = status.success() || !self.is_checked;
-                let told = format!("{} on {}: {status}", self.program.display(), input.display());
-                return if is_sound {
-                    Ok(Run { time: start.elapsed(), peak })
-                } else {
-                    Err(io::Error::other(told))
-                };
-            }
-            peak = peak.max(Usage(child.id()).peak().unwrap_or_default());
-            sleep(GLANCE);
-        }
+        let (status, run) = run(Command::new(&self.program).args(&self.arguments).arg(input))?;
+        let is_sound = status.success() || !self.is_checked;
+        let told = format!("{} on {}: {status}", self.program.display(), input.display());
+        is_sound.then_some(run).ok_or_else(|| io::Error::other(told))
     }
 }

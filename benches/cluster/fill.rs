@@ -21,7 +21,7 @@ pub(crate) struct Size {
 }
 
 /// What was made.
-pub(crate) struct NonEmptyString {
+pub(crate) struct Filled {
     size: Size,
     /// The bytes of one profile, and of one node's inventory, as the API server sends them.
     profile: usize,
@@ -37,7 +37,7 @@ impl Size {
     }
 }
 
-pub(crate) async fn fill(api: &Api, size: Size) -> NonEmptyString {
+pub(crate) async fn fill(api: &Api, size: Size) -> Filled {
     let ours = "/apis/callgate.dev/v1alpha1";
     let Size { namespaces, policies, profiles, nodes, profiles_per_node } = size;
     make(policies, async |at| {
@@ -66,7 +66,7 @@ pub(crate) async fn fill(api: &Api, size: Size) -> NonEmptyString {
         api.merge(&path, &json!({ "status": object["status"] })).await.expect_ok("its status")
     })
     .await;
-    NonEmptyString { size, profile, inventory, for_pods }
+    Filled { size, profile, inventory, for_pods }
 }
 
 /// Makes as many; how large the last one is.
@@ -76,13 +76,13 @@ async fn make(count: usize, one: impl AsyncFn(usize) -> Value) -> usize {
     made.fold(0, async |_, object| object.to_string().len()).await
 }
 
-impl NonEmptyString {
+impl Filled {
     pub(crate) fn has_nodes(&self) -> bool {
         self.size.nodes > 0
     }
 }
 
-impl Display for NonEmptyString {
+impl Display for Filled {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Size { namespaces, policies, profiles, nodes, profiles_per_node } = self.size;
         let profile = self.profile;
@@ -220,7 +220,7 @@ fn node(at: usize) -> Value {
 }
 
 /// Where the status of a node's inventory is written, and the inventory.
-pub(crate) fn inventory_of(filled: &NonEmptyString, at: u32) -> (String, Value) {
+pub(crate) fn inventory_of(filled: &Filled, at: u32) -> (String, Value) {
     let object = inventory(at as usize, filled.size.profiles_per_node);
     (format!("/apis/callgate.dev/v1alpha1/seccompnodes/node-{at}/status"), object)
 }

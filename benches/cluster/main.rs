@@ -11,6 +11,7 @@ mod memory;
 mod nodes;
 mod picture;
 mod policies;
+mod scan;
 mod turns;
 
 use std::{
@@ -57,6 +58,14 @@ struct Flags {
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
 
+    /// How many pods the cluster has that is scanned
+    #[arg(long, default_value_t = 20_000)]
+    scanned: usize,
+
+    /// How often it is scanned
+    #[arg(long, default_value_t = 5)]
+    scans: usize,
+
     /// How many reviews are sent before memory is measured again
     #[arg(long, default_value_t = 5000)]
     reviews: usize,
@@ -80,6 +89,8 @@ enum Part {
     Burst,
     /// What a replica of a large cluster holds in memory
     Memory,
+    /// What a scan of a large cluster takes
+    Scan,
 }
 
 fn main() -> ExitCode {
@@ -134,6 +145,9 @@ fn measure(flags: &Flags, site: &Site) -> io::Result<ExitCode> {
             if filled.has_nodes() {
                 nodes::measure(&api, &webhook, &filled, out).await?;
             }
+        }
+        if wants(Part::Scan) {
+            scan::measure(&api, site, (flags.scanned, flags.scans), out).await?;
         }
         Ok(ExitCode::SUCCESS)
     })

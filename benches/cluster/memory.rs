@@ -9,7 +9,7 @@ use support::{
 };
 
 use crate::{
-    fill::{AT_ONCE, NonEmptyString},
+    fill::{AT_ONCE, Filled},
     pod_of,
 };
 
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) async fn measure(
     api: &Api,
     webhook: &Instance,
-    filled: &NonEmptyString,
+    filled: &Filled,
     reviews: usize,
     out: &mut impl Write,
 ) -> io::Result<()> {
@@ -34,7 +34,7 @@ pub(crate) async fn measure(
 }
 
 /// Pods without a profile, so that all of them are sent to `/mutate`.
-async fn send(api: &Api, filled: &NonEmptyString, reviews: usize) {
+async fn send(api: &Api, filled: &Filled, reviews: usize) {
     let pods: Vec<_> = review::all().iter().filter(|it| it.path == "/mutate").map(pod_of).collect();
     let namespaces = filled.for_pods.iter().cycle();
     let posts = pods.iter().cycle().zip(namespaces).take(reviews);

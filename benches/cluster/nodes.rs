@@ -12,7 +12,7 @@ use support::{
 };
 use tokio::time::interval;
 
-use crate::fill::{self, NonEmptyString};
+use crate::fill::{self, Filled};
 
 const CHANGES: u32 = 100;
 const DECISIONS: u32 = 500;
@@ -23,7 +23,7 @@ const APART: Duration = Duration::from_millis(100);
 pub(crate) async fn measure(
     api: &Api,
     webhook: &Instance,
-    filled: &NonEmptyString,
+    filled: &Filled,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let idle = cpu_of(webhook, async || ()).await;
@@ -64,7 +64,7 @@ async fn cpu_of(webhook: &Instance, act: impl AsyncFn()) -> Duration {
     Usage(webhook.id()).cpu().saturating_sub(before)
 }
 
-async fn change(api: &Api, filled: &NonEmptyString) {
+async fn change(api: &Api, filled: &Filled) {
     let mut pace = interval(APART);
     for at in 0..CHANGES {
         pace.tick().await;

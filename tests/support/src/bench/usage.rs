@@ -21,6 +21,15 @@ impl Usage {
         Duration::from_nanos(nanoseconds.sum())
     }
 
+    /// The time its threads have run so far, also those that have ended, in steps of 10 ms; `None` if it is gone.
+    pub fn cpu_in_all(self) -> Option<Duration> {
+        let text = fs::read_to_string(format!("/proc/{}/stat", self.0)).ok()?;
+        // The name in parentheses can hold anything. Behind it, `utime` and `stime` are the 12th and the 13th.
+        let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let mut ticks = || fields.next()?.parse::<u64>().ok();
+        Some(Duration::from_millis(10 * (ticks()? + ticks()?)))
+    }
+
     /// The largest resident memory so far, in kB; `None` if it has ended.
     pub fn peak(self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;
