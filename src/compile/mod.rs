@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub use backstop::backstop;
-pub use data::data;
+pub use data::{Data, data, left, source, source_of, why_left, with_source};
 pub use expressions::MUTATION;
 pub use objects::as_static;
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::Wanted;
+use crate::compile::source;
 
 /// The range over which replicas spread a write that all of them would do at one moment. A policy
 /// that is edited has to be obeyed within two seconds.
@@ -168,8 +169,8 @@ impl Plan {
 fn is_newer(one: &Value, other: &Value) -> bool {
     let policies = one["policies"].as_object().into_iter().flatten();
     policies.into_iter().any(|(name, it)| {
-        let (one, other) = (&it["source"], &other["policies"][name]["source"]);
-        one["uid"] == other["uid"] && one["generation"].as_i64() > other["generation"].as_i64()
+        let both = [it, &other["policies"][name]].map(|it| it.as_str().and_then(source));
+        matches!(both, [Some(one), Some(other)] if one.0 == other.0 && one.1 > other.1)
     })
 }
 
@@ -207,8 +208,8 @@ mod tests {
     const MINUTE: Duration = Duration::from_mins(1);
 
     fn spec(mode: &str, generation: i64) -> Value {
-        let source = json!({ "uid": "u", "generation": generation });
-        json!({ "defaultMode": mode, "policies": { "shop": { "source": source } } })
+        let text = format!("* => RuntimeDefault\ngeneration {generation} of u");
+        json!({ "defaultMode": mode, "policies": { "shop": text } })
     }
 
     impl World {
@@ -277,7 +278,7 @@ mod tests {
         }
 
         fn generation(&self) -> Option<i64> {
-            self.stored.as_ref()?.spec["policies"]["shop"]["source"]["generation"].as_i64()
+            source(self.stored.as_ref()?.spec["policies"]["shop"].as_str()?).map(|it| it.1)
         }
     }
 

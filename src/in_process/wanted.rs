@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::{
-    compile::data,
-    policy::{BUILTIN, Builtin, Mode, Policy, Revision, Stored},
+    compile::{data, left, with_source},
+    policy::{BUILTIN, Builtin, Mode, Revision, Stored},
 };
 
 /// The `spec` of the object.
@@ -30,9 +30,12 @@ pub fn wanted<'a>(
         .map(|it| (it.policy.clone(), Some(it.revision.clone())));
     let mut policies = BTreeMap::new();
     for (policy, revision) in builtin.chain(own) {
-        policies.extend(entry(&policy, revision).map(|it| (policy.name().to_owned(), it)));
+        policies.extend(
+            data(&policy).map(|it| (policy.name().to_owned(), Entry { text: it.text, revision })),
+        );
     }
     leave_out_what_is_too_large(&mut policies, LARGEST);
+    let policies: BTreeMap<_, _> = policies.iter().map(|(name, it)| (name, it.written())).collect();
     let mut wanted = json!({ "defaultMode": default_mode.as_str(), "policies": policies });
     if let Some(it) = default_policy {
         wanted["defaultPolicy"] = json!(it);
@@ -40,38 +43,40 @@ pub fn wanted<'a>(
     wanted
 }
 
-fn entry(policy: &Policy, revision: Option<Revision>) -> Option<Value> {
-    let mut entry = data(policy)?;
-    if let Some(Revision { uid, generation }) = revision {
-        entry["source"] = json!({ "uid": uid, "generation": generation });
+/// What the object has of a policy.
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    text: String,
+    /// None: it is built in.
+    revision: Option<Revision>,
+}
+
+impl Entry {
+    fn written(&self) -> String {
+        let Self { text, revision } = self;
+        revision.as_ref().map_or_else(|| text.clone(), |it| with_source(text, it))
     }
-    Some(entry)
+
+    /// In the JSON of the object.
+    fn size(&self) -> usize {
+        json!(self.written()).to_string().len()
+    }
 }
 
 /// Leaves the largest policies to the webhook, until the others fit.
-fn leave_out_what_is_too_large(policies: &mut BTreeMap<String, Value>, largest: usize) {
-    let mut sizes: Vec<_> = policies
-        .iter()
-        .map(|(name, it)| (it.to_string().len() + name.len(), name.clone()))
-        .collect();
+fn leave_out_what_is_too_large(policies: &mut BTreeMap<String, Entry>, largest: usize) {
+    let mut sizes: Vec<_> =
+        policies.iter().map(|(name, it)| (it.size() + name.len(), name.clone())).collect();
     let mut total: usize = sizes.iter().map(|it| it.0).sum();
     sizes.sort();
     while total > largest
         && let Some((size, name)) = sizes.pop()
         && let Some(entry) = policies.get_mut(&name)
     {
-        let source = entry.get("source").cloned();
-        *entry = json!({
-            "choices": [], "exemptions": [], "pins": false,
-            "left": [format!(
-                "all pods: all policies together have {total} bytes, more than {largest}, \
-                 and this is the largest"
-            )],
-        });
-        if let Some(source) = source {
-            entry["source"] = source;
-        }
-        total = total - size + entry.to_string().len();
+        entry.text = left(&format!(
+            "all policies together have {total} bytes, more than {largest}, and this is the largest"
+        ));
+        total = total - size + entry.size();
     }
 }
 
@@ -84,7 +89,7 @@ mod tests {
             "apiVersion": "callgate.dev/v1alpha1", "kind": "SeccompPolicy",
             "metadata": { "name": name }, "spec": spec,
         });
-        let revision = Revision { uid: "u".to_owned(), generation };
+        let revision = Revision { uid: "0e2a44b1-5c1f".to_owned(), generation };
         Stored { revision, ..Stored::read(&object).expect("a policy") }
     }
 
@@ -120,41 +125,18 @@ mod tests {
                 }),
             ),
         ];
-        let runtime = json!({ "requirements": [], "profile": { "type": "RuntimeDefault" } });
         let expected = json!({
             "defaultMode": "audit",
             "policies": {
-                "restricted": { "choices": [runtime], "exemptions": [], "pins": false, "left": [] },
-                "shop": {
-                    "source": { "uid": "u", "generation": 7 },
-                    "choices": [
-                        {
-                            "requirements": [
-                                { "key": "app", "operator": "In", "values": ["web"] },
-                                { "key": "tier", "operator": "NotIn", "values": ["back"] },
-                                { "key": "team", "operator": "Exists" },
-                                { "key": "old", "operator": "DoesNotExist" },
-                            ],
-                            "profile": { "type": "Localhost", "localhostProfile": "web.json" },
-                        },
-                        runtime,
-                    ],
-                    "exemptions": [], "pins": false, "left": [],
-                },
-                "spared": {
-                    "source": { "uid": "u", "generation": 1 },
-                    "choices": [{ "requirements": [] }],
-                    "exemptions": [{ "containers": ["agent"], "images": [
-                        { "prefix": "r.io/", "contains": ["/a@"], "suffix": "" },
-                        { "prefix": "exact", "contains": [], "suffix": "exact" },
-                    ] }],
-                    "pins": true,
-                    "left": [
-                        "spec.default, Localhost \"callgate/web.json\": under placement Pin its \
-                         pods also get a node affinity",
-                        "exemption \"agent\" from unset: pods that it may apply to",
-                    ],
-                },
+                "restricted": "* => RuntimeDefault",
+                "shop": "app=web,!tier=back,team,!old => Localhost web.json\n\
+                    * => RuntimeDefault\n\
+                    generation 7 of 0e2a44b1",
+                "spared": "exempt namespaces * serviceAccounts * containers agent \
+                    images r.io/*/a@*,exact\n\
+                    pin\n\
+                    * => webhook\n\
+                    generation 1 of 0e2a44b1",
             },
         });
         assert_eq!(wanted(all.iter(), None, Mode::Audit), expected);
@@ -165,17 +147,15 @@ mod tests {
 
     #[test]
     fn the_largest_policies_are_left_to_the_webhook_until_all_others_fit() {
-        let of = |size: usize| json!({ "choices": ["x".repeat(size)], "source": { "uid": "u" } });
+        let revision = Revision { uid: "u".to_owned(), generation: 2 };
+        let of = |size: usize| Entry { text: "x".repeat(size), revision: Some(revision.clone()) };
         let mut policies: BTreeMap<_, _> = [("a", 1000), ("b", 3000), ("c", 2000)]
             .map(|(name, size)| (name.to_owned(), of(size)))
             .into();
         leave_out_what_is_too_large(&mut policies, 4000);
         assert_eq!((&policies["a"], &policies["c"]), (&of(1000), &of(2000)));
-        let left = "all pods: all policies together have 6114 bytes, more than 4000, and this is the \
-            largest";
-        let expected = json!({
-            "choices": [], "exemptions": [], "pins": false, "left": [left], "source": { "uid": "u" },
-        });
-        assert_eq!(policies["b"], expected);
+        let left = "left to the webhook: all policies together have 6066 bytes, more than 4000, and \
+            this is the largest\ngeneration 2 of u";
+        assert_eq!(policies["b"].written(), left);
     }
 }

@@ -20,7 +20,7 @@ fn spec() -> Value {
             binding("first.json", json!({ "matchLabels": { "app": "web" } })),
             binding("second.json", json!({ "matchExpressions": [
                 { "key": "app", "operator": "Exists" },
-                { "key": "tier", "operator": "NotIn", "values": ["back"] },
+                { "key": "tier", "operator": "NotIn", "values": ["back", ""] },
             ] })),
         ],
         "exemptions": [{
@@ -61,8 +61,8 @@ const IN_POLICIES: &[(&str, Damage)] = &[
         replaced(&replaced(&it, "'second.json'", "'first.json'"), "'third.json'", "'second.json'")
     }),
     ("NotIn wants the label to be there", |it| {
-        let tier = "!('tier' in variables.labels && variables.labels['tier'] in ['back'])";
-        replaced(&it, tier, "!(variables.labels[?'tier'].orValue('back') in ['back'])")
+        let tier = "!('tier' in variables.labels && variables.labels['tier'] in ['back', ''])";
+        replaced(&it, tier, "!(variables.labels[?'tier'].orValue('back') in ['back', ''])")
     }),
     ("exemptions are forgotten", |it| replaced(&it, "variables.exempt ? {} : ", "")),
     ("the wrong containers are exempt", |it| {
@@ -73,31 +73,37 @@ const IN_POLICIES: &[(&str, Damage)] = &[
 /// In the policy of the component.
 const IN_COMPONENT: &[(&str, Damage)] = &[
     ("the last binding is chosen", |it| {
-        replaced(&it, "variables.choices[0]", "variables.choices[size(variables.choices) - 1]")
+        replaced(&it, "variables.applying[0]", "variables.applying[size(variables.applying) - 1]")
+    }),
+    ("none of some labels means not the first", |it| {
+        let none = "!requirement.substring(1).split('|').exists(label, label in";
+        replaced(&it, none, "!requirement.substring(1).split('|').all(label, label in")
     }),
     ("NotIn wants the label to be there", |it| {
-        let not = "? !(it.key in variables.labels && variables.labels[it.key] in it.values)";
-        replaced(
-            &it,
-            not,
-            "? it.key in variables.labels && !(variables.labels[it.key] in it.values)",
-        )
+        let none =
+            "!requirement.substring(1).split('|').exists(label, label in variables.keysAndPairs)";
+        let there = format!("requirement.substring(1).split('=')[0] in variables.labels && {none}");
+        replaced(&it, none, &there)
+    }),
+    ("one requirement of several is enough", |it| {
+        replaced(&it, ".split(',').all(requirement", ".split(',').exists(requirement")
     }),
     ("Exists means nothing", |it| {
-        replaced(
-            &it,
-            "? it.key in variables.labels : !(it.key in variables.labels)",
-            "? true : true",
-        )
+        replaced(&it, "variables.labels.map(key, key) + ", "['app', 'tier'] + ")
     }),
     ("exemptions are forgotten", |it| {
-        replaced(&it, "variables.isPinned || variables.isExempt ?", "variables.isPinned ?")
+        replaced(
+            &it,
+            "line.startsWith('exempt namespaces ') ?",
+            "line.startsWith('exempt ') ? false &&",
+        )
     }),
     ("the wrong containers are exempt", |it| {
-        replaced(&it, "it.name in exemption.containers", "!(it.name in exemption.containers)")
+        replaced(&it, "it.name in word[6]", "!(it.name in word[6]")
+            .replace(".split(',')) && (word[8]", ".split(','))) && (word[8]")
     }),
     ("another policy is obeyed", |it| {
-        let label = "variables.namespaceLabels[?'law.example.com/policy'].orValue( \
+        let label = "namespaceObject.metadata.?labels[?'law.example.com/policy'].orValue( \
             params.spec.?defaultPolicy.orValue(''))";
         replaced(&it, label, "'restricted'")
     }),

@@ -57,15 +57,11 @@ pub(crate) fn without_labels(binding: &mut Value, namespace: &str) {
 }
 
 fn objects(of: &Policy, name: &str) -> Vec<Value> {
-    let data = data(of).filter(|it| {
-        let choices = it["choices"].as_array().into_iter().flatten();
-        choices.into_iter().any(|it| it.get("profile").is_some())
-    });
-    let Some(data) = data else { return Vec::new() };
+    let Some(data) = data(of).filter(|it| it.sets_some) else { return Vec::new() };
     let object = json!({
         "apiVersion": "callgate.dev/v1alpha1", "kind": "CompiledPolicies",
         "metadata": { "name": name },
-        "spec": { "defaultMode": "enforce", "policies": { name: data } },
+        "spec": { "defaultMode": "enforce", "policies": { name: data.text } },
     });
     let [policy, mut binding] = policy(name);
     binding["spec"]["paramRef"]["name"] = json!(name);

@@ -12,13 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use callgate::compile::source;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use support::{
     e2e::{
         api::Api,
         instance::{Instance, Setup},
-        manifests::path_of,
+        manifests::{manifests, path_of},
     },
     report::report,
     wait::eventually,
@@ -32,6 +33,7 @@ use crate::{
 trials![
     an_edited_policy_is_obeyed_in_process_and_no_pod_gets_another_profile,
     a_namespace_without_a_label_obeys_the_default_policy_in_process,
+    what_an_earlier_version_has_written_leaves_pods_to_the_webhook,
 ];
 
 const POLICIES: &str = "/apis/callgate.dev/v1alpha1/seccomppolicies";
@@ -122,8 +124,10 @@ async fn an_edited_policy_is_obeyed_in_process_and_no_pod_gets_another_profile(i
     let mut keepers = [keeper(&it, "keeper-a").await, keeper(&it, "keeper-b").await];
     let generation = async || {
         let object = it.api().get(OBJECT).await.body;
-        let of_policy = object["spec"]["policies"][&name]["source"]["generation"].as_i64();
-        of_policy.map(|it| (it, object["metadata"]["generation"].as_i64().unwrap_or_default()))
+        let of_policy = object["spec"]["policies"][&name].as_str().and_then(source);
+        of_policy
+            .map(|it| it.1)
+            .map(|it| (it, object["metadata"]["generation"].as_i64().unwrap_or_default()))
     };
     let (_, first) = eventually("the object has the policy", generation).await;
 
@@ -224,14 +228,14 @@ async fn a_namespace_without_a_label_obeys_the_default_policy_in_process(it: Tes
     let name = it.namespace.clone();
     let localhost = json!({ "type": "Localhost", "localhostProfile": "block-mkdir.json" });
     let default = json!({ "type": "RuntimeDefault" });
-    let policy =
-        |profile: &Value| json!({ "choices": [{ "requirements": [], "profile": profile }] });
     let object = json!({
         "apiVersion": "callgate.dev/v1alpha1", "kind": "CompiledPolicies",
         "metadata": { "name": name },
         "spec": {
             "defaultMode": "enforce", "defaultPolicy": "other",
-            "policies": { "other": policy(&localhost), "restricted": policy(&default) },
+            "policies": {
+                "other": "* => Localhost block-mkdir.json", "restricted": "* => RuntimeDefault",
+            },
         },
     });
     let [policy, mut binding] = component::policy(&name);
@@ -257,4 +261,71 @@ async fn a_namespace_without_a_label_obeys_the_default_policy_in_process(it: Tes
         .await;
     }
     uninstall(&it, &objects).await;
+}
+
+/// The same for one that a later version writes, as far as this one does not understand it. In copies
+/// of the type, which takes any value.
+async fn what_an_earlier_version_has_written_leaves_pods_to_the_webhook(it: Test) {
+    if !is_served(&it).await {
+        return;
+    }
+    let (name, namespace) = (it.namespace.clone(), it.plain_namespace().await);
+    let group = format!("{name}.example.com");
+    let [definition] = &mut manifests("../components/in-process/definition")[..] else {
+        panic!("one definition")
+    };
+    definition["metadata"]["name"] = json!(format!("compiledpolicies.{group}"));
+    definition["spec"]["group"] = json!(group);
+    let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    schema["spec"] = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+    it.api().apply(&path_of(definition), definition).await.expect_ok("the definition");
+    let earlier = json!({
+        "source": { "uid": "u", "generation": 1 },
+        "choices": [{ "requirements": [], "profile": { "type": "RuntimeDefault" } }],
+        "exemptions": [], "pins": false, "left": [],
+    });
+    let object = |entry: &Value| {
+        json!({
+            "apiVersion": format!("{group}/v1alpha1"), "kind": "CompiledPolicies",
+            "metadata": { "name": name },
+            "spec": {
+                "defaultMode": "enforce", "defaultPolicy": "x", "policies": { "x": entry },
+            },
+        })
+    };
+    let set = async |entry: &Value| {
+        let object = object(entry);
+        let path = format!("/apis/{group}/v1alpha1/compiledpolicies/{name}");
+        eventually("the object is stored", async || {
+            it.api().apply(&path, &object).await.is_ok().then_some(())
+        })
+        .await;
+    };
+    set(&json!("* => RuntimeDefault")).await;
+    let [mut policy, mut binding] = component::policy(&name);
+    policy["spec"]["paramKind"]["apiVersion"] = json!(format!("{group}/v1alpha1"));
+    component::without_labels(&mut binding, &namespace);
+    binding["spec"]["paramRef"]["name"] = json!(name);
+    let objects = [policy, binding];
+    for object in &objects {
+        it.api().apply(&path_of(object), object).await.expect_ok("the policy of the component");
+    }
+    let pods = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+    let is_set = async |expected: bool| {
+        eventually("the API server goes by the object", async || {
+            let pod = it.api().post(&pods, &bare()).await.expect_ok("a pod");
+            let context = &pod["spec"]["securityContext"];
+            (context.get("seccompProfile").is_some() == expected).then_some(())
+        })
+        .await;
+    };
+    is_set(true).await;
+    for entry in [earlier, json!(["* => RuntimeDefault"]), json!(7)] {
+        set(&entry).await;
+        is_set(false).await;
+        set(&json!("* => RuntimeDefault")).await;
+        is_set(true).await;
+    }
+    uninstall(&it, &objects).await;
+    it.api().delete(&path_of(definition)).await;
 }

@@ -24,6 +24,24 @@ trials![
     no_admission_policy_restricts_who_writes_admission_policies,
 ];
 
+/// Texts for which nothing is set.
+const HARMLESS: &[&str] = &[
+    "* => Unconfined",
+    "* => RuntimeDefault, privileged",
+    "* => localhost a.json",
+    "* => Localhost",
+    "* => Localhost ",
+    "* => {'type': 'RuntimeDefault', 'hostPID': true}",
+    "* => ",
+    "*",
+    "RuntimeDefault",
+    "",
+    "exempt namespaces x\n* => RuntimeDefault",
+    "something to come\n* => RuntimeDefault",
+    "\n* => RuntimeDefault",
+    "* => webhook\n* => RuntimeDefault",
+];
+
 fn refused(what: &str, reply: &Reply, status: u16) {
     assert_eq!(reply.status, status, "{what}: {} {}", reply.status, reply.message());
 }
@@ -151,35 +169,45 @@ async fn callgate_may_write_no_admission_policy_and_what_it_may_write_sets_profi
     for object in &objects {
         it.api().apply(&path_of(object), object).await.expect_ok("the policy of the component");
     }
-    let choosing = |profile: Value| {
-        let choice = json!({ "requirements": [], "profile": profile });
-        let policies = json!({ "x": { "choices": [choice] } });
-        json!({ "defaultMode": "enforce", "defaultPolicy": "x", "policies": policies })
-    };
-    for profile in [
-        json!({ "type": "Unconfined" }),
-        json!({ "type": "" }),
-        json!({ "type": ["RuntimeDefault"] }),
-        json!({ "type": "Localhost", "localhostProfile": { "a": "b" } }),
-        json!("RuntimeDefault"),
-    ] {
-        let object = of("callgate", &choosing(profile.clone()));
+    let saying = |entry: Value| json!({ "defaultMode": "enforce", "defaultPolicy": "x", "policies": { "x": entry } });
+    for entry in [json!(["* => RuntimeDefault"]), json!({ "type": "RuntimeDefault" }), json!(7)] {
+        let object = of("callgate", &saying(entry.clone()));
         let path = format!("{OBJECT}?dryRun=All");
         let reply = callgate.merge(&path, &json!({ "spec": object["spec"] })).await;
         let is_refused = reply.status == 422 || reply.status == 404;
-        assert!(is_refused, "{profile}: {} {}", reply.status, reply.message());
+        assert!(is_refused, "{entry}: {} {}", reply.status, reply.message());
         let reply = it.api().apply(&own, &of(&name, &object["spec"])).await;
-        assert!(!reply.is_ok(), "{profile}");
+        assert!(!reply.is_ok(), "{entry}");
     }
     let pods = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
     let create = async || it.api().post(&pods, &bare()).await;
     let plain = outcome(create().await).expect("a pod");
-    // Fields beside the profile are dropped, and set nothing.
-    let more = json!({ "type": "RuntimeDefault", "privileged": true, "hostPID": true });
-    it.api().post(all, &of(&name, &choosing(more))).await.expect_ok("the object");
+    let set = async |entry: &str| {
+        it.api().apply(&own, &of(&name, &saying(json!(entry)))).await.expect_ok("the object");
+    };
+    let profile_of = |pod: &Value| pod["spec"]["securityContext"]["seccompProfile"].clone();
+    for (number, entry) in HARMLESS.iter().enumerate() {
+        // Before each of them a profile that shows when the API server goes by the next one.
+        let path = format!("{number}.json");
+        let before = json!({ "type": "Localhost", "localhostProfile": path });
+        set(&format!("* => Localhost {path}")).await;
+        eventually("the profile is set", async || {
+            (profile_of(&outcome(create().await).expect("a pod")) == before).then_some(())
+        })
+        .await;
+        set(entry).await;
+        let pod = eventually("the API server goes by the entry", async || {
+            let pod = outcome(create().await).expect("a pod");
+            (profile_of(&pod) != before).then_some(pod)
+        })
+        .await;
+        assert_eq!(pod, plain, "{entry:?}");
+    }
+    // A profile is all that is set.
+    set("* => RuntimeDefault").await;
     let mut changed = eventually("the profile is set", async || {
         let pod = outcome(create().await).expect("a pod");
-        pod["spec"]["securityContext"].get("seccompProfile").is_some().then_some(pod)
+        (profile_of(&pod)["type"] == "RuntimeDefault").then_some(pod)
     })
     .await;
     let context = changed["spec"]["securityContext"].as_object_mut().expect("a context");

@@ -3,7 +3,11 @@
 use serde_json::Value;
 
 use super::verdict::{Verdict, Wanted};
-use crate::{cluster::read::policy_of, compile::sets_profiles, policy::Revision};
+use crate::{
+    cluster::read::policy_of,
+    compile::{Data, data, source, source_of, why_left},
+    policy::Revision,
+};
 
 /// What the API server sets by policies, as far as this replica knows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,60 +28,70 @@ pub enum InProcess {
 pub(super) struct PolicySeen {
     pub(super) name: String,
     pub(super) revision: Revision,
-    /// Whether it sets profiles; `None` if it cannot be read.
-    pub(super) sets_profiles: Option<bool>,
+    pub(super) sets: Sets,
+}
+
+/// What a policy sets.
+#[derive(Clone, Debug)]
+pub(super) enum Sets {
+    /// It cannot be read.
+    Unknown,
+    Nothing,
+    Profiles {
+        /// Whether the API server can set any of them.
+        some: bool,
+        left: Vec<String>,
+    },
 }
 
 impl PolicySeen {
     pub(super) fn new(name: &str, revision: Revision, manifest: &Result<Value, String>) -> Self {
         let policy = manifest.as_ref().ok().and_then(|it| policy_of(it).ok());
-        let sets_profiles = policy.map(|it| sets_profiles(&it.policy));
-        Self { name: name.to_owned(), revision, sets_profiles }
+        let sets = match policy.map(|it| data(&it.policy)) {
+            None => Sets::Unknown,
+            Some(None) => Sets::Nothing,
+            Some(Some(Data { sets_some, left, .. })) => Sets::Profiles { some: sets_some, left },
+        };
+        Self { name: name.to_owned(), revision, sets }
     }
 
     /// The condition that a policy is to have. It is unknown while the API server still has what was
     /// made of another version of the policy.
     pub(super) fn wanted(&self, in_process: &InProcess) -> Wanted {
-        match (in_process, self.sets_profiles) {
+        match (in_process, &self.sets) {
             (InProcess::Off, _) => Wanted::Nothing,
             (InProcess::Unknown, _) => Wanted::Unknown,
-            (_, None) => no("Unreadable", "callgate cannot read the policy"),
-            (InProcess::Unavailable(why), Some(true)) => {
+            (_, Sets::Unknown) => no("Unreadable", "callgate cannot read the policy"),
+            (InProcess::Unavailable(why), Sets::Profiles { .. }) => {
                 no("NotServed", &format!("the webhook alone sets its profiles: {why}"))
             }
-            (InProcess::Unavailable(_), Some(false)) => yes("SetsNoProfile", NOTHING),
-            (InProcess::Holds(spec), Some(sets_profiles)) => {
-                let entry = &spec["policies"][&self.name];
-                if !sets_profiles && entry.is_null() {
-                    yes("SetsNoProfile", NOTHING)
-                } else if sets_profiles && self.is_source_of(entry) {
-                    of_entry(entry)
-                } else {
-                    Wanted::Unknown
+            (InProcess::Unavailable(_), Sets::Nothing) => yes("SetsNoProfile", NOTHING),
+            (InProcess::Holds(spec), sets) => match (sets, spec["policies"].get(&self.name)) {
+                (Sets::Nothing, None) => yes("SetsNoProfile", NOTHING),
+                (Sets::Profiles { some, left }, Some(Value::String(text)))
+                    if source(text) == Some(source_of(&self.revision)) =>
+                {
+                    of_text(text, *some, left)
                 }
-            }
+                _ => Wanted::Unknown,
+            },
         }
-    }
-
-    fn is_source_of(&self, entry: &Value) -> bool {
-        let Revision { uid, generation } = &self.revision;
-        let source = &entry["source"];
-        source["uid"] == uid.as_str() && source["generation"] == *generation
     }
 }
 
 const NOTHING: &str = "it sets no profile";
 
-/// `entry` is what is stored for the policy.
-fn of_entry(entry: &Value) -> Wanted {
-    let list = |key: &str| entry[key].as_array().map(Vec::as_slice).unwrap_or_default();
-    let left: Vec<_> = list("left").iter().filter_map(Value::as_str).collect();
-    let left = left.join("; ");
-    let sets_some = list("choices").iter().any(|it| it.get("profile").is_some());
-    match (sets_some, left.is_empty()) {
+/// `text` is what is stored for the policy.
+fn of_text(text: &str, sets_some: bool, left: &[String]) -> Wanted {
+    let why = match why_left(text) {
+        Some(why) => format!("all pods: {why}"),
+        None => left.join("; "),
+    };
+    let is_set = sets_some && why_left(text).is_none();
+    match (is_set, why.is_empty()) {
         (true, true) => yes("Complete", "the API server sets its profiles"),
-        (true, false) => yes("Partial", &format!("left to the webhook: {left}")),
-        (false, _) => no("LeftToWebhook", &format!("left to the webhook: {left}")),
+        (true, false) => yes("Partial", &format!("left to the webhook: {why}")),
+        (false, _) => no("LeftToWebhook", &format!("left to the webhook: {why}")),
     }
 }
 
@@ -109,33 +123,46 @@ mod tests {
         json!({ "default": { "type": "RuntimeDefault" } })
     }
 
-    /// An object with an entry for the policy, made of this version of it.
-    fn holds(uid: &str, generation: i64, choices: &Value, left: &Value) -> InProcess {
-        let source = json!({ "uid": uid, "generation": generation });
-        let entry = json!({ "source": source, "choices": choices, "left": left });
-        InProcess::Holds(json!({ "policies": { "shop": entry } }))
+    fn exempts() -> Value {
+        let exemption = |name: &str| {
+            json!({
+                "name": name, "reason": "r", "owner": "o", "rules": ["unset"],
+                "match": { "containers": ["agent"] },
+            })
+        };
+        json!({
+            "default": { "type": "RuntimeDefault" }, "exemptions": [exemption("a"), exemption("b")],
+        })
     }
 
-    fn chosen() -> Value {
-        json!([{ "requirements": [], "profile": { "type": "RuntimeDefault" } }])
+    fn pins() -> Value {
+        let profile = json!({ "type": "Localhost", "localhostProfile": "callgate/a.json" });
+        json!({ "default": profile, "placement": "Pin" })
+    }
+
+    /// An object with this text for the policy.
+    fn holds(text: &str) -> InProcess {
+        InProcess::Holds(json!({ "policies": { "shop": text } }))
     }
 
     #[rstest]
     #[case::all_of_it(
-        &sets(), holds("u", 3, &chosen(), &json!([])),
+        &sets(), holds("* => RuntimeDefault\ngeneration 3 of u"),
         "True", "Complete", "the API server sets its profiles"
     )]
     #[case::a_part(
-        &sets(), holds("u", 3, &chosen(), &json!(["exemption \"a\"", "exemption \"b\""])),
-        "True", "Partial", "left to the webhook: exemption \"a\"; exemption \"b\""
+        &exempts(), holds("* => RuntimeDefault\ngeneration 3 of u"),
+        "True", "Partial", "left to the webhook: exemption \"a\" from unset: pods that it may apply \
+        to; exemption \"b\" from unset: pods that it may apply to"
     )]
-    #[case::nothing_of_it(
-        &sets(), holds("u", 3, &json!([]), &json!(["all pods: it is too large"])),
+    #[case::nothing_since_it_is_too_large(
+        &sets(), holds("left to the webhook: it is too large\ngeneration 3 of u"),
         "False", "LeftToWebhook", "left to the webhook: all pods: it is too large"
     )]
-    #[case::a_choice_without_a_profile(
-        &sets(), holds("u", 3, &json!([{ "requirements": [] }]), &json!(["spec.default"])),
-        "False", "LeftToWebhook", "left to the webhook: spec.default"
+    #[case::nothing_since_it_pins(
+        &pins(), holds("pin\n* => webhook\ngeneration 3 of u"),
+        "False", "LeftToWebhook", "left to the webhook: spec.default, Localhost \
+        \"callgate/a.json\": under placement Pin its pods also get a node affinity"
     )]
     #[case::it_sets_none(
         &json!({}), InProcess::Holds(json!({ "policies": {} })),
@@ -150,7 +177,7 @@ mod tests {
         "True", "SetsNoProfile", "it sets no profile"
     )]
     #[case::it_cannot_be_read(
-        &json!({ "default": 7 }), holds("u", 3, &chosen(), &json!([])),
+        &json!({ "default": 7 }), holds("* => RuntimeDefault\ngeneration 3 of u"),
         "False", "Unreadable", "callgate cannot read the policy"
     )]
     fn a_policy_is_compiled(
@@ -166,11 +193,14 @@ mod tests {
 
     #[rstest]
     #[case::before_the_object_is_listed(&sets(), InProcess::Unknown)]
-    #[case::of_an_earlier_version(&sets(), holds("u", 2, &chosen(), &json!([])))]
-    #[case::of_a_policy_that_was_deleted(&sets(), holds("v", 3, &chosen(), &json!([])))]
+    #[case::of_an_earlier_version(&sets(), holds("* => RuntimeDefault\ngeneration 2 of u"))]
+    #[case::of_a_policy_that_was_deleted(&sets(), holds("* => RuntimeDefault\ngeneration 3 of v"))]
     #[case::before_it_is_there(&sets(), InProcess::Holds(json!({ "policies": {} })))]
-    #[case::of_a_version_that_set_profiles(&json!({}), holds("u", 2, &chosen(), &json!([])))]
+    #[case::of_a_version_that_set_profiles(&json!({}), holds("* => RuntimeDefault\ngeneration 2 of u"))]
     #[case::there_is_no_object(&sets(), InProcess::Holds(Value::Null))]
+    #[case::of_an_earlier_callgate(&sets(), InProcess::Holds(json!({ "policies": { "shop": {
+        "source": { "uid": "u", "generation": 3 }, "choices": [], "left": [],
+    } } })))]
     fn nothing_is_known_of_a_policy(#[case] spec: &Value, #[case] in_process: InProcess) {
         assert_eq!(policy(spec).wanted(&in_process), Wanted::Unknown);
     }

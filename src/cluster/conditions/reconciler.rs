@@ -97,12 +97,13 @@ mod tests {
     }
 
     fn holds(reason: &str) -> InProcess {
-        let left = if reason == "Partial" { json!(["exemption \"a\""]) } else { json!([]) };
-        let entry = json!({
-            "source": { "uid": "u", "generation": 1 }, "left": left,
-            "choices": [{ "requirements": [], "profile": { "type": "RuntimeDefault" } }],
-        });
-        InProcess::Holds(json!({ "policies": { "shop": entry } }))
+        let text = if reason == "LeftToWebhook" {
+            "left to the webhook: it is too large"
+        } else {
+            "* => RuntimeDefault"
+        };
+        let text = format!("{text}\ngeneration 1 of u");
+        InProcess::Holds(json!({ "policies": { "shop": text } }))
     }
 
     impl World {
@@ -198,7 +199,7 @@ mod tests {
         for (in_process, reason) in [
             (InProcess::Unavailable("it is old".to_owned()), "NotServed"),
             (holds("Complete"), "Complete"),
-            (holds("Partial"), "Partial"),
+            (holds("LeftToWebhook"), "LeftToWebhook"),
         ] {
             let now = world.now.monotonic;
             world.replicas[0].take_in_process(in_process, now);
@@ -208,7 +209,7 @@ mod tests {
         let now = world.now.monotonic;
         world.replicas[0].take_in_process(InProcess::Holds(Value::Null), now);
         world.pass(10 * MINUTE);
-        assert_eq!(world.conditions[1].reason, "Partial", "until it is written anew");
+        assert_eq!(world.conditions[1].reason, "LeftToWebhook", "until it is written anew");
     }
 
     #[test]
