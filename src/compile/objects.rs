@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     compile::{
         Cluster,
-        expressions::{CONDITIONS, MUTATION, NO_PIN},
+        expressions::{CONDITION, MUTATION, NO_PIN},
     },
     group::{MODE_LABEL, POLICY_LABEL},
     policy::Mode,
@@ -24,7 +24,7 @@ pub(super) fn objects(
     cluster: &Cluster,
 ) -> Vec<Value> {
     let name = format!("callgate-policy-{policy}");
-    let conditions = CONDITIONS.iter().chain(pins.then_some(&NO_PIN));
+    let conditions = [CONDITION].into_iter().chain(pins.then_some(NO_PIN));
     let conditions: Vec<_> = conditions
         .map(|(name, expression)| json!({ "name": name, "expression": expression }))
         .collect();

@@ -67,19 +67,17 @@ spec:
         resources: [pods]
         scope: Namespaced
   matchConditions:
-    - name: the-pod-has-no-profile
-      expression: '!has(object.spec.securityContext) || !has(object.spec.securityContext.seccompProfile)'
-    - name: a-container-has-no-profile
+    - name: mutate-would-set-one-profile-and-nothing-else
       expression: >-
-        (object.spec.containers + object.spec.?initContainers.orValue([])).exists(it,
-        !has(it.securityContext) || !has(it.securityContext.seccompProfile))
-    - name: it-is-not-for-windows
-      expression: object.spec.?os.?name.orValue('') != 'windows'
-    - name: it-is-no-mirror-pod-and-has-no-legacy-annotation
-      expression: >-
-        !has(object.metadata.annotations) || !object.metadata.annotations.exists(key,
+        (!has(object.spec.securityContext) || !has(object.spec.securityContext.seccompProfile)) &&
+        (!has(object.spec.os) || object.spec.os.name != 'windows') &&
+        (!has(object.metadata.annotations) || !object.metadata.annotations.exists(key,
         key == 'kubernetes.io/config.mirror' ||
-        key.contains('seccomp.security.alpha.kubernetes.io/'))
+        key.contains('seccomp.security.alpha.kubernetes.io/'))) &&
+        (object.spec.containers.exists(it,
+        !has(it.securityContext) || !has(it.securityContext.seccompProfile)) ||
+        (has(object.spec.initContainers) && object.spec.initContainers.exists(it,
+        !has(it.securityContext) || !has(it.securityContext.seccompProfile))))
   variables:
     - name: profile
       expression: \"{'type': 'RuntimeDefault'}\"
@@ -224,7 +222,7 @@ fn pods_that_get_a_profile_and_a_node_affinity_are_left_to_the_webhook() {
         also get a node affinity";
     assert_eq!(left, [said]);
     let conditions = objects[0]["spec"]["matchConditions"].as_array().expect("a list");
-    assert_eq!(conditions[4]["name"], "no-container-has-a-localhost-profile");
+    assert_eq!(conditions[1]["name"], "no-container-has-a-localhost-profile");
 
     let all = json!({ "placement": "Pin", "default": localhost("callgate/web.json") });
     let Compiled { objects, left } = compiled(&all);

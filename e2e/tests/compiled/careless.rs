@@ -30,20 +30,19 @@ fn spec() -> Value {
     })
 }
 
-/// In the conditions, which all policies have.
-const IN_CONDITIONS: &[(&str, Damage)] = &[
+/// In the condition, which all policies have.
+const IN_CONDITION: &[(&str, Damage)] = &[
     ("an own profile is overwritten", |it| {
-        replaced(&it, "!has(object.spec.securityContext.seccompProfile)\"", "true\"")
+        replaced(&it, "!has(object.spec.securityContext.seccompProfile)) &&", "true) &&")
     }),
     ("has() is left out", |it| {
-        let has =
-            "!has(it.securityContext) || !has(it.securityContext.seccompProfile))\",\"name\":\"a-";
-        let less = "it.securityContext.seccompProfile == null)\",\"name\":\"a-";
+        let has = "!has(it.securityContext) || !has(it.securityContext.seccompProfile)) || \
+            (has(object.spec.initContainers)";
+        let less = "it.securityContext.seccompProfile == null) || (has(object.spec.initContainers)";
         replaced(&it, has, less)
     }),
     ("init containers are forgotten", |it| {
-        let all = "(object.spec.containers + object.spec.?initContainers.orValue([])).exists";
-        replaced(&it, all, "object.spec.containers.exists")
+        replaced(&it, "has(object.spec.initContainers) &&", "false &&")
     }),
     ("Windows is forgotten", |it| replaced(&it, "!= 'windows'", "!= 'win'")),
     ("mirror pods are forgotten", |it| {
@@ -130,7 +129,7 @@ pub(super) fn all(form: Form) -> Vec<(&'static str, Group)> {
         damage,
     };
     let others = if form == Form::Policies { IN_POLICIES } else { IN_COMPONENT };
-    let all = IN_CONDITIONS.iter().chain(others);
+    let all = IN_CONDITION.iter().chain(others);
     let mistakes = all.map(|(name, damage)| (*name, group(name, Mode::Enforce, *damage)));
     let mode = "the mode is forgotten";
     let without_mode: Damage = |it| it.replace("[\"warn\",\"audit\"]", "[\"x\"]");
