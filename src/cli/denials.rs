@@ -16,7 +16,11 @@ use crate::{
     },
     causes::chain,
     cli::Outcome,
-    cluster::{self, Clients},
+    cluster::{
+        self, Clients,
+        events::{self, Denial, What},
+    },
+    denials::DeniedCall,
     log_once::LogOnce,
     server::{self, Admin, Limits, Order, Readiness, signals},
     telemetry::{DenialMetrics, Log, Logging},
@@ -93,8 +97,16 @@ async fn serve(audit: Listener, listener: TcpListener) -> anyhow::Result<()> {
         );
     }
     let failures = Arc::new(Mutex::new(LogOnce::default()));
+    // No pod has a name of its own in the network of its node.
+    let (client, instance) = (audit.client.clone(), audit.node.clone());
+    let on_report = {
+        let metrics = Arc::clone(&metrics);
+        move |it: cluster::Report| metrics.event(it.as_str())
+    };
+    let (send, write) = events::reporter(client, instance, What::CALL, on_report);
+    tokio::spawn(write);
     let watching = watching(&metrics, &failures);
-    let handler = handler(metrics, conditions, failures);
+    let handler = handler(metrics, conditions, failures, send);
     tokio::select! {
         ended = audit.run(handler, watching) => {
             ended.context("cannot read audit records, which takes CAP_AUDIT_READ")?;
@@ -135,6 +147,7 @@ fn handler(
     metrics: Arc<DenialMetrics>,
     [listens, reported]: [server::Condition; 2],
     failures: Failures,
+    send: impl Fn(Denial) + Send + Sync + 'static,
 ) -> ListenerEvents {
     Arc::new(move |news| match news {
         ListenerEvent::Listens => {
@@ -148,7 +161,10 @@ fn handler(
                 tracing::error!(error, "no denial can be seen, trying again");
             }
         }
-        ListenerEvent::Settled { totals, .. } => metrics.set(totals),
+        ListenerEvent::Settled { denied, totals } => {
+            metrics.set(totals);
+            denied.iter().filter(|it| it.was_stopped()).map(event).for_each(&send);
+        }
         ListenerEvent::Reported => {
             reported.met();
             failures.lock().unwrap_or_else(PoisonError::into_inner).is_over(&"report");
@@ -161,6 +177,23 @@ fn handler(
             }
         }
     })
+}
+
+/// An Event about the pod. How often is its count.
+fn event(call: &DeniedCall) -> Denial {
+    let DeniedCall { namespace, pod, uid, container, syscall, .. } = call;
+    let filter = call.filter();
+    Denial {
+        namespace: namespace.clone(),
+        owner: events::Owner {
+            api_version: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            name: pod.clone(),
+            uid: uid.clone(),
+        },
+        why: format!("container {container:?} was denied {syscall} by {filter}"),
+        times: u32::try_from(call.count).unwrap_or(u32::MAX),
+    }
 }
 
 /// What is wrong, and what to do.
@@ -178,5 +211,34 @@ fn explain(silence: &Silence) -> String {
             "the record of a call of its own names another process: the pod needs hostPID".to_owned()
         }
         Silence::NoCall(error) => format!("cannot make a call of its own: {}", chain(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_event_names_the_container_the_call_and_the_profile() {
+        let call = |declared: &str, path: Option<&str>| {
+            let call = json!({
+                "namespace": "shop", "pod": "web-0", "uid": "u", "container": "app",
+                "declared": declared, "localhostProfile": path, "syscall": "io_uring_setup",
+                "architecture": "SCMP_ARCH_X86_64", "action": "SCMP_ACT_ERRNO", "count": 37,
+                "last": "2026-11-28T09:14:02Z",
+            });
+            event(&serde_json::from_value(call).expect("a call"))
+        };
+        let denial = call("Localhost", Some("callgate/web.json"));
+        assert_eq!(
+            denial.why,
+            "container \"app\" was denied io_uring_setup by \"callgate/web.json\""
+        );
+        assert_eq!((denial.times, &*denial.namespace, &*denial.owner.name), (37, "shop", "web-0"));
+        assert!(call("RuntimeDefault", None).why.ends_with(" by RuntimeDefault"));
+        let unset = call("Unset", None).why;
+        assert!(unset.ends_with(" by a filter that its pod does not declare"), "{unset}");
     }
 }

@@ -59,7 +59,7 @@ fn denial(namespace: &str, DeniedPod { owner, why }: &DeniedPod<'_>) -> Denial {
         name: name.to_string(),
         uid: uid.to_string(),
     };
-    Denial { namespace: namespace.to_owned(), owner, why: why.clone() }
+    Denial { namespace: namespace.to_owned(), owner, why: why.clone(), times: 1 }
 }
 
 fn refused(namespace: &str, pod: &RefusedPod<'_>) -> Refused {

@@ -61,6 +61,16 @@ impl Denials {
 }
 
 impl DeniedCall {
+    /// The filter that decided, by what the pod declares.
+    pub fn filter(&self) -> String {
+        match &self.declared {
+            Declared::Localhost(path) => format!("{path:?}"),
+            Declared::RuntimeDefault => "RuntimeDefault".to_owned(),
+            // One that a program has installed itself, or that of a kubelet with `seccompDefault`.
+            _ => "a filter that its pod does not declare".to_owned(),
+        }
+    }
+
     /// Whether the call was stopped, and not only logged.
     pub fn was_stopped(&self) -> bool {
         self.action != "SCMP_ACT_LOG"

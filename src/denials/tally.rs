@@ -53,14 +53,6 @@ pub struct Totals {
     pub lost: u64,
 }
 
-/// Calls of one container that were denied since the last time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denied {
-    pub call: DeniedCall,
-    /// Whether there may have been more.
-    pub is_lower_bound: bool,
-}
-
 /// As the kernel writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Call {
@@ -132,7 +124,7 @@ impl Tally {
 
     /// Looks for the containers of the calls that wait; called once a second. Returns the calls whose
     /// containers were found.
-    pub fn settle(&mut self, pods: &Pods, now: i64) -> Vec<Denied> {
+    pub fn settle(&mut self, pods: &Pods, now: i64) -> Vec<DeniedCall> {
         let by_id = pods.by_id();
         let mut found = BTreeMap::<(Place, Call), Count>::new();
         for ((ids, call), mut waiting) in mem::take(&mut self.waiting) {
@@ -153,13 +145,11 @@ impl Tally {
                 self.totals.others += waiting.count.count;
             }
         }
-        let is_lower_bound = self.totals.lost > 0 || self.totals.unknown > 0;
         let mut denied = Vec::new();
         for ((place, call), count) in found {
-            let written = call.written(self.native, &place, count);
+            denied.push(call.written(self.native, &place, count));
             let action = Effect::of_returned(call.action).action();
             *self.totals.by_action.entry(action).or_default() += count.count;
-            denied.push(Denied { call: written, is_lower_bound });
             self.count(place, call, count);
         }
         for calls in self.calls.values_mut() {
@@ -382,7 +372,7 @@ mod tests {
         tally.note(&mkdir(9), Some(vec![id(0)]));
         let denied = tally.settle(&node(1), START);
         assert_eq!(denied.len(), 1);
-        let call = &denied[0].call;
+        let call = &denied[0];
         assert_eq!((&*call.namespace, &*call.uid, &*call.container), ("shop", "uid-0", "app"));
         assert_eq!(call.declared, Declared::Localhost("callgate/web.json".to_owned()));
         assert_eq!((call.count, call.last.as_second()), (2, START + 9));
@@ -405,11 +395,9 @@ mod tests {
         for harm in harms {
             let mut tally = tally();
             tally.note(&mkdir(0), Some(vec![id(0)]));
-            assert!(!tally.settle(&node(1), START)[0].is_lower_bound);
+            tally.settle(&node(1), START);
             assert!(!tally.report().is_lower_bound());
             harm(&mut tally);
-            tally.note(&mkdir(0), Some(vec![id(0)]));
-            assert!(tally.settle(&node(1), START)[0].is_lower_bound);
             assert!(tally.report().is_lower_bound());
         }
     }

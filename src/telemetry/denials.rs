@@ -25,6 +25,8 @@ metrics! {
         unattributed: Counters<Unattributed> = "denials_unattributed",
         /// How often the kernel had more records than could be read in time
         lost: Counter = "denials_lost",
+        /// Events about denied calls, by outcome
+        events: Counters<Outcome> = "denials_events",
         /// Failures, by kind
         errors: Counters<Failure> = "denials_errors",
     }
@@ -38,6 +40,11 @@ struct Action {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Unattributed {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,6 +74,11 @@ impl DenialMetrics {
         set(&self.records.lost, *lost);
     }
 
+    /// Counts an Event (`callgate_denials_events_total`).
+    pub fn event(&self, outcome: &'static str) {
+        self.records.events.get_or_create(&Outcome { outcome }).inc();
+    }
+
     /// Counts a failure (`callgate_denials_errors_total`).
     pub fn failed(&self, kind: &'static str) {
         self.records.errors.get_or_create(&Failure { kind }).inc();
@@ -88,6 +100,7 @@ mod tests {
         let by_action = [("SCMP_ACT_ERRNO", 37), ("SCMP_ACT_LOG", 2)].into();
         metrics.set(&Totals { by_action, others: 5, unknown: 4, malformed: 1, lost: 3 });
         metrics.failed("silent");
+        metrics.event("written");
         let page = metrics.render();
         for line in [
             r#"callgate_denials_total{action="SCMP_ACT_ERRNO"} 37"#,
@@ -96,6 +109,7 @@ mod tests {
             r#"callgate_denials_unattributed_total{reason="ended"} 4"#,
             r#"callgate_denials_unattributed_total{reason="malformed"} 1"#,
             "callgate_denials_lost_total 3",
+            r#"callgate_denials_events_total{outcome="written"} 1"#,
             r#"callgate_denials_errors_total{kind="silent"} 1"#,
             r#"callgate_build_info{version="1.2.3"} 1"#,
         ] {

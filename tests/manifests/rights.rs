@@ -182,6 +182,8 @@ const RIGHTS: &[Right] = &[
     of_witness("list", "agent/witness.rs begins with all pods of the node"),
     of_witness("watch", "agent/witness.rs watches them, to name the containers of processes"),
     of_denials("callgate.dev", "seccompnodes/status", "patch", "agent/denials/report.rs applies what was denied"),
+    of_denials("events.k8s.io", "events", "create", "cluster/events writes an Event on the pod of a denied call, in any namespace"),
+    of_denials("events.k8s.io", "events", "patch", "cluster/events updates the count instead of writing another one"),
     of_denials("", "pods", "list", "agent/witness.rs begins with all pods of the node"),
     of_denials("", "pods", "watch", "agent/witness.rs watches them, to name the containers of processes"),
     Right { account: AGENT, ..right(OWN, "", "pods", "delete", "its own, when the seccomp directory was replaced") },

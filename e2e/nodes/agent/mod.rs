@@ -1,5 +1,7 @@
 //! What must be seen of the agent: profiles get to real nodes, and pods run under them.
 
+mod around;
+mod denials;
 mod directory;
 mod faults;
 mod hostile;
@@ -15,6 +17,7 @@ mod upgrade;
 mod witness;
 
 use self::{
+    denials::what_profiles_deny_is_reported_by_container,
     directory::an_agent_whose_directory_is_replaced_is_recreated_with_the_new_one,
     faults::{
         a_report_that_is_deleted_or_taken_away_from_its_node_is_there_again,
@@ -55,6 +58,7 @@ pub(crate) const ALL: &[Entry] = entries![
     what_stands_in_the_way_is_told_and_nothing_outside_is_touched,
     no_pod_runs_under_a_note_of_the_agent,
     what_runs_without_a_filter_is_reported_beside_what_is_declared,
+    what_profiles_deny_is_reported_by_container,
     an_agent_speaks_for_its_own_node_alone,
     an_agent_whose_directory_is_replaced_is_recreated_with_the_new_one,
     two_hundred_profiles_reach_a_fresh_node_and_take_little_memory,

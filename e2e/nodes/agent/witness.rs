@@ -21,14 +21,14 @@ async fn seen(it: &Deployment) -> Option<Vec<(String, String, String)>> {
 }
 
 /// A pod that stays.
-fn stays(name: &str, context: &Value) -> Value {
+pub(super) fn stays(name: &str, context: &Value) -> Value {
     let mut pod = pod(name, &["sleep", "infinity"], context);
     pod["spec"]["nodeName"] = ON.into();
     pod
 }
 
-async fn runs(it: &Deployment, name: &str) {
-    let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}");
+pub(super) async fn runs(it: &Deployment, namespace: &str, name: &str) {
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
     patiently("the container runs", async || {
         let body = it.api.get(&path).await.body;
         let state = &body["status"]["containerStatuses"][0]["state"];
@@ -38,19 +38,19 @@ async fn runs(it: &Deployment, name: &str) {
 }
 
 /// No policy governs it.
-async fn make_the_namespace(it: &Deployment) {
+pub(super) async fn make_the_namespace(it: &Deployment, name: &str) {
     let object = json!({
-        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE },
+        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name },
     });
     it.api.post("/api/v1/namespaces", &object).await.expect_ok("the namespace");
-    let account = format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default");
+    let account = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
     eventually("pods can be created", async || it.api.get(&account).await.is_ok().then_some(()))
         .await;
 }
 
-/// A kustomization of what the suite deploys, with the component.
-fn with_the_component(it: &Deployment) -> String {
-    let folder = it.directory().join("witness");
+/// A kustomization of what the suite deploys, with this component.
+pub(super) fn kustomization(it: &Deployment, component: &str) -> String {
+    let folder = it.directory().join(component);
     fs::create_dir_all(&folder).expect("the directory is ours");
     // kustomize takes relative paths alone.
     let place = folder.canonicalize().expect("it is there");
@@ -58,7 +58,8 @@ fn with_the_component(it: &Deployment) -> String {
     let part = |it: &str| format!("{up}{}/manifests/{it}", env!("CARGO_MANIFEST_DIR"));
     let kustomization = json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
-        "resources": [part("overlays/e2e")], "components": [part("components/witness")],
+        "resources": [part("overlays/e2e")], "components": [part(&format!("components/{component}"))],
+        "images": [{ "name": "callgate", "newName": "localhost/callgate", "newTag": "e2e" }],
     });
     fs::write(folder.join("kustomization.yaml"), kustomization.to_string()).expect("it is ours");
     folder.to_string_lossy().into_owned()
@@ -74,7 +75,7 @@ async fn deploy(it: &Deployment, folder: &str) {
 pub(super) async fn what_runs_without_a_filter_is_reported_beside_what_is_declared(
     it: Arc<Deployment>,
 ) {
-    make_the_namespace(&it).await;
+    make_the_namespace(&it, NAMESPACE).await;
     let seccomp = it.seccomp_root(ON);
     fs::create_dir_all(&seccomp).expect("the node is ours");
     fs::write(seccomp.join("hollow.json"), "{}").expect("the node is ours");
@@ -102,10 +103,10 @@ pub(super) async fn what_runs_without_a_filter_is_reported_beside_what_is_declar
     let manifest = it.root_of(ON).join("var/lib/kubernetes/manifests/static.json");
     fs::write(&manifest, fixed.to_string()).expect("the node is ours");
     for name in ["unset", "default", "privileged", "unconfined", "hollow"] {
-        runs(&it, name).await;
+        runs(&it, NAMESPACE, name).await;
     }
 
-    let folder = with_the_component(&it);
+    let folder = kustomization(&it, "witness");
     deploy(&it, &folder).await;
 
     let entry = |pod: &str, declared: &str| {
@@ -124,7 +125,7 @@ pub(super) async fn what_runs_without_a_filter_is_reported_beside_what_is_declar
     // A container whose profile was missing starts under it once it is there.
     apply(&it, "late", "mkdir").await;
     installed(&it, "late", "mkdir").await;
-    runs(&it, "late").await;
+    runs(&it, NAMESPACE, "late").await;
     // A program that is executed in a container is under its filter.
     it.kubectl_ok(&[
         "-n",

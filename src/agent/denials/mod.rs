@@ -29,7 +29,7 @@ use self::{
 };
 use super::{event::EventHandler, report::ReportError, witness::follow_pods};
 use crate::{
-    denials::{Denied, Totals},
+    denials::{DeniedCall, Totals},
     profile::Architecture,
     witness::Pods,
 };
@@ -64,7 +64,7 @@ pub enum ListenerEvent<'a> {
     Silent(Silence),
     /// Calls were attributed to containers.
     Settled {
-        denied: &'a [Denied],
+        denied: &'a [DeniedCall],
         totals: &'a Totals,
     },
     Reported,
@@ -144,13 +144,17 @@ async fn report(
     let (mut written, mut last) = (None, None::<Instant>);
     loop {
         ticks.tick().await;
-        let Some(pods) = pods.borrow().clone() else { continue };
+        let pods = pods.borrow().clone();
         let (denied, totals, report) = {
             let mut heard = lock(heard);
-            let denied = heard.tally.settle(&pods, now());
+            let denied = pods.as_ref().map(|it| heard.tally.settle(it, now()));
             (denied, heard.tally.totals().clone(), heard.tally.report())
         };
-        handler(ListenerEvent::Settled { denied: &denied, totals: &totals });
+        let denied = denied.as_deref();
+        handler(ListenerEvent::Settled { denied: denied.unwrap_or_default(), totals: &totals });
+        if denied.is_none() {
+            continue;
+        }
         let is_new = written.as_ref().is_none_or(|it| !report.has_the_same_calls(it));
         if !is_new || last.is_some_and(|it| it.elapsed() < REPORT) {
             continue;

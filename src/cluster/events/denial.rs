@@ -10,7 +10,7 @@ const LONGEST_NOTE: usize = 1024;
 /// owner references.
 pub(super) const LONGEST_NAME: usize = 253;
 
-/// A denied pod, and its owner.
+/// A denied pod, and its owner; or denied calls of a container, and its pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// The namespace of the pod, which is also that of its owner.
@@ -18,6 +18,30 @@ pub struct Denial {
     pub owner: Owner,
     /// The same text for all pods that are denied for the same reason.
     pub why: String,
+    /// How often.
+    pub times: u32,
+}
+
+/// What is denied, as Events name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct What {
+    reason: &'static str,
+    action: &'static str,
+}
+
+impl What {
+    /// A pod, by the webhook.
+    pub const POD: Self = Self { reason: "SeccompRefused", action: "CreatePod" };
+    /// A system call, by a profile.
+    pub const CALL: Self = Self { reason: "SeccompDenied", action: "SystemCall" };
+
+    pub(super) fn reason(self) -> &'static str {
+        self.reason
+    }
+
+    pub(super) fn action(self) -> &'static str {
+        self.action
+    }
 }
 
 /// An object that creates pods, as an `OwnerReference` names it.

@@ -84,20 +84,21 @@ impl Default for Ledger {
 impl Ledger {
     /// Records a denial. Returns `false` if a series had to be dropped before it was written.
     pub(super) fn note(&mut self, denial: Denial, now: ClockReading) -> bool {
-        let Denial { namespace, owner: Owner { api_version, kind, name, uid }, why } = denial;
+        let Denial { namespace, owner: Owner { api_version, kind, name, uid }, why, times } =
+            denial;
         let key = Key { namespace, uid, why };
         let is_over = |it: &Series| now.since(it.last) >= OVER && it.written == it.count;
         if self.series.get(&key).is_some_and(is_over) {
             self.series.remove(&key);
         }
         if let Some(series) = self.series.get_mut(&key) {
-            series.count = series.count.saturating_add(1);
+            series.count = series.count.saturating_add(times);
             series.last = now;
             return true;
         }
         self.series.retain(|_, it| !is_over(it));
         let in_full = self.make_room(&key.namespace);
-        let (first, count) = (now.wall, 1);
+        let (first, count) = (now.wall, times);
         let (due, pause) = (now.monotonic, SHORTEST);
         let series =
             Series { api_version, kind, name, first, last: now, count, written: 0, due, pause };
@@ -150,7 +151,8 @@ impl Series {
             self;
         let Key { namespace, uid, why } = key.clone();
         let (api_version, kind, name) = (api_version.clone(), kind.clone(), name.clone());
-        let denial = Denial { namespace, owner: Owner { api_version, kind, name, uid }, why };
+        let owner = Owner { api_version, kind, name, uid };
+        let denial = Denial { namespace, owner, why, times: *count };
         Occurrence { denial, first: *first, last: last.wall, count: *count, is_new }
     }
 }

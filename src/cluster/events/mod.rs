@@ -1,4 +1,4 @@
-//! Reports denied pods as Events on their owners, where users look.
+//! Reports denied pods as Events on their owners, and denied calls as Events on pods, where users look.
 //!
 //! A denied pod does not exist, so it cannot be described. Its `ReplicaSet` or Job exists, and may
 //! have its pods denied again and again: `ledger` decides what is worth an Event, and the rest of
@@ -27,7 +27,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-pub use self::denial::{Denial, Owner};
+pub use self::denial::{Denial, Owner, What};
 use self::{
     denial::LONGEST_NAME,
     ledger::{Ledger, Occurrence},
@@ -56,6 +56,7 @@ const CONTROLLER: &str = "callgate";
 pub fn reporter<T: Fn(Report) + Clone + Send + Sync + 'static>(
     client: Client,
     instance: String,
+    what: What,
     on_report: T,
 ) -> (impl Fn(Denial) + Send + Sync + 'static, impl Future<Output = ()> + Send) {
     let (queue, denials) = mpsc::channel(QUEUE);
@@ -67,7 +68,7 @@ pub fn reporter<T: Fn(Report) + Clone + Send + Sync + 'static>(
     };
     let write = move |it: Occurrence| {
         let (client, instance) = (client.clone(), instance.clone());
-        async move { write(&client, &instance, &it).await }
+        async move { write(&client, &instance, what, &it).await }
     };
     (sender, run(denials, write, on_report))
 }
@@ -96,12 +97,12 @@ async fn run<W: Future<Output = Report>>(
     }
 }
 
-async fn write(client: &Client, instance: &str, occurrence: &Occurrence) -> Report {
-    let why = match within(PATIENCE, put(client, instance, occurrence)).await {
+async fn write(client: &Client, instance: &str, what: What, occurrence: &Occurrence) -> Report {
+    let why = match within(PATIENCE, put(client, instance, what, occurrence)).await {
         Ok(()) => return Report::Written,
         Err(error) => chain(&error),
     };
-    let Denial { namespace, owner, why: _ } = &occurrence.denial;
+    let Denial { namespace, owner, .. } = &occurrence.denial;
     // Not louder: a namespace that is being deleted accepts no new Events.
     tracing::debug!(namespace, owner = owner.name, error = why, "an event is not written");
     Report::Failed
@@ -109,8 +110,13 @@ async fn write(client: &Client, instance: &str, occurrence: &Occurrence) -> Repo
 
 /// The API server deletes an Event an hour after its last write, or earlier. An Event that is gone
 /// is created again as a whole.
-async fn put(client: &Client, instance: &str, occurrence: &Occurrence) -> kube::Result<()> {
-    let event = event(instance, occurrence);
+async fn put(
+    client: &Client,
+    instance: &str,
+    what: What,
+    occurrence: &Occurrence,
+) -> kube::Result<()> {
+    let event = event(instance, what, occurrence);
     let events = Api::<Event>::namespaced(client.clone(), &occurrence.denial.namespace);
     if !occurrence.is_new {
         let name = event.metadata.name.as_deref().unwrap_or_default();
@@ -125,9 +131,9 @@ async fn put(client: &Client, instance: &str, occurrence: &Occurrence) -> kube::
 
 /// An `events.k8s.io/v1` Event, which `kubectl describe` and `kubectl get events` show like a
 /// core/v1 Event.
-fn event(instance: &str, occurrence: &Occurrence) -> Event {
+fn event(instance: &str, what: What, occurrence: &Occurrence) -> Event {
     let Occurrence { denial, first, last, count, is_new: _ } = occurrence;
-    let Denial { namespace, owner, why } = denial;
+    let Denial { namespace, owner, why, .. } = denial;
     let Owner { api_version, kind, name, uid } = owner;
     let text = |it: &str| Some(it.to_owned());
     let regarding = ObjectReference {
@@ -149,8 +155,8 @@ fn event(instance: &str, occurrence: &Occurrence) -> Event {
         metadata,
         event_time: Some(MicroTime(*first)),
         type_: text("Warning"),
-        reason: text("SeccompRefused"),
-        action: text("CreatePod"),
+        reason: text(what.reason()),
+        action: text(what.action()),
         note: text(why),
         regarding: Some(regarding),
         reporting_controller: text(CONTROLLER),

@@ -24,7 +24,7 @@ fn denial(namespace: &str, uid: &str, why: &str) -> Denial {
         name: "web-5d".to_owned(),
         uid: uid.to_owned(),
     };
-    Denial { namespace: namespace.to_owned(), owner, why: why.to_owned() }
+    Denial { namespace: namespace.to_owned(), owner, why: why.to_owned(), times: 1 }
 }
 
 /// A reading of both clocks, that long after the start.
@@ -95,6 +95,15 @@ fn a_replica_set_denied_for_an_hour_leads_to_a_dozen_writes_of_one_event() {
     let Occurrence { first, last, .. } = written[12].1;
     assert_eq!(last.duration_since(first).as_secs(), 3599);
     assert_eq!(lost, 0);
+}
+
+#[test]
+fn a_burst_that_is_noted_at_once_is_one_event_with_its_count() {
+    let burst = |times| Denial { times, ..denial("shop", "u", "why") };
+    let all = [(Duration::ZERO, burst(20_000)), (Duration::from_secs(1), burst(17))];
+    let (written, lost) = simulated(&all);
+    let told: Vec<_> = written.iter().map(|(at, it)| (at.as_secs(), it.count)).collect();
+    assert_eq!((told, lost), (vec![(0, 20_000), (5, 20_017)], 0));
 }
 
 #[test]
@@ -185,7 +194,7 @@ proptest! {
 fn counts(written: &[(Duration, Occurrence)]) -> Vec<u32> {
     let mut last = BTreeMap::new();
     for (_, it) in written {
-        let Denial { namespace, owner, why } = &it.denial;
+        let Denial { namespace, owner, why, .. } = &it.denial;
         last.insert((namespace, &owner.uid, why, it.first), it.count);
     }
     last.into_values().collect()
@@ -200,7 +209,8 @@ fn occurrence(count: u32) -> Occurrence {
 
 #[test]
 fn an_event_is_what_the_api_server_takes_and_kubectl_shows() {
-    let written = |count| serde_json::to_value(event("callgate-7c", &occurrence(count))).unwrap();
+    let written =
+        |count| serde_json::to_value(event("callgate-7c", What::POD, &occurrence(count))).unwrap();
     let mut expected = json!({
         "apiVersion": "events.k8s.io/v1", "kind": "Event",
         "metadata": { "name": "web-5d.18eaf2d578750d15", "namespace": "shop" },
@@ -216,6 +226,13 @@ fn an_event_is_what_the_api_server_takes_and_kubectl_shows() {
     assert_eq!(written(1), expected);
     expected["series"] = json!({ "count": 7, "lastObservedTime": "2026-11-24T10:01:30.123456Z" });
     assert_eq!(written(7), expected);
+}
+
+#[test]
+fn an_event_about_a_call_has_a_reason_of_its_own() {
+    let event = event("node-a", What::CALL, &occurrence(1));
+    assert_eq!(event.reason.as_deref(), Some("SeccompDenied"));
+    assert_eq!(event.action.as_deref(), Some("SystemCall"));
 }
 
 #[test]
@@ -288,10 +305,10 @@ const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
 #[tokio::test]
 async fn of_an_event_that_is_there_only_the_series_is_written() {
     let (client, asked) = api(|_| Some(StatusCode::OK));
-    assert_eq!(write(&client, "callgate-7c", &occurrence(1)).await, Report::Written);
-    assert_eq!(write(&client, "callgate-7c", &occurrence(7)).await, Report::Written);
+    assert_eq!(write(&client, "callgate-7c", What::POD, &occurrence(1)).await, Report::Written);
+    assert_eq!(write(&client, "callgate-7c", What::POD, &occurrence(7)).await, Report::Written);
     let asked = asked.lock().unwrap();
-    let whole = serde_json::to_value(event("callgate-7c", &occurrence(1))).unwrap();
+    let whole = serde_json::to_value(event("callgate-7c", What::POD, &occurrence(1))).unwrap();
     assert_eq!(asked[0], (format!("POST {EVENTS}"), whole.clone()));
     let name = whole["metadata"]["name"].as_str().unwrap();
     let series = json!({ "count": 7, "lastObservedTime": "2026-11-24T10:01:30.123456Z" });
@@ -303,8 +320,8 @@ async fn an_event_that_has_ended_is_written_whole() {
     let (client, asked) = api(|method| {
         Some(if method == Method::PATCH { StatusCode::NOT_FOUND } else { StatusCode::CREATED })
     });
-    assert_eq!(write(&client, "callgate-7c", &occurrence(7)).await, Report::Written);
-    let whole = serde_json::to_value(event("callgate-7c", &occurrence(7))).unwrap();
+    assert_eq!(write(&client, "callgate-7c", What::POD, &occurrence(7)).await, Report::Written);
+    let whole = serde_json::to_value(event("callgate-7c", What::POD, &occurrence(7))).unwrap();
     assert_eq!(asked.lock().unwrap()[1], (format!("POST {EVENTS}"), whole));
 }
 
@@ -314,7 +331,7 @@ async fn while_the_api_server_does_not_answer_the_queue_is_bounded_and_no_reques
     let reports = Arc::<Mutex<Vec<Report>>>::default();
     let heard = Arc::clone(&reports);
     let told = move |it| heard.lock().unwrap().push(it);
-    let (tell, write) = reporter(client, "callgate-7c".to_owned(), told);
+    let (tell, write) = reporter(client, "callgate-7c".to_owned(), What::POD, told);
     let of = |report| reports.lock().unwrap().iter().filter(|it| **it == report).count();
     for uid in 0..1000 {
         tell(denial("shop", &uid.to_string(), "why"));

@@ -113,7 +113,8 @@ impl Source {
         let on_report = move |it: cluster::Report| metrics.reported("event", it.as_str());
         // The name of the pod, if there is one.
         let instance = std::env::var("HOSTNAME").unwrap_or_else(|_| "callgate".to_owned());
-        let (report, write) = cluster::events::reporter(self.client()?, instance, on_report);
+        let what = cluster::events::What::POD;
+        let (report, write) = cluster::events::reporter(self.client()?, instance, what, on_report);
         tokio::spawn(write);
         Some(Box::new(report))
     }

@@ -14,6 +14,16 @@ use crate::report::report;
 /// Says that this process is inside the rig's network already; holds its directory.
 const INSIDE: &str = "CALLGATE_E2E_INSIDE";
 
+/// As this descriptor the suite inside has the input of a shell outside, which ends with it.
+pub const SHELL_OUTSIDE: u8 = 7;
+
+/// As this one it has the network outside.
+pub const NETWORK_OUTSIDE: u8 = 8;
+
+/// Runs the lines that it reads. What it starts is killed when it ends.
+const SHELL: &str =
+    "trap 'kill $(jobs -p)' EXIT; while read -r line; do eval \"$line\" </dev/null; done";
+
 /// Names the folder in `e2e` whose scripts run the cluster of our own: `cluster`, which is the default, or `kind`.
 const RIG: &str = "CALLGATE_E2E_RIG";
 
@@ -196,13 +206,29 @@ pub fn run_inside(needs: &Needs) -> Result<ExitCode, Failure> {
 
 /// Runs this program once more, in the cluster's network.
 fn enter(rig: &Path, state: &Path) -> Result<ExitCode, Failure> {
-    let inside = Command::new(rig.join("enter"))
+    // No process inside can start one outside: a process cannot enter the process namespace around its own.
+    let mut shell = Command::new("bash")
+        .args(["-c", SHELL])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|it| broken(&it))?;
+    let input = shell.stdin.take().expect("it is piped");
+    let pass = format!(
+        "exec {SHELL_OUTSIDE}>&0 {NETWORK_OUTSIDE}</proc/self/ns/net </dev/null; exec \"$@\""
+    );
+    let inside = Command::new("bash")
+        .args(["-c", &pass, "bash"])
+        .stdin(input)
+        .arg(rig.join("enter"))
         .arg(state)
         .arg(env::current_exe().map_err(|it| broken(&it))?)
         .args(env::args_os().skip(1))
         .env(INSIDE, state)
         .status()
         .map_err(|it| broken(&it))?;
+    shell.wait().map_err(|it| broken(&it))?;
     Ok(ExitCode::from(inside.code().and_then(|it| u8::try_from(it).ok()).unwrap_or(1)))
 }
 
