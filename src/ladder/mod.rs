@@ -6,7 +6,7 @@ mod step;
 mod text;
 
 pub(crate) use changed::{last_change, last_change_of_spec};
-pub use step::{Known, Ladder, Next, Step, climb};
+pub use step::{DeniedCalls, Known, Ladder, Next, Step, climb};
 pub use text::text;
 
 #[cfg(test)]

@@ -64,8 +64,18 @@ pub struct Step {
     pub findings: Vec<EvidenceFinding>,
     /// How many containers run without a filter now, as far as agents look at processes.
     pub unfiltered: usize,
+    /// What profiles denied in its containers within the time of observation, as far as nodes report it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub denied_calls: Option<DeniedCalls>,
     /// The steps to the other modes, the next one first.
     pub next: Vec<Next>,
+}
+
+/// Calls that were denied in containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DeniedCalls {
+    pub calls: u64,
+    pub last: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -128,8 +138,24 @@ pub fn climb(known: &Known<'_>, window: (SignedDuration, &str), now: Timestamp) 
         last: status.and_then(|it| it.last.as_ref()).map(|it| it.0),
         findings: status.map(|it| it.findings.clone()).unwrap_or_default(),
         unfiltered: known.scanned.unfiltered.len(),
+        denied_calls: denied_calls(known.scanned, window.0, now),
         next: next.collect(),
     }
+}
+
+/// What was denied within `window` before `now`. It forbids no step: a profile denied it, and would do
+/// so in any mode.
+fn denied_calls(
+    scanned: &NamespaceOverview,
+    window: SignedDuration,
+    now: Timestamp,
+) -> Option<DeniedCalls> {
+    let calls = scanned.denials.iter().map(|it| &it.call).filter(|it| it.was_stopped());
+    let recent = calls.filter(|it| now.duration_since(it.last) < window);
+    recent.map(|it| DeniedCalls { calls: it.count, last: it.last }).reduce(|a, b| DeniedCalls {
+        calls: a.calls.saturating_add(b.calls),
+        last: a.last.max(b.last),
+    })
 }
 
 /// Since when callgate has been watching this policy and mode in the namespace.

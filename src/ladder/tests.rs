@@ -10,7 +10,7 @@ use crate::{
     api::{EvidenceFinding, EvidenceOwner, SeccompEvidenceStatus},
     pod::Kind,
     policy::{Builtin, Labels, Mode, PolicyIndex},
-    scan::{NamespaceOverview, Scan, World},
+    scan::{NamespaceOverview, Scan, SeenDenial, World},
     watch::ManagedField,
 };
 
@@ -90,6 +90,49 @@ fn known<'a>(status: &'a SeccompEvidenceStatus, scanned: &'a NamespaceOverview) 
         evidence: Some((time("10T08:01"), status)),
         scanned,
     }
+}
+
+#[test]
+fn what_profiles_denied_is_shown_and_forbids_no_step() {
+    let denied = |name: &str, last: &str, action: &str| {
+        json!({
+            "namespace": "shop", "pod": name, "uid": "u", "container": "app",
+            "declared": "RuntimeDefault", "syscall": "mkdir", "architecture": "SCMP_ARCH_X86_64",
+            "action": action, "count": 20, "last": format!("2026-11-{last}:00Z"),
+        })
+    };
+    let calls = json!([
+        denied("a", "23T10:00", "SCMP_ACT_ERRNO"),
+        denied("b", "22T10:00", "SCMP_ACT_KILL"),
+        denied("logged", "24T09:00", "SCMP_ACT_LOG"),
+        denied("long ago", "17T09:59", "SCMP_ACT_ERRNO"),
+    ]);
+    let status = evidence(Vec::new());
+    let mut scanned = scanned(None);
+    scanned.denials = calls
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| SeenDenial {
+            node: "node-a".to_owned(),
+            call: serde_json::from_value(it.clone()).expect("a call"),
+        })
+        .collect();
+    let ladder = Ladder::new("7d".to_owned(), vec![climb(&known(&status, &scanned), WEEK, now())]);
+    let text = text(&ladder);
+    let lines: Vec<_> = text.lines().skip(1).filter(|it| !it.starts_with("    ")).collect();
+    assert_eq!(
+        lines,
+        [
+            "  by audit records, denied by profiles: 40 calls, the last one at 2026-11-23T10:00:00Z",
+            "  warn: safe",
+            "  enforce: safe",
+            "",
+        ]
+    );
+    let written = serde_json::to_value(&ladder).expect("it can be written");
+    let denied = &written["namespaces"][0]["deniedCalls"];
+    assert_eq!(*denied, json!({ "calls": 40, "last": "2026-11-23T10:00:00Z" }));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, fmt::Write as _};
 
-use super::{Ladder, Next, Step};
+use super::{DeniedCalls, Ladder, Next, Step};
 use crate::{api::EvidenceFinding, report::counted, scan::Safety};
 
 const INFALLIBLE: &str = "a string takes everything";
@@ -20,7 +20,8 @@ pub fn text(ladder: &Ladder) -> String {
 }
 
 fn namespace(text: &mut String, it: &Step) {
-    let Step { name, policy, mode, since, pods, last, findings, unfiltered, next } = it;
+    let Step { name, policy, mode, since, pods, last, findings, unfiltered, denied_calls, next } =
+        it;
     let since = since.map(|it| format!(", observed since {it:.0}")).unwrap_or_default();
     writeln!(text, "{name}: mode {mode} under policy {policy:?}{since}").expect(INFALLIBLE);
     if let Some(last) = last {
@@ -47,6 +48,14 @@ fn namespace(text: &mut String, it: &Step) {
     if *unfiltered > 0 {
         let containers = counted(*unfiltered, "container");
         writeln!(text, "  by the kernel, without a filter now: {containers}").expect(INFALLIBLE);
+    }
+    if let Some(DeniedCalls { calls, last }) = denied_calls {
+        let calls = counted(usize::try_from(*calls).unwrap_or(usize::MAX), "call");
+        writeln!(
+            text,
+            "  by audit records, denied by profiles: {calls}, the last one at {last:.0}"
+        )
+        .expect(INFALLIBLE);
     }
     for Next { mode, safe, reasons, command } in next {
         let safe = match safe {

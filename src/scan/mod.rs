@@ -3,6 +3,7 @@
 //!
 //! Objects come one at a time, and of each only what is counted is kept.
 
+mod denied;
 mod exemptions;
 mod fold;
 mod html;
@@ -21,6 +22,7 @@ mod text;
 mod texts;
 mod world;
 
+pub use denied::{DenialTotals, SeenDenial};
 pub use exemptions::exempting;
 pub use fold::Scan;
 pub use html::html;

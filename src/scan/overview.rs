@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Grade, Owner, Scan, SeenContainer, SeenTotals, Unread, World,
+    DenialTotals, Grade, Owner, Scan, SeenContainer, SeenDenial, SeenTotals, Unread, World,
     fold::{Found, Namespace, Workload},
     runs::RunsUnder,
     safety::{Safety, general_doubts, is_left_out, mode, next_step},
@@ -34,6 +34,9 @@ pub struct Overview {
     /// What agents saw of all containers; absent if none looks at them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seen: Option<SeenTotals>,
+    /// What filters denied in containers; absent if no node reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub denials: Option<DenialTotals>,
     pub namespaces: Vec<NamespaceOverview>,
 }
 
@@ -72,6 +75,9 @@ pub struct NamespaceOverview {
     /// Containers that run without a filter, by the kernel.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unfiltered: Vec<SeenContainer>,
+    /// Calls that filters denied in its containers, the latest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denials: Vec<SeenDenial>,
     pub workloads: Workloads,
     pub owners: Vec<OwnerOverview>,
 }
@@ -173,7 +179,8 @@ impl Overview {
         }
         let unread = world.unread.iter().cloned().chain(missing).collect();
         let (version, command, seen) = (VERSION, "callgate scan", world.seen.totals());
-        Self { version, command, stopped, unread, totals, seen, namespaces }
+        let denials = world.seen.denials();
+        Self { version, command, stopped, unread, totals, seen, denials, namespaces }
     }
 
     /// Whether something would be denied, and whether something leads to a warning at least.
@@ -237,6 +244,7 @@ impl NamespaceOverview {
         let is_shown = |it: &Workload| it.change.is_some() || it.grade().is_some();
         let owners = owners.into_iter().filter(|(_, it)| is_shown(it)).map(OwnerOverview::of);
         Self {
+            denials: world.seen.denied_in(&name),
             owners: owners.collect(),
             name,
             policy,

@@ -1,9 +1,11 @@
-//! What the agents of nodes saw of containers: those that run without a filter, by the kernel.
+//! What was seen of containers on nodes: those that run without a filter, by the kernel, and what filters
+//! denied.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::denied::{DenialTotals, Denied, SeenDenial};
 use crate::witness::{Containers, Unfiltered};
 
 /// How many containers of one namespace are kept.
@@ -14,6 +16,7 @@ const MOST: usize = 100;
 pub struct Seen {
     totals: SeenTotals,
     by_namespace: BTreeMap<String, Vec<SeenContainer>>,
+    denied: Denied,
 }
 
 /// The containers of all nodes that report them.
@@ -46,6 +49,7 @@ struct Status {
 impl Seen {
     /// Takes the status of the `SeccompNode` of that name. One that cannot be read says nothing.
     pub fn take(&mut self, node: &str, status: &str) {
+        self.denied.take(node, status);
         let status: Status = serde_json::from_str(status).unwrap_or_default();
         let Some(containers) = status.containers else { return };
         let Containers { filter, none, strict, unknown, unfiltered, unlisted } = containers;
@@ -68,6 +72,16 @@ impl Seen {
     /// The totals; `None` if no agent looks at containers.
     pub(super) fn totals(&self) -> Option<SeenTotals> {
         (self.totals.nodes > 0).then_some(self.totals)
+    }
+
+    /// The calls that were denied; `None` if no node reports any.
+    pub(super) fn denials(&self) -> Option<DenialTotals> {
+        self.denied.totals()
+    }
+
+    /// The calls that were denied in a namespace, the latest first.
+    pub(super) fn denied_in(&self, name: &str) -> Vec<SeenDenial> {
+        self.denied.in_namespace(name)
     }
 
     /// The UIDs of the pods that have one of these containers.

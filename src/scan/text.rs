@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::{
-    Grade, Overview, Safety, SeenContainer, SeenTotals,
+    DenialTotals, Grade, Overview, Safety, SeenContainer, SeenDenial, SeenTotals,
     overview::{FindingOverview, NamespaceOverview, OwnerOverview},
 };
 use crate::{
+    denials::DeniedCall,
     report::counted,
     witness::{Extent, Unfiltered},
 };
@@ -25,7 +26,10 @@ pub fn text(overview: &Overview) -> String {
     if let Some(it) = &overview.seen {
         seen(&mut text, it);
     }
-    if !overview.unread.is_empty() || overview.seen.is_some() {
+    if let Some(it) = &overview.denials {
+        denials(&mut text, it);
+    }
+    if !overview.unread.is_empty() || overview.seen.is_some() || overview.denials.is_some() {
         text.push('\n');
     }
     for it in &overview.namespaces {
@@ -68,6 +72,7 @@ fn namespace(text: &mut String, it: &NamespaceOverview) {
         writeln!(text, "  {pods} of kubelets, which callgate does not judge").expect(INFALLIBLE);
     }
     unfiltered(text, &it.unfiltered);
+    denied(text, &it.denials);
     for it in &it.owners {
         owner(text, it);
     }
@@ -108,6 +113,35 @@ fn unfiltered(text: &mut String, all: &[SeenContainer]) {
             text,
             "    although {declared} is declared: pod {pod:?}, container {container:?}, \
              on node {node:?}{some}"
+        )
+        .expect(INFALLIBLE);
+    }
+}
+
+/// What filters denied on the nodes.
+fn denials(text: &mut String, it: &DenialTotals) {
+    let DenialTotals { nodes, denied, logged, is_lower_bound } = *it;
+    let nodes = counted(nodes, "node");
+    let least = if is_lower_bound { "at least " } else { "" };
+    let calls = counted(usize::try_from(denied).unwrap_or(usize::MAX), "call");
+    let logged = if logged > 0 { format!(", {logged} logged") } else { String::new() };
+    writeln!(text, "by audit records of {nodes}: {least}{calls} denied in containers{logged}")
+        .expect(INFALLIBLE);
+}
+
+fn denied(text: &mut String, all: &[SeenDenial]) {
+    if all.is_empty() {
+        return;
+    }
+    text.push_str("  by audit records:\n");
+    for SeenDenial { node, call } in all {
+        let DeniedCall { pod, container, syscall, count, last, .. } = call;
+        let times = counted(usize::try_from(*count).unwrap_or(usize::MAX), "time");
+        let (what, filter) = (if call.was_stopped() { "denied" } else { "logged" }, call.filter());
+        writeln!(
+            text,
+            "    {syscall:?} {what} {times} by {filter}: pod {pod:?}, container {container:?}, \
+             on node {node:?}, last at {last:.0}"
         )
         .expect(INFALLIBLE);
     }

@@ -163,10 +163,18 @@ fn the_page_shows_what_runs_without_a_filter_beside_what_is_declared() {
     let mut web = seen("web", "Localhost");
     web["localhostProfile"] = "apps/web.json".into();
     let unfiltered = json!([web, seen(markup, "RuntimeDefault"), seen("open", "Unset")]);
+    let denied = |pod: &str, action: &str, count: u64| {
+        json!({
+            "namespace": "shop", "pod": pod, "uid": "u", "container": "app", "declared": "RuntimeDefault",
+            "syscall": "mkdir", "architecture": "SCMP_ARCH_X86_64", "action": action,
+            "count": count, "last": "2026-11-24T10:00:00Z",
+        })
+    };
+    let denied = json!([denied(markup, "SCMP_ACT_ERRNO", 37), denied("web", "SCMP_ACT_LOG", 1)]);
     let node = json!({
         "metadata": { "name": "node-a" }, "status": { "profiles": [], "containers": {
             "filter": 9, "none": 3, "strict": 0, "unknown": 0, "unfiltered": unfiltered,
-        } },
+        }, "denials": { "since": "2026-11-23T10:00:00Z", "calls": denied, "unknown": 2, "lost": 0 } },
     });
     let list = |items: serde_json::Value| format!(r#"{{"metadata":{{}},"items":{items}}}"#);
     let server = Server::start(move |path| match path {
@@ -188,6 +196,9 @@ fn the_page_shows_what_runs_without_a_filter_beside_what_is_declared() {
         "<li class=\"no\">web, container app, on node-a: declared Localhost \"apps/web.json\"</li>",
         "<li class=\"no\">&lt;img src=x&gt;, container app, on node-a: declared RuntimeDefault</li>",
         "<li class=\"\">open, container app, on node-a: declared Unset</li>",
+        "<b class=\"no\">37</b>calls denied in containers, at least, by audit records of 1 node</li>",
+        "<li class=\"no\">&lt;img src=x&gt;, container app, on node-a: mkdir denied 37 times, declared RuntimeDefault, last at 2026-11-24T10:00:00Z</li>",
+        "<li class=\"\">web, container app, on node-a: mkdir logged 1 time, declared RuntimeDefault, last at 2026-11-24T10:00:00Z</li>",
     ] {
         assert!(body.contains(expected), "{expected}: {body}");
     }

@@ -165,6 +165,19 @@ function unfiltered(namespace) {
   return all.length === 0 ? "" : list;
 }
 
+// The calls that filters denied or logged in containers, by audit records.
+function denials(namespace) {
+  const all = namespace.denials || [];
+  const list = make("ul", { class: "seen" });
+  for (const it of all) {
+    const isLogged = it.action === "SCMP_ACT_LOG";
+    const times = `${it.syscall} ${isLogged ? "logged" : "denied"} ${counted(it.count, "time")}`;
+    const words = `${it.pod}, container ${it.container}, on ${it.node}: ${times}, declared ${declared(it)}, last at ${it.last}`;
+    list.append(make("li", { class: isLogged ? "" : "no" }, words));
+  }
+  return all.length === 0 ? "" : list;
+}
+
 const SAFE = { yes: "safe", no: "not safe", unknown: "unknown" };
 
 function namespaceRow({ namespace, rows }, isOpen) {
@@ -185,6 +198,7 @@ function namespaceRow({ namespace, rows }, isOpen) {
       ["safe to enforce", [SAFE[namespace.safe], ...namespace.reasons].join("; ")],
       ["pods", runs.join(", ") || "none"],
       ["run without a filter, by the kernel", unfiltered(namespace)],
+      ["denied or logged, by audit records", denials(namespace)],
       ["next", namespace.command ? make("code", null, namespace.command) : ""],
     ]));
     inPortions(inside, rows, finding, "finding");
@@ -222,7 +236,7 @@ function choices(key, values) {
 }
 
 function start() {
-  const { totals, unread, stopped, seen } = data.overview;
+  const { totals, unread, stopped, seen, denials } = data.overview;
   const notes = document.getElementById("notes");
   if (stopped) notes.append(make("p", { class: "note" }, `Incomplete: ${stopped}`));
   for (const it of unread) notes.append(make("p", { class: "note" }, `Not read: ${it.resource}: ${it.why}`));
@@ -232,6 +246,10 @@ function start() {
     [totals.denied, "workloads denied", "denied"], [totals.changed, "workloads changed", ""],
   ];
   if (seen) cards.push([seen.none, `containers without a filter, by the kernel of ${counted(seen.nodes, "node")}`, "no"]);
+  if (denials) {
+    const least = denials.isLowerBound ? "at least, " : "";
+    cards.push([denials.denied, `calls denied in containers, ${least}by audit records of ${counted(denials.nodes, "node")}`, "no"]);
+  }
   for (const [count, words, kind] of cards) {
     document.getElementById("cards").append(make("li", null, make("b", { class: count ? kind : "" }, number(count)), words));
   }
