@@ -2,40 +2,72 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Lines},
     os::unix::fs::MetadataExt,
-    process::{Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
 };
 
-use support::report::report_details;
+use confine::{Answer, End, Instruction};
+use support::{
+    program::{ask, metric},
+    report::report_details,
+    wait::eventually,
+};
+use tempfile::TempDir;
 
-/// Runs the program by this command in front of it until it says whether records arrive, or ends; its API
-/// server does not answer.
-fn run(front: &[&str]) -> String {
-    let folder = tempfile::tempdir().expect("there is room for temporary files");
-    let kubeconfig = folder.path().join("kubeconfig");
-    let text = "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
-        clusters: [{ name: a, cluster: { server: 'http://127.0.0.1:1' } }]\n\
-        users: [{ name: a, user: {} }]\ncontexts: [{ name: a, context: { cluster: a, user: a } }]\n";
-    fs::write(&kubeconfig, text).expect("it is ours");
-    let program = [env!("CARGO_BIN_EXE_callgate"), "denials", "--node-name=a"];
-    let words = [front, &program[..], &["--admin-listen=127.0.0.1:0"]].concat();
-    let mut process = Command::new(words[0])
-        .args(&words[1..])
-        .env("KUBECONFIG", kubeconfig)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it is a program of util-linux, or ours");
-    let lines = BufReader::new(process.stderr.take().expect("it is piped")).lines();
-    let mut log = Vec::new();
-    for line in lines.map_while(Result::ok) {
-        if line.contains("audit records arrive") || line.contains("no denial can be seen") {
-            process.kill().expect("it runs");
-        }
-        log.push(line);
+/// The program, whose API server does not answer.
+struct Program {
+    process: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+    _folder: TempDir,
+}
+
+impl Program {
+    /// Starts it by this command in front of it.
+    fn start(front: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("there is room for temporary files");
+        let kubeconfig = folder.path().join("kubeconfig");
+        let text = "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
+            clusters: [{ name: a, cluster: { server: 'http://127.0.0.1:1' } }]\n\
+            users: [{ name: a, user: {} }]\n\
+            contexts: [{ name: a, context: { cluster: a, user: a } }]\n";
+        fs::write(&kubeconfig, text).expect("it is ours");
+        let program = [env!("CARGO_BIN_EXE_callgate"), "denials", "--node-name=a"];
+        let words = [front, &program[..], &["--admin-listen=127.0.0.1:0"]].concat();
+        let mut process = Command::new(words[0])
+            .args(&words[1..])
+            .env("KUBECONFIG", kubeconfig)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it is a program of util-linux, or ours");
+        let lines = BufReader::new(process.stderr.take().expect("it is piped")).lines();
+        Self { process, lines, _folder: folder }
     }
-    process.wait().expect("it has ended");
-    log.join("\n")
+
+    /// What it logs until it says whether records arrive, or ends.
+    fn said(&mut self) -> String {
+        let mut log = Vec::new();
+        for line in self.lines.by_ref().map_while(Result::ok) {
+            let has_said =
+                line.contains("audit records arrive") || line.contains("no denial can be seen");
+            log.push(line);
+            if has_said {
+                break;
+            }
+        }
+        log.join("\n")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.process.kill().expect("it is ours");
+        self.process.wait().expect("it is ours");
+    }
+}
+
+fn run(front: &[&str]) -> String {
+    Program::start(front).said()
 }
 
 /// Whether this machine has records for this process; if not, the test is left out.
@@ -76,4 +108,50 @@ fn one_capability_is_enough_and_without_it_the_program_ends() {
     let expected = "error: cannot read audit records, which takes CAP_AUDIT_READ: \
         Operation not permitted (os error 1)";
     assert!(log.lines().any(|it| it == expected), "{log}");
+}
+
+/// Makes this many calls in a process of the node, under a filter that has them logged.
+fn call(times: u32) {
+    let number = if cfg!(target_arch = "x86_64") { 100 } else { 153 };
+    let plain = |code, k| Instruction { code, jt: 0, jf: 0, k };
+    let filter = [
+        plain(0x20, 0),
+        Instruction { code: 0x15, jt: 0, jf: 1, k: number },
+        plain(0x06, 0x7ffc_0000),
+        plain(0x06, 0x7fff_0000),
+    ];
+    let line = format!("i=0; while [ $i -lt {times} ]; do times; i=$((i+1)); done >/dev/null");
+    let command = confine::Command {
+        file: "/bin/sh".into(),
+        arguments: ["sh".to_owned(), "-c".to_owned(), line].map(Into::into).to_vec(),
+        environment: Vec::new(),
+    };
+    let end = command.run(&filter, |_| Answer::Execute).expect("the kernel takes the filter");
+    assert!(matches!(end, End::Exited(it) if it.success()), "{end:?}");
+}
+
+#[tokio::test]
+async fn records_that_are_lost_are_counted_as_such() {
+    if !records_arrive() {
+        return;
+    }
+    let mut program = Program::start(&[]);
+    let log = program.said();
+    let (_, after) = log.split_once("admin_address=").expect("it says where it listens");
+    let address = after.split_whitespace().next().and_then(|it| it.parse().ok());
+    let address = address.expect("an address");
+    let lost = async || {
+        let page = ask(address, "/metrics").await?;
+        metric::<u64>(&page, "callgate_denials_lost_total")
+    };
+    assert_eq!(lost().await, Some(0));
+    // More than any socket of it has room for.
+    let signal = |name: &str| {
+        let id = program.process.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().expect("it starts").success());
+    };
+    signal("-STOP");
+    tokio::task::spawn_blocking(|| call(50_000)).await.expect("it does not panic");
+    signal("-CONT");
+    eventually("the loss is counted", async || lost().await.filter(|it| *it > 0)).await;
 }
