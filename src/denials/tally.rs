@@ -237,6 +237,7 @@ mod tests {
     use crate::witness::{Container, PodOnNode};
 
     const START: i64 = 1_795_835_000;
+    const DAY: i64 = 86_400;
     const MKDIR: u32 = 83;
     const ERRNO: u32 = 0x5_0000;
     const X86_64: u32 = 0xc000_003e;
@@ -407,9 +408,9 @@ mod tests {
         let mut tally = tally();
         tally.note(&mkdir(0), Some(vec![id(0)]));
         tally.note(&mkdir(1), Some(vec![id(1)]));
-        tally.settle(&node(2), START + KEPT_FOR - 1);
+        tally.settle(&node(2), START + DAY - 1);
         assert_eq!(listed(&tally).len(), 2);
-        tally.settle(&node(2), START + KEPT_FOR);
+        tally.settle(&node(2), START + DAY);
         assert_eq!(listed(&tally), [entry("pod-001", "X86_64", "mkdir", "ERRNO", 1)]);
         assert_eq!(tally.report().unlisted, None);
     }

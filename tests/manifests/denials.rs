@@ -24,7 +24,8 @@ fn spec(objects: &[Value]) -> &Value {
 #[test]
 fn no_overlay_includes_the_component() {
     let Some(built) = kustomize::all() else { return };
-    let has = |objects: &[Value]| objects.iter().any(|it| it["metadata"]["name"] == NAME);
+    let runs = |it: &Value| it["kind"] == "DaemonSet" && it["metadata"]["name"] == NAME;
+    let has = |objects: &[Value]| objects.iter().any(runs);
     let names: Vec<_> = built.iter().filter(|it| has(it.1)).map(|(name, _)| name).collect();
     assert_eq!(names, ["all components", "components/denials"]);
 }
@@ -118,4 +119,17 @@ fn its_token_may_write_only_to_its_own_node() {
     assert_eq!(role["rules"][0]["verbs"], json!(["patch"]));
     let written = &role["rules"][0]["resources"][0];
     assert!(covered.as_array().expect("a list").contains(written), "{written}");
+}
+
+#[test]
+fn it_is_scraped_as_a_job_of_its_own() {
+    let Some(built) = kustomize::all() else { return };
+    let spec = spec(built.component("denials"));
+    let monitor = &one(built.component("monitoring"), "PodMonitor", NAME)["spec"];
+    assert_eq!(monitor["namespaceSelector"]["matchNames"], json!([NAMESPACE]));
+    assert_eq!(monitor["selector"]["matchLabels"], spec["selector"]["matchLabels"]);
+    let endpoint = &monitor["podMetricsEndpoints"][0];
+    assert_eq!(endpoint["port"], spec["template"]["spec"]["containers"][0]["ports"][0]["name"]);
+    let job = json!({ "targetLabel": "job", "replacement": "callgate-denials" });
+    assert_eq!(endpoint["relabelings"][0], job);
 }
