@@ -121,12 +121,18 @@ fn the_group_is_written_by_hand_in_one_place() {
     };
     for (path, number, line) in lines_of(&["src"]) {
         let line = line.trim_start();
-        let is_test = path.ends_with("tests.rs") || path.ends_with("laws.rs");
-        if is_test || path.ends_with("src/group.rs") || is_derive(line) {
+        if is_test(&path) || path.ends_with("src/group.rs") || is_derive(line) {
             continue;
         }
         assert!(!line.contains("callgate.dev"), "{}:{number}: {line}", path.display());
     }
+}
+
+/// Whether a file holds tests alone: by its name, or by that of its folder.
+fn is_test(path: &Path) -> bool {
+    path.ends_with("tests.rs")
+        || path.ends_with("laws.rs")
+        || path.parent().is_some_and(|it| it.ends_with("tests"))
 }
 
 /// The word at the beginning of a text.
@@ -138,7 +144,6 @@ fn word(text: &str) -> &str {
 fn no_file_is_too_long_to_read() {
     const MOST_LINES: usize = 300;
     // Tests that have a file of their own are tables and simulations.
-    let is_test = |it: &PathBuf| it.ends_with("tests.rs") || it.ends_with("laws.rs");
     for path in files_of("src").into_iter().filter(|it| !is_test(it)) {
         let lines = code_of(&path).len();
         assert!(lines <= MOST_LINES, "{}: {lines} lines before its tests", path.display());
