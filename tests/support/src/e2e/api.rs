@@ -119,7 +119,12 @@ impl Api {
         content_type: &str,
         text: String,
     ) -> Reply {
-        let reply = self.try_send(method, path, content_type, text).await;
+        let mut reply = self.try_send(method.clone(), path, content_type, text.clone()).await;
+        // The API server closes a connection after 90 s without a request, and the client may be about to use it: then
+        // the request has not been read.
+        if reply.as_ref().is_err_and(|it| it.contains("IncompleteMessage")) {
+            reply = self.try_send(method, path, content_type, text).await;
+        }
         reply.unwrap_or_else(|error| panic!("the API server does not answer: {error}"))
     }
 
