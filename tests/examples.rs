@@ -11,10 +11,11 @@ use axum::Router;
 use callgate::{
     admission::Snapshot,
     convert::{self, Node},
+    denials::Totals,
     pod::Kind,
     policy::{Builtin, Mode, Policy, PolicyIndex, RULES, Rule},
     standalone::{Facts, Sources},
-    telemetry::{AgentMetrics, Metrics, Profiles},
+    telemetry::{AgentMetrics, DenialMetrics, Metrics, Profiles},
 };
 use serde_json::{Value, json};
 use support::{
@@ -369,7 +370,11 @@ fn every_metric_is_documented_and_every_documented_one_exists() {
     agent.containers(&[("filter", 0)], 0);
     agent.failed("io");
     agent.reported(SystemTime::UNIX_EPOCH);
-    let page = metrics.render() + &agent.render();
+    let denials = DenialMetrics::new("0.0.0");
+    denials.set(&Totals { by_action: [("SCMP_ACT_ERRNO", 1)].into(), ..Totals::default() });
+    denials.event("written");
+    denials.failed("report");
+    let page = metrics.render() + &agent.render() + &denials.render();
     let names = page.lines().filter_map(|it| it.strip_prefix("callgate_"));
     let names = names.filter_map(|it| it.split(['{', ' ']).next());
     let histogram = ["_sum", "_count", "_bucket"];
