@@ -60,7 +60,9 @@ impl Document {
         // libseccomp has no number for multiplexed calls.
         let own = names.filter(|it| !architecture.multiplexes() || shared(it).is_none());
         let numbers = own.filter_map(|it| syscalls::number_on(architecture, it));
-        numbers.max().filter(|it| *it > 0).map_or(Last::None, Last::Number)
+        // runc takes 0 for no call at all, also where it is `read`. On x32 it is marked, so it is not 0.
+        let is_marked = architecture.seccomp() == "SCMP_ARCH_X32";
+        numbers.max().filter(|it| *it > 0 || is_marked).map_or(Last::None, Last::Number)
     }
 }
 
@@ -177,6 +179,32 @@ impl Part<'_> {
         match self.last {
             Last::Number(last) => number.is_some_and(|it| it > last) || is_wide(),
             Last::None | Last::Unknown => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As runc decides; the number of `read` is 0.
+    #[test]
+    fn what_is_newer_than_read_alone_fails_on_x32_and_is_decided_elsewhere() {
+        let text = r#"{
+          "defaultAction": "SCMP_ACT_KILL_PROCESS",
+          "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X32"],
+          "syscalls": [{ "names": ["read"], "action": "SCMP_ACT_ALLOW" }]
+        }"#;
+        let document = Document::parse(text.as_bytes()).unwrap();
+        let [native, x32] =
+            ["SCMP_ARCH_X86_64", "SCMP_ARCH_X32"].map(|it| Architecture::named(it).unwrap());
+        let filter = document.filter(native).unwrap();
+        let decide = |architecture, call| filter.decide(architecture, call, &[0; 6]);
+        let [allowed, killed] = [Action::Allow, Action::KillProcess].map(|it| Effect::of(it, None));
+        assert_eq!(decide(native, "getpid"), Outcome::Certain(killed));
+        assert_eq!(decide(x32, "getpid"), Outcome::Certain(Effect::error(ENOSYS)));
+        for architecture in [native, x32] {
+            assert_eq!(decide(architecture, "read"), Outcome::Certain(allowed));
         }
     }
 }
