@@ -131,6 +131,11 @@ impl Architecture {
         self.0.seccomp
     }
 
+    /// What the kernel adds to the numbers of its calls, which the table has without it.
+    pub(super) fn mark(self) -> u32 {
+        if self.0.seccomp == "SCMP_ARCH_X32" { OF_X32 } else { 0 }
+    }
+
     pub(super) fn width(self) -> Width {
         self.0.width
     }

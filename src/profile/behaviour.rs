@@ -112,15 +112,14 @@ impl Architecture {
     pub(crate) fn of_call(self, audit: u32, number: u32) -> Option<(Self, u32)> {
         let programs = self.of_programs();
         let mut of_audit = programs.into_iter().filter(|it| it.audit() == Some(audit));
-        let is_x32 = audit == AUDIT_X86_64 && number & OF_X32 != 0;
-        let found = of_audit.find(|it| (it.seccomp() == "SCMP_ARCH_X32") == is_x32)?;
-        Some((found, if is_x32 { number & !OF_X32 } else { number }))
+        let mark = if audit == AUDIT_X86_64 { number & OF_X32 } else { 0 };
+        let found = of_audit.find(|it| it.mark() == mark)?;
+        Some((found, number & !mark))
     }
 
     /// What a filter sees of a call: `AUDIT_ARCH_…` and the number.
     pub(crate) fn seen(self, call: &str) -> Option<(u32, u32)> {
-        let mark = if self.seccomp() == "SCMP_ARCH_X32" { OF_X32 } else { 0 };
-        Some((self.audit()?, syscalls::number_on(self, call)? | mark))
+        Some((self.audit()?, syscalls::number_on(self, call)? | self.mark()))
     }
 
     /// The call with this number, if one is known.

@@ -60,9 +60,9 @@ impl Document {
         // libseccomp has no number for multiplexed calls.
         let own = names.filter(|it| !architecture.multiplexes() || shared(it).is_none());
         let numbers = own.filter_map(|it| syscalls::number_on(architecture, it));
-        // runc takes 0 for no call at all, also where it is `read`. On x32 it is marked, so it is not 0.
-        let is_marked = architecture.seccomp() == "SCMP_ARCH_X32";
-        numbers.max().filter(|it| *it > 0 || is_marked).map_or(Last::None, Last::Number)
+        // runc takes the kernel's number 0 for no call at all, though it is `read`.
+        let last = numbers.max().filter(|it| it | architecture.mark() != 0);
+        last.map_or(Last::None, Last::Number)
     }
 }
 

@@ -83,7 +83,7 @@ impl Filter<'_> {
         layout: Layout,
         returns: &impl Fn(Effect) -> u32,
     ) -> Result<Vec<Range>, TooLong> {
-        let base = if architecture.seccomp() == "SCMP_ARCH_X32" { OF_X32 } else { 0 };
+        let base = architecture.mark();
         let default = vec![plain(RETURN, returns(self.default()))];
         let missing = vec![plain(RETURN, returns(Effect::error(ENOSYS)))];
         let last = part.last_number();
