@@ -8,6 +8,7 @@ use std::{
 
 use rstest::rstest;
 use serde_json::{Value, json};
+use support::page::examples;
 
 const SHOP: &str = r#"{
   "defaultAction": "SCMP_ACT_ALLOW",
@@ -433,18 +434,13 @@ fn lint_refuses_arguments(#[case] words: &[&str], #[case] expected: &str) {
 /// docs/profiles.md shows commands and what they print.
 #[test]
 fn the_examples_of_the_docs_are_what_the_commands_print() {
-    let page = fs::read_to_string("docs/profiles.md").expect("the page is there");
-    let mut compared = 0;
-    for example in page.split("\n`callgate profile ").skip(1) {
-        let (command, rest) = example.split_once('`').expect("a command ends");
-        let Some((_, block)) = rest.split_once(" prints\n\n```text\n") else { continue };
-        let (expected, _) = block.split_once("```").expect("a block ends");
+    let examples = examples("docs/profiles.md", "prints");
+    for (command, expected) in &examples {
         let words: Vec<_> = command.split(' ').collect();
         let output = run(Path::new("."), &words);
-        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{command}");
-        compared += 1;
+        assert_eq!(String::from_utf8_lossy(&output.stdout), *expected, "{command}");
     }
-    assert_eq!(compared, 4);
+    assert_eq!(examples.len(), 4);
 }
 
 /// `shop.json` as an object, beside one of another kind.

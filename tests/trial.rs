@@ -12,7 +12,10 @@ use std::{
 };
 
 use rstest::rstest;
-use support::program::install;
+use support::{
+    page::examples,
+    program::{install, said},
+};
 use tempfile::TempDir;
 
 const SHOP: &str = r#"{
@@ -63,11 +66,6 @@ fn command(program: &Path, directory: &Path, words: &[&str]) -> Command {
 fn run(directory: &Path, words: &[&str]) -> Output {
     let callgate = Path::new(env!("CARGO_BIN_EXE_callgate"));
     command(callgate, directory, words).output().expect("the binary starts")
-}
-
-fn said(output: Output) -> (Option<i32>, String, String) {
-    let text = |it| String::from_utf8(it).expect("it is text");
-    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 #[rstest]
@@ -477,22 +475,18 @@ fn what_cannot_be_shown_of_a_process_is_said() {
 /// docs/profiles.md shows commands and what is said on standard error.
 #[test]
 fn the_examples_of_the_docs_are_what_is_said() {
-    let page = fs::read_to_string("docs/profiles.md").expect("the page is there");
     let directory = directory();
     fs::create_dir(directory.path().join("profiles")).expect("it is writable");
     fs::copy("profiles/block-mkdir.json", directory.path().join("profiles/block-mkdir.json"))
         .expect("it is there");
-    let mut compared = 0;
-    for example in page.split("\n`callgate profile try ").skip(1) {
-        let (command, rest) = example.split_once('`').expect("a command ends");
-        let Some((_, block)) = rest.split_once(" says\n\n```text\n") else { continue };
-        let (expected, _) = block.split_once("```").expect("a block ends");
-        let words: Vec<_> = command.split(' ').collect();
+    let mut examples = examples("docs/profiles.md", "says");
+    examples.retain(|it| it.0.starts_with("try "));
+    for (command, expected) in &examples {
+        let words: Vec<_> = command.split(' ').skip(1).collect();
         let (_, _, stderr) = said(run(directory.path(), &words));
-        assert_eq!(stderr, expected, "{command}");
-        compared += 1;
+        assert_eq!(stderr, *expected, "{command}");
     }
-    assert_eq!(compared, 2);
+    assert_eq!(examples.len(), 2);
 }
 
 /// The program in the background waits at a pipe until the command has ended.

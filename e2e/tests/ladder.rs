@@ -10,6 +10,7 @@ use support::{
         manifests::{manifests, path_of},
     },
     openreports,
+    program::said,
     report::report,
     wait::{eventually, patiently},
 };
@@ -44,8 +45,7 @@ fn ladder(it: &Test, arguments: &[&str]) -> (Option<i32>, String, String) {
         .env_clear()
         .output()
         .expect("the binary starts");
-    let text = |it| String::from_utf8(it).expect("it is text");
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    said(output)
 }
 
 /// A namespace in mode audit, for which there is evidence.

@@ -19,8 +19,7 @@ fn block(language: &str) -> String {
 /// What a shell with our kubectl prints.
 pub(super) fn shell(it: &Test, line: &str) -> String {
     let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = it.world.site.bash(line, tree).output().expect("bash starts");
-    String::from_utf8(output.stdout).expect("it is text")
+    it.world.site.run(line, tree).1
 }
 
 async fn the_terminal_of_the_readme_shows_what_kubectl_prints(it: Test) {

@@ -4,7 +4,7 @@ use std::{fs, io::Write, path::Path, process::Command};
 
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
-use support::{page::blocks, report::report, wait::eventually};
+use support::{page::blocks, program::said, report::report, wait::eventually};
 
 use super::scan::{fill, run_lines};
 use crate::{
@@ -22,8 +22,7 @@ fn replay(arguments: &[&Path]) -> (Option<i32>, String, String) {
         .env_clear()
         .output()
         .expect("the binary starts");
-    let text = |it| String::from_utf8(it).expect("it is text");
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    said(output)
 }
 
 /// The text with TIME for each time.
@@ -104,6 +103,6 @@ fn the_commands_of_the_page_do_what_it_says(it: &Test, old: &Path, log: &Path) {
     }
     let commands = blocks("docs/replay.md", "sh").concat().replace("/var/log/kubernetes/", "");
     let ran = run_lines(it, &commands, folder.path());
-    let codes: Vec<_> = ran.iter().map(|(_, code, _)| *code).collect();
+    let codes: Vec<_> = ran.iter().map(|it| it.0).collect();
     assert_eq!(codes, [1, 1, 0, 1], "{ran:#?}");
 }

@@ -7,8 +7,8 @@ use std::{
     process::{Child, ChildStderr, Command, Stdio},
 };
 
-use confine::{Answer, End, Instruction};
 use support::{
+    logged_calls::logged_calls,
     program::{ask, metric},
     report::report_details,
     wait::eventually,
@@ -110,26 +110,6 @@ fn one_capability_is_enough_and_without_it_the_program_ends() {
     assert!(log.lines().any(|it| it == expected), "{log}");
 }
 
-/// Makes this many calls in a process of the node, under a filter that has them logged.
-fn call(times: u32) {
-    let number = if cfg!(target_arch = "x86_64") { 100 } else { 153 };
-    let plain = |code, k| Instruction { code, jt: 0, jf: 0, k };
-    let filter = [
-        plain(0x20, 0),
-        Instruction { code: 0x15, jt: 0, jf: 1, k: number },
-        plain(0x06, 0x7ffc_0000),
-        plain(0x06, 0x7fff_0000),
-    ];
-    let line = format!("i=0; while [ $i -lt {times} ]; do times; i=$((i+1)); done >/dev/null");
-    let command = confine::Command {
-        file: "/bin/sh".into(),
-        arguments: ["sh".to_owned(), "-c".to_owned(), line].map(Into::into).to_vec(),
-        environment: Vec::new(),
-    };
-    let end = command.run(&filter, |_| Answer::Execute).expect("the kernel takes the filter");
-    assert!(matches!(end, End::Exited(it) if it.success()), "{end:?}");
-}
-
 #[tokio::test]
 async fn records_that_are_lost_are_counted_as_such() {
     if !records_arrive() {
@@ -151,7 +131,7 @@ async fn records_that_are_lost_are_counted_as_such() {
         assert!(Command::new("kill").args([name, &id]).status().expect("it starts").success());
     };
     signal("-STOP");
-    tokio::task::spawn_blocking(|| call(50_000)).await.expect("it does not panic");
+    tokio::task::spawn_blocking(|| logged_calls(50_000, "true")).await.expect("it does not panic");
     signal("-CONT");
     eventually("the loss is counted", async || lost().await.filter(|it| *it > 0)).await;
 }

@@ -3,10 +3,10 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use confine::Instruction;
 use serde_json::{Value, json};
 use support::{
     e2e::api::Api,
+    logged_calls::logged_calls,
     program::{logged, metric},
     report::{report, report_details},
     wait::{eventually, patiently},
@@ -150,26 +150,6 @@ fn pod(name: &str, line: &str) -> Value {
     pod
 }
 
-/// Makes the call in a process of the node, under a filter that has it logged.
-fn call_outside_of_containers() {
-    let number = if cfg!(target_arch = "x86_64") { 100 } else { 153 };
-    let plain = |code, k| Instruction { code, jt: 0, jf: 0, k };
-    let filter = [
-        plain(0x20, 0),
-        Instruction { code: 0x15, jt: 0, jf: 1, k: number },
-        plain(0x06, 0x7ffc_0000),
-        plain(0x06, 0x7fff_0000),
-    ];
-    let line = "i=0; while [ $i -lt 10 ]; do times >/dev/null; i=$((i+1)); done; sleep 1";
-    let arguments = ["sh", "-c", line].map(Into::into).to_vec();
-    let command = confine::Command {
-        file: "/bin/sh".into(),
-        arguments,
-        environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
-    };
-    command.run(&filter, |_| confine::Answer::Execute).expect("the kernel takes the filter");
-}
-
 /// A token as the pod of the component on that node has it.
 async fn token(it: &Deployment) -> String {
     let mut pod = stays("speaker", &json!({}));
@@ -271,7 +251,8 @@ async fn see(it: &Deployment, program: &Program) {
     assert_eq!(program.calls("LOG").await, FEW);
 
     // A process that is in no container is only counted.
-    tokio::task::spawn_blocking(call_outside_of_containers).await.expect("it does not panic");
+    let outside = || logged_calls(10, "sleep 1");
+    tokio::task::spawn_blocking(outside).await.expect("it does not panic");
     patiently("the calls of the node are counted", async || {
         (program.unattributed("node").await >= before + 10).then_some(())
     })

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
-use support::{page::blocks, wait::eventually};
+use support::{page::blocks, program::said, wait::eventually};
 
 use crate::trial::{Test, container, trials};
 
@@ -27,8 +27,7 @@ fn scan(kubeconfig: &Path, flags: &[&str]) -> (Option<i32>, String, String) {
         .env_clear()
         .output()
         .expect("the binary starts");
-    let text = |it| String::from_utf8(it).expect("it is text");
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    said(output)
 }
 
 /// A pod template whose container has this security context.
@@ -116,14 +115,8 @@ async fn a_scan_says_what_enforcing_would_change_and_deny(it: Test) {
 }
 
 /// Runs each line in a folder, as the cluster's admin; the exit codes and what they print.
-pub(super) fn run_lines(it: &Test, script: &str, folder: &Path) -> Vec<(String, i32, String)> {
-    let lines = script.lines().map(|line| line.split(" #").next().unwrap_or_default().trim_end());
-    let run = |line: &str| {
-        let output = it.world.site.bash(line, folder).output().expect("bash starts");
-        let code = output.status.code().expect("it ends by itself");
-        (line.to_owned(), code, String::from_utf8(output.stdout).expect("it is text"))
-    };
-    lines.map(run).collect()
+pub(super) fn run_lines(it: &Test, script: &str, folder: &Path) -> Vec<(i32, String)> {
+    script.lines().map(|line| it.world.site.run(line, folder)).collect()
 }
 
 async fn the_commands_of_the_page_do_what_it_says(it: Test) {
@@ -144,9 +137,9 @@ async fn the_commands_of_the_page_do_what_it_says(it: Test) {
         .replace("patches/shop", &format!("patches/{namespace}"))
         .replace("2027-03-01", "2999-12-31");
     let ran = run_lines(&it, &commands, folder.path());
-    let codes: Vec<_> = ran.iter().map(|(_, code, _)| *code).collect();
+    let codes: Vec<_> = ran.iter().map(|it| it.0).collect();
     assert_eq!(codes, [1, 1, 1, 1, 1, 0, 1], "{ran:#?}");
-    assert_eq!(ran[5].2, "deployment.apps/web patched\n", "in a dry run");
+    assert_eq!(ran[5].1, "deployment.apps/web patched\n", "in a dry run");
     let html = fs::read_to_string(folder.path().join("scan.html")).expect("it was written");
     assert!(html.starts_with("<!doctype html>"), "{html:.80}");
     let policy = fs::read_to_string(folder.path().join("policy.yaml")).expect("it was written");
@@ -267,9 +260,8 @@ async fn its_patches_and_its_exemptions_are_what_the_api_server_takes(it: Test) 
     assert!(code == Some(1) && stderr.starts_with("wrote 2 patch files to "), "{stderr}");
     // Each file begins with the command that applies it.
     let script = format!("head -qn1 {namespace}/* | sed 's/^# //' | bash");
-    let output = it.world.site.bash(&script, folder.path()).output().expect("bash starts");
-    let said = String::from_utf8(output.stdout).expect("it is text");
-    assert_eq!(said, "cronjob.batch/tidy patched\ndeployment.apps/web patched\n");
+    let (_, printed) = it.world.site.run(&script, folder.path());
+    assert_eq!(printed, "cronjob.batch/tidy patched\ndeployment.apps/web patched\n");
     let stored = async |path: &str| {
         let path = path.replace("NS", &namespace);
         it.api().get(&path).await.expect_ok("it is there")

@@ -11,6 +11,7 @@ pub mod e2e;
 pub mod generated;
 pub mod harness;
 pub mod helm;
+pub mod logged_calls;
 pub mod openreports;
 pub mod page;
 pub mod profiles;

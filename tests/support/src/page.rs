@@ -25,6 +25,18 @@ pub fn blocks(document: &str, language: &str) -> Vec<String> {
     starts.map(|it| it.split("```").next().unwrap_or_default().to_owned()).collect()
 }
 
+/// The commands `callgate profile …` of a document, each with the block behind it that follows these words.
+pub fn examples(document: &str, words: &str) -> Vec<(String, String)> {
+    let text = fs::read_to_string(document).expect("documents are text");
+    let block_of = |example: &str| {
+        let (command, rest) = example.split_once('`').expect("a command ends");
+        let (_, block) = rest.split_once(&format!(" {words}\n\n```text\n"))?;
+        let (block, _) = block.split_once("```").expect("a block ends");
+        Some((command.to_owned(), block.to_owned()))
+    };
+    text.split("\n`callgate profile ").skip(1).filter_map(block_of).collect()
+}
+
 /// A text as it may stand in a cell of a table.
 pub fn cell(text: &str) -> String {
     text.replace('|', "\\|").split_whitespace().collect::<Vec<_>>().join(" ")

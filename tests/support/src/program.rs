@@ -1,7 +1,13 @@
 //! Programs of tests: how one is put in a place, and what a running callgate reports by its admin port, its metrics and
 //! its log.
 
-use std::{fs, net::SocketAddr, path::Path, process::Command, str::FromStr};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    process::{Command, Output},
+    str::FromStr,
+};
 
 use serde_json::Value;
 
@@ -14,6 +20,12 @@ use crate::client::exchange;
 pub fn install(from: &Path, to: &Path) {
     let status = Command::new("install").args(["-m", "755"]).arg(from).arg(to).status();
     assert!(status.expect("there is `install`").success(), "{} is copied", from.display());
+}
+
+/// The exit code, standard output and standard error.
+pub fn said(output: Output) -> (Option<i32>, String, String) {
+    let text = |it| String::from_utf8(it).expect("it is text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 /// The status and the body of the response of an admin port.

@@ -72,6 +72,13 @@ impl Site {
             .stdin(Stdio::null());
         command
     }
+
+    /// Runs it; the exit code and what it prints.
+    pub fn run(&self, script: &str, folder: &Path) -> (i32, String) {
+        let output = self.bash(script, folder).output().expect("bash starts");
+        let code = output.status.code().expect("it ends by itself");
+        (code, String::from_utf8(output.stdout).expect("it is text"))
+    }
 }
 
 pub enum Failure {
