@@ -8,22 +8,20 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use clap::Args;
-use tokio::{net::TcpListener, runtime};
+use tokio::net::TcpListener;
 
+use super::on_node::{self, FailedCalls, node_name, serve_admin};
 use crate::{
     agent::{self, AgentEvent, EventHandler, Failure, Lookout, PassResult, Source, host},
-    causes::chain,
     cli::Outcome,
     clock::{SkewLog, warn_of_skew},
-    cluster::{self, Clients},
+    cluster::Clients,
     duration,
     log_once::LogOnce,
-    profile::is_subdomain,
-    server::{self, Admin, Condition, Limits, Order, Readiness, signals},
+    server::{Condition, Order, Readiness, signals},
     telemetry::{AgentMetrics, Log, Logging, Profiles},
-    tls,
     witness::{Containers, Declared, Unfiltered},
 };
 
@@ -115,26 +113,14 @@ impl Agent {
             return Ok(Outcome::Success);
         }
         let node = node_name.context("--node-name is missing")?;
-        tls::install();
-        // One thread is enough and takes the least memory.
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            // One for the passes, which may wait, and one to resolve addresses.
-            .max_blocking_threads(2)
-            .build()
-            .context("cannot start the runtime")?;
-        runtime.block_on(async {
-            let Clients { client, watches } =
-                cluster::clients().await.map_err(|it| anyhow!("cannot find a cluster: {it}"))?;
-            let admin = server::listen(admin_listen);
-            let admin = admin.with_context(|| format!("cannot listen on {admin_listen}"))?;
+        on_node::run(admin_listen, |Clients { client, watches }, admin| {
             let (root, pod) = (seccomp_root, pod_namespace.zip(pod_name));
             let lookout = witness.then(|| Lookout::new(PROC.into()));
-            let agent =
-                agent::Agent { client, watches, node, root, keep_deleted_for, pod, lookout };
-            Box::pin(serve(agent, admin)).await
-        })?;
-        Ok(Outcome::Success)
+            serve(
+                agent::Agent { client, watches, node, root, keep_deleted_for, pod, lookout },
+                admin,
+            )
+        })
     }
 }
 
@@ -144,14 +130,7 @@ async fn serve(agent: agent::Agent, listener: TcpListener) -> anyhow::Result<()>
     let readiness = Readiness::new();
     let reported = readiness.condition("a report of what is on the node");
     let page = Arc::clone(&metrics);
-    let address = listener.local_addr()?;
-    let admin = Admin {
-        listener,
-        limits: Limits::default(),
-        readiness,
-        metrics: Arc::new(move || page.render()),
-    };
-    tokio::spawn(admin.run());
+    let address = serve_admin(listener, readiness, move || page.render())?;
     tracing::info!(node = agent.node, root = ?agent.root, admin_address = %address, "agent started");
     tokio::select! {
         // It may stop at any point: a file always has either the old or the new content.
@@ -159,13 +138,6 @@ async fn serve(agent: agent::Agent, listener: TcpListener) -> anyhow::Result<()>
         _ = orders.wait_for(|it| *it >= Order::Drain) => tracing::info!("stopped"),
     }
     Ok(())
-}
-
-/// The name becomes a part of paths of the API server.
-pub(super) fn node_name(text: &str) -> Result<String, &'static str> {
-    let expected = "expected the name of a Node: lower case letters, digits, hyphens and dots, \
-        between letters and digits";
-    if is_subdomain(text) { Ok(text.to_owned()) } else { Err(expected) }
 }
 
 /// Counts the events of the agent, and logs those that are new.
@@ -182,7 +154,7 @@ fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandle
                 tracing::warn!("a pass over the files does not end, the condition is not renewed");
             }
             AgentEvent::Reported { found, calls, at, skew } => {
-                logged.calls = LogOnce::default();
+                logged.calls.are_over();
                 metrics.report_calls(calls);
                 if let Some(skew) = skew {
                     metrics.clock_is_ahead(skew.ahead);
@@ -195,22 +167,15 @@ fn event_handler(metrics: Arc<AgentMetrics>, reported: Condition) -> EventHandle
             }
             AgentEvent::ReportFailed(error) => {
                 metrics.failed("report");
-                let error = chain(error);
-                if logged.calls.is_new("report", error.clone()) {
-                    tracing::warn!(error, "cannot report, retrying");
-                }
+                logged.calls.report_failed(error);
             }
             AgentEvent::WatchFailed { object, why } => {
                 metrics.failed("watch");
-                if logged.calls.is_new(object, why.to_owned()) {
-                    tracing::warn!(object, error = why, "a watch failed, retrying");
-                }
+                logged.calls.watch_failed(object, why);
             }
             AgentEvent::Unreadable { object, why } => {
                 metrics.failed("unreadable");
-                if logged.calls.is_new(object, why.to_owned()) {
-                    tracing::error!(object, error = why, "an object cannot be read");
-                }
+                logged.calls.unreadable(object, why);
             }
         }
     })
@@ -243,8 +208,7 @@ struct Logged {
     unlisted: bool,
     /// Containers without the filter that their pod declares, by namespace, pod and name.
     unfiltered: LogOnce<[String; 3], Declared>,
-    /// By the call that failed.
-    calls: LogOnce<&'static str>,
+    calls: FailedCalls,
     skew: SkewLog,
 }
 

@@ -2,14 +2,14 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use clap::Args;
-use tokio::{net::TcpListener, runtime};
+use tokio::net::TcpListener;
 
-use super::agent::node_name;
+use super::on_node::{self, FailedCalls, node_name, serve_admin};
 use crate::{
     agent::{
         AgentEvent, EventHandler, Listener, ListenerEvent, ListenerEvents, Silence, not_logged,
@@ -22,9 +22,8 @@ use crate::{
     },
     denials::DeniedCall,
     log_once::LogOnce,
-    server::{self, Admin, Limits, Order, Readiness, signals},
+    server::{self, Order, Readiness, signals},
     telemetry::{DenialMetrics, Log, Logging},
-    tls,
 };
 
 /// Report what seccomp filters denied in the containers of one node, by the kernel's audit records
@@ -52,21 +51,9 @@ impl Denials {
     pub(super) fn run(self, log: &Log) -> anyhow::Result<Outcome> {
         let Self { node_name: node, admin_listen, logging } = self;
         logging.init(log)?;
-        tls::install();
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            // One to look at processes, and one to resolve addresses.
-            .max_blocking_threads(2)
-            .build()
-            .context("cannot start the runtime")?;
-        runtime.block_on(async {
-            let Clients { client, watches } =
-                cluster::clients().await.map_err(|it| anyhow!("cannot find a cluster: {it}"))?;
-            let admin = server::listen(admin_listen);
-            let admin = admin.with_context(|| format!("cannot listen on {admin_listen}"))?;
-            Box::pin(serve(Listener { client, watches, node }, admin)).await
-        })?;
-        Ok(Outcome::Success)
+        on_node::run(admin_listen, |Clients { client, watches }, admin| {
+            serve(Listener { client, watches, node }, admin)
+        })
     }
 }
 
@@ -79,14 +66,7 @@ async fn serve(audit: Listener, listener: TcpListener) -> anyhow::Result<()> {
         readiness.condition("a report of what was denied"),
     ];
     let page = Arc::clone(&metrics);
-    let address = listener.local_addr()?;
-    let admin = Admin {
-        listener,
-        limits: Limits::default(),
-        readiness,
-        metrics: Arc::new(move || page.render()),
-    };
-    tokio::spawn(admin.run());
+    let address = serve_admin(listener, readiness, move || page.render())?;
     tracing::info!(node = audit.node, admin_address = %address, "listening for denials");
     let missing = not_logged();
     if !missing.is_empty() {
@@ -96,7 +76,7 @@ async fn serve(audit: Listener, listener: TcpListener) -> anyhow::Result<()> {
             "the kernel does not record these actions, as kernel.seccomp.actions_logged lacks them"
         );
     }
-    let failures = Arc::new(Mutex::new(LogOnce::default()));
+    let failures = Failures::default();
     // No pod has a name of its own in the network of its node.
     let (client, instance) = (audit.client.clone(), audit.node.clone());
     let on_report = {
@@ -117,10 +97,10 @@ async fn serve(audit: Listener, listener: TcpListener) -> anyhow::Result<()> {
     Ok(())
 }
 
-type Failures = Arc<Mutex<LogOnce<&'static str>>>;
+type Failures = Arc<Mutex<FailedCalls>>;
 
-fn is_new(failures: &Failures, key: &'static str, why: &str) -> bool {
-    failures.lock().unwrap_or_else(PoisonError::into_inner).is_new(key, why.to_owned())
+fn lock(failures: &Failures) -> MutexGuard<'_, FailedCalls> {
+    failures.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn watching(metrics: &Arc<DenialMetrics>, failures: &Failures) -> EventHandler {
@@ -128,15 +108,11 @@ fn watching(metrics: &Arc<DenialMetrics>, failures: &Failures) -> EventHandler {
     Arc::new(move |news| match news {
         AgentEvent::WatchFailed { object, why } => {
             metrics.failed("watch");
-            if is_new(&failures, object, why) {
-                tracing::warn!(object, error = why, "a watch failed, retrying");
-            }
+            lock(&failures).watch_failed(object, why);
         }
         AgentEvent::Unreadable { object, why } => {
             metrics.failed("unreadable");
-            if is_new(&failures, object, why) {
-                tracing::error!(object, error = why, "an object cannot be read");
-            }
+            lock(&failures).unreadable(object, why);
         }
         // Only pods are watched.
         _ => {}
@@ -149,6 +125,7 @@ fn handler(
     failures: Failures,
     send: impl Fn(Denial) + Send + Sync + 'static,
 ) -> ListenerEvents {
+    let silent = Mutex::new(LogOnce::default());
     Arc::new(move |news| match news {
         ListenerEvent::Listens => {
             listens.met();
@@ -157,7 +134,7 @@ fn handler(
         ListenerEvent::Silent(why) => {
             metrics.failed("silent");
             let error = explain(&why);
-            if is_new(&failures, "silent", &error) {
+            if silent.lock().unwrap_or_else(PoisonError::into_inner).is_new((), error.clone()) {
                 tracing::error!(error, "no denial can be seen, trying again");
             }
         }
@@ -167,14 +144,11 @@ fn handler(
         }
         ListenerEvent::Reported => {
             reported.met();
-            failures.lock().unwrap_or_else(PoisonError::into_inner).is_over(&"report");
+            lock(&failures).are_over();
         }
         ListenerEvent::ReportFailed(error) => {
             metrics.failed("report");
-            let error = chain(error);
-            if is_new(&failures, "report", &error) {
-                tracing::warn!(error, "cannot report, retrying");
-            }
+            lock(&failures).report_failed(error);
         }
     })
 }

@@ -12,6 +12,7 @@ mod file;
 mod ladder;
 mod man;
 mod observe;
+mod on_node;
 mod output;
 mod profile;
 mod replay;
