@@ -25,7 +25,7 @@ fn namespace(text: &mut String, it: &Step) {
     let since = since.map(|it| format!(", observed since {it:.0}")).unwrap_or_default();
     writeln!(text, "{name}: mode {mode} under policy {policy:?}{since}").expect(INFALLIBLE);
     if let Some(last) = last {
-        let pods = counted(usize::try_from(*pods).unwrap_or_default(), "pod");
+        let pods = counted(*pods, "pod");
         writeln!(text, "  {pods} denied, or would have been, the last one at {last:.0}")
             .expect(INFALLIBLE);
     }
@@ -34,7 +34,7 @@ fn namespace(text: &mut String, it: &Step) {
     for it in latest.iter().take(MOST_SHOWN) {
         let EvidenceFinding { rule, owner, field, message, count, last, .. } = it;
         let (kind, owner, last) = (owner.kind.to_lowercase(), &owner.name, last.0);
-        let times = counted(usize::try_from(*count).unwrap_or_default(), "time");
+        let times = counted(*count, "time");
         writeln!(
             text,
             "  {kind} {owner:?}: {field}: {message} [{rule}], {times}, last at {last:.0}"
@@ -50,7 +50,7 @@ fn namespace(text: &mut String, it: &Step) {
         writeln!(text, "  by the kernel, without a filter now: {containers}").expect(INFALLIBLE);
     }
     if let Some(DeniedCalls { calls, last }) = denied_calls {
-        let calls = counted(usize::try_from(*calls).unwrap_or(usize::MAX), "call");
+        let calls = counted(*calls, "call");
         writeln!(
             text,
             "  by audit records, denied by profiles: {calls}, the last one at {last:.0}"

@@ -6,7 +6,7 @@ use super::{
     History,
     history::{Counts, NamespaceHistory, OwnerHistory},
 };
-use crate::scan::Grade;
+use crate::{report::counted, scan::Grade};
 
 const INFALLIBLE: &str = "a string takes everything";
 
@@ -43,10 +43,6 @@ pub fn summary(history: &History) -> String {
         counted(it.lines, "line"),
         parts.join(", ")
     )
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn namespace(text: &mut String, it: &NamespaceHistory) {
