@@ -15,6 +15,7 @@ use super::{
     watch::{report, source},
 };
 use crate::{
+    pod::Owner,
     watch::{Change, Event, Object, stream},
     witness::{Containers, PodOnNode, Pods, Witness},
 };
@@ -86,8 +87,11 @@ pub(super) async fn follow_pods(
 
 fn read(object: &Object<'_>) -> Result<PodOnNode, String> {
     let identity = (object.namespace(), object.name(), object.uid());
+    // Of owners that cannot be read, the pod has none.
+    let owners = object.owner_references().unwrap_or_default();
     PodOnNode::read(
         identity,
+        Owner::controller(owners),
         object.spec_text().unwrap_or("null"),
         object.status_text().unwrap_or("{}"),
     )

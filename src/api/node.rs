@@ -79,25 +79,8 @@ pub struct Denials {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeniedCall {
-    /// The namespace of the pod.
-    #[schemars(length(max = 63))]
-    pub namespace: String,
-    /// The name of the pod.
-    #[schemars(length(max = 253))]
-    pub pod: String,
-    /// The `metadata.uid` of the pod.
-    #[schemars(length(max = 253))]
-    pub uid: String,
-    /// The name of the container.
-    #[schemars(length(max = 63))]
-    pub container: String,
-    /// What the pod declares for the container, as in `status.containers`.
-    #[schemars(length(min = 1, max = 64))]
-    pub declared: String,
-    /// The `localhostProfile` of a profile of type `Localhost`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
-    pub localhost_profile: Option<String>,
+    #[serde(flatten)]
+    pub place: ContainerPlace,
     /// The name of the system call, or its number if it is not known.
     #[schemars(length(min = 1, max = 64))]
     pub syscall: String,
@@ -145,10 +128,10 @@ pub struct Containers {
     pub unlisted: Option<i64>,
 }
 
-/// A container with a process that is under no filter.
+/// A container of a pod, and what the pod declares for it.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct UnfilteredContainer {
+pub struct ContainerPlace {
     /// The namespace of the pod.
     #[schemars(length(max = 63))]
     pub namespace: String,
@@ -170,6 +153,14 @@ pub struct UnfilteredContainer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub localhost_profile: Option<String>,
+}
+
+/// A container with a process that is under no filter.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnfilteredContainer {
+    #[serde(flatten)]
+    pub place: ContainerPlace,
     /// The processes that are under no filter: `All` or `Some` of the container.
     #[schemars(length(min = 1, max = 64))]
     pub processes: String,

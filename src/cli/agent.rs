@@ -22,7 +22,7 @@ use crate::{
     log_once::LogOnce,
     server::{Condition, Order, Readiness, signals},
     telemetry::{AgentMetrics, Log, Logging, Profiles},
-    witness::{Containers, Declared, Unfiltered},
+    witness::{Containers, Declared, Place},
 };
 
 /// Where Linux shows the processes.
@@ -239,7 +239,7 @@ impl Logged {
         self.unlisted = *unlisted > 0;
         let unfiltered = containers.iter().flat_map(Containers::contradictions);
         let unfiltered = unfiltered.map(|it| {
-            let Unfiltered { namespace, pod, container, declared, .. } = it.clone();
+            let Place { namespace, pod, container, declared, .. } = it.place.clone();
             ([namespace, pod, container], declared)
         });
         for ([namespace, pod, container], declared) in self.unfiltered.replace(unfiltered) {

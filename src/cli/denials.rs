@@ -20,10 +20,12 @@ use crate::{
         self, Clients,
         events::{self, Denial, What},
     },
-    denials::DeniedCall,
+    denials::{Denied, DeniedCall},
     log_once::LogOnce,
+    pod::Owner,
     server::{self, Order, Readiness, signals},
     telemetry::{DenialMetrics, Log, Logging},
+    witness::Place,
 };
 
 /// Report what seccomp filters denied in the containers of one node, by the kernel's audit records
@@ -140,7 +142,7 @@ fn handler(
         }
         ListenerEvent::Settled { denied, totals } => {
             metrics.set(totals);
-            denied.iter().filter(|it| it.was_stopped()).map(event).for_each(&send);
+            denied.iter().filter(|it| it.call.was_stopped()).map(event).for_each(&send);
         }
         ListenerEvent::Reported => {
             reported.met();
@@ -153,18 +155,22 @@ fn handler(
     })
 }
 
-/// An Event about the pod. How often is its count.
-fn event(call: &DeniedCall) -> Denial {
-    let DeniedCall { namespace, pod, uid, container, syscall, .. } = call;
+/// An Event about the controller of the pod, or the pod itself if it has none. How often is its
+/// count.
+fn event(denied: &Denied) -> Denial {
+    let Denied { call, controller } = denied;
+    let DeniedCall { place, syscall, .. } = call;
+    let Place { namespace, pod, uid, container, declared: _ } = place;
     let filter = call.filter();
+    let itself = || Owner {
+        api_version: "v1".to_owned(),
+        kind: "Pod".to_owned(),
+        name: pod.clone(),
+        uid: uid.clone(),
+    };
     Denial {
         namespace: namespace.clone(),
-        owner: events::Owner {
-            api_version: "v1".to_owned(),
-            kind: "Pod".to_owned(),
-            name: pod.clone(),
-            uid: uid.clone(),
-        },
+        owner: controller.clone().unwrap_or_else(itself),
         why: format!("container {container:?} was denied {syscall} by {filter}"),
         times: u32::try_from(call.count).unwrap_or(u32::MAX),
     }
@@ -196,21 +202,30 @@ mod tests {
 
     #[test]
     fn an_event_names_the_container_the_call_and_the_profile() {
-        let call = |declared: &str, path: Option<&str>| {
+        let denied = |declared: &str, path: Option<&str>| {
             let call = json!({
                 "namespace": "shop", "pod": "web-0", "uid": "u", "container": "app",
                 "declared": declared, "localhostProfile": path, "syscall": "io_uring_setup",
                 "architecture": "SCMP_ARCH_X86_64", "action": "SCMP_ACT_ERRNO", "count": 37,
                 "last": "2026-11-28T09:14:02Z",
             });
-            event(&serde_json::from_value(call).expect("a call"))
+            Denied { call: serde_json::from_value(call).expect("a call"), controller: None }
         };
+        let call = |declared, path| event(&denied(declared, path));
         let denial = call("Localhost", Some("callgate/web.json"));
         assert_eq!(
             denial.why,
             "container \"app\" was denied io_uring_setup by \"callgate/web.json\""
         );
-        assert_eq!((denial.times, &*denial.namespace, &*denial.owner.name), (37, "shop", "web-0"));
+        assert_eq!((denial.times, &*denial.namespace), (37, "shop"));
+        let owner = |kind: &str, name: &str| {
+            let owner = json!({ "apiVersion": "v1", "kind": kind, "name": name, "uid": "u" });
+            serde_json::from_value::<Owner>(owner).expect("an owner")
+        };
+        assert_eq!(denial.owner, owner("Pod", "web-0"));
+        let controller = owner("ReplicationController", "web");
+        let of_many = Denied { controller: Some(controller.clone()), ..denied("Unset", None) };
+        assert_eq!(event(&of_many).owner, controller);
         assert!(call("RuntimeDefault", None).why.ends_with(" by RuntimeDefault"));
         let unset = call("Unset", None).why;
         assert!(unset.ends_with(" by a filter that its pod does not declare"), "{unset}");

@@ -7,10 +7,10 @@ use crate::{
     api::EvidenceOwner,
     ca::CaEvent,
     cluster::{
-        events::{self, Denial},
+        events::Denial,
         evidence::{Evidence, Refused},
     },
-    scan,
+    pod, scan,
     server::{Event, Readiness},
     telemetry::Metrics,
     tls::Reload,
@@ -53,7 +53,7 @@ pub(super) fn reviews(
 
 fn denial(namespace: &str, DeniedPod { owner, why }: &DeniedPod<'_>) -> Denial {
     let Owner { api_version, kind, name, uid } = owner;
-    let owner = events::Owner {
+    let owner = pod::Owner {
         api_version: api_version.to_string(),
         kind: kind.to_string(),
         name: name.to_string(),

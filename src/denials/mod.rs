@@ -13,5 +13,5 @@ pub use self::{
     process::{Process, Processes},
     record::{Message, Record},
     report::{Denials, DeniedCall, MOST_LISTED},
-    tally::{Tally, Totals},
+    tally::{Denied, Tally, Totals},
 };

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::witness::Declared;
+use crate::witness::{Declared, Place};
 
 /// How many calls a report names.
 pub const MOST_LISTED: usize = 100;
@@ -29,12 +29,8 @@ pub struct Denials {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeniedCall {
-    pub namespace: String,
-    pub pod: String,
-    pub uid: String,
-    pub container: String,
     #[serde(flatten)]
-    pub declared: Declared,
+    pub place: Place,
     /// The name of the call, or its number.
     pub syscall: String,
     /// `SCMP_ARCH_…`
@@ -63,7 +59,7 @@ impl Denials {
 impl DeniedCall {
     /// The filter that decided, by what the pod declares.
     pub fn filter(&self) -> String {
-        match &self.declared {
+        match &self.place.declared {
             Declared::Localhost(path) => format!("{path:?}"),
             Declared::RuntimeDefault => "RuntimeDefault".to_owned(),
             // One that a program has installed itself, or that of a kubelet with `seccompDefault`.

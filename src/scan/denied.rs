@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::denials::{Denials, DeniedCall};
 
@@ -35,17 +35,9 @@ pub struct SeenDenial {
     pub call: DeniedCall,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Status {
-    denials: Option<Denials>,
-}
-
 impl Denied {
-    /// Takes the status of the `SeccompNode` of that name. One that cannot be read says nothing.
-    pub(super) fn take(&mut self, node: &str, status: &str) {
-        let status: Status = serde_json::from_str(status).unwrap_or_default();
-        let Some(denials) = status.denials else { return };
+    /// Takes what is reported of the node of that name.
+    pub(super) fn take(&mut self, node: &str, denials: Denials) {
         self.totals.nodes += 1;
         self.totals.is_lower_bound |= denials.is_lower_bound();
         for call in denials.calls {
@@ -53,7 +45,7 @@ impl Denied {
             let of_kind =
                 if call.was_stopped() { &mut of_kind.denied } else { &mut of_kind.logged };
             *of_kind = of_kind.saturating_add(call.count);
-            let all = self.by_namespace.entry(call.namespace.clone()).or_default();
+            let all = self.by_namespace.entry(call.place.namespace.clone()).or_default();
             all.push(SeenDenial { node: node.to_owned(), call });
             if all.len() > 2 * MOST {
                 self.totals.is_lower_bound = true;

@@ -3,10 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
 use super::denied::{DenialTotals, Denied, SeenDenial};
-use crate::witness::{Containers, Unfiltered};
+use crate::{
+    denials::Denials,
+    witness::{Containers, Unfiltered},
+};
 
 /// How many containers of one namespace are kept.
 const MOST: usize = 100;
@@ -42,16 +46,26 @@ pub struct SeenContainer {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Status {
-    containers: Option<Containers>,
+struct Status<'a> {
+    #[serde(borrow)]
+    containers: Option<&'a RawValue>,
+    #[serde(borrow)]
+    denials: Option<&'a RawValue>,
+}
+
+/// What cannot be read says nothing.
+fn read<T: DeserializeOwned>(text: Option<&RawValue>) -> Option<T> {
+    serde_json::from_str(text?.get()).ok()
 }
 
 impl Seen {
     /// Takes the status of the `SeccompNode` of that name. One that cannot be read says nothing.
     pub fn take(&mut self, node: &str, status: &str) {
-        self.denied.take(node, status);
-        let status: Status = serde_json::from_str(status).unwrap_or_default();
-        let Some(containers) = status.containers else { return };
+        let Status { containers, denials } = serde_json::from_str(status).unwrap_or_default();
+        if let Some(it) = read::<Denials>(denials) {
+            self.denied.take(node, it);
+        }
+        let Some(containers) = read::<Containers>(containers) else { return };
         let Containers { filter, none, strict, unknown, unfiltered, unlisted } = containers;
         let totals = &mut self.totals;
         totals.nodes += 1;
@@ -61,7 +75,7 @@ impl Seen {
         totals.unknown += unknown;
         totals.unlisted += unlisted.unwrap_or_default();
         for container in unfiltered {
-            let all = self.by_namespace.entry(container.namespace.clone()).or_default();
+            let all = self.by_namespace.entry(container.place.namespace.clone()).or_default();
             all.push(SeenContainer { node: node.to_owned(), container });
             if all.len() > 2 * MOST {
                 totals.unlisted += cut(all);
@@ -86,14 +100,15 @@ impl Seen {
 
     /// The UIDs of the pods that have one of these containers.
     pub(super) fn uids(&self) -> BTreeSet<&str> {
-        self.by_namespace.values().flatten().map(|it| &*it.container.uid).collect()
+        self.by_namespace.values().flatten().map(|it| &*it.container.place.uid).collect()
     }
 
     /// The containers of a namespace, those whose pod declares a filter first. Without those of pods
     /// that are gone.
     pub(super) fn in_namespace(&self, name: &str, pods: &BTreeSet<&str>) -> Vec<SeenContainer> {
         let all = self.by_namespace.get(name).into_iter().flatten();
-        let mut all: Vec<_> = all.filter(|it| pods.contains(&*it.container.uid)).cloned().collect();
+        let mut all: Vec<_> =
+            all.filter(|it| pods.contains(&*it.container.place.uid)).cloned().collect();
         cut(&mut all);
         all
     }
@@ -110,6 +125,6 @@ fn cut(all: &mut Vec<SeenContainer>) -> usize {
 impl SeenContainer {
     /// Whether its pod declares a filter.
     pub fn is_contradiction(&self) -> bool {
-        self.container.declared.asks_for_a_filter()
+        self.container.place.declared.asks_for_a_filter()
     }
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     denials::DeniedCall,
     report::counted,
-    witness::{Extent, Unfiltered},
+    witness::{Extent, Place, Unfiltered},
 };
 
 const INFALLIBLE: &str = "a string takes everything";
@@ -107,7 +107,8 @@ fn unfiltered(text: &mut String, all: &[SeenContainer]) {
     let containers = counted(all.len(), "container");
     writeln!(text, "  by the kernel, without a filter: {containers}").expect(INFALLIBLE);
     for SeenContainer { node, container } in all.iter().filter(|it| it.is_contradiction()) {
-        let Unfiltered { pod, container, declared, processes, .. } = container;
+        let Unfiltered { place, processes, .. } = container;
+        let Place { pod, container, declared, .. } = place;
         let some = if *processes == Extent::Some { ", some of its processes" } else { "" };
         writeln!(
             text,
@@ -123,7 +124,7 @@ fn denials(text: &mut String, it: &DenialTotals) {
     let DenialTotals { nodes, denied, logged, is_lower_bound } = *it;
     let nodes = counted(nodes, "node");
     let least = if is_lower_bound { "at least " } else { "" };
-    let calls = counted(usize::try_from(denied).unwrap_or(usize::MAX), "call");
+    let calls = counted(denied, "call");
     let logged = if logged > 0 { format!(", {logged} logged") } else { String::new() };
     writeln!(text, "by audit records of {nodes}: {least}{calls} denied in containers{logged}")
         .expect(INFALLIBLE);
@@ -135,8 +136,8 @@ fn denied(text: &mut String, all: &[SeenDenial]) {
     }
     text.push_str("  by audit records:\n");
     for SeenDenial { node, call } in all {
-        let DeniedCall { pod, container, syscall, count, last, .. } = call;
-        let times = counted(usize::try_from(*count).unwrap_or(usize::MAX), "time");
+        let DeniedCall { place: Place { pod, container, .. }, syscall, count, last, .. } = call;
+        let times = counted(*count, "time");
         let (what, filter) = (if call.was_stopped() { "denied" } else { "logged" }, call.filter());
         writeln!(
             text,

@@ -6,6 +6,8 @@
 //! node's pods are left out: those of the node itself are never reported.
 
 mod cgroup;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod pods;
 mod process;
 mod report;
@@ -14,7 +16,7 @@ mod tally;
 pub use self::{
     pods::{Container, Declared, PodOnNode, Pods},
     process::{Mode, Process},
-    report::{Containers, Extent, MOST_LISTED, Unfiltered},
+    report::{Containers, Extent, MOST_LISTED, Place, Unfiltered},
     tally::Witness,
 };
 pub(crate) use cgroup::ids as container_ids;

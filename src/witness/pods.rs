@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
-use crate::pod::{self, Effective, Pod, Seccomp};
+use crate::pod::{self, Effective, Owner, Pod, Seccomp};
 
 /// The longest path of a profile that is kept; the schema of `SeccompNode` has the same limit.
 const LONGEST_PATH: usize = 1024;
@@ -19,6 +19,7 @@ pub struct PodOnNode {
     pub namespace: String,
     pub name: String,
     pub uid: String,
+    pub controller: Option<Owner>,
     /// Those that have been created.
     pub containers: Vec<Container>,
 }
@@ -110,6 +111,7 @@ impl PodOnNode {
     /// When one of them is not what an API server stores.
     pub fn read(
         (namespace, name, uid): (&str, &str, &str),
+        controller: Option<Owner>,
         spec: &str,
         status: &str,
     ) -> Result<Self, String> {
@@ -132,6 +134,7 @@ impl PodOnNode {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             uid: uid.to_owned(),
+            controller,
         })
     }
 }
@@ -175,7 +178,7 @@ mod tests {
     use super::*;
 
     fn read(spec: &Value, status: &Value) -> Result<PodOnNode, String> {
-        PodOnNode::read(("shop", "web-0", "u1"), &spec.to_string(), &status.to_string())
+        PodOnNode::read(("shop", "web-0", "u1"), None, &spec.to_string(), &status.to_string())
     }
 
     #[test]

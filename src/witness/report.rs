@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Declared;
+use super::{Container, Declared, PodOnNode};
 
 /// How many containers a report names.
 pub const MOST_LISTED: usize = 100;
@@ -27,16 +27,23 @@ pub struct Containers {
     pub unlisted: Option<usize>,
 }
 
-/// A container that runs without a filter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Unfiltered {
+/// A container of a pod, and what the pod declares for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
     pub namespace: String,
     pub pod: String,
     pub uid: String,
     pub container: String,
     #[serde(flatten)]
     pub declared: Declared,
+}
+
+/// A container that runs without a filter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unfiltered {
+    #[serde(flatten)]
+    pub place: Place,
     pub processes: Extent,
     /// Whether none of the processes without a filter can gain rights.
     pub no_new_privs: bool,
@@ -61,13 +68,25 @@ impl Containers {
 
     /// The listed containers whose pod declares a filter.
     pub fn contradictions(&self) -> impl Iterator<Item = &Unfiltered> {
-        self.unfiltered.iter().filter(|it| it.declared.asks_for_a_filter())
+        self.unfiltered.iter().filter(|it| it.place.declared.asks_for_a_filter())
+    }
+}
+
+impl Place {
+    pub(crate) fn of(pod: &PodOnNode, container: &Container) -> Self {
+        Self {
+            namespace: pod.namespace.clone(),
+            pod: pod.name.clone(),
+            uid: pod.uid.clone(),
+            container: container.name.clone(),
+            declared: container.declared.clone(),
+        }
     }
 }
 
 impl Unfiltered {
     fn rank(&self) -> (bool, &str, &str, &str) {
-        let Self { namespace, pod, container, declared, .. } = self;
+        let Place { namespace, pod, container, declared, .. } = &self.place;
         (!declared.asks_for_a_filter(), namespace, pod, container)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Containers, Extent, Mode, Pods, Process, Unfiltered,
+    Containers, Extent, Mode, Place, Pods, Process, Unfiltered,
     cgroup::ids,
     pods::{Container, PodOnNode},
 };
@@ -85,11 +85,7 @@ impl Tally {
             containers.none += 1;
             let is_whole = strict + filter + unsure == 0;
             containers.unfiltered.push(Unfiltered {
-                namespace: pod.namespace.clone(),
-                pod: pod.name.clone(),
-                uid: pod.uid.clone(),
-                container: container.name.clone(),
-                declared: container.declared.clone(),
+                place: Place::of(pod, container),
                 processes: if is_whole { Extent::All } else { Extent::Some },
                 no_new_privs: !gains,
             });
@@ -108,34 +104,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::witness::{Declared, MOST_LISTED};
-
-    /// The ID of a container, of that number.
-    fn id(number: usize) -> String {
-        format!("{number:064x}")
-    }
-
-    /// A node with a pod for each, which has one running container.
-    fn node(declared: &[Declared]) -> Pods {
-        let mut pods = Pods::default();
-        for (number, declared) in declared.iter().enumerate() {
-            let name = format!("pod-{number:03}");
-            let container = Container {
-                id: id(number),
-                name: "app".to_owned(),
-                is_running: true,
-                declared: declared.clone(),
-            };
-            let pod = PodOnNode {
-                namespace: "shop".to_owned(),
-                name: name.clone(),
-                uid: format!("uid-{number}"),
-                containers: vec![container],
-            };
-            pods.put(format!("shop/{name}"), pod);
-        }
-        pods
-    }
+    use crate::witness::{
+        Declared, MOST_LISTED,
+        fixture::{id, node},
+    };
 
     /// Process IDs, each with the number of its container, its `Seccomp:` and its `NoNewPrivs:`.
     type Processes<'a> = &'a [(u32, usize, u32, u32)];
@@ -177,7 +149,8 @@ mod tests {
             ],
         );
         assert_eq!(counts(&found), [2, 1, 1, 1]);
-        let names: Vec<_> = found.unfiltered.iter().map(|it| (&*it.pod, it.processes)).collect();
+        let names: Vec<_> =
+            found.unfiltered.iter().map(|it| (&*it.place.pod, it.processes)).collect();
         assert_eq!(names, [("pod-001", Extent::Some)]);
     }
 
@@ -209,7 +182,10 @@ mod tests {
                 ],
             })
         );
-        assert_eq!(found.contradictions().map(|it| &*it.pod).collect::<Vec<_>>(), ["pod-002"]);
+        assert_eq!(
+            found.contradictions().map(|it| &*it.place.pod).collect::<Vec<_>>(),
+            ["pod-002"]
+        );
         let text = serde_json::to_string(&found).unwrap();
         assert_eq!(serde_json::from_str::<Containers>(&text).unwrap(), found);
     }
@@ -254,7 +230,7 @@ mod tests {
         for _ in 0..2 {
             found = witness.look(&pods, [(1, cgroup.clone())].into_iter(), status);
         }
-        let names: Vec<_> = found.unwrap().unfiltered.into_iter().map(|it| it.pod).collect();
+        let names: Vec<_> = found.unwrap().unfiltered.into_iter().map(|it| it.place.pod).collect();
         assert_eq!(names, ["pod-000"]);
     }
 
@@ -266,7 +242,10 @@ mod tests {
         let found = seen(&node(&declared), &processes);
         assert_eq!(found.unfiltered.len(), MOST_LISTED);
         assert_eq!((found.none, found.unlisted), (250, Some(150)));
-        assert_eq!((&*found.unfiltered[0].pod, &*found.unfiltered[1].pod), ("pod-249", "pod-000"));
+        assert_eq!(
+            (&*found.unfiltered[0].place.pod, &*found.unfiltered[1].place.pod),
+            ("pod-249", "pod-000")
+        );
     }
 
     #[test]

@@ -43,7 +43,8 @@ fn pod(number: usize) -> PodOnNode {
     let statuses: Vec<_> = (0..CONTAINERS).map(status).collect();
     let status = json!({ "containerStatuses": statuses });
     let name = format!("pod-{number}");
-    PodOnNode::read(("shop", &name, "u"), &spec.to_string(), &status.to_string()).expect("a pod")
+    PodOnNode::read(("shop", &name, "u"), None, &spec.to_string(), &status.to_string())
+        .expect("a pod")
 }
 
 fn id(pod: usize, container: usize) -> String {
@@ -86,7 +87,8 @@ fn a_full_node_is_looked_at() {
     report_details(&format!("a look at {all} processes took {:?}", start.elapsed()));
     let all = PODS * CONTAINERS;
     assert_eq!((found.filter, found.none, found.strict, found.unknown), (all - 1, 1, 0, 0));
-    let named: Vec<_> = found.unfiltered.iter().map(|it| (&*it.pod, &*it.container)).collect();
+    let named: Vec<_> =
+        found.unfiltered.iter().map(|it| (&*it.place.pod, &*it.place.container)).collect();
     assert_eq!(named, [("pod-7", "c1")]);
 
     // The one without a filter cannot hide behind its name.

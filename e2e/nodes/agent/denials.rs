@@ -124,12 +124,15 @@ async fn reported(it: &Deployment, pod: &str, call: &str, action: &str) -> Optio
     calls.iter().find(is_one)?["count"].as_u64()
 }
 
-async fn has_event(it: &Deployment, pod: &str, note: &str) -> bool {
+async fn has_event(it: &Deployment, owner: [&str; 2], note: &str) -> bool {
     let path = format!("/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events");
     let list = it.api.get(&path).await.body;
     let all = list["items"].as_array().into_iter().flatten();
     let mut of_us = all.filter(|it| it["reason"] == "SeccompDenied");
-    of_us.any(|it| it["regarding"]["name"] == pod && it["note"] == note)
+    of_us.any(|it| {
+        let regarding = &it["regarding"];
+        [&regarding["kind"], &regarding["name"]] == owner && it["note"] == note
+    })
 }
 
 /// A shell that makes the call so often, and stays.
@@ -148,6 +151,22 @@ fn pod(name: &str, line: &str) -> Value {
     let mut pod = stays(name, &context);
     pod["spec"]["containers"][0]["command"] = json!(["sh", "-c", line]);
     pod
+}
+
+/// Creates a `ReplicaSet` of one such pod, with the name of the pod.
+async fn create_set(it: &Deployment, mut pod: Value) {
+    pod["spec"]["restartPolicy"] = "Always".into();
+    let labels = json!({ "app": pod["metadata"]["name"] });
+    let set = json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet",
+        "metadata": { "name": pod["metadata"]["name"] },
+        "spec": {
+            "selector": { "matchLabels": labels },
+            "template": { "metadata": { "labels": labels }, "spec": pod["spec"] },
+        },
+    });
+    let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/replicasets");
+    it.api.post(&path, &set).await.expect_ok("a ReplicaSet");
 }
 
 /// A token as the pod of the component on that node has it.
@@ -264,7 +283,7 @@ async fn see(it: &Deployment, program: &Program) {
         "i=0; while [ $i -lt {SHORT} ]; do mkdir /tmp/a; i=$((i+1)); done; while :; do sleep 1000; done"
     );
     let unknown = program.unattributed("ended").await;
-    it.create(NAMESPACE, &pod("short", &line)).await.expect_ok("a pod");
+    create_set(it, pod("short", &line)).await;
     patiently("each is found, or counted as unknown", async || {
         let ended = program.unattributed("ended").await - unknown;
         (program.calls("KILL_PROCESS").await + ended >= SHORT).then_some(())
@@ -274,8 +293,10 @@ async fn see(it: &Deployment, program: &Program) {
     assert!(found <= SHORT, "{found} of {SHORT}");
     if found > 0 {
         let note = "container \"app\" was denied mkdir by \"denials.json\"";
-        patiently("an Event says so", async || has_event(it, "short", note).await.then_some(()))
-            .await;
+        patiently("an Event on the owner says so", async || {
+            has_event(it, ["ReplicaSet", "short"], note).await.then_some(())
+        })
+        .await;
     }
     report_details(&format!("of {SHORT} processes that were killed, {found} were found"));
 

@@ -55,8 +55,8 @@ pub(super) fn listen(socket: &Socket, heard: &Mutex<Heard>, probe: &Probe) -> io
         records.retain(|it| !probe.is_of(it));
         take(&records, heard);
         let mut heard = lock(heard);
-        (0..malformed).for_each(|_| heard.tally.malformed());
-        (0..lost).for_each(|_| heard.tally.lost());
+        heard.tally.malformed(malformed);
+        heard.tally.lost(lost);
     }
 }
 

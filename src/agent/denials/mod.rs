@@ -29,7 +29,7 @@ use self::{
 };
 use super::{event::EventHandler, report::ReportError, witness::follow_pods};
 use crate::{
-    denials::{DeniedCall, Totals},
+    denials::{Denials, Denied, Totals},
     profile::Architecture,
     witness::Pods,
 };
@@ -64,7 +64,7 @@ pub enum ListenerEvent<'a> {
     Silent(Silence),
     /// Calls were attributed to containers.
     Settled {
-        denied: &'a [DeniedCall],
+        denied: &'a [Denied],
         totals: &'a Totals,
     },
     Reported,
@@ -144,21 +144,16 @@ async fn report(
     let (mut written, mut last) = (None, None::<Instant>);
     loop {
         ticks.tick().await;
-        let pods = pods.borrow().clone();
         let (denied, totals, report) = {
+            let pods = pods.borrow();
             let mut heard = lock(heard);
             let denied = pods.as_ref().map(|it| heard.tally.settle(it, now()));
-            (denied, heard.tally.totals().clone(), heard.tally.report())
+            let is_due = denied.is_some() && last.is_none_or(|it| it.elapsed() >= REPORT);
+            (denied, heard.tally.totals().clone(), is_due.then(|| heard.tally.report()))
         };
-        let denied = denied.as_deref();
-        handler(ListenerEvent::Settled { denied: denied.unwrap_or_default(), totals: &totals });
-        if denied.is_none() {
-            continue;
-        }
-        let is_new = written.as_ref().is_none_or(|it| !report.has_the_same_calls(it));
-        if !is_new || last.is_some_and(|it| it.elapsed() < REPORT) {
-            continue;
-        }
+        handler(ListenerEvent::Settled { denied: &denied.unwrap_or_default(), totals: &totals });
+        let is_new = |it: &Denials| written.as_ref().is_none_or(|old| !it.has_the_same_calls(old));
+        let Some(report) = report.filter(is_new) else { continue };
         last = Some(Instant::now());
         match reporter.write(&report).await {
             Ok(()) => {

@@ -1,6 +1,6 @@
 //! A denied pod, as Events report it.
 
-use crate::{cluster::cut, profile::is_subdomain};
+use crate::{cluster::cut, pod::Owner, profile::is_subdomain};
 
 /// In bytes: what the API server allows (`NoteLengthLimit` in
 /// pkg/apis/core/validation/events.go).
@@ -10,11 +10,12 @@ const LONGEST_NOTE: usize = 1024;
 /// owner references.
 pub(super) const LONGEST_NAME: usize = 253;
 
-/// A denied pod, and its owner; or denied calls of a container, and its pod.
+/// A denied pod, or denied calls of a container, and the owner of the pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// The namespace of the pod, which is also that of its owner.
     pub namespace: String,
+    /// The pod itself, if it has none and exists.
     pub owner: Owner,
     /// The same text for all pods that are denied for the same reason.
     pub why: String,
@@ -42,15 +43,6 @@ impl What {
     pub(super) fn action(self) -> &'static str {
         self.action
     }
-}
-
-/// An object that creates pods, as an `OwnerReference` names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
-    pub api_version: String,
-    pub kind: String,
-    pub name: String,
-    pub uid: String,
 }
 
 impl Denial {

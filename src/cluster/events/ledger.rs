@@ -8,8 +8,11 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Denial, Owner};
-use crate::cluster::{budget::Budget, clock_reading::ClockReading};
+use super::Denial;
+use crate::{
+    cluster::{budget::Budget, clock_reading::ClockReading},
+    pod::Owner,
+};
 
 /// How long after its first write an Event is updated at the earliest. It doubles with every write,
 /// like the backoff of the controllers that retry.

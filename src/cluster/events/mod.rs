@@ -1,4 +1,4 @@
-//! Reports denied pods as Events on their owners, and denied calls as Events on pods, where users look.
+//! Reports denied pods, and denied calls of containers, as Events on the owners of the pods.
 //!
 //! A denied pod does not exist, so it cannot be described. Its `ReplicaSet` or Job exists, and may
 //! have its pods denied again and again: `ledger` decides what is worth an Event, and the rest of
@@ -27,13 +27,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-pub use self::denial::{Denial, Owner, What};
+pub use self::denial::{Denial, What};
 use self::{
     denial::LONGEST_NAME,
     ledger::{Ledger, Occurrence},
 };
 use super::{Report, chain, clock_reading::ClockReading, cut};
-use crate::call::within;
+use crate::{call::within, pod::Owner};
 
 /// How many denials may wait for the ledger. Each takes microseconds, except while the API server
 /// delays the write of an Event.

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::{Denials, DeniedCall, MOST_LISTED, Record};
 use crate::{
+    pod::Owner,
     profile::{Architecture, Effect},
-    witness::{Declared, Pods},
+    witness::{Place, Pods},
 };
 
 /// The most calls that are kept, of all containers together.
@@ -74,13 +75,13 @@ struct Waiting {
     looks: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    namespace: String,
-    pod: String,
-    uid: String,
-    container: String,
-    declared: Declared,
+/// Calls that were attributed to a container.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// With the count since the last look.
+    pub call: DeniedCall,
+    /// Of the pod.
+    pub controller: Option<Owner>,
 }
 
 impl Tally {
@@ -108,14 +109,14 @@ impl Tally {
         }
     }
 
-    /// Counts a record that cannot be read.
-    pub fn malformed(&mut self) {
-        self.totals.malformed += 1;
+    /// Counts so many records that cannot be read.
+    pub fn malformed(&mut self, count: u64) {
+        self.totals.malformed += count;
     }
 
-    /// Notes that the kernel had more records than there was room for.
-    pub fn lost(&mut self) {
-        self.totals.lost += 1;
+    /// Notes that the kernel had more records than there was room for, so many times.
+    pub fn lost(&mut self, count: u64) {
+        self.totals.lost += count;
     }
 
     pub fn totals(&self) -> &Totals {
@@ -124,20 +125,15 @@ impl Tally {
 
     /// Looks for the containers of the calls that wait; called once a second. Returns the calls whose
     /// containers were found.
-    pub fn settle(&mut self, pods: &Pods, now: i64) -> Vec<DeniedCall> {
+    pub fn settle(&mut self, pods: &Pods, now: i64) -> Vec<Denied> {
         let by_id = pods.by_id();
-        let mut found = BTreeMap::<(Place, Call), Count>::new();
+        let mut found = BTreeMap::<(Place, Call), (Count, Option<&Owner>)>::new();
         for ((ids, call), mut waiting) in mem::take(&mut self.waiting) {
             // The outermost one that is a container of this node.
             if let Some((pod, container)) = ids.iter().find_map(|it| by_id.get(&**it)) {
-                let place = Place {
-                    namespace: pod.namespace.clone(),
-                    pod: pod.name.clone(),
-                    uid: pod.uid.clone(),
-                    container: container.name.clone(),
-                    declared: container.declared.clone(),
-                };
-                found.entry((place, call)).or_default().add(waiting.count);
+                let found = found.entry((Place::of(pod, container), call)).or_default();
+                found.0.add(waiting.count);
+                found.1 = pod.controller.as_ref();
             } else if waiting.looks < PATIENCE {
                 waiting.looks += 1;
                 self.waiting.insert((ids, call), waiting);
@@ -146,8 +142,9 @@ impl Tally {
             }
         }
         let mut denied = Vec::new();
-        for ((place, call), count) in found {
-            denied.push(call.written(self.native, &place, count));
+        for ((place, call), (count, controller)) in found {
+            let written = call.written(self.native, &place, count);
+            denied.push(Denied { call: written, controller: controller.cloned() });
             let action = Effect::of_returned(call.action).action();
             *self.totals.by_action.entry(action).or_default() += count.count;
             self.count(place, call, count);
@@ -202,13 +199,8 @@ impl Call {
         let known = native.and_then(|it| it.of_call(architecture, number));
         let name = known.and_then(|(architecture, number)| architecture.call(number));
         let number = known.map_or(number, |it| it.1);
-        let Place { namespace, pod, uid, container, declared } = place.clone();
         DeniedCall {
-            namespace,
-            pod,
-            uid,
-            container,
-            declared,
+            place: place.clone(),
             syscall: name.map_or_else(|| number.to_string(), str::to_owned),
             architecture: known
                 .map_or_else(|| format!("{architecture:#x}"), |it| it.0.seccomp().to_owned()),

@@ -1,7 +1,10 @@
 //! Records and processes that the tests write.
 
 use super::*;
-use crate::witness::{Container, PodOnNode};
+use crate::witness::{
+    Declared,
+    fixture::{self, id},
+};
 
 const START: i64 = 1_795_835_000;
 const DAY: i64 = 86_400;
@@ -13,30 +16,9 @@ fn tally() -> Tally {
     Tally::new(Architecture::of_node("amd64"), START)
 }
 
-fn id(number: usize) -> String {
-    format!("{number:064x}")
-}
-
-/// A pod for each, which has one container, with the ID of its number.
+/// A node with so many pods, each of one container under the same profile.
 fn node(count: usize) -> Pods {
-    let mut pods = Pods::default();
-    for number in 0..count {
-        let name = format!("pod-{number:03}");
-        let container = Container {
-            id: id(number),
-            name: "app".to_owned(),
-            is_running: true,
-            declared: Declared::Localhost("callgate/web.json".to_owned()),
-        };
-        let pod = PodOnNode {
-            namespace: "shop".to_owned(),
-            name: name.clone(),
-            uid: format!("uid-{number}"),
-            containers: vec![container],
-        };
-        pods.put(format!("shop/{name}"), pod);
-    }
-    pods
+    fixture::node(&vec![Declared::Localhost("callgate/web.json".to_owned()); count])
 }
 
 fn record(after: i64, architecture: u32, call: u32, action: u32) -> Record {
@@ -50,7 +32,7 @@ fn mkdir(after: i64) -> Record {
 /// Pod, architecture, call, action and count.
 fn listed(tally: &Tally) -> Vec<(String, String, String, String, u64)> {
     let all = tally.report().calls.into_iter();
-    all.map(|it| (it.pod, it.architecture, it.syscall, it.action, it.count)).collect()
+    all.map(|it| (it.place.pod, it.architecture, it.syscall, it.action, it.count)).collect()
 }
 
 fn entry(
@@ -140,9 +122,12 @@ fn a_call_waits_for_its_container_to_be_reported() {
     tally.note(&mkdir(9), Some(vec![id(0)]));
     let denied = tally.settle(&node(1), START);
     assert_eq!(denied.len(), 1);
-    let call = &denied[0];
-    assert_eq!((&*call.namespace, &*call.uid, &*call.container), ("shop", "uid-0", "app"));
-    assert_eq!(call.declared, Declared::Localhost("callgate/web.json".to_owned()));
+    let call = &denied[0].call;
+    assert_eq!(
+        (&*call.place.namespace, &*call.place.uid, &*call.place.container),
+        ("shop", "uid-0", "app")
+    );
+    assert_eq!(call.place.declared, Declared::Localhost("callgate/web.json".to_owned()));
     assert_eq!((call.count, call.last.as_second()), (2, START + 9));
     assert_eq!(tally.settle(&node(1), START), [], "it is found once");
 }
@@ -159,7 +144,7 @@ fn the_outermost_container_of_the_node_counts() {
 #[test]
 fn a_count_that_may_be_too_low_says_so() {
     type Harm = fn(&mut Tally);
-    let harms: [Harm; 2] = [|it| it.note(&mkdir(0), None), Tally::lost];
+    let harms: [Harm; 2] = [|it| it.note(&mkdir(0), None), |it| it.lost(1)];
     for harm in harms {
         let mut tally = tally();
         tally.note(&mkdir(0), Some(vec![id(0)]));
@@ -192,7 +177,7 @@ fn a_container_does_not_take_the_room_of_others() {
     tally.note(&mkdir(1), Some(vec![id(1)]));
     tally.settle(&node(2), START);
     let report = tally.report();
-    let of = |pod: &str| report.calls.iter().filter(|it| it.pod == pod).count();
+    let of = |pod: &str| report.calls.iter().filter(|it| it.place.pod == pod).count();
     assert_eq!((of("pod-000"), of("pod-001")), (MOST_OF_ONE, 1));
     assert_eq!(report.unlisted, Some(250));
     assert_eq!(tally.totals().by_action["SCMP_ACT_ERRNO"], 301);
@@ -213,7 +198,7 @@ fn what_is_kept_and_listed_is_bounded_and_the_latest_is_listed() {
     assert_eq!((kept, tally.dropped), (MOST, 1000));
     let report = tally.report();
     assert_eq!((report.calls.len(), report.unlisted), (MOST_LISTED, Some(1900)));
-    assert_eq!((&*report.calls[0].pod, &*report.calls[99].pod), ("pod-090", "pod-099"));
+    assert_eq!((&*report.calls[0].place.pod, &*report.calls[99].place.pod), ("pod-090", "pod-099"));
 
     for number in 0..2000 {
         tally.note(&mkdir(0), Some(vec![id(number)]));

@@ -14,7 +14,7 @@ use crate::{
     pod::Kind,
     policy::{Builtin, Labels, PolicyIndex, RuntimeClasses},
     profile::{Catalog, Inventory},
-    witness::{Containers, Declared, Extent, Unfiltered},
+    witness::{Containers, Declared, Extent, Place, Unfiltered},
 };
 
 fn labels(policy: Option<&str>, mode: Option<&str>) -> Labels {

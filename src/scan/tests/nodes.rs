@@ -5,11 +5,13 @@ use super::*;
 /// The status of a `SeccompNode`, with such containers in the namespace `shop`: pod, declared.
 fn seen((filter, none, unknown): (usize, usize, usize), unfiltered: &[(&str, Declared)]) -> World {
     let unfiltered = unfiltered.iter().map(|(pod, declared)| Unfiltered {
-        namespace: "shop".to_owned(),
-        pod: (*pod).to_owned(),
-        uid: format!("uid of {pod}"),
-        container: "app".to_owned(),
-        declared: declared.clone(),
+        place: Place {
+            namespace: "shop".to_owned(),
+            pod: (*pod).to_owned(),
+            uid: format!("uid of {pod}"),
+            container: "app".to_owned(),
+            declared: declared.clone(),
+        },
         processes: if *pod == "web-2" { Extent::Some } else { Extent::All },
         no_new_privs: false,
     });
@@ -131,7 +133,7 @@ fn of_very_many_denied_calls_the_latest_are_kept() {
     world.seen.take("node-a", &json!({ "denials": denials }).to_string());
     let overview = scan(&world, &[]);
     let kept = &overview.namespaces[0].denials;
-    assert_eq!((kept.len(), &*kept[0].call.pod), (100, "pod-399"));
+    assert_eq!((kept.len(), &*kept[0].call.place.pod), (100, "pod-399"));
     assert_eq!(overview.denials.map(|it| (it.denied, it.is_lower_bound)), Some((400, true)));
 }
 
@@ -152,6 +154,6 @@ fn of_very_many_unfiltered_containers_those_that_contradict_are_kept() {
     let pods: Vec<_> = names.iter().map(|it| with_uid(it, &default())).collect();
     let overview = scan(&world, &pods);
     let kept = &overview.namespaces[0].unfiltered;
-    assert_eq!((kept.len(), &*kept[0].container.pod), (100, "pod-399"));
+    assert_eq!((kept.len(), &*kept[0].container.place.pod), (100, "pod-399"));
     assert!(overview.seen.is_some_and(|it| it.none == 400 && it.unlisted > 0));
 }
