@@ -17,6 +17,29 @@ pub(super) fn end_of_plain(bytes: &[u8], mut at: usize) -> Option<usize> {
     Some(at + end)
 }
 
+/// The offset of the first byte from `at` on that is neither plain nor part of an escaped quote; it
+/// may be an escaped quote all the same. `at` is in a string, but not behind a backslash.
+///
+/// Strings with many escapes have almost only those: JSON in JSON, such as the keys of
+/// `managedFields`.
+#[inline]
+pub(super) fn end_of_escaped_quotes(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(chunk) = bytes.get(at..)?.first_chunk() {
+        let chunk = u8x16::new(*chunk);
+        let (quotes, backslashes) = (quotes(chunk), backslashes(chunk).to_bitmask());
+        let escaped = quotes.to_bitmask() & backslashes << 1;
+        // A backslash that no quote follows, or that is the last byte.
+        let other = backslashes & !(escaped >> 1);
+        let special = (quotes | controls(chunk)).to_bitmask() & !escaped | other;
+        if special != 0 {
+            return Some(at + special.trailing_zeros() as usize);
+        }
+        at += 16;
+    }
+    let end = bytes[at..].iter().position(|it| is_special(*it))?;
+    Some(at + end)
+}
+
 fn is_special(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < b' '
 }
@@ -24,11 +47,23 @@ fn is_special(byte: u8) -> bool {
 /// A bit for each byte that is special, the first one lowest.
 #[inline]
 fn special(chunk: &[u8; 16]) -> u32 {
-    let bytes = u8x16::new(*chunk);
-    let quotes = bytes.simd_eq(u8x16::splat(b'"'));
-    let backslashes = bytes.simd_eq(u8x16::splat(b'\\'));
-    let controls = bytes.min(u8x16::splat(b' ' - 1)).simd_eq(bytes);
-    (quotes | backslashes | controls).to_bitmask()
+    let chunk = u8x16::new(*chunk);
+    (quotes(chunk) | backslashes(chunk) | controls(chunk)).to_bitmask()
+}
+
+#[inline]
+fn quotes(chunk: u8x16) -> u8x16 {
+    chunk.simd_eq(u8x16::splat(b'"'))
+}
+
+#[inline]
+fn backslashes(chunk: u8x16) -> u8x16 {
+    chunk.simd_eq(u8x16::splat(b'\\'))
+}
+
+#[inline]
+fn controls(chunk: u8x16) -> u8x16 {
+    chunk.min(u8x16::splat(b' ' - 1)).simd_eq(chunk)
 }
 
 #[cfg(test)]
@@ -58,6 +93,27 @@ mod tests {
             let rest = bytes.get(at..).unwrap_or_default();
             let expected = rest.iter().position(|it| is_special(*it)).map(|it| at + it);
             prop_assert_eq!(end_of_plain(&bytes, at), expected);
+        }
+
+        #[test]
+        fn escaped_quotes_are_passed_and_nothing_else(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    6 => Just("\\\""), 6 => Just("abc"), 1 => Just("\\"), 1 => Just("\""), 1 => Just("\n"),
+                ],
+                0..40,
+            ),
+        ) {
+            let bytes = parts.concat().into_bytes();
+            let mut expected = 0;
+            while bytes[expected..].starts_with(b"\\\"") || bytes.get(expected) == Some(&b'a') {
+                expected += if bytes[expected] == b'a' { 3 } else { 2 };
+            }
+            let mut found = end_of_escaped_quotes(&bytes, 0);
+            while let Some(it) = found.filter(|it| bytes[*it..].starts_with(b"\\\"")) {
+                found = end_of_escaped_quotes(&bytes, it + 2);
+            }
+            prop_assert_eq!(found, (expected < bytes.len()).then_some(expected));
         }
     }
 }

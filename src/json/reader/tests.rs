@@ -52,6 +52,13 @@ fn both(text: &[u8]) -> (Option<String>, Option<String>) {
 #[case::a_list("[true]")]
 #[case::a_bare_key("{flag:true}")]
 #[case::an_escaped_key(r#"{"fl\u0061g":true}"#)]
+#[case::members_in_a_row(r#"{"x":"a","y":{},"z":"","flag":true}"#)]
+#[case::a_member_that_ends_the_text(r#"{"x":{"y":"a"#)]
+#[case::a_quote_after_a_member(r#"{"x":{"y":"a",""}}"#)]
+#[case::a_backslash_before_a_comma(r#"{"x":{"y":"a\,"z":"b"}}"#)]
+#[case::a_control_character_before_a_comma("{\"x\":{\"y\":\"a\n,\"z\":\"b\"}}")]
+#[case::an_escaped_backslash_before_the_end(r#"{"x":"a\\","flag":true}"#)]
+#[case::json_in_json(r#"{"x":"{\"k\":\"a long string of json\",\"n\":1}","flag":true}"#)]
 #[case::escapes(r#"{"name":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"}"#)]
 #[case::half_a_pair(r#"{"name":"\ud83d"}"#)]
 #[case::half_a_pair_that_is_skipped(r#"{"x":"\ud83d"}"#)]
@@ -129,19 +136,19 @@ const ATOMS: &[&str] =
 const KEYS: &[&str] = &["name", "flag", "inner", "names", "list", "x"];
 
 const PARTS: &[&str] =
-    &["a", "é", "\\n", "\\\"", "\\u0041", "\\ud83d\\ude00", "a longer piece of text"];
+    &["a", "é", "\\n", "\\\"", "\\\\", "\\u0041", "\\ud83d\\ude00", "a longer piece of text"];
 
 /// A JSON value, or what almost is one.
 fn value() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![select(ATOMS).prop_map(str::to_owned), string()];
     leaf.prop_recursive(5, 60, 5, |inner| {
-        let entries = hash_map(key(), inner.clone(), 0..6);
+        let entries = (hash_map(key(), inner.clone(), 0..6), select(&[",", " ,\n"][..]));
         prop_oneof![
             vec(inner, 0..5).prop_map(|it| format!("[{}]", it.join(","))),
-            entries.prop_map(|it| {
+            entries.prop_map(|(it, comma)| {
                 let entries: Vec<_> =
                     it.into_iter().map(|(key, value)| format!("{key}:{value}")).collect();
-                format!("{{{}}}", entries.join(" ,\n"))
+                format!("{{{}}}", entries.join(comma))
             }),
         ]
     })
