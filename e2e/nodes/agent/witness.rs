@@ -1,6 +1,6 @@
 //! What the agents of the component witness see of real containers.
 
-use std::{fs, sync::Arc};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use serde_json::{Value, json};
 use support::wait::{eventually, patiently};
@@ -65,6 +65,13 @@ pub(super) fn kustomization(it: &Deployment, component: &str) -> String {
     folder.to_string_lossy().into_owned()
 }
 
+/// From where the kubelet reads the manifests of its own pods; on kind that is another folder.
+fn manifests(it: &Deployment) -> PathBuf {
+    let all = ["var/lib/kubernetes/manifests", "etc/kubernetes/manifests"];
+    let mut all = all.iter().map(|path| it.root_of(ON).join(path));
+    all.find(|path| path.is_dir()).expect("a kubelet has one of them")
+}
+
 /// Applies this kustomization, and waits until the agents are those of it.
 async fn deploy(it: &Deployment, folder: &str) {
     it.kubectl_ok(&["apply", "-k", folder]).await;
@@ -100,7 +107,7 @@ pub(super) async fn what_runs_without_a_filter_is_reported_beside_what_is_declar
     // A pod of the kubelet itself, from a manifest on the node.
     let mut fixed = stays("static", &json!({}));
     fixed["metadata"]["namespace"] = NAMESPACE.into();
-    let manifest = it.root_of(ON).join("var/lib/kubernetes/manifests/static.json");
+    let manifest = manifests(&it).join("static.json");
     fs::write(&manifest, fixed.to_string()).expect("the node is ours");
     for name in ["unset", "default", "privileged", "unconfined", "hollow"] {
         runs(&it, NAMESPACE, name).await;

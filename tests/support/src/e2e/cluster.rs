@@ -135,10 +135,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "what_the_linter_says_of_a_profile_is_what_a_node_does",
         "the cgroups of its nodes are those of systemd",
     ),
-    (
-        "what_runs_without_a_filter_is_reported_beside_what_is_declared",
-        "its kubelets read the manifests of their own pods from another folder",
-    ),
     ("what_profiles_deny_is_reported_by_container", "no audit record reaches its nodes"),
 ];
 
