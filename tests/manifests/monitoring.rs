@@ -6,7 +6,10 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use callgate::telemetry::{AgentMetrics, Metrics, Profiles};
+use callgate::{
+    denials::Totals,
+    telemetry::{AgentMetrics, DenialMetrics, Metrics, Profiles},
+};
 use serde_json::Value;
 
 const ALERTS: &str = "manifests/components/monitoring/alerts.yaml";
@@ -57,7 +60,9 @@ fn every_metric_in_alerts_and_the_dashboard_exists() {
     agents.profiles(Profiles::default());
     agents.containers(&[("none", 0)], 0);
     agents.failed("io");
-    let page = metrics.render() + &agents.render();
+    let denials = DenialMetrics::new("0.0.0");
+    denials.set(&Totals { by_action: [("SCMP_ACT_ERRNO", 1)].into(), ..Totals::default() });
+    let page = metrics.render() + &agents.render() + &denials.render();
     let known: BTreeSet<_> = page.lines().filter_map(|it| it.split(['{', ' ']).next()).collect();
     let mut asked = BTreeSet::new();
     for expression in expressions() {
