@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::Arc,
+    time::Duration,
 };
 
 use rustls::time_provider::DefaultTimeProvider;
@@ -14,7 +15,7 @@ use support::{
     e2e::{
         api::{Api, Reply},
         cluster::Site,
-        trust,
+        load, trust,
         versions::report_versions,
     },
     program,
@@ -59,6 +60,12 @@ impl Deployment {
         eventually("the API server calls us", async || {
             let reply = deployment.create(&probe, &privileged("probe")).await;
             reply.message().contains("[privileged]").then_some(())
+        })
+        .await;
+        // One connection leads to one replica; those of the load lead to all.
+        eventually("every call arrives", async || {
+            let during = load::during(&deployment.api, &probe, async |it| it.is_sent().await);
+            (during.await.1.failed_since(Duration::ZERO) == 0).then_some(())
         })
         .await;
         deployment
