@@ -5,16 +5,8 @@ use wide::u8x16;
 /// The offset of the first byte from `at` on that is a quote, a backslash or a control character,
 /// of which a string contains none but as its end or in an escape (RFC 8259, section 7).
 #[inline]
-pub(super) fn end_of_plain(bytes: &[u8], mut at: usize) -> Option<usize> {
-    while let Some(chunk) = bytes.get(at..)?.first_chunk() {
-        let special = special(chunk);
-        if special != 0 {
-            return Some(at + special.trailing_zeros() as usize);
-        }
-        at += chunk.len();
-    }
-    let end = bytes[at..].iter().position(|it| is_special(*it))?;
-    Some(at + end)
+pub(super) fn end_of_plain(bytes: &[u8], at: usize) -> Option<usize> {
+    first(bytes, at, special)
 }
 
 /// The offset of the first byte from `at` on that is neither plain nor part of an escaped quote; it
@@ -23,18 +15,26 @@ pub(super) fn end_of_plain(bytes: &[u8], mut at: usize) -> Option<usize> {
 /// Strings with many escapes have almost only those: JSON in JSON, such as the keys of
 /// `managedFields`.
 #[inline]
-pub(super) fn end_of_escaped_quotes(bytes: &[u8], mut at: usize) -> Option<usize> {
-    while let Some(chunk) = bytes.get(at..)?.first_chunk() {
-        let chunk = u8x16::new(*chunk);
+pub(super) fn end_of_escaped_quotes(bytes: &[u8], at: usize) -> Option<usize> {
+    first(bytes, at, |chunk| {
         let (quotes, backslashes) = (quotes(chunk), backslashes(chunk).to_bitmask());
         let escaped = quotes.to_bitmask() & backslashes << 1;
         // A backslash that no quote follows, or that is the last byte.
         let other = backslashes & !(escaped >> 1);
-        let special = (quotes | controls(chunk)).to_bitmask() & !escaped | other;
-        if special != 0 {
-            return Some(at + special.trailing_zeros() as usize);
+        (quotes | controls(chunk)).to_bitmask() & !escaped | other
+    })
+}
+
+/// The offset of the first byte that has a bit in its chunk, the first byte lowest; of the last bytes,
+/// which are no whole chunk, the first that is special.
+#[inline]
+fn first(bytes: &[u8], mut at: usize, bits: impl Fn(u8x16) -> u32) -> Option<usize> {
+    while let Some(chunk) = bytes.get(at..)?.first_chunk() {
+        let found = bits(u8x16::new(*chunk));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize);
         }
-        at += 16;
+        at += chunk.len();
     }
     let end = bytes[at..].iter().position(|it| is_special(*it))?;
     Some(at + end)
@@ -44,10 +44,9 @@ fn is_special(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < b' '
 }
 
-/// A bit for each byte that is special, the first one lowest.
+/// A bit for each byte that is special.
 #[inline]
-fn special(chunk: &[u8; 16]) -> u32 {
-    let chunk = u8x16::new(*chunk);
+fn special(chunk: u8x16) -> u32 {
     (quotes(chunk) | backslashes(chunk) | controls(chunk)).to_bitmask()
 }
 
@@ -79,7 +78,7 @@ mod tests {
                 let mut chunk = *b"sixteen letters.";
                 chunk[at] = byte;
                 let expected = if matches!(byte, b'"' | b'\\' | 0..=0x1f) { 1 << at } else { 0 };
-                assert_eq!(special(&chunk), expected, "{byte} at {at}");
+                assert_eq!(special(u8x16::new(chunk)), expected, "{byte} at {at}");
             }
         }
     }

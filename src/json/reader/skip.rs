@@ -112,8 +112,7 @@ fn key(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// Passes the rest of a key, from its first byte that is not plain, and its colon.
 fn colon(bytes: &[u8], at: usize) -> Option<usize> {
-    let end = if bytes[at] == b'"' { at + 1 } else { rest_of_string(bytes, at)?.0 };
-    let (b':', at) = token(bytes, end)? else { return None };
+    let (b':', at) = token(bytes, rest_of_string(bytes, at)?.0)? else { return None };
     Some(at + 1)
 }
 
