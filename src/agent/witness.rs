@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Client;
 use tokio::sync::watch;
 
@@ -91,10 +92,18 @@ fn read(object: &Object<'_>) -> Result<PodOnNode, String> {
     let owners = object.owner_references().unwrap_or_default();
     PodOnNode::read(
         identity,
-        Owner::controller(owners),
+        controller(owners),
         object.spec_text().unwrap_or("null"),
         object.status_text().unwrap_or("{}"),
     )
+}
+
+/// The controller among the owners of a pod. That of a static pod is its node, which creates no other
+/// pods, and does not count.
+fn controller(owners: Vec<OwnerReference>) -> Option<Owner> {
+    let controller = owners.into_iter().find(|it| it.controller == Some(true))?;
+    let OwnerReference { api_version, kind, name, uid, .. } = controller;
+    (kind != "Node").then_some(Owner { api_version, kind, name, uid })
 }
 
 fn take(
@@ -121,5 +130,36 @@ fn take(
                 it.remove(&key);
             }
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[rstest]
+    #[case::none(json!([]), None)]
+    #[case::the_controller(
+        json!([{ "kind": "Team", "name": "a" }, { "kind": "Job", "name": "b", "controller": true }]),
+        Some("b"),
+    )]
+    #[case::no_controller(
+        json!([{ "kind": "Team", "name": "a" }, { "kind": "Job", "name": "b", "controller": false }]),
+        None,
+    )]
+    #[case::a_static_pod(json!([{ "kind": "Node", "name": "node-a", "controller": true }]), None)]
+    fn the_controller_of_a_pod_creates_others_like_it(
+        #[case] mut owners: Value,
+        #[case] expected: Option<&str>,
+    ) {
+        for it in owners.as_array_mut().unwrap() {
+            it["apiVersion"] = "v1".into();
+            it["uid"] = "u".into();
+        }
+        let found = controller(serde_json::from_value(owners).unwrap());
+        assert_eq!(found.map(|it| it.name).as_deref(), expected);
     }
 }

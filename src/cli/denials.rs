@@ -219,8 +219,8 @@ mod tests {
         );
         assert_eq!((denial.times, &*denial.namespace), (37, "shop"));
         let owner = |kind: &str, name: &str| {
-            let owner = json!({ "apiVersion": "v1", "kind": kind, "name": name, "uid": "u" });
-            serde_json::from_value::<Owner>(owner).expect("an owner")
+            let [api_version, kind, name, uid] = ["v1", kind, name, "u"].map(str::to_owned);
+            Owner { api_version, kind, name, uid }
         };
         assert_eq!(denial.owner, owner("Pod", "web-0"));
         let controller = owner("ReplicationController", "web");

@@ -13,7 +13,7 @@ pub use crate::json::Str;
 pub use affinity::{Required, Requirement, Term};
 pub use annotation::{Annotation, AnnotationTarget, MIRROR, POD_ANNOTATION};
 pub use container::{Container, List, Scope};
-pub use owner::{Owner, OwnerReference};
+pub use owner::Owner;
 pub use seccomp::{Effective, Seccomp};
 pub use subject::{Kind, Subject};
 pub use toleration::Toleration;
