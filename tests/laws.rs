@@ -106,7 +106,7 @@ fn findings(object: &Value) -> Vec<String> {
     };
     let verdict = Verdict::of(Kind::Pod, &pod, &Scope::Whole, facts, Mode::Enforce);
     let denied = verdict.judged().iter().filter(|it| it.level == Level::Deny);
-    denied.map(|it| it.line(Kind::Pod)).collect()
+    denied.map(|it| verdict.line(it)).collect()
 }
 
 // ── what is generated, besides pods ──

@@ -272,6 +272,6 @@ fn verdict(pod: &Value, scope: &Scope) -> (Vec<String>, usize) {
         today: harness::TODAY,
     };
     let verdict = Verdict::of(Kind::Pod, &pod, scope, facts, Mode::Enforce);
-    let lines = verdict.judged().iter().map(|it| it.line(Kind::Pod)).collect();
+    let lines = verdict.judged().iter().map(|it| verdict.line(it)).collect();
     (lines, verdict.patch(&pod, scope).operations.len())
 }

@@ -198,25 +198,26 @@ impl App {
         response
     }
 
-    /// The labels of a namespace where the snapshot is out of date.
+    /// The labels of a namespace where the snapshot is out of date; `None` where it is not, or where
+    /// there is no cluster.
     ///
     /// The API server calls the webhook only for namespaces that have opted in: a snapshot that knows
     /// nothing of that is older than the label.
-    async fn find(&self, request: &AdmissionRequest<'_>) -> Result<Labels, String> {
+    async fn find(&self, request: &AdmissionRequest<'_>) -> Option<Result<Labels, String>> {
         let name = request.namespace();
         let is_pod = matches!(request.object, Object::Judge { .. } | Object::Unreadable { .. });
         if let Some(ask) = self.ask.as_ref().filter(|it| is_pod && it.recent.contains(name))
             && let Ok(labels) = (ask.namespace)(name).await
         {
-            return Ok(labels);
+            return Some(Ok(labels));
         }
         let is_known = {
             let snapshot = self.snapshot.load();
             !matches!(snapshot.policies.governing(name), Governed::Unknown | Governed::Ungoverned)
         };
         match &self.find_namespace {
-            Some(find) if is_pod && !is_known => find(name).await,
-            _ => Err(format!("namespace {name:?} is not known")),
+            Some(find) if is_pod && !is_known => Some(find(name).await),
+            _ => None,
         }
     }
 }

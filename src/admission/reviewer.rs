@@ -23,7 +23,7 @@ pub(super) struct Reviewer<'a> {
     pub(super) snapshot: &'a Snapshot,
     /// The labels of the namespace as they are now, if they were looked up since the snapshot may
     /// not know them.
-    pub(super) found: &'a Result<Labels, String>,
+    pub(super) found: &'a Option<Result<Labels, String>>,
     /// The live look-ups about our own configuration.
     pub(super) live: &'a Live,
     pub(super) today: Date,
@@ -81,9 +81,14 @@ impl<'a> Reviewer<'a> {
     fn governing(&self, namespace: &str) -> Result<Option<(&'a Policy, Mode)>, String> {
         let policies = &self.snapshot.policies;
         let governed = match (policies.governing(namespace), self.found) {
-            (_, Ok(labels)) => policies.governing_by(labels),
-            (Governed::Unknown | Governed::Ungoverned, Err(why)) => return Err(why.clone()),
-            (governed, Err(_)) => governed,
+            (_, Some(Ok(labels))) => policies.governing_by(labels),
+            (Governed::Unknown | Governed::Ungoverned, found) => {
+                return Err(match found {
+                    Some(Err(why)) => why.clone(),
+                    _ => format!("namespace {namespace:?} is not known"),
+                });
+            }
+            (governed, _) => governed,
         };
         match governed {
             Governed::By(policy, mode) => Ok(Some((policy, mode))),

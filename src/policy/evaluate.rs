@@ -1,5 +1,7 @@
 //! Walks over a pod and runs the rules.
 
+use std::array;
+
 use crate::{
     pod::{Annotation, Container, Effective, Pod, Scope, Seccomp},
     policy::{Check, Context, Facts, FieldPath, Found, Hint, Level, RULES, Rule},
@@ -20,8 +22,9 @@ pub(super) fn evaluate<'a>(
         return;
     }
     let context = Context::of(pod, scope, facts);
-    let active: Vec<_> = RULES.iter().filter(|it| facts.policy.level(it) != Level::Off).collect();
-    let rules = || active.iter().copied();
+    let active: [bool; RULES.len()] =
+        array::from_fn(|it| facts.policy.level(&RULES[it]) != Level::Off);
+    let rules = || RULES.iter().zip(active).filter_map(|(rule, on)| on.then_some(rule));
     if *scope == Scope::Whole {
         for annotation in pod.legacy_annotations() {
             let field = FieldPath::Annotation { key: annotation.key };

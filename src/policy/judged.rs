@@ -17,8 +17,6 @@ pub struct Judged<'a> {
     pub(super) expired: Option<&'a Exemption>,
     /// Whether exemptions were left out because comparing images took too much work.
     pub(super) is_exhausted: bool,
-    /// The way out, in words; set for findings that are reported.
-    pub hint: Option<String>,
 }
 
 /// The API server cuts longer warnings (R5). Lines of denials are as long only where they quote
@@ -47,52 +45,30 @@ impl Judged<'_> {
     }
 
     /// The finding in one line without control characters.
-    pub fn line(&self, kind: Kind) -> String {
-        let (line, end) = self.words(kind);
+    pub(super) fn line(&self, about: &About<'_>) -> String {
+        let (line, end) = self.words(about);
         cut_to(line, LONGEST_LINE) + &end
     }
 
     /// The same behind `opening`, within the length of a warning. The rule at the end is never cut
     /// off: by it the reader finds the page.
-    pub(super) fn warning(&self, opening: &str, kind: Kind) -> String {
-        let (line, end) = self.words(kind);
+    pub(super) fn warning(&self, opening: &str, about: &About<'_>) -> String {
+        let (line, end) = self.words(about);
         let room = LONGEST_LINE.saturating_sub(end.chars().count() + 1);
         cut_to(format!("{opening}{line}"), room) + &end
     }
 
     /// The field with the finding; and the hint with the rule.
-    fn words(&self, kind: Kind) -> (String, String) {
+    fn words(&self, about: &About<'_>) -> (String, String) {
         let Found { rule, field, finding } = &self.found;
-        let hint = self.hint.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
-        let line = format!("{}{field}: {}", kind.prefix(), finding.message);
+        let hint = self.hint(about).map(|it| format!("; {it}")).unwrap_or_default();
+        let line = format!("{}{field}: {}", about.kind.prefix(), finding.message);
         (line, format!("{hint} [{}]", rule.id))
     }
-}
 
-impl<'a> Judged<'a> {
-    pub(super) fn new(
-        found: Found<'a>,
-        level: Level,
-        exemptions: &mut Exemptions<'a>,
-        (facts, mode): (Facts<'a>, Mode),
-    ) -> Self {
-        let enforced = facts.policy.level(found.rule).min(found.finding.limit);
-        let (mut exemption, mut expired) = (None, None);
-        for it in exemptions.about(found.rule.id, found.field) {
-            if it.is_in_force(facts.today) {
-                exemption = Some(it);
-                break;
-            }
-            expired = expired.or(Some(it));
-        }
-        let level = if exemption.is_some() { Level::Audit } else { level.under(mode) };
-        let is_exhausted = exemption.is_none() && exemptions.is_exhausted();
-        Self { found, level, enforced, exemption, expired, is_exhausted, hint: None }
-    }
-
-    /// Words the way out: at length for a denial, in a few words for a warning.
-    pub(super) fn set_remediation_hint(&mut self, about: &About<'_>) {
-        let Self { found, level, exemption, expired, is_exhausted, .. } = &*self;
+    /// The way out: at length for a denial, in a few words for a warning.
+    pub(super) fn hint(&self, about: &About<'_>) -> Option<String> {
+        let Self { found, level, exemption, expired, is_exhausted, .. } = self;
         let mut hints = Vec::new();
         let is_denied = *level == Level::Deny;
         hints.extend(match (&found.finding.fix, &found.finding.hint) {
@@ -116,7 +92,29 @@ impl<'a> Judged<'a> {
                 hints.push("it names too many images to compare all exemptions with".to_owned());
             }
         }
-        self.hint = (!hints.is_empty()).then(|| hints.join("; "));
+        (!hints.is_empty()).then(|| hints.join("; "))
+    }
+}
+
+impl<'a> Judged<'a> {
+    pub(super) fn new(
+        found: Found<'a>,
+        level: Level,
+        exemptions: &mut Exemptions<'a>,
+        (facts, mode): (Facts<'a>, Mode),
+    ) -> Self {
+        let enforced = facts.policy.level(found.rule).min(found.finding.limit);
+        let (mut exemption, mut expired) = (None, None);
+        for it in exemptions.about(found.rule.id, found.field) {
+            if it.is_in_force(facts.today) {
+                exemption = Some(it);
+                break;
+            }
+            expired = expired.or(Some(it));
+        }
+        let level = if exemption.is_some() { Level::Audit } else { level.under(mode) };
+        let is_exhausted = exemption.is_none() && exemptions.is_exhausted();
+        Self { found, level, enforced, exemption, expired, is_exhausted }
     }
 }
 

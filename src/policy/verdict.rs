@@ -146,7 +146,7 @@ impl<'a> Verdict<'a> {
     }
 
     /// Counts a finding, and keeps what is reported or repaired.
-    fn take(&mut self, mut judged: Judged<'a>) {
+    fn take(&mut self, judged: Judged<'a>) {
         let Judged { found: Found { rule, field, finding }, level, enforced, exemption, .. } =
             &judged;
         *self.counts.entry((rule.id, *level)).or_default() += 1;
@@ -166,8 +166,6 @@ impl<'a> Verdict<'a> {
             self.refusals.push(Refusal::of(&judged));
         }
         if self.at(*level).count() < MOST_KEPT {
-            let Self { kind, scope, mode, injected, facts, .. } = *self;
-            judged.set_remediation_hint(&About { kind, scope, mode, injected, facts });
             self.judged.push(judged);
         }
     }
@@ -184,6 +182,21 @@ impl<'a> Verdict<'a> {
     /// The findings that are reported, with their levels.
     pub fn judged(&self) -> &[Judged<'a>] {
         &self.judged
+    }
+
+    /// A finding of this verdict in one line without control characters, with the way out.
+    pub fn line(&self, judged: &Judged<'a>) -> String {
+        judged.line(&self.about())
+    }
+
+    /// The way out of a finding of this verdict, in words.
+    pub fn hint(&self, judged: &Judged<'a>) -> Option<String> {
+        judged.hint(&self.about())
+    }
+
+    fn about(&self) -> About<'a> {
+        let Self { kind, scope, mode, injected, facts, .. } = *self;
+        About { kind, scope, mode, injected, facts }
     }
 
     /// The first findings for which a pod is denied, or would be in mode enforce, after its patch.
@@ -264,7 +277,7 @@ impl<'a> Verdict<'a> {
         };
         let mut shown = 0;
         for it in self.at(Level::Deny).take(MOST_LINES) {
-            let line = it.line(self.kind);
+            let line = self.line(it);
             if shown > 0 && message.len() + gap.len() + line.len() + LONGEST_END > LONGEST_DENIAL {
                 break;
             }
@@ -291,7 +304,7 @@ impl<'a> Verdict<'a> {
         let mut warnings: Vec<_> = shown
             .map(|it| {
                 let prospect = it.prospect(self.kind, self.mode, self.is_of_images());
-                it.warning(&format!("policy {policy:?}{prospect}: "), self.kind)
+                it.warning(&format!("policy {policy:?}{prospect}: "), &self.about())
             })
             .collect();
         if count > MOST_WARNINGS {

@@ -85,13 +85,13 @@ pub fn judge(kind: Kind, text: &str, facts: Facts<'_>) -> Result<Outcome, String
         if grade == Grade::Unknown {
             outcome.doubts.extend(doubt);
         }
-        outcome.findings.push(finding(it, grade));
+        outcome.findings.push(finding(it, verdict.hint(it), grade));
     }
     outcome.more = verdict.counts().values().sum::<usize>() - verdict.judged().len();
     Ok(outcome)
 }
 
-fn finding(it: &Judged<'_>, grade: Grade) -> Finding {
+fn finding(it: &Judged<'_>, fix: Option<String>, grade: Grade) -> Finding {
     let field = it.found.field;
     let container = match field {
         FieldPath::Container { list, name, .. } => Some((list.field(), name.to_owned())),
@@ -102,7 +102,7 @@ fn finding(it: &Judged<'_>, grade: Grade) -> Finding {
         grade,
         field: field.to_string(),
         message: cut(it.found.finding.message.clone()),
-        fix: it.hint.clone(),
+        fix,
         exemption: it.exemption.map(|it| it.name.as_str().to_owned()),
         container,
     }

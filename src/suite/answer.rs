@@ -49,7 +49,7 @@ impl Suite {
         let scope = case.scope()?;
         let verdict = Verdict::of(kind, &pod, &scope, facts, case.mode());
         let denied = verdict.judged().iter().filter(|it| it.level == Level::Deny);
-        let denied: Vec<_> = denied.map(|it| it.line(kind)).collect();
+        let denied: Vec<_> = denied.map(|it| verdict.line(it)).collect();
         let warned = if denied.is_empty() { verdict.warnings() } else { Vec::new() };
         let patch = verdict.patch(&pod, &scope).operations;
         let patch = patch.iter().map(serde_json::to_value).collect::<Result<_, _>>();

@@ -59,7 +59,7 @@ fn denied(nodes: &Nodes, catalog: &Catalog, pod: &Value) -> Vec<String> {
     };
     let verdict = Verdict::of(Kind::Pod, &pod, &Scope::Whole, facts, Mode::Enforce);
     let denied = verdict.judged().iter().filter(|it| it.level == Level::Deny);
-    denied.map(|it| it.line(Kind::Pod)).collect()
+    denied.map(|it| verdict.line(it)).collect()
 }
 
 proptest! {

@@ -98,7 +98,8 @@ mod tests {
             today: jiff::civil::date(2026, 11, 24),
         };
         let verdict = Verdict::of(Kind::Pod, &pod, &Scope::Whole, facts, Mode::Enforce);
-        let hints: Vec<_> = verdict.judged().iter().map(|it| it.hint.as_deref()).collect();
-        assert_eq!(hints, vec![Some("did you mean \"web.json\"?"); MOST_LINES + 1]);
+        let hints: Vec<_> = verdict.judged().iter().map(|it| verdict.hint(it)).collect();
+        let hint = Some("did you mean \"web.json\"?".to_owned());
+        assert_eq!(hints, vec![hint; MOST_LINES + 1]);
     }
 }
