@@ -34,6 +34,10 @@ struct Flags {
     #[arg(long, value_parser = ["/mutate", "/validate"])]
     only: Option<String>,
 
+    /// Over how many connections each server is asked at a time
+    #[arg(long, default_value_t = 8)]
+    connections: usize,
+
     /// Another callgate than this build's
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_callgate"))]
     callgate: PathBuf,
@@ -59,7 +63,7 @@ const REVIEWS: usize = 100_000;
 const IN_PROCESS: Duration = Duration::from_secs(2);
 
 fn main() -> io::Result<()> {
-    let Flags { bench, rounds, only, callgate, role } = Flags::parse();
+    let Flags { bench, rounds, only, connections, callgate, role } = Flags::parse();
     let times = match role {
         Some(Role::Constant(serve)) => {
             serve.run();
@@ -94,7 +98,7 @@ fn main() -> io::Result<()> {
     }
 
     writeln!(stdout(), "\nOver TLS 1.3, µs of the server's CPU per review\n\n{HEAD}")?;
-    let mut over_tls = OverTls::start(&callgate);
+    let mut over_tls = OverTls::start(&callgate, connections);
     for (review, answer) in &reviews {
         let reviews = 16_000_000 / (review.body.len() + 8_000);
         row(review, &over_tls.measure(review, answer, rounds, reviews))?;

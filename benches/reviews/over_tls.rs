@@ -24,8 +24,6 @@ use crate::{
     ratio::{Round, Rounds},
 };
 
-const CONNECTIONS: usize = 8;
-
 /// A `callgate`, and a server that answers a constant.
 pub(crate) struct OverTls {
     runtime: runtime::Runtime,
@@ -49,7 +47,7 @@ struct Exchange {
 }
 
 impl OverTls {
-    pub(crate) fn start(callgate: &Path) -> Self {
+    pub(crate) fn start(callgate: &Path, connections: usize) -> Self {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime");
         let directories = [(); 2].map(|()| TempDir::new().expect("a directory"));
@@ -61,7 +59,7 @@ impl OverTls {
         let [ours, constant] = [(&mut ours, &directories[0]), (&mut constant, &directories[1])]
             .map(|(it, at)| {
                 let server = Process::start(it, at.path());
-                runtime.block_on(Side::connect(server))
+                runtime.block_on(Side::connect(server, connections))
             });
         Self { runtime, ours, constant, _directories: directories }
     }
@@ -114,7 +112,7 @@ impl OverTls {
 }
 
 impl Side {
-    async fn connect(server: Process) -> Self {
+    async fn connect(server: Process, count: usize) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(server.ca.clone()).expect("a CA");
         let config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
@@ -125,7 +123,7 @@ impl Side {
         let connector = TlsConnector::from(Arc::new(config));
         let name = ServerName::try_from("localhost").expect("a name");
         let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
+        for _ in 0..count {
             let stream = TcpStream::connect(server.address).await.expect("it listens");
             stream.set_nodelay(true).expect("a socket");
             let stream = connector.connect(name.clone(), stream).await.expect("a handshake");
@@ -136,7 +134,7 @@ impl Side {
 
     /// Has `reviews` answered and returns what each cost in microseconds of CPU.
     async fn drive(&mut self, exchange: &Exchange, reviews: usize) -> f64 {
-        let each = reviews.div_ceil(CONNECTIONS);
+        let each = reviews.div_ceil(self.connections.len());
         let before = self.server.usage().cpu();
         let mut running = JoinSet::new();
         for mut connection in self.connections.drain(..) {
@@ -149,13 +147,14 @@ impl Side {
             });
         }
         self.connections = running.join_all().await;
-        self.answered += each * CONNECTIONS;
+        let reviews = each * self.connections.len();
+        self.answered += reviews;
         // For its threads to come to rest: only then is their time up to date.
         sleep(Duration::from_millis(2)).await;
         let spent = self.server.usage().cpu().saturating_sub(before);
         #[expect(clippy::cast_precision_loss, reason = "some thousands")]
         {
-            spent.as_secs_f64() * 1e6 / (each * CONNECTIONS) as f64
+            spent.as_secs_f64() * 1e6 / reviews as f64
         }
     }
 }
