@@ -1,6 +1,6 @@
 //! Namespaces that are governed in different ways, beside each other in one cluster.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use serde_json::{Value, json};
 use support::{
@@ -72,6 +72,21 @@ pub(crate) async fn install_component(api: &Api) {
             api.apply(&path_of(&object), &object).await.is_ok().then_some(())
         })
         .await;
+    }
+}
+
+/// Applies what `callgate compile` prints of the policy instead, without that namespace.
+pub(crate) async fn install_compiled(api: &Api) {
+    let excluded = format!("{},callgate-system,kube-system", GOVERNORS[WEBHOOK].namespace);
+    let compiled = Command::new(env!("CARGO_BIN_EXE_callgate"))
+        .args(["compile", "restricted", "--excluded-namespace", &excluded])
+        .output()
+        .expect("callgate starts");
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    let text = String::from_utf8(compiled.stdout).expect("objects are text");
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).expect("objects are YAML");
+    for object in objects {
+        api.apply(&path_of(&object), &object).await.expect_ok("an object of callgate compile");
     }
 }
 

@@ -50,6 +50,10 @@ struct Flags {
     #[arg(long, default_value_t = 3000)]
     creates: usize,
 
+    /// Compare what `callgate compile` prints instead of the component in-process
+    #[arg(long)]
+    compiled: bool,
+
     /// How many bursts of each kind there are
     #[arg(long, default_value_t = 5)]
     bursts: usize,
@@ -120,8 +124,13 @@ fn measure(flags: &Flags, site: &Site) -> io::Result<ExitCode> {
         let wants = |it| flags.only.is_none_or(|only| only == it);
         let out = &mut stdout();
         if [Part::Creates, Part::Policies, Part::Burst].into_iter().any(wants) {
-            governors::install_component(&api).await;
-            let webhook = start(flags, &api, site, &["--in-process"]).await;
+            let webhook = if flags.compiled {
+                governors::install_compiled(&api).await;
+                start(flags, &api, site, &[]).await
+            } else {
+                governors::install_component(&api).await;
+                start(flags, &api, site, &["--in-process"]).await
+            };
             governors::set_up(&api, &webhook).await;
             if wants(Part::Creates) {
                 creates::measure(&api, &webhook, flags.creates, out).await?;
@@ -129,14 +138,14 @@ fn measure(flags: &Flags, site: &Site) -> io::Result<ExitCode> {
             if wants(Part::Burst) {
                 burst::measure(&api, flags.bursts, out).await?;
             }
-            if wants(Part::Policies) {
+            if wants(Part::Policies) && !flags.compiled {
                 let points = policies::measure(&api, &webhook, flags.creates, out).await?;
                 if let Some(file) = &flags.picture {
                     fs::write(file, picture::svg(&points))?;
                 }
             }
             drop(webhook);
-            uninstall(&api).await;
+            uninstall(&api, flags.compiled).await;
         }
         if wants(Part::Memory) {
             let filled = fill::fill(&api, Size::of_the_target(flags.nodes)).await;
@@ -164,14 +173,15 @@ async fn start(flags: &Flags, api: &Api, site: &Site, more: &[&str]) -> Instance
     Instance::start(api, site, "callgate", &setup, |_| ()).await
 }
 
-async fn uninstall(api: &Api) {
+async fn uninstall(api: &Api, compiled: bool) {
     let root = "/apis/admissionregistration.k8s.io/v1";
     for kind in ["mutating", "validating"] {
         let path = format!("{root}/{kind}webhookconfigurations/callgate");
         api.delete(&path).await.expect_ok("the webhook configuration goes");
     }
-    // Of the component; without its binding the policy does nothing.
-    let path = format!("{root}/mutatingadmissionpolicybindings/callgate-in-process");
+    // Without its binding a policy does nothing.
+    let binding = if compiled { "callgate-policy-restricted" } else { "callgate-in-process" };
+    let path = format!("{root}/mutatingadmissionpolicybindings/{binding}");
     api.delete(&path).await.expect_ok("the binding goes");
 }
 

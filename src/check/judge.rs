@@ -96,7 +96,7 @@ impl Judge<'_> {
         let pod = after.as_ref().unwrap_or(&pod);
         let verdict = Verdict::of_pods(self.pod.kind, pod, &Scope::Whole, facts, self.mode);
         let judged = verdict.judged().iter().filter(|it| it.level > Level::Off);
-        found.extend(judged.map(|it| self.diagnostic(it, verdict.hint(it))));
+        found.extend(judged.map(|it| self.diagnostic(it, verdict.hint(it).as_deref())));
         let rest = verdict.counts().values().sum::<usize>() - verdict.judged().len();
         if let Some(last) = found.last_mut().filter(|_| rest > 0) {
             last.notes.push(format!("{rest} more findings of this object are not listed"));
@@ -104,7 +104,7 @@ impl Judge<'_> {
         found.extend(self.injected(&patch));
     }
 
-    fn diagnostic(&self, judged: &Judged<'_>, hint: Option<String>) -> Diagnostic {
+    fn diagnostic(&self, judged: &Judged<'_>, hint: Option<&str>) -> Diagnostic {
         let field = judged.found.field;
         let rule = judged.found.rule;
         let topic = topics::of_rule(rule);
@@ -113,7 +113,7 @@ impl Judge<'_> {
             Level::Warn => Severity::Warning,
             Level::Audit | Level::Off => Severity::Note,
         };
-        let mut help: Vec<_> = hint.iter().map(|it| self.in_words_of(it)).collect();
+        let mut help: Vec<_> = hint.into_iter().map(|it| self.in_words_of(it)).collect();
         if rule.id == "missing-profile" && !self.checker.world.knows_profiles() {
             severity = Severity::Note;
             help = vec!["say by --profiles or --inventory which profiles there are".to_owned()];
