@@ -39,6 +39,12 @@ fn content(path: &Path) -> anyhow::Result<Vec<u8>> {
     let Some(bytes) = read.with_context(|| format!("cannot read {name:?}"))? else {
         bail!("{name:?} is larger than {MOST_BYTES} bytes, it cannot be a manifest");
     };
+    // As kubectl does: in a pipeline, the command before may have failed unnoticed.
+    if is_standard_input(path) && bytes.trim_ascii().is_empty() {
+        bail!(
+            "standard input is empty: the command that should have written to it may have failed"
+        );
+    }
     Ok(bytes)
 }
 
