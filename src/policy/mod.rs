@@ -29,6 +29,7 @@ mod selector;
 mod stored;
 mod validate;
 mod verdict;
+mod wording;
 
 pub use builtin::{BUILTIN, Builtin};
 pub use context::Facts;
@@ -51,7 +52,8 @@ pub use runtime::RuntimeClasses;
 pub use selector::{Operator, Requirement, Selector};
 pub use stored::{Revision, Stored};
 pub use validate::Presence;
-pub use verdict::{Counts, MOST_LINES, MOST_WARNINGS, Verdict};
+pub use verdict::{Counts, Verdict};
+pub use wording::{MOST_LINES, MOST_WARNINGS};
 
 use context::Context;
 use rule::Check;

@@ -1,14 +1,13 @@
-//! What follows from the findings: levels, patch, message, warnings, audit annotations.
+//! What follows from the findings: levels, patch, audit annotations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     pod::{Kind, Pod, Scope},
     policy::{
-        Facts, FieldPath, Fix, Found, Judged, Level, Mode, Patch, Profile, Templates,
+        Facts, FieldPath, Fix, Found, Judged, Level, MOST_LINES, Mode, Patch, Profile, Templates,
         evaluate::{evaluate, first_in},
         exemption::Exemptions,
-        judged::About,
         patch::{Repair, injections, patch},
         pin::NodeLabel,
         refusal::Refusal,
@@ -19,10 +18,10 @@ use crate::{
 /// The verdict of a policy on one pod or template.
 pub struct Verdict<'a> {
     templates: Templates,
-    kind: Kind,
-    scope: &'a Scope,
+    pub(super) kind: Kind,
+    pub(super) scope: &'a Scope,
     pub(super) facts: Facts<'a>,
-    mode: Mode,
+    pub(super) mode: Mode,
     /// The profile that is injected where none is set.
     pub(super) injected: Option<&'a Profile>,
     /// The first findings of each level, one more than is reported.
@@ -41,19 +40,6 @@ pub type Counts = BTreeMap<(&'static str, Level), usize>;
 
 /// How many findings of a level are kept; the others are counted.
 const MOST_KEPT: usize = MOST_LINES + 1;
-
-/// The largest number of lines in a message: longer ones are not read, and clients cut them.
-pub const MOST_LINES: usize = 20;
-
-/// The length of a denial in bytes: clients and logs cut longer ones. Findings that do not fit
-/// are counted. A first line may be longer.
-const LONGEST_DENIAL: usize = 1024;
-
-/// Room for the end of a denial: the count of other findings, and the page.
-const LONGEST_END: usize = 80;
-
-/// All warnings of a request share 4,096 characters (R5).
-pub const MOST_WARNINGS: usize = 5;
 
 impl<'a> Verdict<'a> {
     /// Judges `pod`, which is part of an object of `kind`.
@@ -184,21 +170,6 @@ impl<'a> Verdict<'a> {
         &self.judged
     }
 
-    /// A finding of this verdict in one line without control characters, with the way out.
-    pub fn line(&self, judged: &Judged<'a>) -> String {
-        judged.line(&self.about())
-    }
-
-    /// The way out of a finding of this verdict, in words.
-    pub fn hint(&self, judged: &Judged<'a>) -> Option<String> {
-        judged.hint(&self.about())
-    }
-
-    fn about(&self) -> About<'a> {
-        let Self { kind, scope, mode, injected, facts, .. } = *self;
-        About { kind, scope, mode, injected, facts }
-    }
-
     /// The first findings for which a pod is denied, or would be in mode enforce, after its patch.
     pub fn refusals(&self) -> &[Refusal<'a>] {
         &self.refusals
@@ -209,11 +180,11 @@ impl<'a> Verdict<'a> {
         &self.counts
     }
 
-    fn count(&self, level: Level) -> usize {
+    pub(super) fn count(&self, level: Level) -> usize {
         self.counts.iter().filter(|((_, it), _)| *it == level).map(|(_, count)| count).sum()
     }
 
-    fn at(&self, level: Level) -> impl Iterator<Item = &Judged<'a>> {
+    pub(super) fn at(&self, level: Level) -> impl Iterator<Item = &Judged<'a>> {
         self.judged.iter().filter(move |it| it.level == level)
     }
 
@@ -256,64 +227,6 @@ impl<'a> Verdict<'a> {
         })
     }
 
-    /// Why it is denied, and the way out: a headline, then a line for each finding
-    /// as far as they fit into a kilobyte, and where to read more. A single
-    /// finding stands on the headline, since lists of events show only that line.
-    pub fn message(&self, name: Option<&str>) -> String {
-        let Facts { policy, namespace, .. } = self.facts;
-        let name = name.map(|it| format!(" {it:?}")).unwrap_or_default();
-        let what = if self.is_of_images() { "the new image of " } else { "" };
-        let mut message = format!(
-            "policy {:?} denies {what}{}{name} in namespace {namespace:?}:",
-            policy.name(),
-            self.kind.noun(),
-        );
-        let count = self.count(Level::Deny);
-        let gap = if count == 1 { " " } else { "\n  " };
-        let rules: BTreeSet<_> = self.at(Level::Deny).map(|it| it.found.rule.id).collect();
-        let page = match (rules.len(), rules.first()) {
-            (1, Some(rule)) => rule,
-            _ => "RULE",
-        };
-        let mut shown = 0;
-        for it in self.at(Level::Deny).take(MOST_LINES) {
-            let line = self.line(it);
-            if shown > 0 && message.len() + gap.len() + line.len() + LONGEST_END > LONGEST_DENIAL {
-                break;
-            }
-            message.push_str(gap);
-            message.push_str(&line);
-            shown += 1;
-        }
-        if count > shown {
-            message.push_str("\n  ");
-            message.push_str(&and_more(count - shown));
-        }
-        message + "\n  more: callgate explain " + page
-    }
-
-    fn is_of_images(&self) -> bool {
-        matches!(self.scope, Scope::ImagesChanged { .. })
-    }
-
-    /// One line for each warning; the last line counts those that were left out (R5).
-    pub fn warnings(&self) -> Vec<String> {
-        let policy = self.facts.policy.name();
-        let count = self.count(Level::Warn);
-        let shown = self.at(Level::Warn).take(MOST_WARNINGS);
-        let mut warnings: Vec<_> = shown
-            .map(|it| {
-                let prospect = it.prospect(self.kind, self.mode, self.is_of_images());
-                it.warning(&format!("policy {policy:?}{prospect}: "), &self.about())
-            })
-            .collect();
-        if count > MOST_WARNINGS {
-            let more = and_more(count - MOST_WARNINGS);
-            warnings.push(format!("policy {policy:?}: {more}"));
-        }
-        warnings
-    }
-
     /// The audit annotations: for each level the rules with findings.
     pub fn annotations(&self) -> Vec<(&'static str, String)> {
         let rules = |level| {
@@ -330,8 +243,4 @@ impl<'a> Verdict<'a> {
         ];
         all.into_iter().filter(|(_, rules)| !rules.is_empty()).collect()
     }
-}
-
-fn and_more(count: usize) -> String {
-    format!("and {count} more {}", if count == 1 { "finding" } else { "findings" })
 }
