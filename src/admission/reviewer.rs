@@ -82,11 +82,9 @@ impl<'a> Reviewer<'a> {
         let policies = &self.snapshot.policies;
         let governed = match (policies.governing(namespace), self.found) {
             (_, Some(Ok(labels))) => policies.governing_by(labels),
-            (Governed::Unknown | Governed::Ungoverned, found) => {
-                return Err(match found {
-                    Some(Err(why)) => why.clone(),
-                    _ => format!("namespace {namespace:?} is not known"),
-                });
+            (Governed::Unknown | Governed::Ungoverned, Some(Err(why))) => return Err(why.clone()),
+            (Governed::Unknown | Governed::Ungoverned, None) => {
+                return Err(format!("namespace {namespace:?} is not known"));
             }
             (governed, _) => governed,
         };
