@@ -57,11 +57,13 @@ pub(crate) const PATCH: usize = 5;
 
 const POLICIES: &str = "examples/without-callgate/seccomp.yaml";
 
-/// Installs the component `in-process` without the namespace that is for the webhooks alone.
-pub(crate) async fn install_component(api: &Api) {
+/// Installs the component `in-process` without the namespace that is for the webhooks alone, and
+/// returns the path of its binding.
+pub(crate) async fn install_component(api: &Api) -> String {
     let mut objects = manifests("../components/in-process/definition");
     objects.extend(manifests("../components/in-process/policy"));
     let binding = objects.last_mut().expect("a binding");
+    let path = path_of(binding);
     let expressions =
         &mut binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"];
     let names = &mut expressions[2];
@@ -73,10 +75,12 @@ pub(crate) async fn install_component(api: &Api) {
         })
         .await;
     }
+    path
 }
 
-/// Applies what `callgate compile` prints of the policy instead, without that namespace.
-pub(crate) async fn install_compiled(api: &Api) {
+/// Applies what `callgate compile` prints of the policy instead, without that namespace, and returns
+/// the path of its binding.
+pub(crate) async fn install_compiled(api: &Api) -> String {
     let excluded = format!("{},callgate-system,kube-system", GOVERNORS[WEBHOOK].namespace);
     let compiled = Command::new(env!("CARGO_BIN_EXE_callgate"))
         .args(["compile", "restricted", "--excluded-namespace", &excluded])
@@ -85,9 +89,10 @@ pub(crate) async fn install_compiled(api: &Api) {
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
     let text = String::from_utf8(compiled.stdout).expect("objects are text");
     let objects: Vec<Value> = serde_saphyr::from_multiple(&text).expect("objects are YAML");
-    for object in objects {
-        api.apply(&path_of(&object), &object).await.expect_ok("an object of callgate compile");
+    for object in &objects {
+        api.apply(&path_of(object), object).await.expect_ok("an object of callgate compile");
     }
+    path_of(objects.last().expect("a binding"))
 }
 
 /// Makes the namespaces, and waits until each is governed as its name says.

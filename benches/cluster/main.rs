@@ -124,13 +124,12 @@ fn measure(flags: &Flags, site: &Site) -> io::Result<ExitCode> {
         let wants = |it| flags.only.is_none_or(|only| only == it);
         let out = &mut stdout();
         if [Part::Creates, Part::Policies, Part::Burst].into_iter().any(wants) {
-            let webhook = if flags.compiled {
-                governors::install_compiled(&api).await;
-                start(flags, &api, site, &[]).await
+            let (binding, more): (String, &[&str]) = if flags.compiled {
+                (governors::install_compiled(&api).await, &[])
             } else {
-                governors::install_component(&api).await;
-                start(flags, &api, site, &["--in-process"]).await
+                (governors::install_component(&api).await, &["--in-process"])
             };
+            let webhook = start(flags, &api, site, more).await;
             governors::set_up(&api, &webhook).await;
             if wants(Part::Creates) {
                 creates::measure(&api, &webhook, flags.creates, out).await?;
@@ -145,7 +144,7 @@ fn measure(flags: &Flags, site: &Site) -> io::Result<ExitCode> {
                 }
             }
             drop(webhook);
-            uninstall(&api, flags.compiled).await;
+            uninstall(&api, &binding).await;
         }
         if wants(Part::Memory) {
             let filled = fill::fill(&api, Size::of_the_target(flags.nodes)).await;
@@ -173,16 +172,14 @@ async fn start(flags: &Flags, api: &Api, site: &Site, more: &[&str]) -> Instance
     Instance::start(api, site, "callgate", &setup, |_| ()).await
 }
 
-async fn uninstall(api: &Api, compiled: bool) {
+async fn uninstall(api: &Api, binding: &str) {
     let root = "/apis/admissionregistration.k8s.io/v1";
     for kind in ["mutating", "validating"] {
         let path = format!("{root}/{kind}webhookconfigurations/callgate");
         api.delete(&path).await.expect_ok("the webhook configuration goes");
     }
     // Without its binding a policy does nothing.
-    let binding = if compiled { "callgate-policy-restricted" } else { "callgate-in-process" };
-    let path = format!("{root}/mutatingadmissionpolicybindings/{binding}");
-    api.delete(&path).await.expect_ok("the binding goes");
+    api.delete(binding).await.expect_ok("the binding goes");
 }
 
 /// The pod of a review as a client sends it to the API server, which adds the rest.
